@@ -1,0 +1,76 @@
+"""Lottery tickets by iterative magnitude pruning with rewinding, against their controls (Frankle & Carbin 2019).
+
+    lth imp                                            MNIST-1D, one seed: about a minute
+    lth imp -m seed=0,1,2,3,4                          five seeds
+    lth imp data=mnist model=lenet_300_100 levels=16   the paper's network
+
+Trains a network, prunes its smallest weights, sets the survivors back to the rewind point, and again, `levels` times.
+At each level the ticket meets its controls (`arms`): reinit (the same mask, new weights), shuffle (other places, the
+same weights), scratch (both new), finetune and restart (the trained weights go on). A network that is a winning ticket
+trains as fast and as well as the dense one where its controls do not.
+
+The job's folder holds results.csv, layers.csv, curves.csv, figures, report.html and the last ticket. Every training is
+kept in <outputs>/store, so the same command again trains nothing, and a killed one goes on.
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+
+from lth.api import Question, build_model, load_data, search, ticket_of
+from lth.core.machine import prepare
+from lth.core.rng import seeds_from
+from lth.probes.gradient import GradientNorm
+from lth.report.replicate import Replicate
+from lth.report.tracking import Wandb
+from lth.spec import Spec
+from lth.store.runs import Store
+from lth.training.loop import Job
+from lth.training.recipe import iterations_of
+from lth.training.trace import Trace
+
+
+def run(spec: Spec, folder: Path) -> None:
+    """Runs one replicate and leaves its results in `folder`."""
+    device = prepare(spec.device, spec.threads)
+    seeds = seeds_from(spec.seed, **vars(spec.seeds))
+    data = load_data(spec)
+    model, fresh = build_model(spec, data, seeds)
+    data = data.to(device)
+    asked = Question(spec.recipe, spec.pruning, spec.levels, spec.rewind, spec.arms, spec.controls, spec.draws)
+    store = Store(Path(spec.outputs) / "store", spec.store.checkpoint_seconds)
+    probe = GradientNorm(iterations_of(spec.probe_every, len(data.train) // spec.recipe.batch_size, "probe_every"))
+
+    def fit(job: Job) -> Trace:
+        return store.train(job, [probe], replicate.progress(job))
+
+    outcomes = search(model, fresh(seeds.init), data, seeds, asked, fit, fresh)
+    with Replicate(folder, spec.about(), asdict(spec), asked.trainings, five_seeds(spec), tracker(spec)) as replicate:
+        for outcome in outcomes:
+            replicate.add(outcome, trained=outcome.trace.run in store.trained)
+        last = outcome.level
+        provenance = {"setting": spec.setting(), "seed": spec.seed, "level": last.index}
+        replicate.finish(ticket_of(last, provenance), len(data.test))
+
+
+def tracker(spec: Spec) -> Wandb:
+    """The W&B run of this replicate, not yet begun."""
+    return Wandb(
+        Path(spec.outputs),
+        mode=spec.wandb.mode,
+        project=spec.wandb.project,
+        entity=spec.wandb.entity,
+        tags=spec.wandb.tags,
+        experiment=spec.experiment,
+        setting=spec.setting(),
+        name=f"{spec.data.name}-{spec.model.name}-seed{spec.seed}",
+        id=spec.replicate(),
+        config=asdict(spec),
+    )
+
+
+def five_seeds(spec: Spec) -> str:
+    """The command that asks the same of five seeds."""
+    overrides = [word for word in HydraConfig.get().overrides.task if not word.startswith("seed=")]
+    return " ".join(["lth", spec.experiment, *overrides, "-m", "seed=0,1,2,3,4"])

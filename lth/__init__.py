@@ -1,0 +1,70 @@
+"""The lottery ticket hypothesis as experiments. The public vocabulary; importing it imports no torch.
+
+    search = lth.find_ticket(model, (x, y), (x_test, y_test), levels=10, recipe=lth.Recipe(iterations=1000))
+    search.best.save("ticket.safetensors")
+    lth.load_ticket("ticket.safetensors").apply(model)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lth.api import Search, find_ticket, prune
+    from lth.core.errors import LotteryError
+    from lth.core.rng import Seeds
+    from lth.data.tensors import Data, Split, prepare
+    from lth.probes.gradient import gradient_norm
+    from lth.pruning.schedule import Pruning
+    from lth.store.runs import Store
+    from lth.tickets.ticket import Ticket, load_ticket
+    from lth.training.evaluate import evaluate
+    from lth.training.loop import Job, train
+    from lth.training.recipe import Recipe, plan
+
+_PLACES = {
+    "Data": "data.tensors",
+    "Job": "training.loop",
+    "LotteryError": "core.errors",
+    "Pruning": "pruning.schedule",
+    "Recipe": "training.recipe",
+    "Search": "api",
+    "Seeds": "core.rng",
+    "Split": "data.tensors",
+    "Store": "store.runs",
+    "Ticket": "tickets.ticket",
+    "evaluate": "training.evaluate",
+    "find_ticket": "api",
+    "gradient_norm": "probes.gradient",
+    "load_ticket": "tickets.ticket",
+    "plan": "training.recipe",
+    "prepare": "data.tensors",
+    "prune": "api",
+    "train": "training.loop",
+}
+
+__all__ = [
+    "Data",
+    "Job",
+    "LotteryError",
+    "Pruning",
+    "Recipe",
+    "Search",
+    "Seeds",
+    "Split",
+    "Store",
+    "Ticket",
+    "evaluate",
+    "find_ticket",
+    "gradient_norm",
+    "load_ticket",
+    "plan",
+    "prepare",
+    "prune",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'lth' has no attribute {name!r}")
+    return getattr(import_module(f"lth.{_PLACES[name]}"), name)

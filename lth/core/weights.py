@@ -1,0 +1,47 @@
+"""State dicts and masks as plain data: apply, copy, digest."""
+
+import hashlib
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+State = dict[str, Tensor]
+"""Parameter and buffer name -> tensor: what `nn.Module.state_dict()` returns."""
+
+Mask = dict[str, Tensor]
+"""Prunable parameter name -> bool tensor of its shape; True is kept."""
+
+
+def clone(state: Mapping[str, Tensor]) -> State:
+    """A copy of `state` that shares no memory with it or with a graph."""
+    return {name: tensor.detach().clone() for name, tensor in state.items()}
+
+
+def on_cpu(state: Mapping[str, Tensor]) -> State:
+    """A contiguous copy of `state` in main memory."""
+    return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in state.items()}
+
+
+def masked(state: Mapping[str, Tensor], mask: Mapping[str, Tensor]) -> State:
+    """A copy of `state` with its pruned weights at zero."""
+    return {
+        name: torch.where(mask[name].to(tensor.device), tensor, 0) if name in mask else tensor.clone()
+        for name, tensor in ((name, tensor.detach()) for name, tensor in state.items())
+    }
+
+
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """A hash of names, dtypes, shapes and every byte (blake2b, 128 bits, hexadecimal)."""
+    total = hashlib.blake2b(digest_size=16)
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        total.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)};".encode())
+        if tensor.numel():  # an empty tensor has no bytes, and no one-dimensional byte view
+            total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
+
+
+def load(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Copies `state` into `model` in place; names and shapes must agree."""
+    model.load_state_dict(dict(state))

@@ -1,0 +1,1 @@
+"""Data as tensors: where they come from, splits, batches by address."""

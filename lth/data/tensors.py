@@ -1,0 +1,169 @@
+"""Splits, normalisation, augmentation and batches: whole data sets as tensors on the device."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from lth.core.errors import DataError, SettingError
+from lth.core.rng import rng
+from lth.core.weights import digest
+
+NORMALIZE = ("standard", "unit", "none")
+AUGMENT = ("none", "flip_crop")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images float32 (N, C, H, W) and labels int64 (N,) of one split."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: torch.device) -> "Split":
+        """This split on `device`."""
+        return Split(self.images.to(device), self.labels.to(device))
+
+
+@dataclass(frozen=True)
+class Data:
+    """The three splits of a data set, ready to train on. `validation` may be empty."""
+
+    name: str
+    train: Split
+    validation: Split
+    test: Split
+    classes: int
+    augment: str = "none"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one image, (C, H, W)."""
+        return tuple(self.train.images.shape[1:])
+
+    def to(self, device: torch.device) -> "Data":
+        """This data set on `device`, with its digest kept."""
+        moved = replace(
+            self, train=self.train.to(device), validation=self.validation.to(device), test=self.test.to(device)
+        )
+        moved.__dict__["digest"] = self.digest
+        return moved
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of every image and label, as the network sees them."""
+        splits = {"train": self.train, "validation": self.validation, "test": self.test}
+        tensors = {f"{name}_images": split.images for name, split in splits.items()}
+        return digest(tensors | {f"{name}_labels": split.labels for name, split in splits.items()})
+
+
+def prepare(
+    name: str,
+    tensors: dict[str, Tensor],
+    *,
+    validation: int = 0,
+    normalize: str = "standard",
+    split_seed: int = 0,
+    augment: str = "none",
+) -> Data:
+    """A data set from `train_images`, `train_labels`, `test_images`, `test_labels`.
+
+    images: (N, ...), uint8 (0..255, scaled to 0..1) or float. `validation` training examples, drawn by `split_seed`,
+    become the validation split. `normalize`: `standard` takes away the training split's mean and divides by its
+    standard deviation, by channel; `unit` is the scaled pixels as they are; `none` the values as they came.
+    Raises DataError for tensors that do not fit together, SettingError for a setting out of range.
+    """
+    for key, value, options in (("normalize", normalize, NORMALIZE), ("augment", augment, AUGMENT)):
+        if value not in options:
+            raise SettingError(f"data.{key}", value, f"must be one of {', '.join(options)}")
+    _check(name, tensors)
+    scale = normalize != "none"
+    train, test = (_split(tensors[f"{part}_images"], tensors[f"{part}_labels"], scale) for part in ("train", "test"))
+    if not 0 <= validation < len(train):
+        raise SettingError(
+            "data.validation", validation, f"must be at least 0 and below the {len(train)} training examples"
+        )
+    order = torch.randperm(len(train), generator=rng(split_seed, "split"))
+    chosen, rest = order[:validation].sort().values, order[validation:].sort().values
+    train, held_out = Split(train.images[rest], train.labels[rest]), Split(train.images[chosen], train.labels[chosen])
+    if normalize == "standard":
+        train, held_out, test = _standardized(train, held_out, test)
+    classes = int(max(split.labels.max() for split in (train, held_out, test) if len(split))) + 1
+    return Data(name, train, held_out, test, classes, augment)
+
+
+def _check(name: str, tensors: dict[str, Tensor]) -> None:
+    for part in ("train", "test"):
+        missing = [key for key in (f"{part}_images", f"{part}_labels") if key not in tensors]
+        if missing:
+            raise DataError(f"data {name}: {missing[0]} is missing; there is {', '.join(sorted(tensors))}")
+        images, labels = tensors[f"{part}_images"], tensors[f"{part}_labels"]
+        if images.ndim < 2 or labels.shape != images.shape[:1] or not len(labels):
+            raise DataError(
+                f"data {name}: {part}_images {tuple(images.shape)} and {part}_labels {tuple(labels.shape)} do not fit:"
+                " they should be (N, C, H, W) and (N,) with N above 0"
+            )
+        if labels.is_floating_point() or int(labels.min()) < 0:
+            raise DataError(f"data {name}: {part}_labels must be whole numbers from 0, they are {labels.dtype}")
+    if tensors["train_images"].shape[1:] != tensors["test_images"].shape[1:]:
+        shapes = [tuple(tensors[f"{part}_images"].shape[1:]) for part in ("train", "test")]
+        raise DataError(f"data {name}: training and test images differ in shape, {shapes[0]} and {shapes[1]}")
+
+
+def _split(images: Tensor, labels: Tensor, scale: bool) -> Split:
+    values = images.float() / 255 if scale and images.dtype == torch.uint8 else images.float()
+    return Split(values, labels.long())
+
+
+def _standardized(*splits: Split) -> list[Split]:
+    """The splits less the first one's mean, over its standard deviation, by channel (dimension 1)."""
+    images = splits[0].images
+    axes = [axis for axis in range(images.ndim) if axis != 1] if images.ndim > 2 else [0]
+    std, mean = torch.std_mean(images, axes, correction=0, keepdim=True)
+    std = torch.where(std > 0, std, 1.0)  # a constant channel stays at zero
+    return [Split((split.images - mean) / std, split.labels) for split in splits]
+
+
+def order(examples: int, seed: int, epoch: int) -> Tensor:
+    """The order of the training examples in `epoch` (0, 1, ...), int64 (examples,)."""
+    return torch.randperm(examples, generator=rng(seed, "order", epoch))
+
+
+def batches(
+    split: Split, batch_size: int, seed: int, start: int, stop: int
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """(iteration, images, labels) for the iterations `start`..`stop`-1, as if counted from 0.
+
+    An epoch has len(split) // batch_size whole batches, at least one; what is left over has its turn in a later
+    epoch's order.
+    """
+    per_epoch = max(1, len(split) // batch_size)
+    places = torch.empty(0, dtype=torch.int64)
+    for iteration in range(start, stop):
+        epoch, batch = divmod(iteration, per_epoch)
+        if batch == 0 or iteration == start:
+            places = order(len(split), seed, epoch).to(split.labels.device)
+        chosen = places[batch * batch_size : (batch + 1) * batch_size]
+        yield iteration, split.images[chosen], split.labels[chosen]
+
+
+def flip_crop(images: Tensor, seed: int, iteration: int, padding: int = 4) -> Tensor:
+    """`images` (N, C, H, W), each mirrored with probability 1/2 and shifted by up to `padding` pixels, zeros outside.
+
+    The augmentation of the CIFAR experiments (He et al. 2016, section 4.2), drawn by (seed, iteration).
+    """
+    count, _, height, width = images.shape
+    generator = rng(seed, "augment", iteration)
+    flips = (torch.rand(count, generator=generator) < 0.5).to(images.device)
+    shifts = torch.randint(2 * padding + 1, (2, count), generator=generator).to(images.device)
+    images = torch.where(flips[:, None, None, None], images.flip(3), images)
+    padded = torch.nn.functional.pad(images, (padding,) * 4)
+    rows = shifts[0, :, None] + torch.arange(height, device=images.device)  # (N, H)
+    columns = shifts[1, :, None] + torch.arange(width, device=images.device)  # (N, W)
+    places = torch.arange(count, device=images.device)[:, None, None]
+    return padded.permute(0, 2, 3, 1)[places, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()

@@ -1,0 +1,29 @@
+"""Networks by name, and their initialisers."""
+
+from collections.abc import Callable, Sequence
+
+from torch import nn
+
+from lth.core.errors import SettingError
+from lth.models.lenet import lenet5, lenet_300_100, mlp
+
+Builder = Callable[[Sequence[int], int], nn.Module]
+"""(shape of one input (C, H, W), number of classes) -> network with logits of shape (batch, classes)."""
+
+MODELS: dict[str, Builder] = {"lenet_300_100": lenet_300_100, "lenet5": lenet5}
+
+
+def build(name: str, shape: Sequence[int], classes: int, widths: Sequence[int] | None = None) -> nn.Module:
+    """The network `name` for inputs of `shape` (C, H, W); `widths` are the hidden layers of `mlp`, and only its.
+
+    Raises SettingError for an unknown name, widths that do not fit, and an input that is too small.
+    """
+    if name == "mlp":
+        if not widths or min(widths) < 1:
+            raise SettingError("model.widths", widths, "model=mlp needs hidden widths of at least 1, as in [300,100]")
+        return mlp(shape, classes, widths)
+    if widths is not None:
+        raise SettingError("model.widths", list(widths), f"is for model=mlp; {name} has its own")
+    if name not in MODELS:
+        raise SettingError("model", name, f"unknown; known: {', '.join(['mlp', *MODELS, 'own'])}")
+    return MODELS[name](shape, classes)

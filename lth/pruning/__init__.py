@@ -1,0 +1,1 @@
+"""What to keep: masks, scores, exact selection and the schedule of levels."""

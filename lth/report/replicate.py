@@ -1,0 +1,112 @@
+"""All that is written while one replicate runs, and when it ends: tables, progress, W&B, figures, page, summary."""
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from lth.report.figures import draw_replicate
+from lth.report.page import write_page
+from lth.report.statistics import mean, sentence
+from lth.report.tables import RESULTS, Row, Tables, curve_rows, layer_rows
+from lth.report.terminal import print_summary
+from lth.report.tracking import Progress, Wandb
+from lth.tickets.arms import Outcome
+from lth.tickets.ticket import Ticket
+from lth.training.loop import Job
+
+LEVEL_METRICS = (
+    "early_stop_test_accuracy",
+    "final_test_accuracy",
+    "early_stop_iteration",
+    "grad_norm_init",
+    "grad_norm_end",
+)
+CURVE_METRICS = ("train_loss", "val_loss", "val_accuracy", "test_accuracy", "grad_norm", "lr")
+
+
+class Replicate:
+    """Takes each trained arm as it comes; the tables are whole after every level, whatever ends the job.
+
+    about: the columns of `results.csv` that name the experiment; config: the whole configuration, for the page;
+    command: what would run five seeds.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        about: Mapping[str, Any],
+        config: Mapping[str, Any],
+        trainings: int,
+        command: str,
+        wandb: Wandb,
+    ) -> None:
+        self.folder, self.config, self.command, self.wandb = folder, config, command, wandb
+        self.tables = Tables(folder, about)
+        self.bars = Progress(trainings, f"seed {about['seed']}")
+        self.level: list[Outcome] = []  # the outcomes of the present level
+        self.trained = 0
+        self.began = time.perf_counter()
+
+    def __enter__(self) -> "Replicate":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.bars.close()
+        if kind is not None and self.tables.results:
+            self.tables.write()
+        self.wandb.stop()
+
+    def progress(self, job: Job) -> Callable[[int], None]:
+        """What a training of `job` calls with its iterations."""
+        return self.bars.training(job.plan.start, job.plan.stop)
+
+    def add(self, outcome: Outcome, *, trained: bool) -> None:
+        """Takes one outcome; `trained` in this command, rather than found in the store."""
+        if self.level and self.level[0].level.index != outcome.level.index:
+            self._close_level()
+        self.level.append(outcome)
+        self.tables.add(outcome)
+        if trained:
+            self.trained += 1
+            self.wandb.start()
+        for row in curve_rows(outcome.trace) if outcome.draw == 0 else ():
+            place = f"curve/{outcome.arm}/level_{outcome.level.index:02}"
+            values = {f"{place}/{key}": row[key] for key in CURVE_METRICS if row[key] is not None}
+            self.wandb.log({"iteration": row["iteration"], **values})
+        self.bars.done(f"level {outcome.level.index}, {100 * outcome.level.density:.1f}%, {outcome.arm}")
+
+    def finish(self, ticket: Ticket, test_examples: int) -> None:
+        """Writes everything that there is to see, and says what it shows."""
+        self._close_level()
+        self.bars.close()
+        path = ticket.save(self.folder / "ticket.safetensors")
+        results = self.tables.results
+        says = sentence(results, test_examples, self.command)
+        drawn = draw_replicate(self.folder / "figures", results, self.tables.layers, self.tables.curves)
+        seconds = time.perf_counter() - self.began
+        write_page(self.folder / "report.html", says, results, drawn, self.config, seconds, self.trained)
+        self.wandb.finish(RESULTS, [[row[column] for column in RESULTS] for row in results], path)
+        print_summary(results, says, self.folder, seconds, self.trained)
+
+    def _close_level(self) -> None:
+        """Writes the tables, and logs the level that is over: its arms as means over their draws."""
+        self.tables.write()
+        if not self.level:
+            return
+        level = self.level[0].level
+        values: Row = {"level": level.index, "density": level.density, "sparsity": 1 - level.density}
+        rows = [row for row in self.tables.results if row["level"] == level.index]
+        for arm in dict.fromkeys(row["arm"] for row in rows):
+            for metric in LEVEL_METRICS:
+                value = mean(row[metric] for row in rows if row["arm"] == arm)
+                if value is not None:
+                    values[f"{arm}/{metric}"] = value
+        for row in layer_rows(self.level[0]):
+            place = f"layer/{row['layer']}"
+            values |= {f"{place}/density": row["density"], f"{place}/sparsity": 1 - row["density"]}
+            if row["grad_norm_init"] is not None:
+                values[f"{place}/grad_norm"] = row["grad_norm_init"]
+        self.wandb.log(values)
+        self.level = []

@@ -1,0 +1,95 @@
+"""What the numbers of one replicate can and cannot say."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from lth.report.tables import Row
+
+SPARSE = 0.15
+"""Differences are averaged over the levels at this density and below, where tickets and controls part."""
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    """The mean of the values that were measured; None where none was."""
+    measured = [value for value in values if value is not None]
+    return sum(measured) / len(measured) if measured else None
+
+
+def accuracy_column(rows: Sequence[Row]) -> str:
+    """The accuracy that is compared: at the early stop, or at the end where there is no validation split."""
+    early = "early_stop_test_accuracy"
+    return early if any(row[early] is not None for row in rows) else "final_test_accuracy"
+
+
+def at(rows: Sequence[Row], level: int, arm: str, column: str) -> float | None:
+    """The mean of `column` over the draws of `arm` at `level`; None where it was not run or measured."""
+    return mean(row[column] for row in rows if row["level"] == level and row["arm"] == arm)
+
+
+def arms_of(rows: Sequence[Row]) -> list[str]:
+    """The arms in `rows`, in order of appearance."""
+    return list(dict.fromkeys(row["arm"] for row in rows))
+
+
+def densities(rows: Sequence[Row]) -> dict[int, float]:
+    """Level -> density."""
+    return {row["level"]: row["density"] for row in rows}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Ticket less control in accuracy, averaged over `levels`; `error` is the test set's binomial standard error.
+
+    The error takes the two accuracies as independent and every level as the same test set, so it does not shrink with
+    the number of levels.
+    """
+
+    control: str
+    levels: tuple[int, ...]
+    mean: float
+    error: float
+
+
+def binomial_error(first: float, second: float, examples: int) -> float:
+    """The standard error of a difference of two accuracies, each measured on `examples` test examples."""
+    return math.sqrt((first * (1 - first) + second * (1 - second)) / examples)
+
+
+def differences(rows: Sequence[Row], examples: int) -> list[Difference]:
+    """Ticket less each control, over the levels at 15% and below that both have (where none is, the sparsest)."""
+    column = accuracy_column(rows)
+    found = []
+    for control in (arm for arm in arms_of(rows) if arm != "ticket"):
+        pairs = {
+            level: (ticket, other)
+            for level in densities(rows)
+            if (ticket := at(rows, level, "ticket", column)) is not None
+            and (other := at(rows, level, control, column)) is not None
+        }
+        sparse = [level for level in pairs if densities(rows)[level] <= SPARSE] or sorted(pairs)[-1:]
+        if sparse:
+            ticket = sum(pairs[level][0] for level in sparse) / len(sparse)
+            other = sum(pairs[level][1] for level in sparse) / len(sparse)
+            error = binomial_error(ticket, other, examples)
+            found.append(Difference(control, tuple(sparse), ticket - other, error))
+    return found
+
+
+def sentence(rows: Sequence[Row], examples: int, command: str) -> str:
+    """What one seed shows, in plain words, and the command that would give a verdict."""
+    shown = differences(rows, examples)
+    diverged = [f"{row['arm']} at level {row['level']}" for row in rows if row["status"] == "diverged"]
+    parts = [
+        f"{100 * difference.mean:+.1f} ± {100 * difference.error:.1f} points against {difference.control}"
+        for difference in shown
+    ]
+    text = ""
+    if shown:
+        by_level = densities(rows)
+        highest = max(by_level[level] for difference in shown for level in difference.levels)
+        where = f"on the mean of the levels at {100 * highest:.1f}% of the weights and below"
+        text = f"The ticket's test accuracy {where}: {', '.join(parts)} (± binomial error of {examples:,} test examples). "
+    if diverged:
+        text += f"Diverged: {', '.join(diverged)}. "
+    return text + f"One seed: no verdict. For five: {command}"

@@ -1,0 +1,174 @@
+"""Progress on the terminal, and W&B, which shows and never stores: the job's own files are the truth."""
+
+import logging
+import netrc
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+from tqdm import tqdm
+
+log = logging.getLogger(__name__)
+
+
+class Console(logging.StreamHandler):  # type: ignore[type-arg]  # logging's stub is generic, the class is not
+    """Log lines on stderr, written around the progress bars."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes one line above the bars; warnings say so."""
+        try:
+            text = self.format(record)
+            prefix = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+            tqdm.write(prefix + text, file=sys.stderr)
+        except Exception:  # logging must not end a job
+            self.handleError(record)
+
+
+class Progress:
+    """Two bars with time left, trainings and the iterations of the present one; silent where there is no terminal."""
+
+    def __init__(self, trainings: int, title: str) -> None:
+        self.outer = tqdm(total=trainings, desc=title, unit="training", disable=None, dynamic_ncols=True)
+        self.inner: tqdm[Any] | None = None
+
+    def training(self, start: int, stop: int) -> Callable[[int], None]:
+        """What to call with each iteration of a training from `start` to `stop`."""
+
+        def update(iteration: int) -> None:
+            if self.inner is None:
+                self.inner = tqdm(
+                    total=stop, initial=start, desc="iterations", unit="it", leave=False, disable=None, dynamic_ncols=True
+                )
+            self.inner.update(iteration - self.inner.n)
+
+        return update
+
+    def done(self, what: str) -> None:
+        """One more training is over; `what` it was."""
+        if self.inner is not None:
+            self.inner.close()
+            self.inner = None
+        self.outer.set_postfix_str(what, refresh=False)
+        self.outer.update()
+
+    def close(self) -> None:
+        """Takes the bars away, the inner one first."""
+        if self.inner is not None:
+            self.inner.close()
+        self.outer.close()
+
+
+def wandb_mode(asked: str) -> str:
+    """The mode that W&B runs in: WANDB_MODE, else `asked`; `auto` is online where a key is found, else offline."""
+    mode = os.environ.get("WANDB_MODE") or asked
+    if mode != "auto":
+        return mode
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
+        return "online"
+    host = urlparse(os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai").hostname or ""
+    try:
+        return "online" if netrc.netrc(os.environ.get("NETRC")).authenticators(host) else "offline"
+    except (OSError, netrc.NetrcParseError):
+        return "offline"
+
+
+class Wandb:
+    """One W&B run for one replicate, begun with the first training: a command that trains nothing writes none.
+
+    Whatever is logged before that is kept and logged then. W&B's failure is one warning, and the job goes on without.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        mode: str,
+        project: str,
+        entity: str | None,
+        tags: list[str],
+        experiment: str,
+        setting: str,
+        name: str,
+        id: str,
+        config: Mapping[str, Any],
+    ) -> None:
+        self.mode = wandb_mode(mode)
+        self.directory = directory
+        self.arguments = {
+            "project": project,
+            "entity": entity,
+            "tags": tags,
+            "group": f"{experiment}-{setting}",
+            "job_type": experiment,
+            "name": name,
+            "id": id,
+            "config": dict(config),
+        }
+        self.run: Any = None
+        self.waiting: list[dict[str, Any]] = []
+        self.failed = self.mode == "disabled"
+
+    def start(self) -> None:
+        """Begins the run, if it has not begun, and logs what has been waiting."""
+        if self.run is None and not self.failed:
+            self._guard(self._start)
+
+    def log(self, values: dict[str, Any]) -> None:
+        """Logs one row; it carries its own step, `level` or `iteration`."""
+        if self.failed:
+            return
+        if self.run is None:
+            self.waiting.append(values)
+        else:
+            self._guard(lambda: self.run.log(values))
+
+    def finish(self, columns: list[str], rows: list[list[Any]], ticket: Path) -> None:
+        """Logs the table of results and the last ticket as an artifact, and ends the run, if it has begun."""
+        if self.run is not None and not self.failed:
+            self._guard(lambda: self._finish(columns, rows, ticket))
+
+    def stop(self) -> None:
+        """Ends a run that was broken off."""
+        if self.run is not None and not self.failed:
+            self._guard(lambda: self.run.finish(exit_code=1))
+            self.run = None
+
+    def _start(self) -> None:
+        import wandb
+
+        self.directory.mkdir(parents=True, exist_ok=True)
+        settings = wandb.Settings(
+            console="off", disable_git=True, save_code=False, silent=True, x_disable_stats=True, init_timeout=30
+        )
+        self.run = wandb.init(
+            dir=str(self.directory), mode=self.mode, reinit="create_new", resume="allow", settings=settings, **self.arguments
+        )
+        self.run.define_metric("level")
+        self.run.define_metric("iteration")
+        self.run.define_metric("curve/*", step_metric="iteration")
+        for pattern in ("density", "sparsity", "layer/*", *(f"{arm}/*" for arm in self.arguments["config"]["arms"])):
+            self.run.define_metric(pattern, step_metric="level")
+        waiting, self.waiting = self.waiting, []
+        for values in waiting:
+            self.run.log(values)
+
+    def _finish(self, columns: list[str], rows: list[list[Any]], ticket: Path) -> None:
+        import wandb
+
+        self.run.log({"results": wandb.Table(columns=columns, data=rows)})
+        artifact = wandb.Artifact(f"ticket-{self.arguments['id']}", type="ticket")
+        artifact.add_file(str(ticket))
+        self.run.log_artifact(artifact)
+        self.run.finish()
+        self.run = None
+
+    def _guard(self, action: Callable[[], Any]) -> None:
+        try:
+            action()
+        except Exception as error:  # whatever it is, no experiment ends by it
+            self.failed = True
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            log.warning("W&B failed (%s); the job goes on without it, its own files hold everything", reason)

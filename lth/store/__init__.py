@@ -1,0 +1,1 @@
+"""What was computed: every training, under the hash of its question."""

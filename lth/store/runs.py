@@ -1,0 +1,162 @@
+"""Runs on disk: a folder a training, written whole, locked against a second process, resumed after a kill."""
+
+import fcntl
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from lth.core.errors import LotteryError
+from lth.core.files import replacing, write_json
+from lth.core.machine import describe
+from lth.core.weights import State, on_cpu
+from lth.store.question import hash_of, question
+from lth.training.checkpoint import Checkpoint
+from lth.training.loop import Job, Observer, Progress, train
+from lth.training.trace import Trace, trace_from
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Store:
+    """Trainings kept under the hash of their question, below `folder`. Several processes may share it.
+
+    A run's folder holds `run.json` (question, trace, machine; checksummed) and `weights.safetensors`; while it is
+    being trained, `checkpoint.safetensors`, at most `checkpoint_seconds` old.
+    """
+
+    folder: Path
+    checkpoint_seconds: float = 60.0
+    trained: set[str] = field(default_factory=set)  # the hashes that this object has trained, not found
+
+    def __post_init__(self) -> None:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LotteryError(f"cannot write {self.folder}: {error.strerror or error}") from error
+
+    def train(self, job: Job, observers: Sequence[Observer] = (), progress: Progress | None = None) -> Trace:
+        """The trace of `job`: found where it is kept with all that `observers` saw, else trained and kept."""
+        asked = question(job)
+        name = hash_of(asked)
+        wanted = [observer.key for observer in observers]
+        trace = self._find(name, asked, wanted)
+        if trace is None:
+            with self._lock(name):
+                trace = self._find(name, asked, wanted)  # another process may have trained it meanwhile
+                if trace is None:
+                    trace = self._train(name, asked, job, observers, progress)
+        trace.run = name
+        return trace
+
+    def path(self, name: str) -> Path:
+        """The folder of the run `name`."""
+        return self.folder / name[:2] / name
+
+    def _train(
+        self, name: str, asked: dict[str, Any], job: Job, observers: Sequence[Observer], progress: Progress | None
+    ) -> Trace:
+        folder = self.path(name)
+        for leftover in folder.glob(".*.part"):  # of a process that was killed while it wrote
+            leftover.unlink(missing_ok=True)
+        machine = describe(job.data.train.labels.device)
+        seen_by = hashlib.sha256("\n".join(observer.key for observer in observers).encode()).hexdigest()[:8]
+        checkpoint = Checkpoint(folder / f"checkpoint-{seen_by}.safetensors", self.checkpoint_seconds, machine)
+        trace = train(job, observers, checkpoint, progress)
+        trace.states = {kind: on_cpu(state) for kind, state in trace.states.items()}
+        self.trained.add(name)
+        weights = {f"{kind}/{key}": tensor for kind, state in trace.states.items() for key, tensor in state.items()}
+        with replacing(folder / "weights.safetensors") as temporary:
+            save_file(weights, temporary)
+            checksum = _file_digest(temporary)
+        body = {"question": asked, "trace": trace.records(), "weights": checksum, "machine": machine}
+        write_json(folder / "run.json", {"checksum": _digest(body), "body": body})  # last: it says that all is there
+        for leftover in folder.glob("checkpoint-*.safetensors"):
+            leftover.unlink(missing_ok=True)
+        return trace
+
+    def _find(self, name: str, asked: dict[str, Any], wanted: Sequence[str]) -> Trace | None:
+        """The kept trace of `name`, or None where there is none or it lacks an observation of `wanted`."""
+        folder = self.path(name)
+        if not (folder / "run.json").exists():
+            return None
+        try:
+            trace = _read(folder, asked)
+        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+            self._set_aside(folder, error)
+            return None
+        missing = [key for key in wanted if key not in trace.observed]
+        if missing:
+            log.info("run %s was kept without %s: it is trained again to see it", name, missing[0])
+            return None
+        return trace
+
+    def _set_aside(self, folder: Path, error: Exception) -> None:
+        aside = next(
+            path for n in range(1, 10_000) if not (path := folder.with_name(f"{folder.name}.damaged-{n}")).exists()
+        )
+        try:
+            folder.rename(aside)
+        except FileNotFoundError:  # another process has set it aside at the same moment
+            return
+        log.warning("%s is damaged (%s): set aside as %s, trained again", folder / "run.json", error, aside.name)
+
+    @contextmanager
+    def _lock(self, name: str) -> Iterator[None]:
+        """Holds the run `name` for this process; the operating system lets go of it when the process ends."""
+        path = self.path(name).with_suffix(".lock")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = path.open("w")
+        except OSError as error:
+            raise LotteryError(f"cannot write {path}: {error.strerror or error}") from error
+        with file:
+            waited = False
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if not waited:
+                        log.info("waiting for another process that is training run %s", name)
+                    waited = True
+                    time.sleep(0.1)
+            yield
+
+
+def _read(folder: Path, asked: dict[str, Any]) -> Trace:
+    """The trace in `folder`; ValueError where the bytes have changed or it answers another question."""
+    content = json.loads((folder / "run.json").read_text())
+    body = content["body"]
+    if content["checksum"] != _digest(body):
+        raise ValueError("its contents do not have the checksum they were written with")
+    if body["question"] != asked:
+        raise ValueError("it answers another question")
+    weights = folder / "weights.safetensors"
+    if _file_digest(weights) != body["weights"]:
+        raise ValueError(f"{weights.name} does not have the checksum it was written with")
+    states: dict[str, State] = {}
+    for key, tensor in load_file(weights).items():
+        kind, _, name = key.partition("/")
+        states.setdefault(kind, {})[name] = tensor
+    return trace_from(body["trace"], states)
+
+
+def _digest(body: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
+
+

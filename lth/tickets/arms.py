@@ -1,0 +1,126 @@
+"""Arms: the ticket itself and its controls, all at the ticket's density layer by layer, recipe and data order."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from lth.core.errors import SettingError
+from lth.core.rng import address, rng
+from lth.core.weights import Mask, State
+from lth.pruning.mask import shuffled
+from lth.tickets.imp import Fit, Level
+from lth.training.loop import Job
+from lth.training.trace import Trace
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an arm may draw from: `initialize` gives a fresh initial state by seed, `draw` numbers the repeats."""
+
+    initialize: Callable[[int], State]
+    draw: int = 0
+
+    def weights(self, arm: str, level: Level) -> State:
+        """A new draw of the initialiser, addressed by (seed, level, draw)."""
+        return self.initialize(address(level.job.seeds.init, arm, level.index, self.draw))
+
+    def mask(self, arm: str, level: Level) -> Mask:
+        """The level's mask, shuffled within each layer, addressed by (seed, level, draw)."""
+        return shuffled(level.job.mask, rng(level.job.seeds.mask, arm, level.index, self.draw))
+
+
+Arm = Callable[[Level, Context], Job]
+
+
+def ticket(level: Level, context: Context) -> Job:
+    """The mask of IMP, the weights of the rewind point: the winning ticket (Frankle & Carbin 2019)."""
+    return level.job
+
+
+def reinit(level: Level, context: Context) -> Job:
+    """The mask of IMP, a new draw of the initialiser: random reinitialisation (Frankle & Carbin 2019, section 2)."""
+    return replace(level.job, start=context.weights("reinit", level))
+
+
+def shuffle(level: Level, context: Context) -> Job:
+    """The mask shuffled within each layer, the weights of the rewind point: random sparsity (same, Fig. 1)."""
+    return replace(level.job, mask=context.mask("shuffle", level))
+
+
+def scratch(level: Level, context: Context) -> Job:
+    """The mask shuffled within each layer and a new draw: a sparse network from scratch, nothing of the ticket.
+
+    At rewind 0 it equals `shuffle` in distribution.
+    """
+    return replace(level.job, start=context.weights("scratch", level), mask=context.mask("scratch", level))
+
+
+def finetune(level: Level, context: Context) -> Job:
+    """The mask of IMP, the weights it was scored on, the schedule's last rate held (Renda et al. 2020, section 2)."""
+    plan = level.job.plan
+    held = replace(plan, lr=plan.rate(plan.total - 1), schedule="constant", milestones=(), gamma=1.0, warmup=0)
+    return replace(level.job, start=_trained(level), plan=held)
+
+
+def restart(level: Level, context: Context) -> Job:
+    """The mask of IMP, the weights it was scored on, the schedule replayed: learning-rate rewinding in full (same)."""
+    return replace(level.job, start=_trained(level))
+
+
+def _trained(level: Level) -> State:
+    assert level.source is not None, "controls run at levels >= 1"
+    return level.source
+
+
+ARMS: dict[str, Arm] = {arm.__name__: arm for arm in (ticket, reinit, shuffle, scratch, finetune, restart)}
+RANDOM = ("reinit", "shuffle", "scratch")
+"""The arms that are drawn; `draws` repeats them."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One trained arm at one level: a row of the results."""
+
+    level: Level
+    arm: str
+    draw: int
+    job: Job
+    trace: Trace
+
+
+def check(arms: Sequence[str], arm_levels: Sequence[int] | None, levels: int, draws: int) -> None:
+    """Raises SettingError for an unknown arm, a level that is not there, or no draws."""
+    for arm in arms:
+        if arm not in ARMS:
+            raise SettingError("arms", arm, f"unknown; known: {', '.join(ARMS)}")
+    for level in arm_levels or ():
+        if not 1 <= level <= levels:
+            raise SettingError("arm_levels", level, f"controls run at levels 1 to {levels}")
+    if draws < 1:
+        raise SettingError("draws", draws, "must be at least 1")
+
+
+def planned(arms: Sequence[str], arm_levels: Sequence[int] | None, levels: int, draws: int) -> int:
+    """How many trainings `outcomes` will ask for."""
+    each = sum(draws if arm in RANDOM else 1 for arm in arms if arm != "ticket")
+    return levels + 1 + each * (levels if arm_levels is None else len(set(arm_levels)))
+
+
+def outcomes(
+    levels: Iterable[Level],
+    arms: Sequence[str],
+    fit: Fit,
+    initialize: Callable[[int], State],
+    arm_levels: Sequence[int] | None = None,
+    draws: int = 1,
+) -> Iterator[Outcome]:
+    """The ticket of each level, then its controls at `arm_levels` (None: all from 1), each drawn `draws` times."""
+    for level in levels:
+        yield Outcome(level, "ticket", 0, level.job, level.trace)
+        if level.index == 0 or (arm_levels is not None and level.index not in arm_levels):
+            continue
+        for arm in (name for name in ARMS if name in arms and name != "ticket"):
+            for draw in range(draws if arm in RANDOM else 1):
+                job = ARMS[arm](level, Context(initialize, draw))
+                yield Outcome(level, arm, draw, job, fit(job))
+
+

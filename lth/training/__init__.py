@@ -1,0 +1,1 @@
+"""The one loop, the one evaluator, and how to train: the recipe."""

@@ -1,0 +1,108 @@
+"""A training in mid-flight as one file, from which it goes on with the same bits."""
+
+import json
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from lth.core.files import replacing
+from lth.core.weights import State, digest, on_cpu
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Snapshot:
+    """All that the loop needs to go on from `iteration`: states by name, the optimiser's tensors, and the records."""
+
+    iteration: int
+    states: dict[str, State]
+    optimizer: dict[str, Tensor]
+    records: dict[str, Any]
+
+
+@dataclass
+class Checkpoint:
+    """The checkpoint file of one training, written at most every `seconds`.
+
+    `machine` is kept in it: on another machine, torch version, device or thread count the bits would differ, so the
+    file is not used there and the training starts again.
+    """
+
+    path: Path
+    seconds: float
+    machine: Mapping[str, str | int]
+    _last: float = field(default_factory=time.monotonic)
+
+    def due(self) -> bool:
+        """Whether `seconds` have passed since the last one."""
+        return time.monotonic() - self._last >= self.seconds
+
+    def write(self, snapshot: Snapshot) -> None:
+        """Keeps `snapshot` in place of the one before."""
+        tensors = {f"optimizer/{name}": tensor for name, tensor in snapshot.optimizer.items()}
+        for kind, state in snapshot.states.items():
+            tensors |= {f"state/{kind}/{name}": tensor for name, tensor in state.items()}
+        tensors = on_cpu(tensors)
+        body = {
+            "iteration": snapshot.iteration,
+            "records": snapshot.records,
+            "machine": dict(self.machine),
+            "digest": digest(tensors),
+        }
+        with replacing(self.path) as temporary:
+            save_file(tensors, temporary, metadata={"body": json.dumps(body)})
+        self._last = time.monotonic()
+
+    def read(self) -> Snapshot | None:
+        """The snapshot, or None where there is none, it is damaged, or it comes from another machine."""
+        if not self.path.exists():
+            return None
+        try:
+            with safe_open(self.path, framework="pt") as file:
+                body = json.loads(file.metadata()["body"])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}
+            if body["digest"] != digest(tensors):
+                raise ValueError("its bytes have changed")
+            if body["machine"] != dict(self.machine):
+                log.warning("%s comes from another machine or torch version: that training starts again", self.path)
+                return None
+            snapshot = Snapshot(int(body["iteration"]), {}, {}, body["records"])
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+            log.warning("%s is damaged (%s): that training starts again", self.path, error)
+            return None
+        for name, tensor in tensors.items():
+            kind, _, rest = name.partition("/")
+            if kind == "optimizer":
+                snapshot.optimizer[rest] = tensor
+            else:
+                which, _, rest = rest.partition("/")
+                snapshot.states.setdefault(which, {})[rest] = tensor
+        return snapshot
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The state of `optimizer` as flat tensors: "<parameter number>/<key>"."""
+    return {
+        f"{number}/{key}": value
+        for number, entries in optimizer.state_dict()["state"].items()
+        for key, value in entries.items()
+        if isinstance(value, Tensor)
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Puts what `optimizer_tensors` gave back into a fresh optimiser of the same parameters."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        number, _, key = name.partition("/")
+        state.setdefault(int(number), {})[key] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

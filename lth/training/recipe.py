@@ -1,0 +1,156 @@
+"""How to train: optimiser, schedule, batch, length. Imports no torch, so that settings are checked early."""
+
+import math
+import re
+from dataclasses import dataclass, field
+
+from lth.core.errors import SettingError
+
+OPTIMIZERS = ("adam", "adamw", "sgd")
+SCHEDULES = ("constant", "step", "cosine")
+TESTS = ("improved", "always")
+DECAYS = ("weights", "all")
+
+
+Duration = str | int
+"""`500it`, `2ep`, `2ep50it`, or a number of iterations."""
+
+
+def iterations_of(duration: Duration, per_epoch: int, key: str = "duration") -> int:
+    """The iterations of a duration: `500it`, `2ep`, `2ep50it`, or a bare number of iterations.
+
+    Raises SettingError naming `key` for anything else.
+    """
+    match = re.fullmatch(r"(?:(\d+)ep)?(?:(\d+)(?:it)?)?", str(duration).strip())
+    if not match or match.group() == "":
+        raise SettingError(key, duration, "must be a duration such as 500it, 2ep, 2ep50it or 500")
+    epochs, iterations = (int(group or 0) for group in match.groups())
+    return epochs * per_epoch + iterations
+
+
+@dataclass
+class Recipe:
+    """How a network is trained. Durations are `500it`, `2ep`, `2ep50it`, or a number of iterations.
+
+    `weight_decay` is torch's (L2 in sgd and adam, decoupled in adamw), on tensors of two or more dimensions
+    (`decay=weights`) or on all. `schedule`: `step` multiplies the rate by `gamma` at each of `milestones`, `cosine`
+    ends at zero; each after a linear `warmup`. `test`: the test set is looked at where the validation loss improved
+    and at the end, or `always`; nothing is ever chosen by it.
+    """
+
+    iterations: Duration = 2000
+    batch_size: int = 60
+    optimizer: str = "adam"
+    lr: float = 1.2e-3
+    momentum: float = 0.9
+    nesterov: bool = False
+    weight_decay: float = 0.0
+    decay: str = "weights"
+    schedule: str = "constant"
+    milestones: list[Duration] = field(default_factory=list)
+    gamma: float = 0.1
+    warmup: Duration = 0
+    evaluate_every: Duration = 100
+    test: str = "improved"
+
+    def __post_init__(self) -> None:
+        options = (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("test", TESTS), ("decay", DECAYS))
+        for key, known in options:
+            if getattr(self, key) not in known:
+                raise SettingError(f"recipe.{key}", getattr(self, key), f"must be one of {', '.join(known)}")
+        ranges = (
+            ("batch_size", self.batch_size >= 1, "must be at least 1"),
+            ("lr", 0 < self.lr < math.inf, "must be above 0"),
+            ("momentum", 0 <= self.momentum < 1, "must be at least 0 and below 1"),
+            ("weight_decay", 0 <= self.weight_decay < math.inf, "must be at least 0"),
+            ("gamma", 0 < self.gamma <= 1, "must be above 0 and at most 1"),
+            ("milestones", self.schedule != "step" or self.milestones, "schedule=step needs at least one milestone"),
+            ("nesterov", not self.nesterov or self.momentum > 0, "needs a momentum above 0"),
+        )
+        for key, within, problem in ranges:
+            if not within:
+                raise SettingError(f"recipe.{key}", getattr(self, key), problem)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A recipe in iterations, for a training split of known size: from `start` to `stop` of a schedule of `total`.
+
+    Two recipes with one plan are one training, however their durations were written.
+    """
+
+    start: int
+    stop: int
+    total: int
+    batch_size: int
+    optimizer: str
+    lr: float
+    momentum: float
+    nesterov: bool
+    weight_decay: float
+    decay: str
+    schedule: str
+    milestones: tuple[int, ...]
+    gamma: float
+    warmup: int
+    evaluate_every: int
+    test: str
+
+    def rate(self, iteration: int) -> float:
+        """The learning rate of the step from `iteration` to the next; a formula, so any iteration can be asked for."""
+        if iteration < self.warmup:
+            return self.lr * (iteration + 1) / self.warmup
+        if self.schedule == "step":
+            return self.lr * self.gamma ** sum(iteration >= milestone for milestone in self.milestones)
+        if self.schedule == "cosine":
+            done = (iteration - self.warmup) / max(1, self.total - self.warmup)
+            return self.lr * 0.5 * (1 + math.cos(math.pi * done))
+        return self.lr
+
+    def evaluates(self, iteration: int) -> bool:
+        """Whether the network is evaluated after `iteration` steps: regularly, and where training starts and ends."""
+        return iteration % self.evaluate_every == 0 or iteration in (self.start, self.stop)
+
+
+def plan(recipe: Recipe, examples: int, start: Duration = 0, stop: Duration | None = None) -> Plan:
+    """`recipe` in iterations for `examples` training examples, from `start` to `stop` (None: the recipe's end).
+
+    Raises SettingError for durations that are malformed or out of order, and for a batch larger than the split.
+    """
+    if recipe.batch_size > examples:
+        problem = f"is more than the {examples} training examples"
+        raise SettingError("recipe.batch_size", recipe.batch_size, problem)
+    per_epoch = examples // recipe.batch_size
+
+    def count(key: str, duration: Duration) -> int:
+        return iterations_of(duration, per_epoch, key)
+
+    total = count("recipe.iterations", recipe.iterations)
+    first = count("rewind", start)
+    last = total if stop is None else count("rewind", stop)
+    warmup, every = count("recipe.warmup", recipe.warmup), count("recipe.evaluate_every", recipe.evaluate_every)
+    if total < 1 or every < 1:
+        key = "iterations" if total < 1 else "evaluate_every"
+        raise SettingError(f"recipe.{key}", getattr(recipe, key), "must be at least one iteration")
+    if first >= total or last > total:
+        raise SettingError("rewind", max(first, last), f"is past the end of a training of {total} iterations")
+    if warmup > total:
+        raise SettingError("recipe.warmup", recipe.warmup, f"is longer than a training of {total} iterations")
+    return Plan(
+        start=first,
+        stop=last,
+        total=total,
+        batch_size=recipe.batch_size,
+        optimizer=recipe.optimizer,
+        lr=recipe.lr,
+        momentum=recipe.momentum if recipe.optimizer == "sgd" else 0.0,
+        nesterov=recipe.nesterov if recipe.optimizer == "sgd" else False,
+        weight_decay=recipe.weight_decay,
+        decay=recipe.decay if recipe.weight_decay else "weights",
+        schedule=recipe.schedule,
+        milestones=tuple(count("recipe.milestones", x) for x in recipe.milestones) if recipe.schedule == "step" else (),
+        gamma=recipe.gamma if recipe.schedule == "step" else 1.0,
+        warmup=warmup,
+        evaluate_every=every,
+        test=recipe.test,
+    )
