@@ -100,8 +100,9 @@ def _determined(job: Job) -> Iterator[None]:
 def make_optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     """The plan's optimiser, fused into one kernel; weight decay on tensors of two or more dimensions, or on all."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    decayed = [p for p in parameters if plan.decay == "all" or p.ndim >= 2]
-    others = [p for p in parameters if plan.decay != "all" and p.ndim < 2]
+    everything = plan.decay == "all" or plan.weight_decay == 0  # one group steps faster than two
+    decayed = [p for p in parameters if everything or p.ndim >= 2]
+    others = [p for p in parameters if not everything and p.ndim < 2]
     groups = [{"params": decayed, "weight_decay": plan.weight_decay}, {"params": others, "weight_decay": 0.0}]
     groups = [group for group in groups if group["params"]]
     fused = all(parameter.is_floating_point() for parameter in parameters)
