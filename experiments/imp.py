@@ -13,6 +13,7 @@ The job's folder holds results.csv, layers.csv, curves.csv, figures, report.html
 kept in <outputs>/store, so the same command again trains nothing, and a killed one goes on.
 """
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 
@@ -73,4 +74,4 @@ def tracker(spec: Spec) -> Wandb:
 def five_seeds(spec: Spec) -> str:
     """The command that asks the same of five seeds."""
     overrides = [word for word in HydraConfig.get().overrides.task if not word.startswith("seed=")]
-    return " ".join(["lth", spec.experiment, *overrides, "-m", "seed=0,1,2,3,4"])
+    return shlex.join(["lth", spec.experiment, "-m", *overrides, "seed=0,1,2,3,4"])

@@ -1,8 +1,8 @@
 """The lottery ticket hypothesis as experiments. The public vocabulary; importing it imports no torch.
 
-    search = lth.find_ticket(model, (x, y), (x_test, y_test), levels=10, recipe=lth.Recipe(iterations=1000))
-    search.best.save("ticket.safetensors")
-    lth.load_ticket("ticket.safetensors").apply(model)
+search = lth.find_ticket(model, (x, y), (x_test, y_test), levels=10, recipe=lth.Recipe(iterations=1000))
+search.best.save("ticket.safetensors")
+lth.load_ticket("ticket.safetensors").apply(model)
 """
 
 from importlib import import_module

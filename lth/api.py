@@ -20,6 +20,7 @@ from lth.models import build
 from lth.models.initialize import INITIALIZERS, check_redrawn, initialize
 from lth.pruning.mask import Layer, dense, prunable
 from lth.pruning.schedule import Pruning, ladder
+from lth.pruning.scores import SCORES
 from lth.report.tables import result_row
 from lth.spec import Spec
 from lth.store.runs import Store
@@ -88,7 +89,9 @@ def check_fit(model: nn.Module, data: Data) -> None:
             f"the model does not take images of shape {data.shape}: {str(error).splitlines()[0]}"
         ) from error
     if len(shape) != 2 or shape[1] < data.classes:
-        raise LotteryError(f"the model gives {shape} for 2 images of {data.classes} classes; it should give (2, classes)")
+        raise LotteryError(
+            f"the model gives {shape} for 2 images of {data.classes} classes; it should give (2, classes)"
+        )
 
 
 @dataclass(frozen=True)
@@ -110,13 +113,21 @@ class Question:
 
 
 def search(
-    model: nn.Module, start: State, data: Data, seeds: Seeds, asked: Question, fit: Fit, fresh: Callable[[int], State]
+    model: nn.Module,
+    start: State,
+    data: Data,
+    seeds: Seeds,
+    asked: Question,
+    fit: Fit,
+    fresh: Callable[[int], State],
 ) -> Iterator[controls.Outcome]:
     """The outcomes of every level and arm as they come.
 
     `start` is the state at iteration 0, `fresh` draws another by seed. All settings are checked before the first
     training: raises SettingError.
     """
+    if asked.pruning.score not in SCORES:
+        raise SettingError("pruning.score", asked.pruning.score, f"must be one of {', '.join(SCORES)}")
     layers = prunable(model, asked.pruning.exclude, asked.pruning.output)
     for layer in layers:
         if layer.kind == "output":
@@ -183,7 +194,12 @@ def find_ticket(
     outcomes = list(search(model, start, data, seeds, asked, fit, fresh))
     rounds = [outcome.level for outcome in outcomes if outcome.arm == "ticket"]
     tickets = [ticket_of(level, {"seed": seed, "level": level.index}) for level in rounds]
-    about = {"data": data.name, "model": type(model).__name__, "seed": seed, "schedule": asked.pruning.schedule}
+    about = {
+        "data": data.name,
+        "model": type(model).__name__,
+        "seed": seed,
+        "schedule": asked.pruning.schedule,
+    }
     rows = [result_row(outcome, about) for outcome in outcomes]
     return Search(rounds, tickets, tickets[_best(rounds)], rows)
 

@@ -1,4 +1,4 @@
-"""`lth EXPERIMENT [overrides]`: hands over to Hydra, and turns the program's own errors into one line.
+"""`lth EXPERIMENT [overrides]`: hands over to Hydra, and prints errors as what is wrong, without a traceback.
 
 Imports no torch: `lth --help` and shell completion stay quick.
 """
@@ -9,11 +9,11 @@ import logging
 import os
 import sys
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import CompactHydraException
+from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from lth.core.errors import LotteryError
@@ -29,10 +29,6 @@ Shell completion: eval "$(lth -sc install=bash)"   (also zsh through bashcompini
 """
 
 
-class Problem(CompactHydraException):
-    """A LotteryError on its way out through Hydra: one line, exit 1, and the other jobs of a sweep go on."""
-
-
 def place(folder: str) -> Path:
     """Where `conf` or `experiments` lie: in the package (installed from a wheel), else beside it (a checkout)."""
     package = Path(__file__).parent
@@ -45,8 +41,8 @@ def experiments() -> dict[str, str]:
     return {file.stem: ast.get_docstring(ast.parse(file.read_text())) or "" for file in files}
 
 
-def load(experiment: str) -> ModuleType:
-    """The module of `experiment`."""
+def load(experiment: str) -> Any:
+    """The module of `experiment`: what it does is its function `run(spec, folder)`."""
     path = place("experiments") / f"{experiment}.py"
     module_spec = importlib.util.spec_from_file_location(f"lth_experiments_{experiment}", path)
     assert module_spec is not None and module_spec.loader is not None
@@ -61,11 +57,7 @@ def run_job(config: DictConfig) -> None:
 
     if os.getcwd() not in sys.path:  # the user's own classes lie in the current folder
         sys.path.insert(0, os.getcwd())
-    hydra_config = HydraConfig.get()
-    try:
-        load(hydra_config.job.config_name).run(spec.read(config), Path(hydra_config.runtime.output_dir))
-    except LotteryError as error:
-        raise Problem(str(error)) from error
+    load(config.experiment).run(spec.read(config), Path(HydraConfig.get().runtime.output_dir))
 
 
 def main() -> None:
@@ -115,12 +107,25 @@ def _hand_over(experiment: str, words: list[str], docstring: str = "") -> None:
     from lth import spec
 
     spec.register()
-    sys.argv = [sys.argv[0], *words]
+    sweep = [word for word in words if word in ("-m", "--multirun")]  # Hydra takes them only before the overrides
+    sys.argv = [sys.argv[0], *sweep, *(word for word in words if word not in sweep)]
     if {"-h", "--help"} & set(words):
         print(f"lth {experiment}: {docstring}\n")
     logging.captureWarnings(True)
     run = hydra.main(version_base="1.3", config_path=str(place("conf")), config_name=experiment)(run_job)
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":  # the user asked for tracebacks
+        run()
+        return
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands errors over as they are, instead of printing its own
     try:
         run()
     except KeyboardInterrupt:
         sys.exit("\nstopped; the same command goes on from here")
+    except LotteryError as error:
+        sys.exit(str(error))
+    except HydraException as error:
+        sys.exit("\n".join(str(part) for part in (error, error.__cause__) if part))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        sys.exit(f"{error.filename}: {error.strerror}")

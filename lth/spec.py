@@ -12,7 +12,7 @@ from lth.core.errors import SettingError
 from lth.pruning.schedule import Pruning
 from lth.training.recipe import Duration, Recipe
 
-SCALES = ("smoke", "quick", "paper")
+WANDB_MODES = ("auto", "online", "offline", "disabled")
 
 
 @dataclass
@@ -56,6 +56,10 @@ class StoreSpec:
 
     checkpoint_seconds: float = 60.0
 
+    def __post_init__(self) -> None:
+        if not self.checkpoint_seconds >= 0:
+            raise SettingError("store.checkpoint_seconds", self.checkpoint_seconds, "must be at least 0")
+
 
 @dataclass
 class WandbSpec:
@@ -65,6 +69,10 @@ class WandbSpec:
     project: str = "lth"
     entity: str | None = None
     tags: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.mode not in WANDB_MODES:
+            raise SettingError("wandb.mode", self.mode, f"must be one of {', '.join(WANDB_MODES)}")
 
 
 @dataclass
@@ -107,11 +115,13 @@ class Spec(Machine):
             isinstance(self.arm_levels, list) and all(isinstance(level, int) for level in self.arm_levels)
         ):
             raise SettingError("arm_levels", self.arm_levels, "must be all or a list of levels such as [3,7,12]")
-        for key, part in (("data", self.data), ("model", self.model)):
-            if part.name == "own" and key == "model" and not part._target_:
-                raise SettingError("model._target_", part._target_, "model=own needs model._target_=my_module.MyNetwork")
-            if part._target_ and part.name != "own":
-                raise SettingError(f"{key}._target_", part._target_, f"is for {key}=own, not {key}={part.name}")
+        if self.data.name == "own" and not self.data._target_:
+            problem = "needs data._target_=my_module.my_function, or data.name=NAME of a prepared NAME.safetensors"
+            raise SettingError("data", "own", problem)
+        if self.model.name == "own" and not self.model._target_:
+            raise SettingError("model", "own", "needs model._target_=my_module.MyNetwork")
+        if self.model._target_ and self.model.name != "own":
+            raise SettingError("model._target_", self.model._target_, f"is for model=own, not {self.model.name}")
 
     @property
     def controls(self) -> list[int] | None:
@@ -148,6 +158,31 @@ class Spec(Machine):
         return _hash(asked, 12)
 
 
+@dataclass
+class RootSpec:
+    """Where the prepared data lie."""
+
+    root: str | None = None
+
+
+@dataclass
+class SpeedSpec(Machine):
+    """What `lth speed` measures: `blocks` of `iterations` each, and evaluation in a training of `level_iterations`."""
+
+    experiment: str = "speed"
+    blocks: int = 20
+    iterations: int = 100
+    level_iterations: int = 1000
+    data: RootSpec = field(default_factory=RootSpec)
+    seed: int = 0
+    scale: str = "quick"
+
+    def __post_init__(self) -> None:
+        for key in ("threads", "blocks", "iterations", "level_iterations"):
+            if getattr(self, key) < 1:
+                raise SettingError(key, getattr(self, key), "must be at least 1")
+
+
 def _hash(value: Any, digits: int) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:digits]
 
@@ -155,6 +190,7 @@ def _hash(value: Any, digits: int) -> str:
 def register() -> None:
     """Puts the schemas where Hydra finds them, so that keys, names and types are checked before a job starts."""
     ConfigStore.instance().store(name="schema_imp", node=Spec)
+    ConfigStore.instance().store(name="schema_speed", node=SpeedSpec)
 
 
 def read(config: DictConfig) -> Any:

@@ -10,6 +10,11 @@ class SettingError(LotteryError):
 
     def __init__(self, key: str, value: object, problem: str) -> None:
         super().__init__(f"{key}={value}: {problem}")
+        self._parts = (key, str(value), problem)
+
+    def __reduce__(self) -> tuple[type["SettingError"], tuple[str, str, str]]:
+        """How a worker process hands the error back to a sweep."""
+        return SettingError, self._parts
 
 
 class DataError(LotteryError):

@@ -25,8 +25,8 @@ def replacing(path: Path) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
         os.close(handle)
         temporary = Path(name)
-        temporary.chmod(0o666 & ~_umask())
         yield temporary
+        temporary.chmod(0o666 & ~_umask())  # temporary files are private, results are not
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -99,7 +99,9 @@ def resolve(target: str, key: str) -> Callable[..., Any]:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise SettingError(
-            key, target, f"cannot be imported ({error}); the current folder and installed packages are searched"
+            key,
+            target,
+            f"cannot be imported ({error}); the current folder and installed packages are searched",
         ) from error
     if not callable(found):
         raise SettingError(key, target, "is not something that can be called")
@@ -160,7 +162,9 @@ def _torchvision(name: str, class_name: str, folder: str) -> Callable[[Path], di
         except RuntimeError:  # torchvision's word for: not there
             splits = _download(kind, name, root, folder)
         except (OSError, ValueError, EOFError) as error:
-            raise DataError(f"data={name}: {root / folder} cannot be read ({error}); delete it and try again") from error
+            raise DataError(
+                f"data={name}: {root / folder} cannot be read ({error}); delete it and try again"
+            ) from error
         tensors = {}
         for part, split in zip(("train", "test"), splits, strict=True):
             images = torch.as_tensor(split.data)
@@ -179,10 +183,10 @@ def _download(kind: Any, name: str, root: Path, folder: str) -> list[Any]:
         with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=root) as passing:
             return [kind(passing, train=train, download=True) for train in (True, False)]
     except Exception as error:  # torchvision raises whatever its mirrors gave it
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise DataError(
-            f"data={name} is not in {root} and its download failed ({reason}); place {name}.safetensors, or torchvision's"
-            f" files as {root / folder}, there, or name another folder with data.root=... or LTH_DATA"
+            f"data={name} is not in {root} and its download failed ({reason}); place {name}.safetensors, or"
+            f" torchvision's files as {root / folder}, there, or name another folder with data.root=... or LTH_DATA"
         ) from error
 
 

@@ -49,7 +49,10 @@ class Data:
     def to(self, device: torch.device) -> "Data":
         """This data set on `device`, with its digest kept."""
         moved = replace(
-            self, train=self.train.to(device), validation=self.validation.to(device), test=self.test.to(device)
+            self,
+            train=self.train.to(device),
+            validation=self.validation.to(device),
+            test=self.test.to(device),
         )
         moved.__dict__["digest"] = self.digest
         return moved
@@ -90,7 +93,10 @@ def prepare(
         )
     order = torch.randperm(len(train), generator=rng(split_seed, "split"))
     chosen, rest = order[:validation].sort().values, order[validation:].sort().values
-    train, held_out = Split(train.images[rest], train.labels[rest]), Split(train.images[chosen], train.labels[chosen])
+    train, held_out = (
+        Split(train.images[rest], train.labels[rest]),
+        Split(train.images[chosen], train.labels[chosen]),
+    )
     if normalize == "standard":
         train, held_out, test = _standardized(train, held_out, test)
     classes = int(max(split.labels.max() for split in (train, held_out, test) if len(split))) + 1
@@ -134,9 +140,7 @@ def order(examples: int, seed: int, epoch: int) -> Tensor:
     return torch.randperm(examples, generator=rng(seed, "order", epoch))
 
 
-def batches(
-    split: Split, batch_size: int, seed: int, start: int, stop: int
-) -> Iterator[tuple[int, Tensor, Tensor]]:
+def batches(split: Split, batch_size: int, seed: int, start: int, stop: int) -> Iterator[tuple[int, Tensor, Tensor]]:
     """(iteration, images, labels) for the iterations `start`..`stop`-1, as if counted from 0.
 
     An epoch has len(split) // batch_size whole batches, at least one; what is left over has its turn in a later

@@ -53,9 +53,7 @@ def _check_patterns(layers: Sequence["Layer"], pruning: Pruning) -> None:
     for pattern in pruning.fractions:
         if pattern not in ("conv", "linear", "output") and not any(fnmatchcase(x.name, pattern) for x in layers):
             names = ", ".join(layer.name for layer in layers)
-            raise SettingError(
-                f"pruning.fractions.{pattern}", pruning.fractions[pattern], f"matches none of {names}"
-            )
+            raise SettingError(f"pruning.fractions.{pattern}", pruning.fractions[pattern], f"matches none of {names}")
 
 
 def ladder(layers: Sequence["Layer"], pruning: Pruning, levels: int) -> list[dict[str, int]]:

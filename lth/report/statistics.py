@@ -89,7 +89,9 @@ def sentence(rows: Sequence[Row], examples: int, command: str) -> str:
         by_level = densities(rows)
         highest = max(by_level[level] for difference in shown for level in difference.levels)
         where = f"on the mean of the levels at {100 * highest:.1f}% of the weights and below"
-        text = f"The ticket's test accuracy {where}: {', '.join(parts)} (± binomial error of {examples:,} test examples). "
+        text = (
+            f"The ticket's test accuracy {where}: {', '.join(parts)} (± binomial error of {examples:,} test examples). "
+        )
     if diverged:
         text += f"Diverged: {', '.join(diverged)}. "
     return text + f"One seed: no verdict. For five: {command}"

@@ -9,13 +9,47 @@ from lth.pruning.mask import kept
 from lth.tickets.arms import Outcome
 from lth.training.trace import Observations, Trace
 
-RESULTS = (
-    "experiment setting data model seed level arm draw status density sparsity weights_left rewind schedule"
-    " early_stop_iteration early_stop_censored early_stop_val_loss early_stop_test_accuracy final_train_accuracy"
-    " final_val_loss final_test_accuracy grad_norm_init grad_norm_end iterations seconds run"
-).split()
-LAYERS = "run level arm draw layer size kept density grad_norm_init grad_norm_end".split()
-CURVES = "run iteration train_loss val_loss val_accuracy test_accuracy grad_norm lr".split()
+RESULTS = [
+    "experiment",
+    "setting",
+    "data",
+    "model",
+    "seed",
+    "level",
+    "arm",
+    "draw",
+    "status",
+    "density",
+    "sparsity",
+    "weights_left",
+    "rewind",
+    "schedule",
+    "early_stop_iteration",
+    "early_stop_censored",
+    "early_stop_val_loss",
+    "early_stop_test_accuracy",
+    "final_train_accuracy",
+    "final_val_loss",
+    "final_test_accuracy",
+    "grad_norm_init",
+    "grad_norm_end",
+    "iterations",
+    "seconds",
+    "run",
+]
+LAYERS = [
+    "run",
+    "level",
+    "arm",
+    "draw",
+    "layer",
+    "size",
+    "kept",
+    "density",
+    "grad_norm_init",
+    "grad_norm_end",
+]
+CURVES = ["run", "iteration", "train_loss", "val_loss", "val_accuracy", "test_accuracy", "grad_norm", "lr"]
 
 Row = dict[str, Any]
 

@@ -3,48 +3,56 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from lth.report.statistics import accuracy_column, arms_of, at, densities
 from lth.report.tables import Row
 
+WIDE = 14
+"""Characters of a cell that holds an accuracy and an iteration."""
 
-def summary_table(rows: Sequence[Row]) -> Table:
-    """A row a level: density, weights, and each arm's test accuracy and early-stop iteration; bold where the ticket leads."""
+
+def summary_table(rows: Sequence[Row], width: int) -> Table:
+    """A row a level: density, weights, each arm's test accuracy, and where `width` allows its early-stop iteration.
+
+    The ticket's accuracy is bold where it is the highest of the level.
+    """
     column, arms = accuracy_column(rows), arms_of(rows)
     early = column.startswith("early_stop")
-    title = "Test accuracy in %" + (" at the early stop, and its iteration" if early else " at the end")
-    table = Table(title=title, title_justify="left", header_style="bold")
-    for name in ("level", "density %", "weights"):
+    iterations = early and 28 + len(arms) * (WIDE + 3) <= width
+    title = "Test accuracy (%) " + ("at the early stop" if early else "at the end") + (" @ its iteration" * iterations)
+    table = Table(
+        title=title,
+        title_justify="left",
+        header_style="bold",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    for name in ("level", "density", "weights", *arms):
         table.add_column(name, justify="right")
-    for arm in arms:
-        table.add_column(arm, justify="right")
-    for arm in arms if early else ():
-        table.add_column(f"{arm} it.", justify="right", style="dim")
     for level, density in densities(rows).items():
         left = next(row["weights_left"] for row in rows if row["level"] == level)
-        accuracies = [at(rows, level, arm, column) for arm in arms]
-        stops = [at(rows, level, arm, "early_stop_iteration") for arm in arms] if early else []
-        leads = len([x for x in accuracies if x is not None]) > 1 and accuracies[0] == max(
-            x for x in accuracies if x is not None
-        )
-        cells = ["–" if x is None else f"{100 * x:.2f}" for x in accuracies]
-        if leads:
-            cells[0] = f"[bold green]{cells[0]}[/]"
-        iterations = ["–" if x is None else f"{x:,.0f}" for x in stops]
-        table.add_row(str(level), f"{100 * density:.1f}", f"{left:,}", *cells, *iterations)
+        accuracies = {arm: at(rows, level, arm, column) for arm in arms}
+        measured = [value for value in accuracies.values() if value is not None]
+        cells = []
+        for arm, accuracy in accuracies.items():
+            leads = arm == "ticket" and len(measured) > 1 and accuracy == max(measured)
+            cell = Text("-" if accuracy is None else f"{100 * accuracy:.2f}", style="bold green" if leads else "")
+            stop = at(rows, level, arm, "early_stop_iteration") if iterations else None
+            cells.append(cell if stop is None else cell.append(f" @{stop:7,.0f}", style="not bold dim"))
+        table.add_row(str(level), f"{100 * density:.1f}%", f"{left:,}", *cells)
     return table
 
 
 def print_summary(rows: Sequence[Row], sentence: str, folder: Path, seconds: float, trained: int) -> None:
     """Prints the table, the sentence, and where the results lie."""
     console = Console()
-    console.print(summary_table(rows))
-    console.print(sentence, highlight=False, soft_wrap=True)
+    console.print(summary_table(rows, console.width))
     found = len({row["run"] for row in rows}) - trained
-    console.print(
-        f"{trained} trained, {max(0, found)} found in the store, {seconds:.0f} s. Results, figures and report.html in {folder}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    count = f"{trained} trained, {max(0, found)} found in the store, {seconds:.0f} s."
+    for line in (sentence, f"{count} Results, figures, report.html in {folder}"):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)

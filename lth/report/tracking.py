@@ -40,7 +40,13 @@ class Progress:
         def update(iteration: int) -> None:
             if self.inner is None:
                 self.inner = tqdm(
-                    total=stop, initial=start, desc="iterations", unit="it", leave=False, disable=None, dynamic_ncols=True
+                    total=stop,
+                    initial=start,
+                    desc="iterations",
+                    unit="it",
+                    leave=False,
+                    disable=None,
+                    dynamic_ncols=True,
                 )
             self.inner.update(iteration - self.inner.n)
 
@@ -95,9 +101,10 @@ class Wandb:
         id: str,
         config: Mapping[str, Any],
     ) -> None:
-        self.mode = wandb_mode(mode)
+        self.mode: Any = wandb_mode(mode)
         self.directory = directory
-        self.arguments = {
+        self.arms = list(config["arms"])
+        self.arguments: dict[str, Any] = {
             "project": project,
             "entity": entity,
             "tags": tags,
@@ -141,15 +148,30 @@ class Wandb:
 
         self.directory.mkdir(parents=True, exist_ok=True)
         settings = wandb.Settings(
-            console="off", disable_git=True, save_code=False, silent=True, x_disable_stats=True, init_timeout=30
+            console="off",
+            disable_git=True,
+            save_code=False,
+            silent=True,
+            x_disable_stats=True,
+            init_timeout=30,
         )
         self.run = wandb.init(
-            dir=str(self.directory), mode=self.mode, reinit="create_new", resume="allow", settings=settings, **self.arguments
+            dir=str(self.directory),
+            mode=self.mode,
+            reinit="create_new",
+            resume="allow",
+            settings=settings,
+            **self.arguments,
         )
         self.run.define_metric("level")
         self.run.define_metric("iteration")
         self.run.define_metric("curve/*", step_metric="iteration")
-        for pattern in ("density", "sparsity", "layer/*", *(f"{arm}/*" for arm in self.arguments["config"]["arms"])):
+        for pattern in (
+            "density",
+            "sparsity",
+            "layer/*",
+            *(f"{arm}/*" for arm in self.arms),
+        ):
             self.run.define_metric(pattern, step_metric="level")
         waiting, self.waiting = self.waiting, []
         for values in waiting:
@@ -158,7 +180,7 @@ class Wandb:
     def _finish(self, columns: list[str], rows: list[list[Any]], ticket: Path) -> None:
         import wandb
 
-        self.run.log({"results": wandb.Table(columns=columns, data=rows)})
+        self.run.log({"results": wandb.Table(columns=list(columns), data=rows)})
         artifact = wandb.Artifact(f"ticket-{self.arguments['id']}", type="ticket")
         artifact.add_file(str(ticket))
         self.run.log_artifact(artifact)

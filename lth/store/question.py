@@ -4,7 +4,6 @@ import hashlib
 import inspect
 import json
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -47,8 +46,8 @@ def architecture(model: nn.Module) -> dict[str, Any]:
 
     So that a changed `forward` of a user's own network asks a new question.
     """
-    kinds = sorted({type(module) for module in model.modules()}, key=_name)
-    own = {_name(kind): _source(kind) for kind in kinds if not kind.__module__.startswith("torch.")}
+    kinds = {_name(type(module)): type(module) for module in model.modules()}
+    own = {name: _source(kind) for name, kind in sorted(kinds.items()) if not name.startswith("torch.")}
     return {"class": _name(type(model)), "structure": repr(model), "sources": own}
 
 
@@ -56,7 +55,6 @@ def _name(kind: type) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-@cache
 def _source(kind: type) -> str:
     """A hash of the file that defines `kind`; where there is none (a console), of its methods' code."""
     try:

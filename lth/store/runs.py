@@ -63,7 +63,12 @@ class Store:
         return self.folder / name[:2] / name
 
     def _train(
-        self, name: str, asked: dict[str, Any], job: Job, observers: Sequence[Observer], progress: Progress | None
+        self,
+        name: str,
+        asked: dict[str, Any],
+        job: Job,
+        observers: Sequence[Observer],
+        progress: Progress | None,
     ) -> Trace:
         folder = self.path(name)
         for leftover in folder.glob(".*.part"):  # of a process that was killed while it wrote
@@ -158,5 +163,3 @@ def _digest(body: dict[str, Any]) -> str:
 def _file_digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
-
-

@@ -122,5 +122,3 @@ def outcomes(
             for draw in range(draws if arm in RANDOM else 1):
                 job = ARMS[arm](level, Context(initialize, draw))
                 yield Outcome(level, arm, draw, job, fit(job))
-
-

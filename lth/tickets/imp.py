@@ -67,7 +67,11 @@ def levels(dense_job: Job, layers: Sequence[Layer], pruning: Pruning, count: int
         level = Level(index, job, fit(job), source)
         yield level
         if level.trace.status == "diverged" and (pruning.schedule == "iterative" or index == 0):
-            log.warning("level %d diverged (%s): there are no weights to prune by, so it is the last", index, level.trace.message)
+            log.warning(
+                "level %d diverged (%s): there are no weights to prune by, so it is the last",
+                index,
+                level.trace.message,
+            )
             return
         if index < count:
             if pruning.schedule == "iterative" or index == 0:
@@ -77,14 +81,10 @@ def levels(dense_job: Job, layers: Sequence[Layer], pruning: Pruning, count: int
             mask = prune(source, before, rungs[index + 1], pruning, dense_job.seeds.mask, index)
 
 
-def prune(
-    trained: State, mask: Mask, keep: dict[str, int], pruning: Pruning, seed: int, level: int = 0
-) -> Mask:
+def prune(trained: State, mask: Mask, keep: dict[str, int], pruning: Pruning, seed: int, level: int = 0) -> Mask:
     """The mask that keeps exactly `keep` (by layer, or "" for all) of the weights that `mask` keeps.
 
     `trained`: the weights that the score looks at. `seed` and `level` address the draws of a random score.
     """
-    if pruning.score not in SCORES:
-        raise SettingError("pruning.score", pruning.score, f"must be one of {', '.join(SCORES)}")
     scores = SCORES[pruning.score]({name: trained[name] for name in mask}, rng(seed, "score", level))
     return global_(scores, mask, keep[""]) if pruning.scope == "global" else layerwise(scores, mask, keep)

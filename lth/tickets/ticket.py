@@ -80,7 +80,7 @@ def load_ticket(path: str | Path) -> Ticket:
             metadata = file.metadata() or {}
             if metadata.get("format") != FORMAT:
                 raise LotteryError(f"{path} is not a ticket of lth")
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # a handle, not a mapping
     except (SafetensorError, OSError) as error:
         raise LotteryError(f"{path} cannot be read as a ticket: {error}") from error
     if metadata["digest"] != digest(tensors):

@@ -151,7 +151,7 @@ class _Run:
             generator.manual_seed((noise + iteration) % 2**63)  # dropout by address: the same when resumed
             loss = functional.cross_entropy(model(images), labels)
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+            loss.backward()
             self._mask_gradients()
             optimizer.step()
             self.loss += loss.detach()

@@ -64,7 +64,11 @@ class Recipe:
             ("momentum", 0 <= self.momentum < 1, "must be at least 0 and below 1"),
             ("weight_decay", 0 <= self.weight_decay < math.inf, "must be at least 0"),
             ("gamma", 0 < self.gamma <= 1, "must be above 0 and at most 1"),
-            ("milestones", self.schedule != "step" or self.milestones, "schedule=step needs at least one milestone"),
+            (
+                "milestones",
+                self.schedule != "step" or self.milestones,
+                "schedule=step needs at least one milestone",
+            ),
             ("nesterov", not self.nesterov or self.momentum > 0, "needs a momentum above 0"),
         )
         for key, within, problem in ranges:
@@ -128,7 +132,10 @@ def plan(recipe: Recipe, examples: int, start: Duration = 0, stop: Duration | No
     total = count("recipe.iterations", recipe.iterations)
     first = count("rewind", start)
     last = total if stop is None else count("rewind", stop)
-    warmup, every = count("recipe.warmup", recipe.warmup), count("recipe.evaluate_every", recipe.evaluate_every)
+    warmup, every = (
+        count("recipe.warmup", recipe.warmup),
+        count("recipe.evaluate_every", recipe.evaluate_every),
+    )
     if total < 1 or every < 1:
         key = "iterations" if total < 1 else "evaluate_every"
         raise SettingError(f"recipe.{key}", getattr(recipe, key), "must be at least one iteration")

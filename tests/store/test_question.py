@@ -1,0 +1,103 @@
+"""A question holds all that goes into a training, and nothing else."""
+
+import textwrap
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from lth.core.rng import Seeds
+from lth.store.question import architecture, hash_of, question
+from lth.training.recipe import Recipe, plan
+
+
+def asked(job):
+    return hash_of(question(job))
+
+
+def test_the_same_training_asks_the_same_question(job):
+    other = replace(
+        job, start={name: x.clone() for name, x in job.start.items()}, data=job.data.to(torch.device("cpu"))
+    )
+    assert asked(job) == asked(other)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"lr": 1.3e-3},
+        {"iterations": 41},
+        {"optimizer": "adamw"},
+        {"weight_decay": 1e-4},
+        {"schedule": "cosine"},
+        {"evaluate_every": 7},
+        {"batch_size": 11},
+        {"test": "always"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_another_recipe_asks_another_question(job, change):
+    recipe = {"iterations": 40, "batch_size": 10, "evaluate_every": 10}
+    first = replace(job, plan=plan(Recipe(**recipe), len(job.data.train)))
+    second = replace(job, plan=plan(Recipe(**{**recipe, **change}), len(job.data.train)))
+    assert asked(first) != asked(second)
+
+
+def test_durations_in_epochs_and_iterations_are_one_question(job):
+    size = len(job.data.train)
+    epochs, iterations = (
+        plan(Recipe(iterations="2ep", batch_size=10), size),
+        Recipe(iterations=2 * (size // 10), batch_size=10),
+    )
+    assert asked(replace(job, plan=epochs)) == asked(replace(job, plan=plan(iterations, size)))
+
+
+def test_start_mask_data_and_order_are_in_the_question(job):
+    name = next(iter(job.mask))
+    start = {**job.start, name: job.start[name] + 1}
+    mask = {**job.mask, name: ~job.mask[name]}
+    train = replace(job.data.train, labels=job.data.train.labels.flip(0))
+    changed = [
+        replace(job, start=start),
+        replace(job, mask=mask),
+        replace(job, data=replace(job.data, train=train)),
+        replace(job, seeds=replace(job.seeds, order=99)),
+    ]
+    assert len({asked(job), *map(asked, changed)}) == 5
+
+
+def test_seeds_that_play_no_part_are_not_in_the_question(job):
+    assert asked(job) == asked(replace(job, seeds=Seeds(init=5, order=job.seeds.order, augment=5, mask=5, split=5)))
+    augmented = replace(job, data=replace(job.data, augment="flip_crop"))
+    assert asked(augmented) != asked(replace(augmented, seeds=replace(job.seeds, augment=5)))
+
+
+def test_arguments_and_dropout_of_a_model_are_in_the_question(job):
+    wide = nn.Sequential(nn.Flatten(), nn.Linear(8, 16), nn.Dropout(0.1), nn.Linear(16, 3))
+    other = nn.Sequential(nn.Flatten(), nn.Linear(8, 16), nn.Dropout(0.2), nn.Linear(16, 3))
+    assert architecture(wide) != architecture(other)
+
+
+def test_a_changed_forward_asks_another_question(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    source = """
+        from torch import nn
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc = nn.Linear(8, 3)
+            def forward(self, x):
+                return self.fc(x) * {factor}
+    """
+    found = []
+    for version, factor in enumerate((1, 2)):
+        (tmp_path / f"net{version}.py").write_text(textwrap.dedent(source.format(factor=factor)))
+        module = __import__(f"net{version}")
+        found.extend(architecture(module.Net())["sources"].values())
+    assert found[0] != found[1]
+
+
+def test_the_hash_of_a_known_question_does_not_change():
+    """Old folders would no longer be found: raise LOOP instead when the loop's meaning changes."""
+    assert hash_of({"loop": 1, "plan": {"lr": 0.0012}}) == "32f16a72435116615f0d"
