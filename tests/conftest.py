@@ -1,0 +1,128 @@
+"""What the tests share: one thread, hypothesis without a clock, a small network and small generated data."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import settings
+from safetensors.torch import save_file
+from torch import nn
+
+from lth.core.rng import Seeds, rng
+from lth.core.weights import Mask, clone
+from lth.data.tensors import Data, prepare
+from lth.models.initialize import initialize
+from lth.models.lenet import mlp
+from lth.pruning.mask import dense, prunable
+from lth.training.loop import Job
+from lth.training.recipe import Recipe, plan
+
+torch.set_num_threads(1)
+settings.register_profile("laws", derandomize=True, deadline=None, max_examples=50, database=None)
+settings.load_profile("laws")
+
+CLASSES, SIDE = 3, 6
+
+
+def images_of(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """`count` noisy copies of one picture a class, float (N, 1, 6, 6), and their labels."""
+    pictures = torch.randn(CLASSES, 1, SIDE, SIDE, generator=rng(0, "pictures"))
+    labels = torch.randint(CLASSES, (count,), generator=rng(seed, "labels"))
+    noise = torch.randn(count, 1, SIDE, SIDE, generator=rng(seed, "noise"))
+    return pictures[labels] + 1.5 * noise, labels
+
+
+@pytest.fixture(scope="session")
+def tensors() -> dict[str, torch.Tensor]:
+    """The four tensors of a data set: 127 training and 37 test examples of 3 classes, both prime."""
+    (x, y), (x_test, y_test) = images_of(127, 1), images_of(37, 2)
+    return {"train_images": x, "train_labels": y, "test_images": x_test, "test_labels": y_test}
+
+
+@pytest.fixture(scope="session")
+def make_data(tensors: dict[str, torch.Tensor]) -> Callable[..., Data]:
+    """Prepared data: 104 to train, 23 for validation, 37 to test; its arguments are those of `prepare`."""
+    return lambda **how: prepare("small", tensors, **({"validation": 23} | how))
+
+
+@pytest.fixture(scope="session")
+def data(make_data: Callable[..., Data]) -> Data:
+    """The small data set, without augmentation."""
+    return make_data()
+
+
+@pytest.fixture(scope="session")
+def make_network() -> Callable[[], nn.Module]:
+    """A new 36-12-8-3 network: fc1, fc2, output; 552 prunable weights."""
+    return lambda: mlp((1, SIDE, SIDE), CLASSES, (12, 8))
+
+
+@pytest.fixture(scope="session")
+def make_rich_network() -> Callable[[], nn.Module]:
+    """A new network with all that has a state of its own: convolution, BatchNorm and dropout."""
+    return lambda: nn.Sequential(
+        nn.Conv2d(1, 4, 3, bias=False),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Dropout(0.3),
+        nn.Linear(64, CLASSES),
+    )
+
+
+@pytest.fixture(scope="session")
+def half_mask() -> Callable[[nn.Module], Mask]:
+    """A mask that keeps about half of each prunable layer of a network, by chance."""
+
+    def make(model: nn.Module) -> Mask:
+        return {
+            name: torch.rand(kept.shape, generator=rng(0, "half", name)) < 0.5
+            for name, kept in dense(prunable(model)).items()
+        }
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_job(data: Data, make_network: Callable[[], nn.Module]) -> Callable[..., Job]:
+    """A dense training of the small network, 30 iterations of Adam; keywords change the job or its recipe."""
+
+    def make(rewind: int | str = 0, stop: int | str | None = None, **changes: Any) -> Job:
+        recipe = {"iterations": 30, "batch_size": 20, "lr": 0.01, "evaluate_every": 7}
+        kept = {key: changes.pop(key) for key in ("model", "start", "mask", "data", "seeds") if key in changes}
+        examples = len(kept.get("data", data).train)
+        model = kept.get("model") or make_network()
+        start = kept.get("start") or initialize(model, "glorot_normal", 0)
+        asked = plan(Recipe(**(recipe | changes)), examples, rewind, stop)
+        return replace(Job(model, clone(start), {}, data, asked, Seeds()), **kept)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def same_bits() -> Callable[..., bool]:
+    """Whether two states have the same names, dtypes, shapes and bytes."""
+
+    def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+        return set(first) == set(second) and all(
+            first[name].dtype == second[name].dtype and torch.equal(first[name], second[name]) for name in first
+        )
+
+    return same
+
+
+@pytest.fixture(scope="session")
+def prepared_mnist1d(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root folder with a prepared mnist1d.safetensors of the real sizes, of generated noise: nothing to wait for."""
+    root = tmp_path_factory.mktemp("data")
+    sizes = {"train": 4_000, "test": 1_000}
+    tensors = {}
+    for part, count in sizes.items():
+        tensors[f"{part}_labels"] = torch.randint(10, (count,), generator=rng(0, part))
+        noise = torch.randn(count, 1, 1, 40, generator=rng(1, part))
+        tensors[f"{part}_images"] = noise + torch.nn.functional.one_hot(tensors[f"{part}_labels"], 40)[:, None, None]
+    save_file(tensors, root / "mnist1d.safetensors")
+    return root

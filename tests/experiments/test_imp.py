@@ -1,0 +1,164 @@
+"""`lth imp` end to end: what it leaves behind, what it finds again, and what a kill does to it."""
+
+import csv
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lth.report.tables import CURVES, LAYERS, RESULTS
+
+MAIN = "from lth.cli import main; main()"
+TINY = ["scale=smoke", "probe_every=20"]
+
+
+@pytest.fixture
+def command(tmp_path, prepared_mnist1d):
+    """Starts `lth imp` in a folder of its own with the words given; the process."""
+
+    def start(*words: str) -> subprocess.Popen[str]:
+        environment = {"LTH_DATA": str(prepared_mnist1d), "WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
+        return subprocess.Popen(
+            [sys.executable, "-c", MAIN, "imp", *words],
+            cwd=tmp_path,
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
+@pytest.fixture
+def imp(command, tmp_path):
+    """Runs `lth imp` to its end; its folder and what it printed."""
+
+    def run(*words: str) -> tuple[Path, str]:
+        process = command(*words)
+        shown, told = process.communicate(timeout=120)
+        assert process.returncode == 0, told
+        return max(tmp_path.glob("*/imp/*"), key=lambda path: path.name), shown + told
+
+    return run
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def without_seconds(folder: Path) -> list[dict[str, str]]:
+    return [{**row, "seconds": ""} for row in read(folder / "results.csv")]
+
+
+def kept_runs(tmp_path: Path) -> int:
+    return len(list(tmp_path.glob("outputs/store/*/*/run.json")))
+
+
+def test_what_an_experiment_leaves_behind(imp, tmp_path):
+    folder, shown = imp(*TINY, "arms=[ticket,reinit,shuffle,scratch,finetune,restart]", "draws=2")
+    results = read(folder / "results.csv")
+    assert list(results[0]) == RESULTS and len(results) == 3 + 2 * (3 * 2 + 2)
+    assert list(read(folder / "layers.csv")[0]) == LAYERS and list(read(folder / "curves.csv")[0]) == CURVES
+    for row in results:
+        left = int(row["weights_left"])
+        assert float(row["density"]) == left / 43_000 and float(row["sparsity"]) == 1 - left / 43_000
+        assert all(row[key] for key in RESULTS if key != "early_stop_censored"), row
+    assert {row["level"]: row["weights_left"] for row in results} == {"0": "43000", "1": "34500", "2": "27690"}
+    assert len({row["run"] for row in results}) == len(results) == kept_runs(tmp_path)
+    assert {path.suffix for path in (folder / "figures").iterdir()} == {".png", ".pdf"}
+    assert (folder / "ticket.safetensors").exists() and (folder / "report.html").exists()
+    assert "One seed: no verdict" in shown and "seed=0,1,2,3,4" in shown and "output layer: output.weight" in shown
+
+
+def test_the_same_command_again_trains_nothing_and_says_the_same(imp, tmp_path):
+    first, _ = imp(*TINY)
+    count = kept_runs(tmp_path)
+    second, shown = imp(*TINY)
+    assert "0 trained" in shown and kept_runs(tmp_path) == count
+    for name in ("results.csv", "layers.csv", "curves.csv"):
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+
+
+def test_an_arm_or_a_level_more_trains_only_what_is_new(imp, tmp_path):
+    imp(*TINY, "arms=[ticket,reinit]")
+    for words, new in ((["arms=[ticket,reinit,shuffle]"], 2), (["arms=[ticket,reinit]", "levels=3"], 2)):
+        before = kept_runs(tmp_path)
+        _, shown = imp(*TINY, *words)
+        assert f"{new} trained" in shown and kept_runs(tmp_path) == before + new
+
+
+def test_killed_at_any_moment_the_same_command_gives_the_same_bits(imp, command, tmp_path):
+    words = [*TINY, "recipe.iterations=1500", "levels=1", "arms=[ticket,reinit]", "store.checkpoint_seconds=0"]
+    unbroken, _ = imp(*words, "outputs=unbroken")
+    chance = random.Random(0)
+    for _ in range(3):
+        process = command(*words)
+        while not list(tmp_path.glob("outputs/store/*/*.lock")) and process.poll() is None:
+            time.sleep(0.02)
+        time.sleep(chance.uniform(0.1, 1.0))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    resumed, _ = imp(*words)
+    assert without_seconds(resumed) == without_seconds(unbroken)
+    for name in ("layers.csv", "curves.csv"):
+        assert (resumed / name).read_bytes() == (unbroken / name).read_bytes()
+    assert not list(tmp_path.glob("outputs/store/*/*/checkpoint*"))
+
+
+def test_two_at_once_train_each_run_once_and_agree(command, imp, tmp_path):
+    processes = [
+        command(*TINY, "recipe.iterations=300", f"arms=[{arms}]") for arms in ("ticket,reinit", "ticket,shuffle")
+    ]
+    trained = 0
+    for process in processes:
+        shown, told = process.communicate(timeout=120)
+        assert process.returncode == 0, told
+        trained += int(shown.split(" trained,")[0].split()[-1])
+    assert trained == kept_runs(tmp_path) == 3 + 2 + 2
+    alone, _ = imp(*TINY, "recipe.iterations=300", "arms=[ticket,reinit]", "outputs=alone")
+    both = [row for path in tmp_path.glob("outputs/imp/*") for row in without_seconds(path)]
+    assert all(row in both for row in without_seconds(alone))
+
+
+def test_a_diverging_experiment_goes_on_and_says_so(imp):
+    folder, shown = imp(*TINY, "recipe.lr=1e30", "recipe.optimizer=sgd")
+    rows = read(folder / "results.csv")
+    assert [row["status"] for row in rows] == ["diverged"]
+    assert (
+        rows[0]["final_test_accuracy"] == "" and "NaN or infinite" in shown and "Diverged: ticket at level 0" in shown
+    )
+
+
+def test_without_a_validation_split_early_stop_columns_are_empty(imp):
+    folder, _ = imp(*TINY, "data.validation=0", "levels=1")
+    for row in read(folder / "results.csv"):
+        assert row["early_stop_iteration"] == row["early_stop_censored"] == row["final_val_loss"] == ""
+        assert row["final_test_accuracy"]
+
+
+@pytest.fixture(scope="session")
+def mnist(tmp_path_factory):
+    """A folder with the real MNIST, where the data lie beside the checkout."""
+    source = Path(__file__).parents[3] / "shared" / "data" / "prepare.py"
+    if "LTH_DATA" in os.environ and (Path(os.environ["LTH_DATA"]) / "mnist.safetensors").exists():
+        return Path(os.environ["LTH_DATA"])
+    if not source.exists():
+        pytest.skip("needs MNIST: set LTH_DATA to a folder with mnist.safetensors")
+    root = tmp_path_factory.mktemp("mnist")
+    subprocess.run([sys.executable, str(source), str(root), "mnist"], check=True, stdout=subprocess.DEVNULL)
+    return root
+
+
+def test_the_papers_network_on_mnist(imp, mnist):
+    words = [f"data.root={mnist}", "data=mnist", "model=lenet_300_100", "arms=[ticket]", "levels=3"]
+    folder, _ = imp(*words, "recipe.iterations=300")
+    rows = read(folder / "results.csv")
+    assert [f"{100 * float(row['density']):.2f}" for row in rows] == ["100.00", "80.04", "64.06", "51.28"]
+    assert all(float(row["early_stop_test_accuracy"]) > 0.93 for row in rows)

@@ -1,0 +1,92 @@
+"""The Python interface: a ticket of one's own network on one's own tensors."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import lth
+
+
+@pytest.fixture
+def found(make_network, tensors):
+    model = make_network()
+    train, test = ((tensors[f"{part}_images"], tensors[f"{part}_labels"]) for part in ("train", "test"))
+    before = {name: x.clone() for name, x in model.state_dict().items()}
+    recipe = lth.Recipe(iterations=30, batch_size=20, lr=0.01, evaluate_every=10)
+    search = lth.find_ticket(model, train, test, levels=3, recipe=recipe, arms=("ticket", "reinit"))
+    return search, model, before
+
+
+def test_the_model_is_left_as_it_was_and_its_weights_are_the_start(found):
+    search, model, before = found
+    assert all(torch.equal(x, before[name]) for name, x in model.state_dict().items())
+    assert all(torch.equal(x, before[name]) for name, x in search.tickets[-1].state.items())
+
+
+def test_levels_rows_and_best(found):
+    search, _, _ = found
+    assert [level.index for level in search.levels] == [0, 1, 2, 3]
+    assert [(row["level"], row["arm"]) for row in search.rows][:3] == [(0, "ticket"), (1, "ticket"), (1, "reinit")]
+    accuracies = [level.trace.early_stop.val_accuracy for level in search.levels]
+    best = search.best.provenance["level"]
+    assert accuracies[best] >= accuracies[0] and all(x < accuracies[0] for x in accuracies[best + 1 :])
+
+
+def test_the_ticket_survives_its_file(found, tmp_path):
+    search, model, _ = found
+    path = search.best.save(tmp_path / "ticket.safetensors")
+    loaded = lth.load_ticket(path)
+    loaded.apply(model)
+    for name, kept in search.best.mask.items():
+        assert torch.equal(loaded.mask[name], kept)
+        assert not model.state_dict()[name][~kept].any()
+
+
+def test_a_store_makes_the_second_search_free(make_network, tensors, tmp_path):
+    train, test = ((tensors[f"{part}_images"], tensors[f"{part}_labels"]) for part in ("train", "test"))
+    torch.manual_seed(0)
+    model = make_network()
+    store = lth.Store(tmp_path)
+    for trained in (3, 3):
+        search = lth.find_ticket(model, train, test, levels=2, recipe=lth.Recipe(iterations=20), store=store)
+        assert len(store.trained) == trained
+    assert search.rows[0]["run"]
+
+
+def test_prune_takes_exactly_the_fraction(make_network):
+    model = make_network()
+    once = lth.prune(model, 0.5)
+    twice = lth.prune(model, 0.5, once)
+    for name, kept in once.items():
+        assert int(kept.sum()) == kept.numel() - round(kept.numel() / 2)
+        assert not (twice[name] & ~kept).any()
+
+
+def test_a_model_that_does_not_fit_is_named(tensors):
+    train, test = ((tensors[f"{part}_images"], tensors[f"{part}_labels"]) for part in ("train", "test"))
+    with pytest.raises(lth.LotteryError, match="does not take images of shape"):
+        lth.find_ticket(nn.Linear(5, 3), train, test, levels=1, recipe=lth.Recipe(iterations=5))
+    with pytest.raises(lth.LotteryError, match="it should give"):
+        model = nn.Sequential(nn.Flatten(), nn.Linear(36, 2))
+        lth.find_ticket(model, train, test, levels=1, recipe=lth.Recipe(iterations=5))
+
+
+def test_every_public_name_is_there():
+    for name in lth.__all__:
+        assert getattr(lth, name)
+    with pytest.raises(AttributeError, match="nothing_of_that_name"):
+        _ = lth.nothing_of_that_name
+
+
+def test_the_snippet_in_the_readme_runs(tmp_path):
+    text = (Path(__file__).parent.parent / "README.md").read_text()
+    snippets = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert snippets
+    for snippet in snippets:
+        subprocess.run([sys.executable, "-W", "error", "-c", snippet], cwd=tmp_path, check=True)
+    assert (tmp_path / "ticket.safetensors").exists()

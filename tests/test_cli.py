@@ -1,0 +1,147 @@
+"""The command line as its user meets it: in another process, offline, in an empty folder."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+MAIN = "from lth.cli import main; main()"
+
+
+def lth(*words: str, cwd: Path, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs `lth` with `words`; stdout and stderr apart."""
+    done = subprocess.run(
+        [sys.executable, "-c", MAIN, *words],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1", **environment},
+        timeout=120,
+    )
+    assert not check or done.returncode == 0, done.stderr
+    return done
+
+
+def test_the_command_line_imports_no_torch(tmp_path):
+    code = "import sys, lth, lth.cli, lth.spec; assert 'torch' not in sys.modules and 'wandb' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+
+
+def test_help_shows_docstring_groups_and_keys_without_torch(tmp_path):
+    code = f"import sys\ntry:\n    {MAIN}\nexcept SystemExit: pass\nassert 'torch' not in sys.modules, 'torch'"
+    shown = subprocess.run(
+        [sys.executable, "-c", code, "imp", "--help"], cwd=tmp_path, capture_output=True, text=True, check=True
+    ).stdout
+    for words in ("iterative magnitude pruning", "data: cifar10", "arms:", "probe_every"):
+        assert words in shown
+
+
+def test_list_names_every_experiment(tmp_path):
+    shown = lth("list", cwd=tmp_path).stdout.splitlines()
+    assert any(line.startswith("imp ") for line in shown) and any(line.startswith("speed ") for line in shown)
+
+
+def test_an_unknown_experiment_is_named(tmp_path):
+    done = lth("impp", cwd=tmp_path, check=False)
+    assert done.returncode == 1 and "'impp'" in done.stderr and "imp" in done.stderr
+
+
+def test_cfg_job_prints_the_configuration(tmp_path):
+    assert "fraction: 0.2" in lth("imp", "--cfg", "job", cwd=tmp_path).stdout
+
+
+@pytest.mark.parametrize("override", ["levle=3", "data=nowhere", "levels=abc", "seeds.foo=1", "recipe.lr=[1]"])
+def test_what_hydra_refuses_writes_nothing(tmp_path, override):
+    done = lth("imp", override, cwd=tmp_path, check=False)
+    assert done.returncode == 1 and override.split("=")[0].split(".")[-1] in done.stderr
+    assert "Traceback" not in done.stderr and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["rewind=61"], "rewind=61: is past the end of a training of 60 iterations"),
+        (["levels=200"], "levels=200: level"),
+        (["data.validation=4000"], "data.validation=4000"),
+        (["arms=[ticket,sesame]"], "arms=sesame: unknown"),
+        (["arm_levels=[9]"], "arm_levels=9"),
+        (["pruning.score=luck"], "pruning.score=luck"),
+        (["model=lenet5"], "model=lenet5: needs inputs of at least 16x16"),
+        (["data=digits", "model=own", "model._target_=nowhere.Net"], "model._target_=nowhere.Net"),
+        (["data=digits", "device=cuda:99"], "device=cuda:99"),
+        (["pruning.scope=global"], "pruning.fractions"),
+    ],
+)
+def test_a_bad_value_is_one_line_without_a_traceback(tmp_path, overrides, message, prepared_mnist1d):
+    done = lth("imp", "scale=smoke", *overrides, cwd=tmp_path, check=False, LTH_DATA=str(prepared_mnist1d))
+    assert done.returncode == 1 and message in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    done = lth("imp", "scale=smoke", f"outputs={tmp_path}/file/out", cwd=tmp_path, check=False)
+    assert done.returncode == 1 and f"{tmp_path}/file/out" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_failed_job_does_not_stop_a_sweep(tmp_path):
+    done = lth("imp", "-m", "scale=smoke", "data=digits", "recipe.lr=-1,0.001", cwd=tmp_path, check=False)
+    assert done.returncode == 1 and "recipe.lr=-1.0: must be above 0" in done.stderr
+    assert len(list(tmp_path.glob("outputs/imp/*/*/results.csv"))) == 1
+
+
+def test_a_users_own_model_and_data_in_the_current_folder(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import torch\nfrom torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self, width):\n        super().__init__()\n"
+        "        self.first, self.last = nn.Linear(6, width), nn.Linear(width, 2)\n"
+        "    def forward(self, x):\n        return self.last(self.first(x).relu())\n"
+        "def data(count):\n"
+        "    x = torch.randn(count, 6, generator=torch.Generator().manual_seed(0))\n"
+        "    y = (x.sum(1) > 0).long()\n"
+        "    return (x[20:], y[20:]), (x[:20], y[:20])\n"
+    )
+    words = ["model=own", "model._target_=mine.Net", "model.args.width=16", "data=own", "data._target_=mine.data"]
+    words += ["data.args.count=200", "data.validation=30", "scale=smoke", "arms=[ticket,reinit]"]
+    shown = lth("imp", *words, cwd=tmp_path)
+    assert "first" in next(tmp_path.glob("outputs/imp/*/layers.csv")).read_text()
+    assert "One seed: no verdict" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [("lth ", "imp"), ("lth i", "imp"), ("lth imp da", "data="), ("lth imp data=mni", "data=mnist1d")],
+)
+def test_shell_completion(tmp_path, line, expected):
+    shown = lth("-sc", "query=bash", cwd=tmp_path, COMP_LINE=line, COMP_POINT=str(len(line)))
+    assert expected in shown.stdout.split()
+
+
+def test_completion_installs(tmp_path):
+    assert "complete " in lth("-sc", "install=bash", cwd=tmp_path).stdout
+
+
+def test_control_c_stops_within_seconds_and_says_so(tmp_path, prepared_mnist1d):
+    import signal
+
+    environment = {**os.environ, "LTH_DATA": str(prepared_mnist1d), "WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", MAIN, "imp", "recipe.iterations=100000"],
+        cwd=tmp_path,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("outputs/store/*/*.lock")):  # the first training has begun
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    _, told = process.communicate(timeout=20)
+    assert time.monotonic() - began < 5
+    assert process.returncode == 1 and "the same command goes on from here" in told and "Traceback" not in told

@@ -1,0 +1,88 @@
+"""Every configuration composes, and a bad value is named before anything starts."""
+
+from itertools import product
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from lth import spec
+from lth.cli import experiments, place
+from lth.core.errors import SettingError
+
+GROUPS = ("data", "model", "recipe", "pruning", "scale")
+
+
+def composed(*overrides: str, experiment: str = "imp") -> spec.Spec:
+    spec.register()
+    with initialize_config_dir(str(place("conf")), version_base="1.3"):
+        return spec.read(compose(experiment, list(overrides)))
+
+
+def options(group: str) -> list[str]:
+    return sorted(path.stem for path in Path(place("conf") / group).glob("*.yaml"))
+
+
+@pytest.mark.parametrize(("group", "option"), [(group, x) for group in GROUPS for x in options(group)])
+def test_every_option_of_every_group_composes(group, option):
+    needed = {"data=own": "data._target_=a.b", "model=own": "model._target_=a.B"}.get(f"{group}={option}")
+    assert composed(f"{group}={option}", *([needed] if needed else []))
+
+
+@pytest.mark.parametrize(("experiment", "scale"), list(product(experiments(), ("smoke", "quick", "paper"))))
+def test_every_experiment_composes_at_every_scale(experiment, scale):
+    assert composed(f"scale={scale}", experiment=experiment)
+
+
+def test_the_presets_of_a_scale_can_be_overridden():
+    assert composed("scale=smoke").levels == 2
+    assert composed("scale=smoke", "levels=5").levels == 5
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("levels=-1", "levels=-1: must be at least 0"),
+        ("threads=0", "threads=0"),
+        ("arm_levels=some", "arm_levels=some"),
+        ("pruning.fraction=1", "pruning.fraction=1.0: must lie above 0 and below 1"),
+        ("pruning.fractions.output=-0.1", "pruning.fractions.output=-0.1"),
+        ("pruning.scope=tree", "pruning.scope=tree: must be one of layerwise, global"),
+        ("recipe.optimizer=lion", "recipe.optimizer=lion"),
+        ("recipe.schedule=step", "recipe.milestones"),
+        ("recipe.lr=0", "recipe.lr=0.0"),
+        ("recipe.lr=nan", "recipe.lr=nan"),
+        ("recipe.batch_size=0", "recipe.batch_size=0"),
+        ("store.checkpoint_seconds=-1", "store.checkpoint_seconds=-1.0"),
+        ("wandb.mode=on", "wandb.mode=on"),
+        ("data=own", "data=own: needs"),
+        ("model=own", "model=own: needs"),
+        ("model._target_=a.B", "is for model=own"),
+    ],
+)
+def test_a_bad_value_is_named_with_its_key(override, message):
+    with pytest.raises(SettingError, match=message.replace("(", r"\(")):
+        composed(override)
+
+
+def test_the_setting_leaves_out_seeds_extent_and_machine():
+    base = composed().setting()
+    for override in ("seed=3", "seeds.order=4", "levels=3", "arms=[ticket]", "draws=2", "outputs=x", "data.root=y"):
+        assert composed(override).setting() == base, override
+    for override in ("recipe.lr=0.1", "data=digits", "model=mlp", "pruning=global", "rewind=5", "data.validation=7"):
+        assert composed(override).setting() != base, override
+
+
+def test_the_replicate_differs_by_seed_and_extent_but_not_by_machine():
+    base = composed().replicate()
+    for override in ("seed=3", "seeds.order=4", "levels=3", "arms=[ticket]"):
+        assert composed(override).replicate() != base, override
+    for override in ("outputs=x", "device=cpu", "wandb.mode=offline"):
+        assert composed(override).replicate() == base, override
+
+
+def test_the_whole_configuration_can_be_written_as_yaml():
+    spec.register()
+    with initialize_config_dir(str(place("conf")), version_base="1.3"):
+        assert "seeds:" in OmegaConf.to_yaml(compose("imp"))

@@ -1,0 +1,34 @@
+"""A wheel holds configs and experiments, and runs from another folder without the checkout."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parent.parent
+
+
+def run(*words: str | Path, cwd: Path, **environment: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *map(str, words)], cwd=cwd, capture_output=True, text=True, env={**os.environ, **environment}
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_wheel_runs_from_another_folder(tmp_path, prepared_mnist1d):
+    build = f"from hatchling.build import build_wheel; print(build_wheel({str(tmp_path)!r}))"
+    wheel = tmp_path / run("-c", build, cwd=CHECKOUT).split()[-1]
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        archive.extractall(tmp_path / "installed")
+    assert {name.split("/")[0] for name in names} == {"lth", f"lth-{wheel.name.split('-')[1]}.dist-info"}
+    assert {"lth/conf/imp.yaml", "lth/experiments/imp.py", "lth/py.typed"} <= set(names)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    code = "import lth, lth.cli; print(lth.__file__); lth.cli.main()"
+    environment = {"PYTHONPATH": str(tmp_path / "installed"), "WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
+    shown = run("-c", code, "imp", "scale=smoke", cwd=elsewhere, LTH_DATA=str(prepared_mnist1d), **environment)
+    assert shown.startswith(str(tmp_path / "installed")) and "One seed: no verdict" in shown
+    assert list(elsewhere.glob("outputs/imp/*/results.csv"))
