@@ -143,13 +143,15 @@ class Tables:
         self.results: list[Row] = []
         self.layers: list[Row] = []
         self.curves: list[Row] = []
+        self._drawn: set[str] = set()
 
     def add(self, outcome: Outcome) -> Row:
         """Adds one trained arm; its row of `results.csv`."""
         row = result_row(outcome, self.about)
         self.results.append(row)
         self.layers += layer_rows(outcome)
-        if outcome.trace.run not in {known["run"] for known in self.curves}:  # two arms may be one training
+        if outcome.trace.run not in self._drawn:  # two arms may be one training
+            self._drawn.add(outcome.trace.run)
             self.curves += curve_rows(outcome.trace)
         return row
 

@@ -1,0 +1,78 @@
+"""The three tables: their columns are a contract, and what was not measured is empty."""
+
+import csv
+
+import pytest
+
+from lth.probes.gradient import GradientNorm
+from lth.pruning.mask import dense, prunable
+from lth.report.tables import CURVES, LAYERS, RESULTS, Tables, curve_rows
+from lth.tickets.arms import Outcome
+from lth.tickets.imp import Level
+from lth.training.loop import train
+
+
+@pytest.fixture
+def outcome(make_job, make_network):
+    def make(**changes):
+        model = make_network()
+        job = make_job(model=model, mask=dense(prunable(model)), **changes)
+        trace = train(job, [GradientNorm(10)])
+        trace.run = f"run{changes}"
+        return Outcome(Level(0, job, trace, None), "ticket", 0, job, trace)
+
+    return make
+
+
+ABOUT = {"experiment": "imp", "setting": "x", "data": "d", "model": "m", "seed": 0, "schedule": "iterative"}
+
+
+def read(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_columns_are_the_contract_and_values_survive_the_file(outcome, tmp_path):
+    tables = Tables(tmp_path, ABOUT)
+    done = outcome()
+    tables.add(done)
+    tables.write()
+    (result,) = read(tmp_path / "results.csv")
+    assert list(result) == RESULTS
+    assert float(result["early_stop_val_loss"]) == done.trace.early_stop.val_loss
+    assert float(result["final_test_accuracy"]) == done.trace.points[-1].test_accuracy
+    assert (
+        result["weights_left"] == "552"
+        and result["density"] == "1.0"
+        and result["early_stop_censored"] in ("True", "False")
+    )
+    layers = read(tmp_path / "layers.csv")
+    assert list(layers[0]) == LAYERS and [layer["layer"] for layer in layers] == ["fc1", "fc2", "output"]
+    norms = done.trace.observed[GradientNorm(10).key]
+    assert float(layers[0]["grad_norm_init"]) == norms[0][1]["fc1.weight"]
+    assert list(read(tmp_path / "curves.csv")[0]) == CURVES
+
+
+def test_a_curve_has_a_row_for_every_evaluation_and_every_observation(outcome):
+    trace = outcome().trace
+    rows = {row["iteration"]: row for row in curve_rows(trace)}
+    assert sorted(rows) == sorted({point.iteration for point in trace.points} | {0, 10, 20, 30})
+    assert rows[10]["grad_norm"] and rows[10]["val_loss"] is None and rows[7]["grad_norm"] is None
+    assert rows[0]["train_loss"] is None and rows[7]["train_loss"] > 0
+
+
+def test_a_diverged_run_has_empty_cells(outcome, tmp_path):
+    tables = Tables(tmp_path, ABOUT)
+    row = tables.add(outcome(lr=1e30))
+    assert row["status"] == "diverged"
+    for key in ("early_stop_iteration", "early_stop_test_accuracy", "final_test_accuracy", "grad_norm_end"):
+        assert row[key] is None
+
+
+def test_two_arms_that_are_one_training_give_one_curve(outcome, tmp_path):
+    tables = Tables(tmp_path, ABOUT)
+    done = outcome()
+    tables.add(done)
+    count = len(tables.curves)
+    tables.add(done)
+    assert len(tables.results) == 2 and len(tables.curves) == count
