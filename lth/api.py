@@ -20,7 +20,7 @@ from lth.models import build
 from lth.models.initialize import INITIALIZERS, check_redrawn, initialize
 from lth.pruning.mask import Layer, dense, prunable
 from lth.pruning.schedule import Pruning, ladder
-from lth.pruning.scores import SCORES
+from lth.pruning.scores import check_score
 from lth.report.tables import result_row
 from lth.spec import Spec
 from lth.store.runs import Store
@@ -126,8 +126,7 @@ def search(
     `start` is the state at iteration 0, `fresh` draws another by seed. All settings are checked before the first
     training: raises SettingError.
     """
-    if asked.pruning.score not in SCORES:
-        raise SettingError("pruning.score", asked.pruning.score, f"must be one of {', '.join(SCORES)}")
+    check_score(asked.pruning)
     layers = prunable(model, asked.pruning.exclude, asked.pruning.output)
     for layer in layers:
         if layer.kind == "output":
@@ -135,7 +134,8 @@ def search(
     ladder(layers, asked.pruning, asked.levels)
     controls.check(asked.arms, asked.arm_levels, asked.levels, asked.draws)
     if {"reinit", "scratch"} & set(asked.arms):
-        check_redrawn(fresh(0), fresh(1), [layer.name for layer in layers])
+        weights = [name for name, parameter in model.named_parameters() if parameter.ndim >= 2]
+        check_redrawn(fresh(0), fresh(1), weights)
     job = Job(model, start, {}, data, plan(asked.recipe, len(data.train), asked.rewind), seeds)
 
     def run() -> Iterator[controls.Outcome]:
@@ -232,6 +232,7 @@ def prune(model: nn.Module, fraction: float, mask: dict[str, Tensor] | None = No
     `how`: the other fields of `Pruning`, such as score, scope, fractions, exclude.
     """
     pruning = Pruning(fraction=fraction, **how)
+    check_score(pruning)
     layers = prunable(model, pruning.exclude, pruning.output)
     mask = mask if mask is not None else dense(layers)
     sizes = [Layer(layer.name, (int(mask[layer.name].sum()),), layer.kind) for layer in layers]

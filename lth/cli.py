@@ -29,6 +29,10 @@ Shell completion: eval "$(lth -sc install=bash)"   (also zsh through bashcompini
 """
 
 
+OPEN = ("model.args.", "data.args.", "pruning.fractions.")
+"""Keys below which any name may stand; Hydra wants a mark for a name that its configuration does not have yet."""
+
+
 def place(folder: str) -> Path:
     """Where `conf` or `experiments` lie: in the package (installed from a wheel), else beside it (a checkout)."""
     package = Path(__file__).parent
@@ -107,6 +111,7 @@ def _hand_over(experiment: str, words: list[str], docstring: str = "") -> None:
     from lth import spec
 
     spec.register()
+    words = [f"++{word}" if word.startswith(OPEN) else word for word in words]
     sweep = [word for word in words if word in ("-m", "--multirun")]  # Hydra takes them only before the overrides
     sys.argv = [sys.argv[0], *sweep, *(word for word in words if word not in sweep)]
     if {"-h", "--help"} & set(words):

@@ -167,9 +167,10 @@ class RootSpec:
 
 @dataclass
 class SpeedSpec(Machine):
-    """What `lth speed` measures: `blocks` of `iterations` each, and evaluation in a training of `level_iterations`."""
+    """`lth speed`: `blocks` of `iterations` each, and evaluation's share of a training of `level_iterations`."""
 
     experiment: str = "speed"
+    device: str = "cpu"
     blocks: int = 20
     iterations: int = 100
     level_iterations: int = 1000
@@ -181,6 +182,8 @@ class SpeedSpec(Machine):
         for key in ("threads", "blocks", "iterations", "level_iterations"):
             if getattr(self, key) < 1:
                 raise SettingError(key, getattr(self, key), "must be at least 1")
+        if self.device != "cpu":
+            raise SettingError("device", self.device, "must be cpu: that is what is measured")
 
 
 def _hash(value: Any, digits: int) -> str:

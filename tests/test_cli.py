@@ -1,6 +1,7 @@
 """The command line as its user meets it: in another process, offline, in an empty folder."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -60,25 +61,10 @@ def test_what_hydra_refuses_writes_nothing(tmp_path, override):
     assert "Traceback" not in done.stderr and not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    ("overrides", "message"),
-    [
-        (["rewind=61"], "rewind=61: is past the end of a training of 60 iterations"),
-        (["levels=200"], "levels=200: level"),
-        (["data.validation=4000"], "data.validation=4000"),
-        (["arms=[ticket,sesame]"], "arms=sesame: unknown"),
-        (["arm_levels=[9]"], "arm_levels=9"),
-        (["pruning.score=luck"], "pruning.score=luck"),
-        (["model=lenet5"], "model=lenet5: needs inputs of at least 16x16"),
-        (["data=digits", "model=own", "model._target_=nowhere.Net"], "model._target_=nowhere.Net"),
-        (["data=digits", "device=cuda:99"], "device=cuda:99"),
-        (["pruning.scope=global"], "pruning.fractions"),
-    ],
-)
-def test_a_bad_value_is_one_line_without_a_traceback(tmp_path, overrides, message, prepared_mnist1d):
-    done = lth("imp", "scale=smoke", *overrides, cwd=tmp_path, check=False, LTH_DATA=str(prepared_mnist1d))
-    assert done.returncode == 1 and message in done.stderr.splitlines()[-1]
-    assert "Traceback" not in done.stderr
+def test_a_bad_value_is_one_line_without_a_traceback(tmp_path):
+    done = lth("imp", "scale=smoke", "data=digits", "rewind=61", cwd=tmp_path, check=False)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1] == "rewind=61: is past the end of a training of 60 iterations"
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
@@ -126,8 +112,6 @@ def test_completion_installs(tmp_path):
 
 
 def test_control_c_stops_within_seconds_and_says_so(tmp_path, prepared_mnist1d):
-    import signal
-
     environment = {**os.environ, "LTH_DATA": str(prepared_mnist1d), "WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
         [sys.executable, "-c", MAIN, "imp", "recipe.iterations=100000"],

@@ -1,7 +1,8 @@
 """State dicts and masks as plain data: apply, copy, digest."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +43,21 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
     return total.hexdigest()
 
 
-def load(model: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Copies `state` into `model` in place; names and shapes must agree."""
-    model.load_state_dict(dict(state))
+def load(model: nn.Module, state: Mapping[str, Tensor], mask: Mapping[str, Tensor] | None = None) -> None:
+    """Copies `state` into `model` in place, pruned weights as zeros; names and shapes must agree."""
+    mask = mask or {}
+    model.load_state_dict(masked(state, mask))
+    parameters = dict(model.named_parameters())
+    for name, kept in mask.items():  # a tensor of two names was loaded twice, the second time unmasked
+        parameters[name].detach().masked_fill_(~kept.to(parameters[name].device), 0)
+
+
+@contextmanager
+def modes_kept(model: nn.Module) -> Iterator[None]:
+    """Within, modules may be switched between training and evaluation; afterwards each is as it was."""
+    modes = {module: module.training for module in model.modules()}
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode

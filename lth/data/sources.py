@@ -89,7 +89,15 @@ def _pair(part: Any) -> tuple[Any, Any]:
     if isinstance(part, (tuple, list)) and len(part) == 2:
         return part[0], part[1]
     images, labels = zip(*(part[index] for index in range(len(part))), strict=True)
-    return torch.stack([torch.as_tensor(np.asarray(image)) for image in images]), torch.as_tensor(labels)
+    return torch.stack([_image(image) for image in images]), torch.as_tensor(labels)
+
+
+def _image(image: Any) -> Tensor:
+    """A dataset's item as a tensor; a picture (PIL) comes as (H, W) or (H, W, C) and goes as (C, H, W)."""
+    if not hasattr(image, "getbands"):
+        return torch.as_tensor(image)
+    values = torch.from_numpy(np.array(image))
+    return values[None] if values.ndim == 2 else values.permute(2, 0, 1)
 
 
 def resolve(target: str, key: str) -> Callable[..., Any]:
@@ -159,20 +167,25 @@ def _torchvision(name: str, class_name: str, folder: str) -> Callable[[Path], di
         kind = getattr(torchvision.datasets, class_name)
         try:
             splits = [kind(root, train=train, download=False) for train in (True, False)]
-        except RuntimeError:  # torchvision's word for: not there
-            splits = _download(kind, name, root, folder)
-        except (OSError, ValueError, EOFError) as error:
+        except Exception as error:  # whatever a damaged file makes of torchvision's reader
+            if isinstance(error, RuntimeError) and "not found" in str(error):
+                return _tensors_of(_download(kind, name, root, folder))
             raise DataError(
                 f"data={name}: {root / folder} cannot be read ({error}); delete it and try again"
             ) from error
-        tensors = {}
-        for part, split in zip(("train", "test"), splits, strict=True):
-            images = torch.as_tensor(split.data)
-            tensors[f"{part}_images"] = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2).contiguous()
-            tensors[f"{part}_labels"] = torch.as_tensor(split.targets).long()
-        return tensors
+        return _tensors_of(splits)
 
     return source
+
+
+def _tensors_of(splits: list[Any]) -> dict[str, Tensor]:
+    """The four tensors of torchvision's training and test set."""
+    tensors = {}
+    for part, split in zip(("train", "test"), splits, strict=True):
+        images = torch.as_tensor(split.data)
+        tensors[f"{part}_images"] = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2).contiguous()
+        tensors[f"{part}_labels"] = torch.as_tensor(split.targets).long()
+    return tensors
 
 
 def _download(kind: Any, name: str, root: Path, folder: str) -> list[Any]:

@@ -85,6 +85,9 @@ def prepare(
         if value not in options:
             raise SettingError(f"data.{key}", value, f"must be one of {', '.join(options)}")
     _check(name, tensors)
+    if augment == "flip_crop" and tensors["train_images"].ndim != 4:
+        problem = f"needs images (N, C, H, W), they are {tuple(tensors['train_images'].shape)}"
+        raise SettingError("data.augment", augment, problem)
     scale = normalize != "none"
     train, test = (_split(tensors[f"{part}_images"], tensors[f"{part}_labels"], scale) for part in ("train", "test"))
     if not 0 <= validation < len(train):
@@ -153,7 +156,7 @@ def batches(split: Split, batch_size: int, seed: int, start: int, stop: int) -> 
         if batch == 0 or iteration == start:
             places = order(len(split), seed, epoch).to(split.labels.device)
         chosen = places[batch * batch_size : (batch + 1) * batch_size]
-        yield iteration, split.images[chosen], split.labels[chosen]
+        yield iteration, split.images.index_select(0, chosen), split.labels.index_select(0, chosen)
 
 
 def flip_crop(images: Tensor, seed: int, iteration: int, padding: int = 4) -> Tensor:

@@ -53,7 +53,6 @@ def initialize(model: nn.Module, initializer: str, seed: int) -> State:
 
     Every module that has `reset_parameters` draws by it. Then, unless `initializer` is `default`, the weights of
     Linear and convolution layers are drawn anew and their biases are zero; norm layers keep their ones and zeros.
-    Raises LotteryError where a Linear or convolution weight cannot be redrawn.
     """
     before = clone(model.state_dict())
     draw = INITIALIZERS[initializer]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lth.core.rng import rng
-from lth.core.weights import clone
+from lth.core.weights import clone, modes_kept
 from lth.data.tensors import Split
 from lth.training.loop import Job, gradient_of
 
@@ -23,15 +23,13 @@ def examples(split: Split, count: int = EXAMPLES) -> Split:
 @contextmanager
 def batch_statistics(model: nn.Module) -> Iterator[None]:
     """Within: dropout off, BatchNorm on the statistics of its batch. Afterwards modes and buffers are as before."""
-    modes = {module: module.training for module in model.modules()}
     buffers = clone(dict(model.named_buffers()))
     try:
-        for module in model.modules():
-            module.training = isinstance(module, nn.modules.batchnorm._BatchNorm)
-        yield
+        with modes_kept(model):
+            for module in model.modules():
+                module.training = isinstance(module, nn.modules.batchnorm._BatchNorm)
+            yield
     finally:
-        for module, mode in modes.items():
-            module.training = mode
         with torch.no_grad():
             for name, buffer in model.named_buffers():
                 buffer.copy_(buffers[name])

@@ -73,13 +73,15 @@ def ladder(layers: Sequence["Layer"], pruning: Pruning, levels: int) -> list[dic
                 "must all be equal with pruning.scope=global; the group option pruning=global has one fraction",
             )
         fractions, sizes = {"": next(iter(fractions.values()))}, {"": sum(sizes.values())}
+    if levels < 0:
+        raise SettingError("levels", levels, "must be at least 0")
     rungs = [sizes]
     for level in range(1, levels + 1):
         alive = rungs[-1]
         rung = {name: count - round(fractions[name] * count) for name, count in alive.items()}
         if sum(rung.values()) == sum(alive.values()):
             raise SettingError("levels", levels, f"level {level} would remove none of {sum(alive.values())} weights")
-        emptied = [name for name, count in rung.items() if count == 0]
+        emptied = [name for name, count in rung.items() if count == 0 < alive[name]]
         if emptied:
             raise SettingError("levels", levels, f"level {level} would remove the last weight of {emptied[0] or 'all'}")
         rungs.append(rung)

@@ -5,6 +5,9 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
+from lth.core.errors import SettingError
+from lth.pruning.schedule import Pruning
+
 Score = Callable[[Mapping[str, Tensor], torch.Generator], dict[str, Tensor]]
 """(trained weights by layer, generator of this level) -> a score by weight, of the same shapes."""
 
@@ -20,3 +23,9 @@ def random(weights: Mapping[str, Tensor], generator: torch.Generator) -> dict[st
 
 
 SCORES: dict[str, Score] = {score.__name__: score for score in (magnitude, random)}
+
+
+def check_score(pruning: Pruning) -> None:
+    """Raises SettingError for a score that there is not."""
+    if pruning.score not in SCORES:
+        raise SettingError("pruning.score", pruning.score, f"must be one of {', '.join(SCORES)}")

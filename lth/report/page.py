@@ -1,3 +1,161 @@
-"""Page."""
-def write_page(path, says, results, figures, config, seconds, trained):
-    pass
+"""The page: everything that one replicate shows in one HTML file that opens offline, the answer first."""
+
+import platform
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from lth.core.files import write_text
+from lth.core.machine import describe, pick
+from lth.report.axes import DPI, percent
+from lth.report.figures import Drawn
+from lth.report.statistics import accuracy_column, arms_of, densities
+from lth.report.tables import Row
+
+TEMPLATE = Path(__file__).with_name("page.html.jinja")
+PACKAGES = ("torch", "lth", "hydra-core", "wandb", "numpy")
+NONE = "\N{EN DASH}"  # a cell of what was not run or measured
+SCREEN = 130  # CSS pixels an inch of figure: its 8 pt letters are then as large as the page's small print
+MEANINGS = {
+    "ticket": "the mask found by pruning, on the weights of the rewind point; at level 0 the dense network",
+    "reinit": "the ticket's mask, on a new draw of the initialiser",
+    "shuffle": "the ticket's mask shuffled within each layer, on the weights of the rewind point",
+    "scratch": "the ticket's mask shuffled within each layer, on a new draw of the initialiser",
+    "finetune": "the ticket's mask, on the trained weights that it was chosen by, at the schedule's last learning rate",
+    "restart": "the ticket's mask, on the trained weights that it was chosen by, with the whole schedule again",
+}
+
+
+def write_page(
+    path: Path,
+    says: str,
+    results: Sequence[Row],
+    figures: Sequence[Drawn],
+    config: Mapping[str, Any],
+    seconds: float,
+    trained: int,
+) -> None:
+    """Writes the page of one replicate as the file `path`; it needs no other file and asks the network for nothing.
+
+    says: the answer, in plain words; figures: what was drawn, the main one first; config: the whole configuration;
+    seconds and trained: how long this command took, and how many networks it trained rather than found in the store.
+    """
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    arms = arms_of(results)
+    content = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        first=results[0],
+        says=says,
+        facts=facts(results, config),
+        arms={arm: MEANINGS.get(arm, "") for arm in arms},
+        early=accuracy_column(results).startswith("early_stop"),
+        levels=[level_cells(results, level, arms) for level in densities(results)],
+        drawn=any(row["draw"] for row in results),
+        censored=any(row["early_stop_censored"] for row in results),
+        figures=[(figure, *inline(figure.path)) for figure in figures],
+        config="\n".join(yaml_lines(config)),
+        versions=versions(),
+        machine=describe(pick(str(config.get("device", "cpu")))),
+        work=work(results, seconds, trained),
+    )
+    write_text(path, content)
+
+
+def facts(results: Sequence[Row], config: Mapping[str, Any]) -> dict[str, str]:
+    """What was asked, in a line a fact, for the head of the page."""
+    first, levels = results[0], densities(results)
+    last = max(levels)
+    draws = 1 + max(row["draw"] for row in results)
+    return {
+        "data": str(first["data"]),
+        "network": f"{first['model']}, {first['weights_left']:,} prunable weights",
+        "levels": f"0 to {last}, {percent(levels[last])}% of the weights left at the last" if last else "0, dense",
+        "training": f"iterations {first['rewind']:,} to {first['iterations']:,} at every level",
+        "seed": f"{first['seed']}" + (f", {draws} draws of each random control" if draws > 1 else ""),
+        "setting": f"{first['setting']}, the same for every seed of this question",
+    }
+
+
+def level_cells(results: Sequence[Row], level: int, arms: Sequence[str]) -> dict[str, Any]:
+    """One row of the table: the level, what is left, and for each arm its accuracy and its early stop as text."""
+    rows = [row for row in results if row["level"] == level]
+    column = accuracy_column(results)
+    cells = [accuracy_cell([row for row in rows if row["arm"] == arm], column) for arm in arms]
+    found = [mean for mean, _, _ in cells if mean is not None]
+    density = rows[0]["density"]
+    return {
+        "level": level,
+        "density": f"{100 * density:.1f}" if density >= 0.01 else percent(density),  # decimals in line
+        "sparsity": f"{100 * rows[0]['sparsity']:.1f}",
+        "left": f"{rows[0]['weights_left']:,}",
+        "accuracies": [(text, note, len(found) > 1 and mean == max(found)) for mean, text, note in cells],
+        "stops": [stop_cell([row for row in rows if row["arm"] == arm]) for arm in arms],
+    }
+
+
+def accuracy_cell(draws: Sequence[Row], column: str) -> tuple[float | None, str, str]:
+    """The mean accuracy in % of the draws that have one, as number and text, and a note: range, what diverged."""
+    values = [100 * row[column] for row in draws if row[column] is not None]
+    lost = sum(row["status"] == "diverged" for row in draws)
+    notes = [f"{min(values):.2f} to {max(values):.2f}"] if len(values) > 1 else []
+    if not values:
+        return None, "diverged" if lost else NONE, ""
+    if lost:
+        notes.append(f"{lost} of {len(draws)} diverged")
+    mean = sum(values) / len(values)
+    return mean, f"{mean:.2f}", ", ".join(notes)
+
+
+def stop_cell(draws: Sequence[Row]) -> str:
+    """The mean early-stop iteration as text, with ≥ where that of a draw is censored."""
+    values = [row["early_stop_iteration"] for row in draws if row["early_stop_iteration"] is not None]
+    if not values:
+        return NONE
+    bound = "≥ " if any(row["early_stop_censored"] for row in draws) else ""
+    return f"{bound}{sum(values) / len(values):,.0f}"
+
+
+def inline(path: Path) -> tuple[str, int, int]:
+    """The PNG at `path` as a data address, and the width and height in CSS pixels that it is shown at."""
+    content = path.read_bytes()
+    width, height = (int.from_bytes(content[at : at + 4], "big") for at in (16, 20))  # the PNG's header
+    return "data:image/png;base64," + b64encode(content).decode(), width * SCREEN // DPI, height * SCREEN // DPI
+
+
+def yaml_lines(config: Mapping[str, Any], indent: str = "") -> Iterator[str]:
+    """`config` as lines of YAML, to be read by people: nested mappings are indented."""
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            yield f"{indent}{key}:"
+            yield from yaml_lines(value, indent + "  ")
+        else:
+            yield f"{indent}{key}: {yaml_value(value)}"
+
+
+def yaml_value(value: Any) -> str:
+    """A single value, or a list in brackets, as YAML writes it."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(yaml_value(item) for item in value)}]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
+
+
+def versions() -> dict[str, str]:
+    """The versions of Python and of the packages that numbers depend on."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:  # used from its source folder
+            found[name] = "not installed"
+    return found
+
+
+def work(results: Sequence[Row], seconds: float, trained: int) -> str:
+    """What this command did, in words."""
+    kept = max(0, len({row["run"] for row in results}) - trained)
+    return f"{trained} trained in this command, {kept} found in the store, {seconds:.0f} s."

@@ -30,8 +30,8 @@ class Console(logging.StreamHandler):  # type: ignore[type-arg]  # logging's stu
 class Progress:
     """Two bars with time left, trainings and the iterations of the present one; silent where there is no terminal."""
 
-    def __init__(self, trainings: int, title: str) -> None:
-        self.outer = tqdm(total=trainings, desc=title, unit="training", disable=None, dynamic_ncols=True)
+    def __init__(self, total: int, title: str, unit: str = "training") -> None:
+        self.outer = tqdm(total=total, desc=title, unit=unit, disable=None, dynamic_ncols=True)
         self.inner: tqdm[Any] | None = None
 
     def training(self, start: int, stop: int) -> Callable[[int], None]:
@@ -74,11 +74,15 @@ def wandb_mode(asked: str) -> str:
         return mode
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return "online"
-    host = urlparse(os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai").hostname or ""
+    host = urlparse(os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai").netloc
+    path = os.path.expanduser(
+        os.environ.get("NETRC") or "~/.netrc"
+    )  # named, so that its mode does not matter, as in W&B
     try:
-        return "online" if netrc.netrc(os.environ.get("NETRC")).authenticators(host) else "offline"
-    except (OSError, netrc.NetrcParseError):
+        entry = netrc.netrc(path).authenticators(host)
+    except (OSError, ValueError, netrc.NetrcParseError):
         return "offline"
+    return "online" if entry and entry[2] else "offline"
 
 
 class Wandb:
@@ -154,9 +158,11 @@ class Wandb:
             silent=True,
             x_disable_stats=True,
             init_timeout=30,
+            finish_timeout=300,  # a lost network must not hold a job for ever: `wandb sync` sends the rest
+            finish_timeout_raises=True,
         )
         self.run = wandb.init(
-            dir=str(self.directory),
+            dir=str(self.directory.resolve()),
             mode=self.mode,
             reinit="create_new",
             resume="allow",

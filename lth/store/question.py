@@ -42,13 +42,14 @@ def hash_of(question: dict[str, Any]) -> str:
 
 
 def architecture(model: nn.Module) -> dict[str, Any]:
-    """The model's class, its structure as torch prints it, and the source of every class in it that is not torch's.
+    """The model's class, its structure as torch prints it, the source of each class not of torch, and what is frozen.
 
     So that a changed `forward` of a user's own network asks a new question.
     """
     kinds = {_name(type(module)): type(module) for module in model.modules()}
     own = {name: _source(kind) for name, kind in sorted(kinds.items()) if not name.startswith("torch.")}
-    return {"class": _name(type(model)), "structure": repr(model), "sources": own}
+    frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
+    return {"class": _name(type(model)), "structure": repr(model), "sources": own, "frozen": frozen}
 
 
 def _name(kind: type) -> str:

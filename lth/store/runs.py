@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from lth.core.errors import LotteryError
 from lth.core.files import replacing, write_json
 from lth.core.machine import describe
-from lth.core.weights import State, on_cpu
+from lth.core.weights import State, digest, on_cpu
 from lth.store.question import hash_of, question
 from lth.training.checkpoint import Checkpoint
 from lth.training.loop import Job, Observer, Progress, train
@@ -75,10 +75,13 @@ class Store:
             leftover.unlink(missing_ok=True)
         machine = describe(job.data.train.labels.device)
         seen_by = hashlib.sha256("\n".join(observer.key for observer in observers).encode()).hexdigest()[:8]
-        checkpoint = Checkpoint(folder / f"checkpoint-{seen_by}.safetensors", self.checkpoint_seconds, machine)
+        checkpoint = Checkpoint(folder / f"checkpoint-{seen_by}.safetensors", self.checkpoint_seconds, machine, name)
         trace = train(job, observers, checkpoint, progress)
         trace.states = {kind: on_cpu(state) for kind, state in trace.states.items()}
         self.trained.add(name)
+        before = self._find(name, asked, [])
+        if before is not None and _same_states(before, trace):  # then what was seen before was seen in this training
+            trace.observed = before.observed | trace.observed
         weights = {f"{kind}/{key}": tensor for kind, state in trace.states.items() for key, tensor in state.items()}
         with replacing(folder / "weights.safetensors") as temporary:
             save_file(weights, temporary)
@@ -154,6 +157,12 @@ def _read(folder: Path, asked: dict[str, Any]) -> Trace:
         kind, _, name = key.partition("/")
         states.setdefault(kind, {})[name] = tensor
     return trace_from(body["trace"], states)
+
+
+def _same_states(first: Trace, second: Trace) -> bool:
+    return {kind: digest(state) for kind, state in first.states.items()} == {
+        kind: digest(state) for kind, state in second.states.items()
+    }
 
 
 def _digest(body: dict[str, Any]) -> str:

@@ -77,8 +77,9 @@ def levels(dense_job: Job, layers: Sequence[Layer], pruning: Pruning, count: int
             if pruning.schedule == "iterative" or index == 0:
                 source = on_cpu(level.trace.final)
             assert source is not None
-            before = dense(layers) if pruning.schedule == "one_shot" else mask
-            mask = prune(source, before, rungs[index + 1], pruning, dense_job.seeds.mask, index)
+            from_level = index if pruning.schedule == "iterative" else 0  # one shot: one draw, so that masks are nested
+            before = mask if pruning.schedule == "iterative" else dense(layers)
+            mask = prune(source, before, rungs[index + 1], pruning, dense_job.seeds.mask, from_level)
 
 
 def prune(trained: State, mask: Mask, keep: dict[str, int], pruning: Pruning, seed: int, level: int = 0) -> Mask:

@@ -1,6 +1,5 @@
 """A training in mid-flight as one file, from which it goes on with the same bits."""
 
-import json
 import logging
 import time
 from collections.abc import Mapping
@@ -9,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
-from lth.core.files import replacing
-from lth.core.weights import State, digest, on_cpu
+from lth.core.sealed import DamagedFileError, read_sealed, write_sealed
+from lth.core.weights import State
 
 log = logging.getLogger(__name__)
 
@@ -34,12 +31,13 @@ class Checkpoint:
     """The checkpoint file of one training, written at most every `seconds`.
 
     `machine` is kept in it: on another machine, torch version, device or thread count the bits would differ, so the
-    file is not used there and the training starts again.
+    file is not used there and the training starts again. `job` names the training; another's file is not used either.
     """
 
     path: Path
     seconds: float
     machine: Mapping[str, str | int]
+    job: str = ""
     _last: float = field(default_factory=time.monotonic)
 
     def due(self) -> bool:
@@ -51,15 +49,13 @@ class Checkpoint:
         tensors = {f"optimizer/{name}": tensor for name, tensor in snapshot.optimizer.items()}
         for kind, state in snapshot.states.items():
             tensors |= {f"state/{kind}/{name}": tensor for name, tensor in state.items()}
-        tensors = on_cpu(tensors)
         body = {
             "iteration": snapshot.iteration,
             "records": snapshot.records,
             "machine": dict(self.machine),
-            "digest": digest(tensors),
+            "job": self.job,
         }
-        with replacing(self.path) as temporary:
-            save_file(tensors, temporary, metadata={"body": json.dumps(body)})
+        write_sealed(self.path, tensors, body)
         self._last = time.monotonic()
 
     def read(self) -> Snapshot | None:
@@ -67,18 +63,17 @@ class Checkpoint:
         if not self.path.exists():
             return None
         try:
-            with safe_open(self.path, framework="pt") as file:
-                body = json.loads(file.metadata()["body"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # a handle, not a mapping
-            if body["digest"] != digest(tensors):
-                raise ValueError("its bytes have changed")
-            if body["machine"] != dict(self.machine):
-                log.warning("%s comes from another machine or torch version: that training starts again", self.path)
-                return None
-            snapshot = Snapshot(int(body["iteration"]), {}, {}, body["records"])
-        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+            tensors, body = read_sealed(self.path)
+        except DamagedFileError as error:
             log.warning("%s is damaged (%s): that training starts again", self.path, error)
             return None
+        if body["machine"] != dict(self.machine):
+            log.warning("%s comes from another machine or torch version: that training starts again", self.path)
+            return None
+        if body["job"] != self.job:
+            log.warning("%s belongs to another training: this one starts from its beginning", self.path)
+            return None
+        snapshot = Snapshot(body["iteration"], {}, {}, body["records"])
         for name, tensor in tensors.items():
             kind, _, rest = name.partition("/")
             if kind == "optimizer":

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from lth.core.weights import modes_kept
 from lth.data.tensors import Split
 
 CHUNK = 1_000
@@ -34,14 +35,12 @@ def evaluate(model: nn.Module, split: Split) -> Score:
     """
     if not len(split):
         raise ValueError("an empty split has no accuracy")
-    training = {module: module.training for module in model.modules()}
-    model.eval()
-    loss = torch.zeros((), dtype=torch.float64, device=split.labels.device)
-    correct = torch.zeros((), dtype=torch.int64, device=split.labels.device)
-    for images, labels in zip(split.images.split(CHUNK), split.labels.split(CHUNK), strict=True):
-        logits = model(images)
-        loss += functional.cross_entropy(logits, labels, reduction="sum")
-        correct += (logits.argmax(1) == labels).sum()
-    for module, mode in training.items():
-        module.training = mode
-    return Score(loss.item() / len(split), int(correct.item()), len(split))
+    losses, hits = [], []
+    with modes_kept(model):
+        model.eval()
+        for images, labels in zip(split.images.split(CHUNK), split.labels.split(CHUNK), strict=True):
+            logits = model(images)
+            losses.append(functional.cross_entropy(logits, labels, reduction="sum"))
+            hits.append((logits.argmax(1) == labels).sum())
+    loss = torch.stack(losses).cpu().double().sum().item()  # summed at the end: one wait for a GPU
+    return Score(loss / len(split), int(torch.stack(hits).sum().item()), len(split))

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lth.core.rng import Seeds, address
-from lth.core.weights import Mask, State, clone, load, masked
+from lth.core.weights import Mask, State, clone, load
 from lth.data.tensors import Data, batches, flip_crop
 from lth.training.checkpoint import Checkpoint, Snapshot, optimizer_tensors, restore_optimizer
 from lth.training.evaluate import evaluate
@@ -68,8 +68,8 @@ def train(
     """The trace of training `job`, on the device that its data lie on; `job.model` ends with the final weights.
 
     The same job gives the same bits on one machine, torch version, device and thread count, whether or not it was
-    broken off and resumed from `checkpoint`. A loss that is NaN or infinite ends the training: its status is then
-    `diverged`.
+    broken off and resumed from `checkpoint` (on a GPU, once `lth.core.machine.prepare` has asked for such kernels). A
+    loss that is NaN or infinite ends the training: its status is then `diverged`.
     """
     with _determined(job):
         run = _Run(job, observers)
@@ -92,9 +92,13 @@ def train(
 def _determined(job: Job) -> Iterator[None]:
     """Global generators as they were, afterwards; no denormal numbers, which slow a converged Adam down many times."""
     device = job.data.train.labels.device
+    flushed = (torch.tensor([1e-40]) * 1).item() == 0  # there is no way to ask
     torch.set_flush_denormal(True)
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        yield
+    try:
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            yield
+    finally:
+        torch.set_flush_denormal(flushed)
 
 
 def make_optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
@@ -123,11 +127,13 @@ class _Run:
         self.loss = torch.zeros((), device=self.device)  # summed over the batches since the last evaluation
         self.batches = 0
         self.began = time.perf_counter()
-        load(self.model, masked(job.start, job.mask))
+        load(self.model, job.start, job.mask)
         self.model.train()
         self.optimizer = make_optimizer(self.model, job.plan)
         parameters = dict(self.model.named_parameters())
-        self.pruned = [(parameters[name], mask.to(self.device).float()) for name, mask in job.mask.items()]
+        self.pruned = [  # a layer that is whole needs no mask: times one is the same bits
+            (parameters[name], mask.to(self.device).float()) for name, mask in job.mask.items() if not mask.all()
+        ]
 
     def begin(self) -> int:
         """Evaluates and observes the untrained network; the first iteration."""
@@ -138,6 +144,7 @@ class _Run:
     def steps(self, first: int) -> Iterator[int]:
         """Trains from iteration `first`, giving the number of iterations done after each step."""
         job, plan, model, optimizer = self.job, self.job.plan, self.model, self.optimizer
+        parameters = list(model.parameters())
         generator = self._global_generator()
         noise = address(job.seeds.order, "dropout")
         varies = plan.schedule != "constant" or plan.warmup > 0
@@ -150,7 +157,8 @@ class _Run:
                 images = flip_crop(images, job.seeds.augment, iteration)
             generator.manual_seed((noise + iteration) % 2**63)  # dropout by address: the same when resumed
             loss = functional.cross_entropy(model(images), labels)
-            optimizer.zero_grad()
+            for parameter in parameters:
+                parameter.grad = None
             loss.backward()
             self._mask_gradients()
             optimizer.step()
@@ -229,8 +237,11 @@ class _Run:
     def end(self) -> Trace:
         """The finished trace, with the final weights and the accuracy on the training split."""
         if self.trace.status == "done":
-            self.trace.train_accuracy = evaluate(self.model, self.job.data.train).accuracy
-            self.trace.states["final"] = clone(self.model.state_dict())
+            if all(bool(parameter.isfinite().all()) for parameter in self.model.parameters()):
+                self.trace.train_accuracy = evaluate(self.model, self.job.data.train).accuracy
+                self.trace.states["final"] = clone(self.model.state_dict())
+            else:  # the last step alone broke them: no batch has seen it
+                self.trace.status, self.trace.message = "diverged", "a weight became NaN or infinite at the end"
         self.trace.seconds += time.perf_counter() - self.began
         return self.trace
 

@@ -139,8 +139,9 @@ def plan(recipe: Recipe, examples: int, start: Duration = 0, stop: Duration | No
     if total < 1 or every < 1:
         key = "iterations" if total < 1 else "evaluate_every"
         raise SettingError(f"recipe.{key}", getattr(recipe, key), "must be at least one iteration")
-    if first >= total or last > total:
-        raise SettingError("rewind", max(first, last), f"is past the end of a training of {total} iterations")
+    if last > total or first >= last:
+        end = total if last > total else last
+        raise SettingError("rewind", max(first, last), f"is past the end of a training of {end} iterations")
     if warmup > total:
         raise SettingError("recipe.warmup", recipe.warmup, f"is longer than a training of {total} iterations")
     return Plan(

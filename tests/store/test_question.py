@@ -79,6 +79,12 @@ def test_arguments_and_dropout_of_a_model_are_in_the_question(job):
     assert architecture(wide) != architecture(other)
 
 
+def test_what_is_frozen_is_in_the_question():
+    free, frozen = nn.Linear(8, 3), nn.Linear(8, 3)
+    frozen.weight.requires_grad_(False)
+    assert architecture(free) != architecture(frozen)
+
+
 def test_a_changed_forward_asks_another_question(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     source = """

@@ -1,5 +1,6 @@
 """Ask twice, train once; what is damaged is set aside; two processes share a folder."""
 
+import copy
 import json
 import logging
 import multiprocessing
@@ -61,8 +62,11 @@ def test_an_observation_that_was_not_kept_is_made_by_training_again(job, tmp_pat
     assert len(counted) == 2
     assert observed.observed.keys() == {GradientNorm(10).key}
     assert torch.equal(plain.final["fc1.weight"], observed.final["fc1.weight"])
-    store.train(job)  # asking for less is answered by what is kept
-    assert len(counted) == 2
+    store.train(job, [GradientNorm(20)])
+    assert len(counted) == 3
+    for observers in ([], [GradientNorm(10)], [GradientNorm(20)]):  # what was seen before is kept
+        store.train(job, observers)
+    assert len(counted) == 3
 
 
 @pytest.mark.parametrize("file", ["run.json", "weights.safetensors"])
@@ -124,6 +128,7 @@ def test_a_killed_training_goes_on_with_the_same_bits(job, tmp_path):
 
 def _train(folder, job, order, results):
     torch.set_num_threads(1)
+    job = replace(job, model=copy.deepcopy(job.model))  # torch hands tensors to a process as shared memory
     store = Store(folder)
     for seed in order:
         trace = store.train(replace(job, seeds=replace(job.seeds, order=seed)))

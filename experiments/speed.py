@@ -1,0 +1,197 @@
+"""How fast the training loop is: a benchmark beside the usual way, and beside its bare matrix products.
+
+    lth speed                      about half a minute
+    lth speed scale=smoke          seconds, to see that it runs
+
+Milliseconds per iteration of Lenet-300-100 on the CPU, batch 60, Adam:
+  ours    the loop that every experiment trains with, on a masked network
+  usual   torchvision's MNIST with ToTensor and Normalize, a DataLoader in the same process, torch.optim.Adam
+          as it comes, and the weights multiplied by the mask after every step
+  floor   the network's eight matrix products alone, into outputs that are there already
+
+The three take turns, block by block, within one real training: whatever else the machine does meets all of them.
+The first turn warms up and is not counted. Deterministic kernels are asked for in our blocks alone. Opening the
+data is in no block, and no evaluation is: that is measured alone, as its share of a training that evaluates on
+5,000 examples every 100 iterations. Where there is no MNIST, random images of its shape take its place.
+
+The job's folder holds speed.csv and speed.json.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader
+from torchvision import datasets, transforms
+
+from lth import api
+from lth.core.files import write_csv, write_json
+from lth.core.machine import describe, prepare
+from lth.core.rng import rng, seeds_from
+from lth.core.weights import load, masked
+from lth.data import sources, tensors
+from lth.models import build
+from lth.models.initialize import initialize
+from lth.report.tracking import Progress
+from lth.spec import SpeedSpec
+from lth.training.loop import Job, train
+from lth.training.recipe import Recipe, plan
+
+TARGETS = {"usual / ours": "at least 5", "ours / floor": "at most 2", "evaluation": "at most 40"}
+COLUMNS = ("measure", "unit", "median", "quartile_1", "quartile_3", "target")
+
+
+def run(spec: SpeedSpec, folder: Path) -> None:
+    """Measures, prints the table, and leaves `speed.csv` and `speed.json` in `folder`."""
+    device = prepare(spec.device, spec.threads)
+    images, source = mnist(spec.data.root)
+    job = make_job(images, spec)
+    turns = Turns({"usual": usual(job, MNIST(images)), "floor": floor(job)}, spec.blocks, spec.iterations)
+    train(job, [turns])
+    turns.bars.close()
+    times = {name: values[1:] for name, values in turns.times.items()}
+    rows = [row(name, "ms per iteration", values) for name, values in times.items()]
+    for above, below in (("usual", "ours"), ("ours", "floor")):
+        ratios = [a / b for a, b in zip(times[above], times[below], strict=True)]
+        rows.append(row(f"{above} / {below}", "times", ratios))
+    rows.append(row("evaluation", "%", [evaluation_share(job, spec.level_iterations)]))
+    machine = describe(device)
+    asked = {"blocks": spec.blocks, "iterations": spec.iterations, "level_iterations": spec.level_iterations}
+    write_csv(folder / "speed.csv", COLUMNS, rows)
+    write_json(folder / "speed.json", asked | {"data": source, "machine": machine, "rows": rows, "ms": times})
+    console = Console()
+    console.print(table(rows))
+    where = f"threads {machine['threads']}, torch {machine['torch']}, {machine['processor']}"
+    words = f"{spec.blocks} blocks of {spec.iterations} iterations; {source}; {where}. Written to {folder}"
+    console.print(words, highlight=False, soft_wrap=True)
+
+
+def mnist(root: str | None) -> tuple[dict[str, Tensor], str]:
+    """MNIST's four tensors where they are there, else random ones of their shape; and which they are."""
+    place = Path(root).expanduser() if root else sources.default_root()
+    files = (place / "mnist.safetensors", place / "MNIST" / "raw" / "train-images-idx3-ubyte")
+    if any(file.exists() for file in files):
+        return sources.load("mnist", place), "MNIST"
+    made = {}
+    for part, count in (("train", 60_000), ("test", 10_000)):
+        shape, draw = (count, 1, 28, 28), rng(0, part)
+        made[f"{part}_images"] = torch.randint(256, shape, generator=draw, dtype=torch.uint8)
+        made[f"{part}_labels"] = torch.randint(10, (count,), generator=draw)
+    return made, f"random images, for there is no MNIST in {place}"
+
+
+def make_job(images: Mapping[str, Tensor], spec: SpeedSpec) -> Job:
+    """Our training: all blocks and one iteration more, after which alone it evaluates; a fifth of the weights."""
+    data = tensors.prepare("mnist", dict(images), validation=5_000)
+    model = build("lenet_300_100", data.shape, data.classes)
+    start = initialize(model, "glorot_normal", spec.seed)
+    load(model, start)
+    length = (spec.blocks + 1) * spec.iterations + 1
+    recipe = Recipe(iterations=length, evaluate_every=length)
+    return Job(model, start, api.prune(model, 0.8), data, plan(recipe, len(data.train)), seeds_from(spec.seed))
+
+
+class Turns:
+    """An observer of our training: after each block it stops the clock, and the others run a block each."""
+
+    def __init__(self, others: Mapping[str, Iterator[None]], blocks: int, iterations: int) -> None:
+        self.key, self.every, self.others, self.turns = "turns", iterations, others, blocks + 1
+        self.times: dict[str, list[float]] = {name: [] for name in ("ours", *others)}  # ms per iteration
+        self.bars = Progress(len(self.times) * self.turns, "blocks", "block")
+        self.began = 0.0
+
+    def __call__(self, model: nn.Module, job: Job) -> dict[str, float]:
+        if self.began and len(self.times["ours"]) < self.turns:  # the last look comes after the evaluation
+            self._add("ours")
+            torch.use_deterministic_algorithms(False)
+            for name, steps in self.others.items():
+                self.began = time.perf_counter()
+                for _ in islice(steps, self.every):
+                    pass
+                self._add(name)
+            torch.use_deterministic_algorithms(True, warn_only=True)
+        self.began = time.perf_counter()
+        return {}
+
+    def _add(self, name: str) -> None:
+        self.times[name].append(1e3 * (time.perf_counter() - self.began) / self.every)
+        self.bars.done(f"{name} {self.times[name][-1]:.3f} ms")
+
+
+class MNIST(datasets.MNIST):  # type: ignore[misc]  # torchvision is untyped
+    """torchvision's MNIST, an image at a time through PIL, with its files read already."""
+
+    def __init__(self, images: Mapping[str, Tensor]) -> None:
+        steps = [transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))]
+        super(datasets.MNIST, self).__init__("", transform=transforms.Compose(steps))
+        self.data, self.targets = images["train_images"][:, 0], images["train_labels"]
+
+
+def usual(job: Job, dataset: MNIST) -> Iterator[None]:
+    """Trains the network of `job` as most scripts do, an iteration at a time, without end."""
+    model = build("lenet_300_100", job.data.shape, job.data.classes)
+    load(model, masked(job.start, job.mask))
+    optimizer = torch.optim.Adam(model.parameters(), lr=job.plan.lr)
+    while True:
+        for images, labels in DataLoader(dataset, batch_size=job.plan.batch_size, shuffle=True, num_workers=0):
+            optimizer.zero_grad()
+            loss = functional.cross_entropy(model(images), labels)
+            loss.backward()
+            optimizer.step()
+            with torch.no_grad():
+                for name, parameter in model.named_parameters():
+                    if name in job.mask:
+                        parameter.mul_(job.mask[name])
+            yield
+
+
+def floor(job: Job) -> Iterator[None]:
+    """The matrix products of an iteration, without end: 3 forward, 3 weight gradients, 2 input gradients."""
+    products = []
+    for number, name in enumerate(job.mask):
+        weight, draw = job.start[name], rng(0, name)
+        above, below = (torch.randn(job.plan.batch_size, width, generator=draw) for width in weight.shape)
+        products += [(below, weight.t()), (above.t(), below)] + ([(above, weight)] if number else [])
+    outputs = [torch.empty(left.shape[0], right.shape[1]) for left, right in products]
+    while True:
+        for (left, right), output in zip(products, outputs, strict=True):
+            torch.mm(left, right, out=output)
+        yield
+
+
+def evaluation_share(job: Job, iterations: int) -> float:
+    """Percent of a training's time; its one look at the training split, when all is over, is not counted."""
+    ended: list[float] = []
+    began = time.perf_counter()
+    recipe = Recipe(iterations=iterations, evaluate_every=100)
+    longer = replace(job, plan=plan(recipe, len(job.data.train)))
+    trace = train(longer, progress=lambda iteration: ended.append(time.perf_counter()))
+    return 100 * trace.evaluation_seconds / (ended[-1] - began)
+
+
+def row(measure: str, unit: str, values: list[float]) -> dict[str, Any]:
+    """A row of `speed.csv`: the median and the quartiles of `values`."""
+    low, median, high = np.percentile(values, (25, 50, 75)).round(4).tolist()
+    figures = (median, low, high) if len(values) > 1 else (median, None, None)
+    return dict(zip(COLUMNS, (measure, unit, *figures, TARGETS.get(measure)), strict=True))
+
+
+def table(rows: list[dict[str, Any]]) -> Table:
+    """The measures as the terminal shows them."""
+    shown = Table(title="Lenet-300-100, batch 60, Adam, CPU", title_justify="left", header_style="bold")
+    for column in ("", "median", "quartiles", "target"):
+        shown.add_column(column, justify="right" if column else "left")
+    for row in rows:
+        digits = 3 if row["unit"].startswith("ms") else 1
+        median, low, high = ("" if row[key] is None else f"{row[key]:.{digits}f}" for key in COLUMNS[2:5])
+        shown.add_row(f"{row['measure']}, {row['unit']}", median, f"{low} to {high}" if low else "", row["target"])
+    return shown

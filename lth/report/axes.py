@@ -1,0 +1,201 @@
+"""What every figure is made of: the look of each arm, the density axis, lines with bands, legends off the data."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+from lth.report.statistics import arms_of
+from lth.report.tables import Row
+
+PAGE_WIDTH = 6.9  # inches: the text width of the usual one-column paper
+DPI = 200
+PLAIN: dict[str, Any] = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same figure on every machine
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "legend.handlelength": 2.8,  # long enough to tell the dashes apart
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 4.2,
+    "savefig.dpi": DPI,
+    "pdf.fonttype": 42,  # TrueType: submission systems refuse Type 3 fonts
+}
+
+
+@dataclass(frozen=True)
+class ArmStyle:
+    """How an arm looks in every figure: colour (Okabe-Ito), marker and dashes, each enough to tell it apart."""
+
+    colour: str
+    marker: str
+    dashes: Any
+    width: float = 1.3
+
+
+STYLES = {
+    "ticket": ArmStyle("#0072B2", "o", "-"),
+    "reinit": ArmStyle("#D55E00", "s", (0, (4, 1.5))),
+    "shuffle": ArmStyle("#009E73", "^", (0, (5, 1.5, 1, 1.5))),
+    "scratch": ArmStyle("#CC79A7", "D", (0, (1, 1.2))),
+    "finetune": ArmStyle("#E69F00", "v", (0, (5, 1.2, 1, 1.2, 1, 1.2))),
+    "restart": ArmStyle("#56B4E9", "P", (0, (8, 1.5))),
+    "dense": ArmStyle("#333333", "X", "-", 0.8),
+}
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """A figure not yet written, and what is said about it."""
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    figure: Figure
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What the draws of one arm gave at one density; NaN where none was measured, so that lines break there."""
+
+    density: float
+    mean: float
+    low: float
+    high: float
+    censored: bool = False
+
+
+def arm_style(arm: str) -> ArmStyle:
+    """The style of `arm`; black pentagons for one that has none."""
+    return STYLES.get(arm, ArmStyle("#000000", "p", (0, (2, 1))))
+
+
+def percent(density: float) -> str:
+    """`density` in percent, as the papers write P_m: 100, 51.3, 0.52."""
+    value = 100 * density
+    return f"{value:.0f}" if round(value, 1) == 100 else f"{value:.1f}" if value >= 1 else f"{value:.2g}"
+
+
+def measured(value: Any) -> bool:
+    """Whether `value` is a finite number."""
+    return value is not None and math.isfinite(value)
+
+
+def arms_with(rows: Sequence[Row], *columns: str) -> list[str]:
+    """The arms in `rows` that have a value in one of `columns`, in order of appearance."""
+    return arms_of([row for row in rows if any(measured(row[column]) for column in columns)])
+
+
+def summarize(rows: Iterable[Row], arm: str, column: str, factor: float = 1.0) -> list[Summary]:
+    """The draws of `arm` at each level that it has rows for, `column` times `factor`, from dense to sparse."""
+    by_level: dict[int, list[Row]] = {}
+    for row in rows:
+        if row["arm"] == arm:
+            by_level.setdefault(row["level"], []).append(row)
+    found = []
+    for _, draws in sorted(by_level.items()):
+        values = [factor * row[column] for row in draws if measured(row[column])] or [math.nan]
+        censored = column == "early_stop_iteration" and any(row["early_stop_censored"] for row in draws)
+        mean = sum(values) / len(values)
+        found.append(Summary(draws[0]["density"], mean, min(values), max(values), censored))
+    return found
+
+
+def density_axis(axes: Axes, shown: Iterable[float], labels: int = 7) -> None:
+    """Makes x a density axis in percent: logarithmic, falling to the right, at most `labels` + 1 levels labelled.
+
+    shown: the densities (0..1) of the levels; those that get no label keep a small tick.
+    """
+    falling = sorted({density for density in shown if density > 0}, reverse=True)
+    first, last = falling[0], falling[-1]
+    gap = math.log(first / last) / labels
+    ticks = [first]
+    for density in falling[1:]:
+        room = math.log(ticks[-1] / density) >= 0.999 * gap
+        if density == last or (room and math.log(density / last) >= 0.999 * gap):
+            ticks.append(density)
+    margin = max((first / last) ** 0.04, 1.02)
+    axes.set_xscale("log", nonpositive="mask")
+    axes.set_xlim(100 * first * margin, 100 * last / margin)
+    axes.xaxis.set_major_locator(FixedLocator([100 * density for density in ticks]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: percent(value / 100)))
+    axes.xaxis.set_minor_locator(FixedLocator([100 * density for density in falling]))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("weights left (%)")
+
+
+def log_axis(axes: Axes, values: Iterable[float]) -> None:
+    """Makes y logarithmic with plain numbers, as finely labelled as the range of the positive `values` asks for."""
+    positive = [value for value in values if value > 0]
+    ratio = max(positive) / min(positive)
+    axes.set_yscale("log", nonpositive="mask")
+    decades = LogLocator(subs=(1.0, 2.0, 5.0) if ratio < 150 else (1.0,), numticks=12)
+    axes.yaxis.set_major_locator(decades if ratio > 8 else MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def plot_arm(axes: Axes, arm: str, summaries: Sequence[Summary]) -> None:
+    """Draws an arm's mean line with its markers, hollow where censored, and the band from lowest to highest."""
+    look = arm_style(arm)
+    x = [100 * each.density for each in summaries]
+    mean = [each.mean for each in summaries]
+    axes.plot(x, mean, color=look.colour, marker=look.marker, linestyle=look.dashes, linewidth=look.width)
+    if any(each.high > each.low for each in summaries):
+        low, high = [each.low for each in summaries], [each.high for each in summaries]
+        axes.fill_between(x, low, high, color=look.colour, alpha=0.18, linewidth=0)
+    hollow = [(100 * each.density, each.mean) for each in summaries if each.censored]
+    if hollow:
+        places = tuple(zip(*hollow, strict=True))
+        axes.plot(*places, look.marker, color=look.colour, markerfacecolor="white", zorder=2.5)
+
+
+def arm_handle(arm: str, *, marker: bool = True) -> Line2D:
+    """The legend's entry for `arm`, its line with or without the marker."""
+    look = arm_style(arm)
+    line = Line2D([], [], color=look.colour, linestyle=look.dashes, linewidth=look.width, label=arm)
+    line.set_marker(look.marker if marker else "")
+    return line
+
+
+def legend_above(figure: Figure, handles: Sequence[Line2D]) -> None:
+    """Puts the legend above the panels, where it covers no data, in one row or two."""
+    columns = len(handles) if len(handles) <= 5 else math.ceil(len(handles) / 2)
+    figure.legend(handles=list(handles), loc="outside upper center", ncols=columns, columnspacing=1.6)
+
+
+def new_figure(rows: int, columns: int, height: float, **sharing: Any) -> tuple[Figure, list[list[Axes]]]:
+    """A figure of page width with a grid of panels, by row; narrower where few stand side by side."""
+    width = PAGE_WIDTH * {1: 0.62, 2: 1.0 if rows == 1 else 0.75}.get(columns, 1.0)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, [list(across) for across in figure.subplots(rows, columns, squeeze=False, **sharing)]
+
+
+def about_spread(rows: Sequence[Row]) -> str:
+    """What a caption says of draws, bands and trainings that diverged; empty where there is nothing to say."""
+    several = " and ".join(dict.fromkeys(row["arm"] for row in rows if row["draw"]))
+    draws = 1 + max(row["draw"] for row in rows)
+    text = f"For {several}: means over {draws} draws, bands from the lowest to the highest. " if several else ""
+    lost: dict[str, dict[str, None]] = {}
+    for row in rows:
+        if row["status"] == "diverged":
+            lost.setdefault(row["arm"], {})[f"{percent(row['density'])}%"] = None
+    where = "; ".join(f"{arm} at {', '.join(found)}" for arm, found in lost.items())
+    return text + (f"Left out, as they diverged: trainings of {where}. " if lost else "")

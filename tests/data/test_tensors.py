@@ -1,0 +1,226 @@
+"""Splits are disjoint, normalisation sees the training split alone, batches come by address."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lth.core.errors import DataError, SettingError
+from lth.data.tensors import Data, Split, batches, flip_crop, order, prepare
+
+
+def numbered(train: int = 101, test: int = 7) -> dict[str, torch.Tensor]:
+    """Images whose one pixel is their number, so that each can be followed; three classes."""
+    images = torch.arange(float(train + test)).reshape(-1, 1, 1, 1)
+    labels = torch.arange(train + test) % 3
+    parts = {"train": slice(train), "test": slice(train, None)}
+    return {f"{part}_{kind}": x[s] for part, s in parts.items() for kind, x in (("images", images), ("labels", labels))}
+
+
+def numbers(split: Split) -> list[int]:
+    return [int(value) for value in split.images.flatten()]
+
+
+@given(st.integers(0, 100), st.integers(0, 9))
+def test_every_example_is_in_one_split_with_its_label(validation: int, seed: int) -> None:
+    data = prepare("n", numbered(), validation=validation, split_seed=seed, normalize="none")
+    assert (len(data.train), len(data.validation), len(data.test)) == (101 - validation, validation, 7)
+    assert sorted(numbers(data.train) + numbers(data.validation)) == list(range(101))
+    assert numbers(data.test) == list(range(101, 108))
+    for split in (data.train, data.validation, data.test):
+        assert [number % 3 for number in numbers(split)] == split.labels.tolist()
+
+
+def test_the_split_is_drawn_by_its_own_seed() -> None:
+    first = prepare("n", numbered(), validation=30, normalize="none")
+    torch.rand(5)
+    assert numbers(first.validation) == numbers(prepare("m", numbered(), validation=30, normalize="none").validation)
+    other = prepare("n", numbered(), validation=30, normalize="none", split_seed=1)
+    assert numbers(first.validation) != numbers(other.validation)
+
+
+def test_standard_takes_mean_and_deviation_of_the_training_split_alone() -> None:
+    tensors = {key: x if "labels" in key else torch.randn(len(x), 3, 4, 5) for key, x in numbered().items()}
+    tensors["train_images"] = tensors["train_images"] * torch.tensor([1.0, 5.0, 9.0])[:, None, None] + 4
+    raw = prepare("n", tensors, validation=30, normalize="none")
+    data = prepare("n", tensors, validation=30)
+    for channel in range(3):
+        pixels = raw.train.images[:, channel].double()
+        mean, std = pixels.mean(), pixels.var(correction=0).sqrt()
+        for split, before in ((data.train, raw.train), (data.validation, raw.validation), (data.test, raw.test)):
+            expected = (before.images[:, channel].double() - mean) / std
+            assert torch.allclose(split.images[:, channel].double(), expected, atol=1e-5)
+
+
+def test_the_training_images_do_not_depend_on_the_test_set() -> None:
+    tensors = numbered()
+    first, tensors["test_images"] = prepare("n", tensors, validation=10), tensors["test_images"] * 1000
+    second = prepare("n", tensors, validation=10)
+    assert torch.equal(first.train.images, second.train.images)
+    assert torch.equal(first.validation.images, second.validation.images)
+
+
+def test_a_constant_channel_becomes_zero_and_features_are_channels() -> None:
+    tensors = numbered() | {"train_images": torch.full((101, 2), 3.0), "test_images": torch.full((7, 2), 4.0)}
+    tensors["train_images"][:, 1] = torch.arange(101.0)
+    data = prepare("n", tensors)
+    assert not data.train.images[:, 0].any() and data.test.images.isfinite().all()
+    assert data.train.images[:, 1].mean().abs() < 1e-5 and data.shape == (2,)
+
+
+def test_uint8_is_scaled_to_one_and_float_stays() -> None:
+    pixels = torch.tensor([0, 51, 255], dtype=torch.uint8).reshape(3, 1, 1, 1)
+    tensors = {"train_images": pixels, "train_labels": torch.arange(3), "test_images": pixels}
+    tensors["test_labels"] = torch.arange(3, dtype=torch.uint8)
+    assert prepare("n", tensors, normalize="unit").train.images.flatten().tolist() == pytest.approx([0, 0.2, 1])
+    assert prepare("n", tensors, normalize="none").train.images.flatten().tolist() == [0, 51, 255]
+    floats = prepare("n", tensors | {"train_images": pixels.double()}, normalize="unit").train.images
+    assert floats.flatten().tolist() == [0, 51, 255] and floats.dtype == torch.float32
+    assert prepare("n", tensors).test.labels.dtype == torch.int64
+
+
+def test_no_validation_is_an_empty_split() -> None:
+    data = prepare("n", numbered())
+    assert len(data.validation) == 0 and data.validation.images.shape == (0, 1, 1, 1) and data.classes == 3
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_classes_are_counted_over_all_splits(part: str) -> None:
+    tensors = numbered()
+    tensors[f"{part}_labels"][0] = 9
+    assert prepare("n", tensors, validation=50).classes == 10
+
+
+def test_prepare_leaves_its_tensors_alone() -> None:
+    tensors, before = numbered(), numbered()
+    prepare("n", tensors, validation=10).train.images.zero_()
+    prepare("n", tensors, normalize="none").train.images.zero_()
+    assert all(torch.equal(tensors[key], before[key]) for key in before)
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"validation": 101}, r"data\.validation=101: .* 101 training examples"),
+        ({"validation": -1}, r"data\.validation=-1"),
+        ({"normalize": "zca"}, r"data\.normalize=zca: .*standard, unit, none"),
+        ({"augment": "cutout"}, r"data\.augment=cutout: .*none, flip_crop"),
+    ],
+)
+def test_a_bad_setting_is_an_error_that_names_key_and_value(settings: dict, named: str) -> None:
+    with pytest.raises(SettingError, match=named):
+        prepare("n", numbered(), **settings)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"train_labels": torch.zeros(100, dtype=torch.int64)}, r"train_images \(101, 1, 1, 1\).*\(100,\)"),
+        ({"test_labels": torch.zeros(7, 1, dtype=torch.int64)}, "test_labels"),
+        ({"test_labels": torch.zeros(7)}, "test_labels must be whole numbers.*float32"),
+        ({"train_labels": torch.full((101,), -1)}, "train_labels must be whole numbers from 0"),
+        ({"test_images": torch.zeros(7, 1, 2, 1)}, r"differ in shape, \(1, 1, 1\) and \(1, 2, 1\)"),
+        ({"train_images": torch.zeros(101)}, "train_images"),
+        ({"test_images": torch.zeros(0, 1, 1, 1), "test_labels": torch.zeros(0, dtype=torch.int64)}, "N above 0"),
+    ],
+)
+def test_data_that_do_not_fit_together_are_an_error_that_names_them(changes: dict, named: str) -> None:
+    with pytest.raises(DataError, match=f"data mine: .*{named}"):
+        prepare("mine", numbered() | changes)
+
+
+def test_a_missing_tensor_is_an_error_that_names_it() -> None:
+    with pytest.raises(DataError, match="test_labels is missing"):
+        prepare("n", {key: x for key, x in numbered().items() if key != "test_labels"})
+
+
+def test_augmenting_what_is_no_image_is_an_error() -> None:
+    tensors = numbered() | {"train_images": torch.zeros(101, 4), "test_images": torch.zeros(7, 4)}
+    with pytest.raises((DataError, SettingError), match="flip_crop"):
+        prepare("n", tensors, augment="flip_crop")
+
+
+def test_a_digest_sees_every_image_label_and_split(data: Data) -> None:
+    images, labels = data.train.images.clone(), data.test.labels.clone()
+    images[5, 0, 0, 0] += 1
+    labels[3] = (labels[3] + 1) % 3
+    others = [
+        replace(data, train=Split(images, data.train.labels)),
+        replace(data, test=Split(data.test.images, labels)),
+    ]
+    others.append(replace(data, validation=data.test, test=data.validation))
+    assert len({data.digest, *(other.digest for other in others)}) == 4
+    moved = data.to(torch.device("cpu"))
+    assert moved.digest == data.digest == replace(moved).digest
+
+
+SIZES = st.integers(1, 60).flatmap(lambda n: st.tuples(st.just(n), st.integers(1, n)))
+
+
+@given(SIZES, st.integers(0, 9))
+def test_every_example_at_most_once_an_epoch(sizes: tuple[int, int], seed: int) -> None:
+    examples, batch_size = sizes
+    split, per_epoch = Split(torch.arange(float(examples)), torch.arange(examples)), examples // batch_size
+    seen = [labels.tolist() for _, _, labels in batches(split, batch_size, seed, 0, 3 * per_epoch)]
+    assert all(len(batch) == batch_size for batch in seen)
+    for epoch in range(3):
+        joined = [x for batch in seen[epoch * per_epoch : (epoch + 1) * per_epoch] for x in batch]
+        assert len(set(joined)) == len(joined) == per_epoch * batch_size
+
+
+def test_each_epoch_has_its_own_order() -> None:
+    split = Split(torch.arange(40.0), torch.arange(40))
+    seen = [tuple(labels.tolist()) for _, _, labels in batches(split, 13, 0, 0, 9)]
+    assert seen == [tuple(order(40, 0, n // 3)[n % 3 * 13 :][:13].tolist()) for n in range(9)]
+    assert len({frozenset(batch) for batch in seen}) == 9
+
+
+@given(SIZES, st.integers(0, 30), st.integers(0, 15))
+def test_starting_at_an_iteration_gives_the_batches_of_going_on(sizes: tuple[int, int], start: int, more: int) -> None:
+    examples, batch_size = sizes
+    split = Split(torch.arange(float(examples)), torch.arange(examples))
+    whole = [(n, x.tolist(), y.tolist()) for n, x, y in batches(split, batch_size, 3, 0, start + more)]
+    part = [(n, x.tolist(), y.tolist()) for n, x, y in batches(split, batch_size, 3, start, start + more)]
+    assert part == whole[start:] and all(x == y for _, x, y in part)
+
+
+def test_another_epoch_or_seed_is_another_order() -> None:
+    orders = {tuple(order(50, seed, epoch).tolist()) for seed in range(3) for epoch in range(3)}
+    assert len(orders) == 9 and all(sorted(one) == list(range(50)) for one in orders)
+    assert torch.equal(order(50, 1, 2), order(50, 1, 2))
+
+
+def variants(image: torch.Tensor, padding: int) -> dict[bytes, tuple[bool, int, int]]:
+    """Every image that mirroring and shifting can make of `image` (C, H, W), by its bytes."""
+    _, height, width = image.shape
+    found = {}
+    for flip in (False, True):
+        canvas = torch.zeros(image.shape[0], height + 2 * padding, width + 2 * padding)
+        canvas[:, padding : padding + height, padding : padding + width] = image.flip(2) if flip else image
+        for down in range(2 * padding + 1):
+            for right in range(2 * padding + 1):
+                crop = canvas[:, down : down + height, right : right + width]
+                found[crop.numpy().tobytes()] = (flip, down, right)
+    return found
+
+
+@pytest.mark.parametrize("padding", [0, 2])
+def test_flip_crop_mirrors_and_shifts_each_image_on_its_own(padding: int) -> None:
+    images = torch.rand(300, 2, 5, 6) + 1
+    before = images.clone()
+    result = flip_crop(images, 0, 0, padding)
+    drawn = [variants(a, padding)[b.numpy().tobytes()] for a, b in zip(images, result, strict=True)]
+    for part, options in zip(zip(*drawn, strict=True), (2, 2 * padding + 1, 2 * padding + 1), strict=True):
+        counts = [part.count(option) for option in range(options)]
+        assert all(abs(count - 300 / options) < 4 * (300 / options) ** 0.5 for count in counts)
+    assert torch.equal(images, before) and result.is_contiguous() and result.dtype == images.dtype
+
+
+def test_flip_crop_is_drawn_by_seed_and_iteration() -> None:
+    images = torch.rand(20, 1, 5, 5)
+    first = flip_crop(images, 3, 7)
+    torch.rand(4)
+    assert torch.equal(flip_crop(images, 3, 7), first)
+    assert not torch.equal(flip_crop(images, 3, 8), first) and not torch.equal(flip_crop(images, 4, 7), first)

@@ -1,0 +1,135 @@
+"""`lth speed` runs, measures what it says, and keeps what it measured. How fast anything is, no test asks."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from lth.cli import load
+from lth.core.errors import SettingError
+from lth.core.rng import rng
+from lth.spec import SpeedSpec
+
+MEASURES = ["ours", "usual", "floor", "usual / ours", "ours / floor", "evaluation"]
+
+
+@pytest.fixture(scope="module")
+def speed():
+    """The experiment's module."""
+    return load("speed")
+
+
+@pytest.fixture(scope="module")
+def images():
+    """Four tensors in MNIST's shape: 5,300 training images, of which 300 are left beside the validation split."""
+    tensors = {}
+    for part, count in (("train", 5_300), ("test", 100)):
+        tensors[f"{part}_images"] = torch.randint(256, (count, 1, 28, 28), generator=rng(0, part), dtype=torch.uint8)
+        tensors[f"{part}_labels"] = torch.arange(count) % 10
+    return tensors
+
+
+def test_it_prints_and_keeps_three_times_two_ratios_and_a_share(tmp_path, images):
+    save_file(images, tmp_path / "mnist.safetensors")
+    done = subprocess.run(
+        [sys.executable, "-c", "from lth.cli import main; main()", "speed", "scale=smoke", "blocks=3"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "LTH_DATA": str(tmp_path), "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0 and "warning" not in done.stderr, done.stderr
+    for words in (
+        *MEASURES,
+        "at least 5",
+        "at most 2",
+        "at most 40",
+        "3 blocks of 5 iterations; MNIST; threads 1, torch",
+    ):
+        assert words in done.stdout
+    (folder,) = tmp_path.glob("outputs/speed/*")
+    with (folder / "speed.csv").open() as file:
+        rows = {row["measure"]: row for row in csv.DictReader(file)}
+    assert list(rows) == MEASURES and all(float(row["median"]) > 0 for row in rows.values())
+    kept = json.loads((folder / "speed.json").read_text())
+    assert {name: len(times) for name, times in kept["ms"].items()} == {"ours": 3, "usual": 3, "floor": 3}
+    assert kept["machine"]["threads"] == 1 and kept["data"] == "MNIST" and kept["blocks"] == 3
+    assert float(rows["ours"]["median"]) == pytest.approx(sorted(kept["ms"]["ours"])[1], abs=1e-4)
+
+
+def test_without_mnist_it_makes_images_and_says_so(tmp_path, speed):
+    made, says = speed.mnist(str(tmp_path))
+    assert "random images" in says and str(tmp_path) in says and not list(tmp_path.iterdir())
+    assert made["train_images"].shape == (60_000, 1, 28, 28) and made["train_images"].dtype == torch.uint8
+
+
+def test_the_usual_way_reads_an_image_at_a_time_as_torchvision_does(speed, images):
+    dataset = speed.MNIST(images)
+    image, label = dataset[7]
+    assert len(dataset) == 5_300 and label == int(images["train_labels"][7])
+    torch.testing.assert_close(image, (images["train_images"][7] / 255 - 0.1307) / 0.3081)
+
+
+def test_the_three_do_the_work_that_they_are_timed_for(speed, images, monkeypatch):
+    job = speed.make_job(images, SpeedSpec(blocks=2, iterations=2))
+    stepped, multiplied, train = [], [], speed.train
+
+    def usual():
+        while True:
+            stepped.append(torch.are_deterministic_algorithms_enabled())
+            yield
+
+    turns = speed.Turns({"usual": usual()}, blocks=2, iterations=2)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        trace = train(job, [turns])
+        assert torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert stepped == [False] * 6  # a warming turn and two that count
+    assert {name: len(times) for name, times in turns.times.items()} == {"ours": 3, "usual": 3}
+    assert [point.iteration for point in trace.points] == [0, 7]  # evaluated before the first block, after the last
+    real = torch.mm
+    monkeypatch.setattr(
+        torch, "mm", lambda left, right, out: multiplied.append(out.shape) or real(left, right, out=out)
+    )
+    next(speed.floor(job))
+    forward, weights, inputs = (
+        [(60, 300), (60, 100), (60, 10)],
+        [(300, 784), (100, 300), (10, 100)],
+        [(60, 300), (60, 100)],
+    )
+    assert sorted(multiplied) == sorted(forward + weights + inputs)
+
+
+def test_the_usual_way_trains_the_masked_network(speed, images, monkeypatch):
+    job = speed.make_job(images, SpeedSpec())
+    monkeypatch.setattr(speed, "build", lambda *_: job.model)
+    steps = speed.usual(job, speed.MNIST(images))
+    next(steps)
+    next(steps)
+    state = job.model.state_dict()
+    for name, kept in job.mask.items():
+        assert not state[name][~kept].any() and not torch.equal(state[name][kept], job.start[name][kept])
+
+
+@pytest.mark.parametrize(
+    ("setting", "problem"),
+    [
+        ({"blocks": 0}, "blocks=0: must be at least 1"),
+        ({"iterations": -1}, "iterations=-1: must be at least 1"),
+        ({"level_iterations": 0}, "level_iterations=0: must be at least 1"),
+        ({"threads": 0}, "threads=0: must be at least 1"),
+        ({"device": "cuda"}, "device=cuda: must be cpu: that is what is measured"),
+    ],
+)
+def test_a_bad_setting_is_one_line(setting, problem):
+    with pytest.raises(SettingError) as error:
+        SpeedSpec(**setting)
+    assert str(error.value) == problem

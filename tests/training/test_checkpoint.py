@@ -1,0 +1,229 @@
+"""A killed training goes on to the same bits; a file that is not wholly its own is not used."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from lth.core.errors import LotteryError
+from lth.core.weights import Mask, digest
+from lth.data.tensors import Data
+from lth.training.checkpoint import Checkpoint, Snapshot, optimizer_tensors, restore_optimizer
+from lth.training.loop import Job, make_optimizer, train
+from lth.training.trace import Trace
+
+HERE = {"torch": "1", "threads": 1}
+
+
+class Killed(Exception):
+    pass
+
+
+class Watch:
+    """Sees the sum of the weights after every iteration; at its `last` look, the training is killed."""
+
+    key, every = "watch", 1
+
+    def __init__(self, last: int | None = None) -> None:
+        self.looks, self.last = 0, last
+
+    def __call__(self, model: nn.Module, job: Job) -> dict[str, float]:
+        self.looks += 1
+        if self.looks == self.last:
+            raise Killed
+        return {"sum": sum(parameter.sum().item() for parameter in model.parameters())}
+
+
+RECIPES = {
+    "adam": {"lr": 0.01, "schedule": "cosine"},
+    "adamw": {"lr": 0.01, "optimizer": "adamw", "weight_decay": 0.1, "warmup": 9},
+    "momentum": {"lr": 0.05, "optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.01, "decay": "all"},
+    "sgd": {"lr": 0.05, "optimizer": "sgd", "momentum": 0.0, "schedule": "step", "milestones": [10]},
+}
+
+
+@pytest.fixture(scope="module")
+def rich_job(
+    make_job: Callable[..., Job],
+    make_data: Callable[..., Data],
+    make_rich_network: Callable[[], nn.Module],
+    half_mask: Callable[[nn.Module], Mask],
+) -> Callable[..., Job]:
+    """A job with BatchNorm, dropout, augmentation and a mask; keywords change its recipe."""
+    model, data = make_rich_network(), make_data(augment="flip_crop")
+    return lambda **recipe: make_job(model=model, mask=half_mask(model), data=data, **recipe)
+
+
+@pytest.fixture(scope="module")
+def unbroken(rich_job: Callable[..., Job]) -> dict[str, Trace]:
+    """The trace of each recipe, trained in one go."""
+    return {name: train(rich_job(**recipe), [Watch()]) for name, recipe in RECIPES.items()}
+
+
+def equal(first: Trace, second: Trace) -> bool:
+    timeless = [replace(trace, seconds=0, evaluation_seconds=0).records() for trace in (first, second)]
+    states = [{key: digest(state) for key, state in trace.states.items()} for trace in (first, second)]
+    return timeless[0] == timeless[1] and states[0] == states[1]
+
+
+def killed(job: Job, path: Path, look: int) -> Path:
+    """The checkpoint that a training leaves when it is killed at its `look`."""
+    with pytest.raises(Killed):
+        train(job, [Watch(look)], Checkpoint(path, 0, HERE))
+    return path
+
+
+@pytest.mark.parametrize("look", [1, 2, 6, 8, 9, 17, 23, 30, 31])
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_killed_training_goes_on_to_the_same_bits(
+    rich_job: Callable[..., Job], unbroken: dict[str, Trace], tmp_path: Path, name: str, look: int
+) -> None:
+    job, path, watch = rich_job(**RECIPES[name]), tmp_path / "c", Watch()
+    killed(job, path, look)
+    assert equal(train(job, [watch], Checkpoint(path, 0, HERE)), unbroken[name])
+    assert watch.looks == 31 if look <= 2 else watch.looks == 31 - (look - 1)  # it went on, not started again
+
+
+def test_a_training_killed_again_and_again_goes_on(
+    rich_job: Callable[..., Job], unbroken: dict[str, Trace], tmp_path: Path
+) -> None:
+    job, path = rich_job(**RECIPES["adam"]), tmp_path / "c"
+    for look in (5, 4, 9, 3):
+        killed(job, path, look)
+    assert equal(train(job, [Watch()], Checkpoint(path, 0, HERE)), unbroken["adam"])
+
+
+def test_checkpointing_changes_no_bit(rich_job: Callable[..., Job], unbroken: dict[str, Trace], tmp_path: Path) -> None:
+    assert equal(train(rich_job(**RECIPES["adam"]), [Watch()], Checkpoint(tmp_path / "c", 0, HERE)), unbroken["adam"])
+
+
+def test_a_rewound_training_goes_on_too(rich_job: Callable[..., Job], tmp_path: Path) -> None:
+    job = rich_job(rewind=11, schedule="cosine")
+    killed(job, tmp_path / "c", 8)
+    assert equal(train(job, [Watch()], Checkpoint(tmp_path / "c", 0, HERE)), train(job, [Watch()]))
+
+
+def test_seconds_add_up_over_kills(rich_job: Callable[..., Job], tmp_path: Path) -> None:
+    killed(rich_job(), tmp_path / "c", 20)
+    snapshot = Checkpoint(tmp_path / "c", 0, HERE).read()
+    assert snapshot is not None and snapshot.iteration == 18 and snapshot.records["seconds"] > 0
+    assert train(rich_job(), [Watch()], Checkpoint(tmp_path / "c", 0, HERE)).seconds > snapshot.records["seconds"]
+
+
+def damages(whole: bytes) -> dict[str, bytes]:
+    middle = len(whole) - 40
+    flipped = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
+    return {"truncated": whole[:-5], "headless": whole[100:], "empty": b"", "text": b"hello", "flipped": flipped}
+
+
+@pytest.mark.parametrize("damage", ["truncated", "headless", "empty", "text", "flipped"])
+def test_a_damaged_checkpoint_is_not_used(
+    rich_job: Callable[..., Job],
+    unbroken: dict[str, Trace],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    damage: str,
+) -> None:
+    job, path, watch = rich_job(**RECIPES["adam"]), tmp_path / "c", Watch()
+    killed(job, path, 15)
+    path.write_bytes(damages(path.read_bytes())[damage])
+    assert equal(train(job, [watch], Checkpoint(path, 0, HERE)), unbroken["adam"]) and watch.looks == 31
+    assert str(path) in caplog.text and "starts again" in caplog.text
+
+
+@pytest.mark.parametrize("machine", [{"torch": "2", "threads": 1}, {"torch": "1", "threads": 2}, {}])
+def test_a_checkpoint_of_another_machine_is_not_used(
+    rich_job: Callable[..., Job],
+    unbroken: dict[str, Trace],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    machine: dict,
+) -> None:
+    job, path, watch = rich_job(**RECIPES["adam"]), tmp_path / "c", Watch()
+    killed(job, path, 15)
+    assert equal(train(job, [watch], Checkpoint(path, 0, machine)), unbroken["adam"]) and watch.looks == 31
+    assert "another machine" in caplog.text
+
+
+SNAPSHOT = Snapshot(
+    17,
+    {"model": {"a.weight": torch.tensor([[1.0, 0.1]]), "n": torch.tensor(7)}, "sums": {"loss": torch.tensor(0.3)}},
+    {"0/exp_avg": torch.tensor([[0.5, 0.25]]), "0/step": torch.tensor(17.0)},
+    {"start": 0, "stop": 30, "points": [{"iteration": 14, "lr": 0.01, "val_loss": 0.75}], "batches": 3},
+)
+
+
+def parts(snapshot: Snapshot) -> tuple:
+    states = {key: digest(state) for key, state in snapshot.states.items()}
+    return snapshot.iteration, states, digest(snapshot.optimizer), snapshot.records
+
+
+def test_a_snapshot_comes_back_as_it_was(tmp_path: Path) -> None:
+    Checkpoint(tmp_path / "c", 0, HERE).write(SNAPSHOT)
+    back = Checkpoint(tmp_path / "c", 0, HERE).read()
+    assert back is not None and parts(back) == parts(SNAPSHOT)
+    assert Checkpoint(tmp_path / "none", 0, HERE).read() is None
+
+
+@pytest.mark.parametrize("bit", [0, 3])
+def test_a_bit_flipped_anywhere_is_noticed_or_means_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, bit: int
+) -> None:
+    """In the header too, where the iteration and the records are."""
+    caplog.set_level("CRITICAL", "lth")
+    path = tmp_path / "c"
+    Checkpoint(path, 0, HERE).write(SNAPSHOT)
+    whole, used = path.read_bytes(), []
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ (1 << bit)]) + whole[place + 1 :])
+        back = Checkpoint(path, 0, HERE).read()
+        if back is not None and parts(back) != parts(SNAPSHOT):
+            used.append(whole[max(0, place - 12) : place + 4])
+    assert used == []
+
+
+def test_a_file_cut_anywhere_is_not_used(tmp_path: Path) -> None:
+    Checkpoint(tmp_path / "c", 0, HERE).write(SNAPSHOT)
+    whole = (tmp_path / "c").read_bytes()
+    for end in range(0, len(whole), 7):
+        (tmp_path / "c").write_bytes(whole[:end])
+        assert Checkpoint(tmp_path / "c", 0, HERE).read() is None
+
+
+def test_a_checkpoint_is_due_after_its_seconds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    now = [100.0]
+    monkeypatch.setattr("lth.training.checkpoint.time.monotonic", lambda: now[0])
+    checkpoint = Checkpoint(tmp_path / "c", 60, HERE, _last=100.0)
+    assert not checkpoint.due()
+    now[0] = 160.0
+    assert checkpoint.due()
+    checkpoint.write(SNAPSHOT)
+    assert not checkpoint.due()
+
+
+def test_a_checkpoint_that_is_never_due_writes_nothing(make_job: Callable[..., Job], tmp_path: Path) -> None:
+    train(make_job(), checkpoint=Checkpoint(tmp_path / "c", 1e9, HERE))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_that_names_it(
+    make_job: Callable[..., Job], tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LotteryError, match=str(tmp_path / "file" / "c")):
+        train(make_job(), checkpoint=Checkpoint(tmp_path / "file" / "c", 0, HERE))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_an_optimizer_goes_and_comes_back(make_job: Callable[..., Job], name: str) -> None:
+    job = make_job(**RECIPES[name])
+    first, second = (make_optimizer(job.model, job.plan) for _ in range(2))
+    for parameter in job.model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    first.step()
+    restore_optimizer(second, optimizer_tensors(first))
+    assert digest(optimizer_tensors(second)) == digest(optimizer_tensors(first))
+    assert second.param_groups[0]["lr"] == job.plan.lr and len(second.param_groups) == len(first.param_groups)

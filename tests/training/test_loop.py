@@ -1,0 +1,416 @@
+"""The one loop: as plain torch where nothing is pruned, exact zeros where it is, and the same bits again."""
+
+import copy
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy
+from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR
+
+from lth.core.rng import Seeds, rng
+from lth.core.weights import Mask, State, clone, digest, load, masked
+from lth.data.tensors import Data, Split, prepare
+from lth.models.initialize import initialize
+from lth.training import loop
+from lth.training.evaluate import evaluate
+from lth.training.loop import Job, make_optimizer, train
+from lth.training.trace import Trace
+
+OPTIMIZERS = {
+    "adam": {"optimizer": "adam", "lr": 0.01},
+    "adam decay": {"optimizer": "adam", "lr": 0.01, "weight_decay": 0.1},
+    "adamw": {"optimizer": "adamw", "lr": 0.01, "weight_decay": 0.1, "decay": "all"},
+    "sgd": {"optimizer": "sgd", "lr": 0.1, "momentum": 0.0},
+    "momentum": {"optimizer": "sgd", "lr": 0.05, "momentum": 0.9, "weight_decay": 0.01},
+    "nesterov": {
+        "optimizer": "sgd",
+        "lr": 0.05,
+        "momentum": 0.9,
+        "nesterov": True,
+        "weight_decay": 0.01,
+        "decay": "all",
+    },
+}
+by_optimizer = pytest.mark.parametrize("recipe", OPTIMIZERS.values(), ids=OPTIMIZERS)
+
+
+def torchs(model: nn.Module, recipe: dict) -> torch.optim.Optimizer:
+    """The optimiser as a reader of torch's manual would write it."""
+    weights = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    decay = recipe.get("weight_decay", 0.0)
+    groups = [{"params": weights, "weight_decay": decay}]
+    groups.append({"params": others, "weight_decay": decay if recipe.get("decay") == "all" else 0.0})
+    how = {key: recipe[key] for key in ("lr", "momentum", "nesterov") if key in recipe}
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}[recipe["optimizer"]]
+    return kind(groups, **how, foreach=False, fused=False)
+
+
+def plain(job: Job, recipe: dict, schedule: Callable[[torch.optim.Optimizer], LRScheduler] | None = None) -> State:
+    """A training written anew: the mask is multiplied in the graph, so autograd itself masks the gradient."""
+    model, data = copy.deepcopy(job.model), job.data.train
+    model.load_state_dict(job.start)
+    optimizer = torchs(model, recipe)
+    scheduler = schedule(optimizer) if schedule else None
+    per_epoch = len(data) // job.plan.batch_size
+    for epoch in range(job.plan.stop // per_epoch + 1):
+        order = torch.randperm(len(data), generator=rng(job.seeds.order, "order", epoch))
+        for batch in order.split(job.plan.batch_size)[: min(per_epoch, job.plan.stop - epoch * per_epoch)]:
+            parameters = {name: p * job.mask[name] if name in job.mask else p for name, p in model.named_parameters()}
+            logits = torch.func.functional_call(model, parameters, (data.images[batch],))
+            optimizer.zero_grad()
+            cross_entropy(logits, data.labels[batch]).backward()
+            optimizer.step()
+            if scheduler:
+                scheduler.step()
+    return masked(model.state_dict(), job.mask)
+
+
+def close(first: State, second: State) -> bool:
+    return all(torch.allclose(first[name], second[name], rtol=1e-3, atol=1e-5) for name in first)
+
+
+@by_optimizer
+def test_dense_training_is_plain_torch(make_job: Callable[..., Job], recipe: dict) -> None:
+    job = make_job(**recipe)
+    trained = train(job).final
+    assert close(trained, plain(job, recipe)) and not close(trained, job.start)
+
+
+@by_optimizer
+def test_masked_training_is_plain_torch_with_the_mask_in_the_graph(
+    make_job: Callable[..., Job], half_mask: Callable[[nn.Module], Mask], recipe: dict
+) -> None:
+    job = make_job(**recipe)
+    job = replace(job, mask=half_mask(job.model))
+    assert close(train(job).final, plain(job, recipe))
+
+
+@pytest.mark.parametrize(
+    ("settings", "schedule"),
+    [
+        ({"schedule": "step", "milestones": [8, "3ep"], "gamma": 0.2}, lambda x: MultiStepLR(x, [8, 15], 0.2)),
+        ({"schedule": "cosine"}, lambda x: CosineAnnealingLR(x, 30)),
+    ],
+    ids=["step", "cosine"],
+)
+def test_schedules_are_torchs(make_job: Callable[..., Job], settings: dict, schedule: Callable) -> None:
+    recipe = {"optimizer": "sgd", "lr": 0.1, "momentum": 0.9}
+    job = make_job(**recipe, **settings)
+    assert close(train(job).final, plain(job, recipe, schedule))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "decays"),
+    [({}, [0.0]), ({"weight_decay": 0.1}, [0.1, 0.0]), ({"weight_decay": 0.1, "decay": "all"}, [0.1])],
+)
+def test_weight_decay_is_for_weights_or_for_all(make_job: Callable[..., Job], recipe: dict, decays: list) -> None:
+    job = make_job(**recipe)
+    groups = make_optimizer(job.model, job.plan).param_groups
+    assert [group["weight_decay"] for group in groups] == decays
+    assert sum(len(group["params"]) for group in groups) == len(list(job.model.parameters()))
+
+
+@by_optimizer
+def test_pruned_weights_gradients_and_optimizer_state_stay_exactly_zero(
+    make_job: Callable[..., Job],
+    half_mask: Callable[[nn.Module], Mask],
+    monkeypatch: pytest.MonkeyPatch,
+    recipe: dict,
+) -> None:
+    made: list[torch.optim.Optimizer] = []
+    monkeypatch.setattr(loop, "make_optimizer", lambda *args: made.append(make_optimizer(*args)) or made[-1])
+    looked = []
+
+    class Look:
+        key, every = "look", 1
+
+        def __call__(self, model: nn.Module, job: Job) -> dict[str, float]:
+            for name, weight in model.named_parameters():
+                if name in job.mask:
+                    state = [x for x in made[0].state.get(weight, {}).values() if x.shape == weight.shape]
+                    for tensor in (weight, *state, *([] if weight.grad is None else [weight.grad])):
+                        assert not tensor[~job.mask[name]].any() and tensor.isfinite().all()
+                        looked.append(name)
+            return {}
+
+    job = make_job(**recipe)
+    train(replace(job, mask=half_mask(job.model)), [Look()])
+    stateful = recipe.get("momentum", 0.9) > 0
+    assert len(looked) >= 3 * (1 + 30 * (3 if stateful else 2))
+
+
+def test_survivors_of_either_sign_train(make_job: Callable[..., Job], half_mask: Callable[[nn.Module], Mask]) -> None:
+    """One peer froze every negative weight; a frozen weight is one that the mask prunes, and no other."""
+    job = make_job()
+    job = replace(job, mask=half_mask(job.model))
+    start, final, kept = job.start["output.weight"], train(job).final["output.weight"], job.mask["output.weight"]
+    for sign in (start > 0, start < 0):
+        assert (kept & sign).any() and (start != final)[kept & sign].float().mean() > 0.5
+
+
+def test_training_starts_from_the_masked_start_bit_by_bit(
+    make_job: Callable[..., Job],
+    make_rich_network: Callable[[], nn.Module],
+    half_mask: Callable[[nn.Module], Mask],
+    same_bits: Callable[..., bool],
+) -> None:
+    model = make_rich_network()
+    start = initialize(model, "default", 1) | {
+        "1.running_mean": torch.rand(4),
+        "1.num_batches_tracked": torch.tensor(9),
+    }
+    job, seen = make_job(model=model, start=start, mask=half_mask(model)), []
+
+    class Look:
+        key, every = "look", 0
+
+        def __call__(self, model: nn.Module, job: Job) -> dict[str, float]:
+            seen.append(clone(model.state_dict()))
+            return {}
+
+    train(job, [Look()])
+    assert len(seen) == 2 and same_bits(seen[0], masked(start, job.mask))
+    assert seen[1]["1.num_batches_tracked"] == 9 + 30
+
+
+def test_training_changes_neither_start_nor_mask_nor_an_earlier_trace(
+    make_job: Callable[..., Job], half_mask: Callable[[nn.Module], Mask]
+) -> None:
+    job = make_job()
+    job = replace(job, mask=half_mask(job.model))
+    before = digest(job.start), digest(job.mask), job.data.digest
+    first = train(job)
+    kept = digest(first.final), digest(first.states["early_stop"])
+    train(replace(job, seeds=Seeds(order=1)))
+    assert (digest(job.start), digest(job.mask), replace(job.data).digest) == before
+    assert (digest(first.final), digest(first.states["early_stop"])) == kept
+
+
+def test_shared_weights_stay_pruned(make_job: Callable[..., Job]) -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(36, 36), nn.ReLU(), nn.Linear(36, 36), nn.Linear(36, 3))
+    model[3].weight = model[1].weight
+    mask = {"1.weight": torch.rand(36, 36, generator=rng(0)) < 0.5}
+    final = train(make_job(model=model, mask=mask)).final
+    assert torch.equal(final["1.weight"], final["3.weight"]) and not final["1.weight"][~mask["1.weight"]].any()
+
+
+def test_frozen_parameters_stay_as_they_are(make_job: Callable[..., Job]) -> None:
+    job = make_job(weight_decay=0.1, decay="all")
+    job.model.fc1.requires_grad_(False)
+    final = train(job).final
+    assert torch.equal(final["fc1.weight"], job.start["fc1.weight"])
+    assert not torch.equal(final["fc2.weight"], job.start["fc2.weight"])
+
+
+@pytest.fixture
+def rich_job(
+    make_job: Callable[..., Job],
+    make_data: Callable[..., Data],
+    make_rich_network: Callable[[], nn.Module],
+    half_mask: Callable[[nn.Module], Mask],
+) -> Job:
+    """Convolution, BatchNorm, dropout, augmentation and a mask."""
+    model = make_rich_network()
+    return make_job(model=model, mask=half_mask(model), data=make_data(augment="flip_crop"))
+
+
+def equal(first: Trace, second: Trace) -> bool:
+    return (
+        first.points == second.points
+        and first.observed == second.observed
+        and first.train_accuracy == second.train_accuracy
+        and {key: digest(state) for key, state in first.states.items()}
+        == {key: digest(state) for key, state in second.states.items()}
+    )
+
+
+def test_the_same_job_gives_the_same_bits_whatever_was_there(rich_job: Job) -> None:
+    torch.manual_seed(1)
+    first = train(rich_job)
+    with torch.no_grad():
+        for tensor in rich_job.model.state_dict().values():
+            tensor.fill_(3)
+    rich_job.model.eval()
+    torch.manual_seed(2)
+    assert equal(train(rich_job), first)
+
+
+def test_observing_evaluating_and_looking_change_no_bit(rich_job: Job) -> None:
+    often = replace(rich_job, plan=replace(rich_job.plan, evaluate_every=1, test="always"))
+    once = replace(rich_job, plan=replace(rich_job.plan, evaluate_every=1000))
+    assert digest(train(often).final) == digest(train(rich_job).final) == digest(train(once).final)
+
+
+@pytest.mark.parametrize("seed", ["order", "augment"])
+def test_another_seed_is_another_training(rich_job: Job, seed: str) -> None:
+    other = replace(rich_job, seeds=Seeds(**{seed: 1}))
+    assert digest(train(other).final) != digest(train(rich_job).final)
+
+
+def test_seeds_that_have_no_part_in_training_change_nothing(make_job: Callable[..., Job]) -> None:
+    first = train(make_job())
+    assert equal(train(make_job(seeds=Seeds(init=5, mask=5, augment=5, split=5))), first)
+
+
+def test_global_generators_are_untouched(rich_job: Job) -> None:
+    before = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()
+    train(rich_job)
+    after = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()
+    assert torch.equal(before[0], after[0]) and before[1:] == after[1:]
+
+
+def test_denormal_numbers_are_as_they_were(make_job: Callable[..., Job]) -> None:
+    """The processor's mode is the whole process's: numpy and every probe afterwards would compute in it too."""
+    torch.set_flush_denormal(False)
+    train(make_job())
+    kept = bool(torch.tensor([1e-40]) * 1 > 0)
+    torch.set_flush_denormal(False)
+    assert kept
+
+
+def test_dropout_is_drawn_anew_at_each_iteration_and_by_its_number(make_job: Callable[..., Job]) -> None:
+    class Noisy(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear, self.draws = nn.Linear(36, 3), []
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            if self.training:
+                self.draws.append(torch.rand(1).item())
+            return self.linear(images.flatten(1))
+
+    whole, part, other = Noisy(), Noisy(), Noisy()
+    train(make_job(model=whole))
+    train(make_job(model=part, rewind=11))
+    train(make_job(model=other, seeds=Seeds(order=1)))
+    assert len(set(whole.draws)) == 30 and part.draws == whole.draws[11:] and not set(other.draws) & set(whole.draws)
+
+
+def test_training_in_two_parts_is_training_once(make_job: Callable[..., Job], same_bits: Callable[..., bool]) -> None:
+    """Plain SGD has no state of its own, so stopping at k and starting from there changes no bit."""
+    recipe = {"optimizer": "sgd", "momentum": 0.0, "lr": 0.1, "schedule": "cosine", "warmup": 4}
+    first = train(make_job(**recipe, stop=13))
+    second = train(make_job(**recipe, rewind=13, start=first.final))
+    assert same_bits(second.final, train(make_job(**recipe)).final)
+    assert (first.stop, second.start, second.points[0].iteration) == (13, 13, 13)
+
+
+def test_the_curve_says_what_was_measured(make_job: Callable[..., Job]) -> None:
+    job = make_job(schedule="cosine")
+    trace = train(job)
+    assert [point.iteration for point in trace.points] == [0, 7, 14, 21, 28, 30]
+    assert [point.lr for point in trace.points] == [job.plan.rate(n) for n in (0, 7, 14, 21, 28, 29)]
+    assert trace.points[0].train_loss is None and trace.seconds > trace.evaluation_seconds > 0
+    load(job.model, trace.final)
+    last, score = trace.points[-1], evaluate(job.model, job.data.validation)
+    assert (last.val_loss, last.val_accuracy) == (score.loss, score.accuracy)
+    assert last.test_accuracy == evaluate(job.model, job.data.test).accuracy
+    assert trace.train_accuracy == evaluate(job.model, job.data.train).accuracy > 0.5
+    load(job.model, trace.states["early_stop"])
+    assert trace.early_stop is not None and evaluate(job.model, job.data.validation).loss == trace.early_stop.val_loss
+
+
+def test_the_training_loss_is_the_mean_since_the_last_point(make_job: Callable[..., Job]) -> None:
+    fine, coarse = (train(make_job(evaluate_every=every)).points for every in (1, 7))
+    losses = [point.train_loss for point in fine[1:]]
+    for before, point in pairwise(coarse):
+        since = losses[before.iteration : point.iteration]
+        assert point.train_loss == pytest.approx(sum(since) / len(since), rel=1e-5)
+
+
+def test_the_test_set_is_looked_at_where_validation_improved_and_at_the_end(make_job: Callable[..., Job]) -> None:
+    points = train(make_job(evaluate_every=1, lr=0.1)).points
+    best = float("inf")
+    for point in points[:-1]:
+        assert (point.test_accuracy is not None) == (point.val_loss < best)
+        best = min(best, point.val_loss)
+    assert points[-1].test_accuracy is not None and any(point.test_accuracy is None for point in points)
+    always = train(make_job(evaluate_every=1, lr=0.1, test="always")).points
+    assert all(point.test_accuracy is not None for point in always)
+    assert [replace(point, test_accuracy=None) for point in always] == [replace(p, test_accuracy=None) for p in points]
+
+
+def test_an_equal_validation_loss_is_no_improvement(make_job: Callable[..., Job]) -> None:
+    trace = train(make_job(optimizer="sgd", lr=1e-30))
+    assert len({point.val_loss for point in trace.points}) == 1 and trace.early_stop is trace.points[0]
+    assert [point.test_accuracy is not None for point in trace.points] == [True, *[False] * 4, True]
+
+
+def test_without_validation_there_is_no_early_stop(
+    make_job: Callable[..., Job], make_data: Callable[..., Data]
+) -> None:
+    trace = train(make_job(data=make_data(validation=0)))
+    assert trace.early_stop is None and set(trace.states) == {"final"} and trace.status == "done"
+    assert [point.test_accuracy is not None for point in trace.points] == [False] * 5 + [True]
+    assert all(point.val_loss is None and point.val_accuracy is None for point in trace.points)
+
+
+@pytest.mark.parametrize("test", ["improved", "always"])
+def test_the_test_set_chooses_nothing(make_job: Callable[..., Job], data: Data, test: str) -> None:
+    labels = data.test.labels.flip(0).roll(1)
+    other = replace(data, test=Split(data.test.images * -3, labels))
+    first, second = (train(make_job(data=d, test=test, evaluate_every=2)) for d in (data, other))
+    assert {key: digest(x) for key, x in first.states.items()} == {key: digest(x) for key, x in second.states.items()}
+    blind = [[replace(point, test_accuracy=None) for point in trace.points] for trace in (first, second)]
+    assert blind[0] == blind[1] and first.early_stop.iteration == second.early_stop.iteration
+    assert [p.test_accuracy for p in first.points] != [p.test_accuracy for p in second.points]
+
+
+@pytest.mark.parametrize("validation", [0, 23])
+def test_a_loss_of_nan_ends_the_training(
+    make_job: Callable[..., Job], make_data: Callable[..., Data], validation: int
+) -> None:
+    trace = train(make_job(data=make_data(validation=validation), optimizer="sgd", lr=1e30))
+    assert trace.status == "diverged" and "NaN or infinite between iterations 0 and 7" in trace.message
+    assert [point.iteration for point in trace.points] == [0, 7] and "final" not in trace.states
+    last = trace.points[-1]
+    assert (last.train_loss, last.val_loss, last.val_accuracy, last.test_accuracy) == (None,) * 4
+    assert (trace.early_stop.iteration if trace.early_stop else None) == (0 if validation else None)
+    assert all(tensor.isfinite().all() for state in trace.states.values() for tensor in state.values())
+    with pytest.raises(KeyError):
+        _ = trace.final
+
+
+def test_a_finished_training_has_finite_weights(make_job: Callable[..., Job], make_data: Callable[..., Data]) -> None:
+    """Where the last step alone breaks the weights, no batch sees it; without validation nothing else does."""
+    trace = train(make_job(data=make_data(validation=0), optimizer="sgd", momentum=0.0, lr=1e39, iterations=1))
+    assert trace.status == "diverged" or all(tensor.isfinite().all() for tensor in trace.final.values())
+
+
+def test_infinity_in_a_buffer_is_no_divergence(make_job: Callable[..., Job], make_network: Callable) -> None:
+    """As the mask of an attention layer has it."""
+    model = make_network()
+    model.register_buffer("attention", torch.full((3, 3), -torch.inf).triu(1))
+    assert train(make_job(model=model)).status == "done"
+
+
+def test_an_observer_looks_at_the_start_regularly_and_at_the_end(make_job: Callable[..., Job]) -> None:
+    class Look:
+        def __init__(self, every: int) -> None:
+            self.every, self.key = every, f"every {every}"
+
+        def __call__(self, model: nn.Module, job: Job) -> dict[str, float]:
+            return {"training": float(model.training)}
+
+    trace, steps = train(make_job(rewind=4), [Look(0), Look(8), Look(100)], progress=(done := []).append), done
+    seen = {key: [iteration for iteration, _ in values] for key, values in trace.observed.items()}
+    assert seen == {"every 0": [4, 30], "every 8": [4, 8, 16, 24, 30], "every 100": [4, 30]}
+    assert steps == [25, 30]
+
+
+def test_uneven_data_train_to_the_last_iteration(make_network: Callable[[], nn.Module]) -> None:
+    """Sizes that divide nothing: 11 examples in batches of 4, 7 iterations, evaluated every 3."""
+    images, labels = torch.randn(11, 1, 6, 6, generator=rng(0)), torch.arange(11) % 3
+    tensors = {"train_images": images, "train_labels": labels, "test_images": images[:5], "test_labels": labels[:5]}
+    data, model = prepare("odd", tensors, validation=0), make_network()
+    recipe = loop.Plan(0, 7, 7, 4, "sgd", 0.1, 0.0, False, 0.0, "weights", "constant", (), 1.0, 0, 3, "always")
+    trace = train(Job(model, initialize(model, "default", 0), {}, data, recipe, Seeds()))
+    assert [point.iteration for point in trace.points] == [0, 3, 6, 7]
+    assert (trace.train_accuracy or 0) * 11 == pytest.approx(round((trace.train_accuracy or 0) * 11))

@@ -1,0 +1,44 @@
+"""The early stop is the minimum of the validation loss, found afterwards; a trace goes through JSON unchanged."""
+
+import json
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lth.training.trace import Point, Trace, trace_from
+
+LOSSES = st.lists(st.sampled_from([0.0, 0.1, 0.2, 0.3]), min_size=1, max_size=20)
+
+
+@given(LOSSES)
+def test_the_early_stop_is_the_first_minimum(losses: list[float]) -> None:
+    trace = Trace(0, 100, points=[Point(n, 0.1, val_loss=loss) for n, loss in enumerate(losses)])
+    assert trace.early_stop is not None and trace.early_stop.iteration == losses.index(min(losses))
+
+
+def test_without_validation_there_is_no_early_stop() -> None:
+    trace = Trace(0, 10, points=[Point(0, 0.1), Point(10, 0.1, test_accuracy=0.9)])
+    assert trace.early_stop is None and not trace.censored
+
+
+def test_points_without_a_loss_do_not_count() -> None:
+    trace = Trace(0, 10, points=[Point(0, 0.1, val_loss=0.5), Point(5, 0.1)])
+    assert trace.early_stop is not None and trace.early_stop.iteration == 0
+
+
+def test_censored_within_the_last_five_per_cent_of_the_training() -> None:
+    def at(iteration: int) -> bool:
+        return Trace(100, 300, points=[Point(iteration, 0.1, val_loss=0.0)]).censored
+
+    assert not at(289) and at(290) and at(300)
+
+
+def test_records_go_through_json_and_back() -> None:
+    trace = Trace(5, 9, points=[Point(5, 0.1, None, 1 / 3, 0.5, None), Point(9, 1e-300, 0.1, 0.7)], seconds=1.5)
+    trace.observed["norm"] = [(5, {"total": 0.1, "fc.weight": 2.5}), (9, {"total": 1 / 7})]
+    trace.states["final"] = {"w": torch.ones(2)}
+    trace.run = "abc"
+    back = trace_from(json.loads(json.dumps(trace.records())), trace.states)
+    assert back.records() == trace.records() and back.points == trace.points and back.observed == trace.observed
+    assert back.final is trace.final and "run" not in trace.records() and "states" not in trace.records()
