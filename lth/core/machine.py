@@ -43,13 +43,14 @@ def prepare(device: str, threads: int) -> torch.device:
     Raises SettingError for a device that is not there.
     """
     torch.set_num_threads(threads)
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.benchmark = False
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True, warn_only=True)
     try:
         chosen = pick(device)
         torch.zeros(1, device=chosen)
     except (RuntimeError, AssertionError) as error:
         raise SettingError("device", device, f"cannot be used: {str(error).splitlines()[0]}") from error
+    if chosen.type != "cpu" or threads > 1:  # one CPU thread has one order of summation, and asking takes seconds
+        torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.benchmark = False
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
     return chosen

@@ -3,12 +3,13 @@
 import hashlib
 import inspect
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import CodeType
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from lth.core.weights import digest
 from lth.training.loop import Job
@@ -16,22 +17,29 @@ from lth.training.loop import Job
 LOOP = 1
 """Raised when the meaning of the training loop changes: old answers are then not given to new questions."""
 
+_INTERNAL = set(vars(nn.Module())) | {"_is_full_backward_hook", "_non_persistent_buffers_set"}
+_DEEP = 6
+
 
 def question(job: Job) -> dict[str, Any]:
     """What is asked by training `job`; equal for two jobs exactly when they are the same training.
 
-    Not in it: folders, device, logging, lineage, observers.
+    Not in it: folders, device, logging, lineage, observers, and what plays no part: the mask of a whole layer, the
+    length of a schedule that does not depend on it, the seed of an augmentation that is not done.
     """
     seeds = {"order": job.seeds.order}
     if job.data.augment != "none":
         seeds["augment"] = job.seeds.augment
+    plan = asdict(job.plan)
+    if job.plan.schedule != "cosine":
+        plan["total"] = job.plan.stop
     return {
         "loop": LOOP,
         "model": architecture(job.model),
         "data": {"digest": job.data.digest, "augment": job.data.augment},
         "start": digest(job.start),
-        "mask": digest(job.mask),
-        "plan": json.loads(json.dumps(asdict(job.plan))),
+        "mask": digest({name: mask for name, mask in job.mask.items() if not mask.all()}),
+        "plan": json.loads(json.dumps(plan)),
         "seeds": seeds,
     }
 
@@ -42,14 +50,47 @@ def hash_of(question: dict[str, Any]) -> str:
 
 
 def architecture(model: nn.Module) -> dict[str, Any]:
-    """The model's class, its structure as torch prints it, the source of each class not of torch, and what is frozen.
+    """Every module's class and settings, the source of each class that is not of torch, and what is frozen.
 
-    So that a changed `forward` of a user's own network asks a new question.
+    Settings are a module's plain attributes, whether or not it prints them; sources are the files of its classes and
+    their bases. What a user's module calls in other files is not seen.
     """
-    kinds = {_name(type(module)): type(module) for module in model.modules()}
-    own = {name: _source(kind) for name, kind in sorted(kinds.items()) if not name.startswith("torch.")}
+    modules = {name: [_name(type(module)), _settings(module)] for name, module in model.named_modules()}
+    kinds = {kind for module in model.modules() for kind in type(module).__mro__}
+    own = {_name(kind): _source(kind) for kind in kinds if kind.__module__.split(".")[0] not in ("torch", "builtins")}
     frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
-    return {"class": _name(type(model)), "structure": repr(model), "sources": own, "frozen": frozen}
+    return {"modules": modules, "sources": dict(sorted(own.items())), "frozen": frozen}
+
+
+def _settings(module: nn.Module) -> Any:
+    return _plain({key: value for key, value in vars(module).items() if key not in _INTERNAL})
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """`value` as JSON can hold it, without anything that varies from process to process, such as an address."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, Tensor):
+        return digest({"": value})
+    if depth == _DEEP:
+        return _name(type(value))
+    if isinstance(value, Mapping):
+        return sorted([str(key), _plain(item, depth + 1)] for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, depth + 1) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted(json.dumps(_plain(item, depth + 1)) for item in value)
+    if isinstance(value, nn.Module):  # it has its own place among the modules
+        return [_name(type(value)), _settings(value) if depth < 2 else ""]
+    if isinstance(code := getattr(value, "__code__", None), CodeType):
+        return [value.__qualname__, _code(code), _plain([value.__defaults__, value.__kwdefaults__], depth + 1)]
+    if callable(value) and hasattr(value, "__qualname__"):
+        return f"{value.__module__}.{value.__qualname__}"
+    if hasattr(value, "__dict__"):
+        return [_name(type(value)), _plain(vars(value), depth + 1)]
+    return [_name(type(value)), repr(value) if " at 0x" not in repr(value) else ""]
 
 
 def _name(kind: type) -> str:
@@ -57,15 +98,20 @@ def _name(kind: type) -> str:
 
 
 def _source(kind: type) -> str:
-    """A hash of the file that defines `kind`; where there is none (a console), of its methods' code."""
+    """A hash of the file that defines `kind`; where there is none (a console), of what its body defines."""
     try:
         content = Path(inspect.getfile(kind)).read_bytes()
     except (TypeError, OSError):
-        methods = [getattr(value, "__code__", None) for _, value in sorted(vars(kind).items())]
-        content = "\n".join(_code(code) for code in methods if code is not None).encode()
+        body = {key: value for key, value in vars(kind).items() if key not in ("__dict__", "__weakref__", "__doc__")}
+        content = json.dumps(_plain({key: _unwrapped(value) for key, value in body.items()})).encode()
     return hashlib.sha256(content).hexdigest()[:20]
 
 
+def _unwrapped(value: Any) -> Any:
+    """The function inside a property, class method or static method."""
+    return getattr(value, "fget", None) or getattr(value, "__func__", None) or value
+
+
 def _code(code: CodeType) -> str:
-    constants = [_code(x) if isinstance(x, CodeType) else repr(x) for x in code.co_consts]
-    return f"{code.co_code.hex()} {code.co_names} {constants}"
+    constants = [_code(x) if isinstance(x, CodeType) else _plain(x) for x in code.co_consts]
+    return hashlib.sha256(f"{code.co_code.hex()} {code.co_names} {constants}".encode()).hexdigest()[:20]

@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import itertools
 import json
 import logging
 import time
@@ -17,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from lth.core.errors import LotteryError
 from lth.core.files import replacing, write_json
 from lth.core.machine import describe
+from lth.core.sealed import DamagedFileError
 from lth.core.weights import State, digest, on_cpu
 from lth.store.question import hash_of, question
 from lth.training.checkpoint import Checkpoint
@@ -49,13 +51,17 @@ class Store:
         asked = question(job)
         name = hash_of(asked)
         wanted = [observer.key for observer in observers]
-        trace = self._find(name, asked, wanted)
+        try:
+            trace = self._find(name, asked, wanted)
+        except DamagedFileError:  # or being written at this moment: that is judged under the lock
+            trace = None
         if trace is None:
             with self._lock(name):
-                trace = self._find(name, asked, wanted)  # another process may have trained it meanwhile
+                trace = self._find_or_set_aside(name, asked, wanted)  # another process may have trained it meanwhile
                 if trace is None:
                     trace = self._train(name, asked, job, observers, progress)
         trace.run = name
+        trace.observed = {key: trace.observed[key] for key in wanted if key in trace.observed}
         return trace
 
     def path(self, name: str) -> Path:
@@ -79,7 +85,7 @@ class Store:
         trace = train(job, observers, checkpoint, progress)
         trace.states = {kind: on_cpu(state) for kind, state in trace.states.items()}
         self.trained.add(name)
-        before = self._find(name, asked, [])
+        before = self._find_or_set_aside(name, asked, [])
         if before is not None and _same_states(before, trace):  # then what was seen before was seen in this training
             trace.observed = before.observed | trace.observed
         weights = {f"{kind}/{key}": tensor for kind, state in trace.states.items() for key, tensor in state.items()}
@@ -93,29 +99,32 @@ class Store:
         return trace
 
     def _find(self, name: str, asked: dict[str, Any], wanted: Sequence[str]) -> Trace | None:
-        """The kept trace of `name`, or None where there is none or it lacks an observation of `wanted`."""
+        """The kept trace of `name`, or None where there is none or it lacks an observation of `wanted`.
+
+        Raises DamagedFileError where what is there is damaged or answers another question.
+        """
         folder = self.path(name)
         if not (folder / "run.json").exists():
             return None
-        try:
-            trace = _read(folder, asked)
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-            self._set_aside(folder, error)
-            return None
+        trace = _read(folder, asked)
         missing = [key for key in wanted if key not in trace.observed]
         if missing:
             log.info("run %s was kept without %s: it is trained again to see it", name, missing[0])
             return None
         return trace
 
-    def _set_aside(self, folder: Path, error: Exception) -> None:
-        aside = next(
-            path for n in range(1, 10_000) if not (path := folder.with_name(f"{folder.name}.damaged-{n}")).exists()
-        )
+    def _find_or_set_aside(self, name: str, asked: dict[str, Any], wanted: Sequence[str]) -> Trace | None:
+        """As `_find`, under the run's lock; a damaged folder makes room."""
         try:
-            folder.rename(aside)
-        except FileNotFoundError:  # another process has set it aside at the same moment
-            return
+            return self._find(name, asked, wanted)
+        except DamagedFileError as error:
+            self._set_aside(self.path(name), error)
+            return None
+
+    def _set_aside(self, folder: Path, error: Exception) -> None:
+        places = (folder.with_name(f"{folder.name}.damaged-{number}") for number in itertools.count(1))
+        aside = next(path for path in places if not path.exists())
+        folder.rename(aside)
         log.warning("%s is damaged (%s): set aside as %s, trained again", folder / "run.json", error, aside.name)
 
     @contextmanager
@@ -142,21 +151,26 @@ class Store:
 
 
 def _read(folder: Path, asked: dict[str, Any]) -> Trace:
-    """The trace in `folder`; ValueError where the bytes have changed or it answers another question."""
-    content = json.loads((folder / "run.json").read_text())
-    body = content["body"]
-    if content["checksum"] != _digest(body):
-        raise ValueError("its contents do not have the checksum they were written with")
-    if body["question"] != asked:
-        raise ValueError("it answers another question")
-    weights = folder / "weights.safetensors"
-    if _file_digest(weights) != body["weights"]:
-        raise ValueError(f"{weights.name} does not have the checksum it was written with")
-    states: dict[str, State] = {}
-    for key, tensor in load_file(weights).items():
-        kind, _, name = key.partition("/")
-        states.setdefault(kind, {})[name] = tensor
-    return trace_from(body["trace"], states)
+    """The trace in `folder`; DamagedFileError where the bytes have changed or it answers another question."""
+    try:
+        content = json.loads((folder / "run.json").read_text())
+        body = content["body"]
+        if content["checksum"] != _digest(body):
+            raise DamagedFileError("its contents do not have the checksum they were written with")
+        if body["question"] != asked:
+            raise DamagedFileError("it answers another question")
+        weights = folder / "weights.safetensors"
+        if _file_digest(weights) != body["weights"]:
+            raise DamagedFileError(f"{weights.name} does not have the checksum it was written with")
+        states: dict[str, State] = {}
+        for key, tensor in load_file(weights).items():
+            kind, _, name = key.partition("/")
+            states.setdefault(kind, {})[name] = tensor
+        return trace_from(body["trace"], states)
+    except (FileNotFoundError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise DamagedFileError(str(error)) from error
+    except OSError as error:
+        raise LotteryError(f"cannot read {error.filename}: {error.strerror or error}") from error
 
 
 def _same_states(first: Trace, second: Trace) -> bool:

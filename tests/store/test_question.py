@@ -1,5 +1,9 @@
 """A question holds all that goes into a training, and nothing else."""
 
+import importlib
+import json
+import subprocess
+import sys
 import textwrap
 from dataclasses import replace
 
@@ -73,6 +77,46 @@ def test_seeds_that_play_no_part_are_not_in_the_question(job):
     assert asked(augmented) != asked(replace(augmented, seeds=replace(job.seeds, augment=5)))
 
 
+class Leaky(nn.Module):
+    """What it is called with shows nowhere in how it prints."""
+
+    def __init__(self, slope, activation=torch.relu):
+        super().__init__()
+        self.slope, self.activation = slope, activation
+
+
+def test_what_a_module_does_not_print_is_in_the_question():
+    assert architecture(Leaky(0.1)) == architecture(Leaky(0.1)) != architecture(Leaky(5.0))
+    assert architecture(Leaky(0.1, torch.tanh)) != architecture(Leaky(0.1))
+    assert architecture(Leaky(0.1, lambda x: x)) != architecture(Leaky(0.1, lambda x: x + 1))
+    assert architecture(nn.MultiheadAttention(16, 1)) != architecture(nn.MultiheadAttention(16, 4))
+    layers = [nn.TransformerEncoderLayer(8, 2, norm_first=first) for first in (True, False)]
+    assert architecture(layers[0]) != architecture(layers[1])
+
+
+def test_a_question_is_the_same_in_another_process(job):
+    code = (
+        "import json, sys; from torch import nn; from lth.store.question import architecture;"
+        "print(json.dumps(architecture(nn.TransformerEncoderLayer(8, 2))))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert json.loads(shown) == json.loads(json.dumps(architecture(nn.TransformerEncoderLayer(8, 2))))
+
+
+def test_the_dense_network_is_one_question_for_every_pruning(job):
+    whole = {name: torch.ones_like(mask) for name, mask in job.mask.items()}
+    first = dict(list(whole.items())[:1])
+    assert asked(replace(job, mask=whole)) == asked(replace(job, mask=first)) == asked(replace(job, mask={}))
+
+
+def test_the_way_to_a_rewind_point_does_not_depend_on_what_comes_after(job):
+    size = len(job.data.train)
+    plans = [plan(Recipe(iterations=count, batch_size=10), size, 0, 20) for count in (40, 60)]
+    assert asked(replace(job, plan=plans[0])) == asked(replace(job, plan=plans[1]))
+    plans = [plan(Recipe(iterations=count, batch_size=10, schedule="cosine"), size, 0, 20) for count in (40, 60)]
+    assert asked(replace(job, plan=plans[0])) != asked(replace(job, plan=plans[1]))
+
+
 def test_arguments_and_dropout_of_a_model_are_in_the_question(job):
     wide = nn.Sequential(nn.Flatten(), nn.Linear(8, 16), nn.Dropout(0.1), nn.Linear(16, 3))
     other = nn.Sequential(nn.Flatten(), nn.Linear(8, 16), nn.Dropout(0.2), nn.Linear(16, 3))
@@ -97,11 +141,16 @@ def test_a_changed_forward_asks_another_question(tmp_path, monkeypatch):
                 return self.fc(x) * {factor}
     """
     found = []
-    for version, factor in enumerate((1, 2)):
-        (tmp_path / f"net{version}.py").write_text(textwrap.dedent(source.format(factor=factor)))
-        module = __import__(f"net{version}")
-        found.extend(architecture(module.Net())["sources"].values())
-    assert found[0] != found[1]
+    for factor in (1, 2):
+        (tmp_path / "base.py").write_text(textwrap.dedent(source.format(factor=factor)))
+        (tmp_path / "net.py").write_text("import base\nclass Mine(base.Net):\n    pass\n")
+        for name in ("base", "net"):
+            sys.modules.pop(name, None)
+        importlib.invalidate_caches()
+        module = importlib.import_module("net")
+        found.append(architecture(module.Mine())["sources"])
+    assert found[0].keys() == found[1].keys() == {"base.Net", "net.Mine"}
+    assert found[0]["base.Net"] != found[1]["base.Net"]
 
 
 def test_the_hash_of_a_known_question_does_not_change():
