@@ -13,16 +13,17 @@ The job's folder holds results.csv, layers.csv, curves.csv, figures, report.html
 kept in <outputs>/store, so the same command again trains nothing, and a killed one goes on.
 """
 
+import logging
 import shlex
 from dataclasses import asdict
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 
-from lth.api import Question, build_model, load_data, search, ticket_of
+from lth.api import Procedure, build_model, load_data, search, ticket_of
 from lth.core.machine import prepare
 from lth.core.rng import seeds_from
-from lth.probes.gradient import GradientNorm
+from lth.probes.gradient import EXAMPLES, GradientNorm
 from lth.report.replicate import Replicate
 from lth.report.tracking import Wandb
 from lth.spec import Spec
@@ -30,6 +31,8 @@ from lth.store.runs import Store
 from lth.training.loop import Job
 from lth.training.recipe import iterations_of
 from lth.training.trace import Trace
+
+log = logging.getLogger(__name__)
 
 
 def run(spec: Spec, folder: Path) -> None:
@@ -39,9 +42,12 @@ def run(spec: Spec, folder: Path) -> None:
     data = load_data(spec)
     model, fresh = build_model(spec, data, seeds)
     data = data.to(device)
-    asked = Question(spec.recipe, spec.pruning, spec.levels, spec.rewind, spec.arms, spec.controls, spec.draws)
+    asked = Procedure(spec.recipe, spec.pruning, spec.levels, spec.rewind, spec.arms, spec.controls, spec.draws)
     store = Store(Path(spec.outputs) / "store", spec.store.checkpoint_seconds)
     probe = GradientNorm(iterations_of(spec.probe_every, len(data.train) // spec.recipe.batch_size, "probe_every"))
+
+    if probe.every and EXAMPLES / spec.recipe.batch_size / probe.every > 0.05:  # it costs as many batches as it holds
+        log.warning("probe_every=%s: the gradient norm will take more than 5%% of the time", spec.probe_every)
 
     def fit(job: Job) -> Trace:
         return store.train(job, [probe], replicate.progress(job))
@@ -49,7 +55,7 @@ def run(spec: Spec, folder: Path) -> None:
     outcomes = search(model, fresh(seeds.init), data, seeds, asked, fit, fresh)
     with Replicate(folder, spec.about(), asdict(spec), asked.trainings, five_seeds(spec), tracker(spec)) as replicate:
         for outcome in outcomes:
-            replicate.add(outcome, trained=outcome.trace.run in store.trained)
+            replicate.add(outcome, store.trained)
         last = outcome.level
         provenance = {"setting": spec.setting(), "seed": spec.seed, "level": last.index}
         replicate.finish(ticket_of(last, provenance), len(data.test))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,6 @@ from lth.pruning.mask import Layer, dense, prunable
 from lth.pruning.schedule import Pruning, ladder
 from lth.pruning.scores import check_score
 from lth.report.tables import result_row
-from lth.spec import Spec
 from lth.store.runs import Store
 from lth.tickets import arms as controls
 from lth.tickets import imp
@@ -32,13 +31,18 @@ from lth.training.loop import Job, train
 from lth.training.recipe import Duration, Recipe, plan
 from lth.training.trace import Trace
 
+if TYPE_CHECKING:
+    from lth.spec import Spec  # its values are read here; the library is useful without Hydra
+
 log = logging.getLogger(__name__)
 
 
-def load_data(spec: Spec) -> Data:
+def load_data(spec: "Spec") -> Data:
     """The data set that `spec` names, split and normalised, in main memory."""
     asked = spec.data
     root = Path(asked.root).expanduser() if asked.root else None
+    if asked._target_ and asked.name in sources.SOURCES:
+        raise SettingError("data._target_", asked._target_, f"is for data=own, not {asked.name}")
     tensors = sources.own(asked._target_, asked.args) if asked._target_ else sources.load(asked.name, root)
     return prepare(
         asked.name,
@@ -50,7 +54,7 @@ def load_data(spec: Spec) -> Data:
     )
 
 
-def build_model(spec: Spec, data: Data, seeds: Seeds) -> tuple[nn.Module, Callable[[int], State]]:
+def build_model(spec: "Spec", data: Data, seeds: Seeds) -> tuple[nn.Module, Callable[[int], State]]:
     """The network that `spec` names for `data`, and its initialiser: a fresh initial state by seed.
 
     Raises SettingError and LotteryError for a network that cannot be built, or does not take the data.
@@ -60,21 +64,34 @@ def build_model(spec: Spec, data: Data, seeds: Seeds) -> tuple[nn.Module, Callab
         problem = f"must be one of {', '.join(INITIALIZERS)}"
         raise SettingError("model.initializer", asked.initializer, problem)
 
-    def construct(seed: int) -> nn.Module:
-        with global_rng(seed, "build"):
-            if asked._target_:
-                model = sources.resolve(asked._target_, "model._target_")(**asked.args)
-                if not isinstance(model, nn.Module):
-                    raise SettingError("model._target_", asked._target_, "does not give a torch.nn.Module")
-                return model
+    def construct() -> nn.Module:
+        if not asked._target_:
             return build(asked.name, data.shape, data.classes, asked.widths)
+        model = sources.call(asked._target_, asked.args, "model")
+        if not isinstance(model, nn.Module):
+            raise SettingError("model._target_", asked._target_, "does not give a torch.nn.Module")
+        return model
 
-    def fresh(seed: int) -> State:
-        return initialize(construct(seed), asked.initializer, seed)
-
-    model = construct(seeds.init)
+    model, fresh = drawn(construct, asked.initializer, seeds.init)
     check_fit(model, data)
     return model, fresh
+
+
+def drawn(construct: Callable[[], nn.Module], initializer: str, seed: int) -> tuple[nn.Module, Callable[[int], State]]:
+    """A network that `construct` builds under `seed`, and its initialiser: a fresh initial state by seed.
+
+    With the initialiser `default` a fresh state is that of a network built anew, so that it keeps its own way to draw.
+    """
+
+    def constructed(seed: int) -> nn.Module:
+        with global_rng(seed, "build"):
+            return construct()
+
+    def fresh(seed: int) -> State:
+        model = constructed(seed)
+        return clone(model.state_dict()) if initializer == "default" else initialize(model, initializer, seed)
+
+    return constructed(seed), fresh
 
 
 def check_fit(model: nn.Module, data: Data) -> None:
@@ -84,10 +101,9 @@ def check_fit(model: nn.Module, data: Data) -> None:
     try:
         with torch.no_grad():
             shape = tuple(probe(data.train.images[:2].to(device)).shape)
-    except RuntimeError as error:
-        raise LotteryError(
-            f"the model does not take images of shape {data.shape}: {str(error).splitlines()[0]}"
-        ) from error
+    except Exception as error:  # whatever a user's own network raises
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise LotteryError(f"the model does not take images of shape {data.shape}: {reason}") from error
     if len(shape) != 2 or shape[1] < data.classes:
         raise LotteryError(
             f"the model gives {shape} for 2 images of {data.classes} classes; it should give (2, classes)"
@@ -95,8 +111,8 @@ def check_fit(model: nn.Module, data: Data) -> None:
 
 
 @dataclass(frozen=True)
-class Question:
-    """What a replicate asks: how to prune, how deep, from where, against which arms."""
+class Procedure:
+    """What a replicate does: how to prune, how deep, from where, against which arms."""
 
     recipe: Recipe
     pruning: Pruning
@@ -117,7 +133,7 @@ def search(
     start: State,
     data: Data,
     seeds: Seeds,
-    asked: Question,
+    asked: Procedure,
     fit: Fit,
     fresh: Callable[[int], State],
 ) -> Iterator[controls.Outcome]:
@@ -134,8 +150,7 @@ def search(
     ladder(layers, asked.pruning, asked.levels)
     controls.check(asked.arms, asked.arm_levels, asked.levels, asked.draws)
     if {"reinit", "scratch"} & set(asked.arms):
-        weights = [name for name, parameter in model.named_parameters() if parameter.ndim >= 2]
-        check_redrawn(fresh(0), fresh(1), weights)
+        check_redrawn(model, fresh(0), fresh(1), [layer.name for layer in layers])
     job = Job(model, start, {}, data, plan(asked.recipe, len(data.train), asked.rewind), seeds)
 
     def run() -> Iterator[controls.Outcome]:
@@ -157,7 +172,7 @@ class Search:
 
 
 def find_ticket(
-    model: nn.Module,
+    model: nn.Module | Callable[[], nn.Module],
     train: tuple[Tensor, Tensor],
     test: tuple[Tensor, Tensor],
     *,
@@ -172,12 +187,20 @@ def find_ticket(
 ) -> Search:
     """The lottery tickets of `model`, from its present weights; the model itself is left as it was.
 
+    `model` may also be a function that builds one: it is then built under `seed`, and the arms that draw new weights
+    (`reinit`, `scratch`) build it again. They draw for a model that is there already by its modules'
+    `reset_parameters`, which is a control only where its weights came from them too.
     train, test: (inputs, labels), inputs float (N, ...) or uint8 as the model takes them, labels int64 (N,).
+    `pruning`: None takes a fifth of the survivors at each level, a tenth in the output layer, as `lth imp` does.
     `validation` training examples are held out (None: a tenth). `store` is a folder that keeps every training; None
     keeps nothing. `best` is the sparsest ticket whose validation accuracy at its early stop is no lower than the dense
     network's; without a validation split, the last. Nothing is chosen by the test set. Runs where the model lies.
     """
-    model = copy.deepcopy(model)
+    if isinstance(model, nn.Module):
+        model = copy.deepcopy(model)
+        fresh: Callable[[int], State] = partial(_redrawn, model)
+    else:
+        model, fresh = drawn(model, "default", seed)
     start = clone(model.state_dict())
     held_out = len(train[1]) // 10 if validation is None else validation
     tensors = dict(zip(sources.NAMES, (*train, *test), strict=True))
@@ -189,8 +212,8 @@ def find_ticket(
     seeds = seeds_from(seed)
     store = Store(Path(store)) if isinstance(store, (str, Path)) else store
     fit: Fit = store.train if store else train_here
-    asked = Question(recipe, pruning or Pruning(), levels, rewind, tuple(arms))
-    fresh = partial(_redrawn, model)
+    pruning = pruning or Pruning(fractions={"output": 0.1})
+    asked = Procedure(recipe, pruning, levels, rewind, tuple(arms))
     outcomes = list(search(model, start, data, seeds, asked, fit, fresh))
     rounds = [outcome.level for outcome in outcomes if outcome.arm == "ticket"]
     tickets = [ticket_of(level, {"seed": seed, "level": level.index}) for level in rounds]
@@ -214,11 +237,12 @@ def _redrawn(model: nn.Module, seed: int) -> State:
 
 
 def _best(rounds: Sequence[Level]) -> int:
-    """The last level whose validation accuracy at early stop is no lower than level 0's."""
-    accuracies = [early.val_accuracy if (early := level.trace.early_stop) else None for level in rounds]
-    if accuracies[0] is None:
-        return len(rounds) - 1
-    return max(n for n, value in enumerate(accuracies) if value is not None and value >= accuracies[0])
+    """The last finished level whose validation accuracy at early stop is no lower than level 0's."""
+    done = [n for n, level in enumerate(rounds) if level.trace.status == "done"]
+    stops = {n: early for n in done if (early := rounds[n].trace.early_stop)}
+    if 0 not in stops:
+        return max(done, default=0)
+    return max(n for n, early in stops.items() if (early.val_accuracy or 0) >= (stops[0].val_accuracy or 0))
 
 
 def ticket_of(level: Level, provenance: dict[str, Any]) -> Ticket:
@@ -226,14 +250,16 @@ def ticket_of(level: Level, provenance: dict[str, Any]) -> Ticket:
     return Ticket(level.job.mask, level.job.start, level.job.plan.start, {**provenance, "run": level.trace.run})
 
 
-def prune(model: nn.Module, fraction: float, mask: dict[str, Tensor] | None = None, **how: Any) -> dict[str, Tensor]:
+def prune(
+    model: nn.Module, fraction: float, mask: dict[str, Tensor] | None = None, *, seed: int = 0, **how: Any
+) -> dict[str, Tensor]:
     """The mask of `model` less `fraction` of the weights that `mask` keeps (None: all), by its present weights.
 
-    `how`: the other fields of `Pruning`, such as score, scope, fractions, exclude.
+    `seed`: of a random score. `how`: the other fields of `Pruning`, such as score, scope, fractions, exclude.
     """
     pruning = Pruning(fraction=fraction, **how)
     check_score(pruning)
     layers = prunable(model, pruning.exclude, pruning.output)
     mask = mask if mask is not None else dense(layers)
     sizes = [Layer(layer.name, (int(mask[layer.name].sum()),), layer.kind) for layer in layers]
-    return imp.prune(clone(model.state_dict()), mask, ladder(sizes, pruning, 1)[1], pruning, 0)
+    return imp.prune(clone(model.state_dict()), mask, ladder(sizes, pruning, 1)[1], pruning, seed)

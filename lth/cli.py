@@ -14,9 +14,12 @@ from typing import Any
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from lth.core.errors import LotteryError
+
+log = logging.getLogger(__name__)
 
 USAGE = """\
 lth EXPERIMENT [key=value ...]     run an experiment
@@ -61,7 +64,14 @@ def run_job(config: DictConfig) -> None:
 
     if os.getcwd() not in sys.path:  # the user's own classes lie in the current folder
         sys.path.insert(0, os.getcwd())
-    load(config.experiment).run(spec.read(config), Path(HydraConfig.get().runtime.output_dir))
+    job = HydraConfig.get()
+    try:
+        load(config.experiment).run(spec.read(config), Path(job.runtime.output_dir))
+    except LotteryError as error:
+        if job.mode == RunMode.RUN:
+            sys.exit(str(error))
+        log.error("job %s (%s) failed: %s", job.job.num, " ".join(job.overrides.task), error)
+        raise  # the other jobs of the sweep go on
 
 
 def main() -> None:

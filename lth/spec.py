@@ -77,7 +77,7 @@ class WandbSpec:
 
 @dataclass
 class Machine:
-    """Where an experiment runs and writes; none of it changes a number."""
+    """Where an experiment runs and writes: in no question, since only the last bits depend on device and threads."""
 
     device: str = "auto"
     threads: int = 1
@@ -152,7 +152,7 @@ class Spec(Machine):
     def replicate(self) -> str:
         """A hash of this replicate, seeds, levels and arms too: the stable name of its W&B run."""
         asked = asdict(self)
-        for key in ("device", "threads", "outputs", "store", "wandb", "probe_every"):
+        for key in ("device", "threads", "outputs", "store", "wandb"):
             del asked[key]
         del asked["data"]["root"]
         return _hash(asked, 12)

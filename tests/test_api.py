@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import lth
+from lth.api import drawn
 
 
 @pytest.fixture
@@ -20,6 +21,55 @@ def found(make_network, tensors):
     recipe = lth.Recipe(iterations=30, batch_size=20, lr=0.01, evaluate_every=10)
     search = lth.find_ticket(model, train, test, levels=3, recipe=recipe, arms=("ticket", "reinit"))
     return search, model, before
+
+
+class Orthogonal(nn.Module):
+    """A network that draws its weights in its own way."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(36, 36), nn.Linear(36, 3)
+        nn.init.orthogonal_(self.first.weight)
+
+    def forward(self, x):
+        return self.last(self.first(x.flatten(1)).relu())
+
+
+def orthogonal(state):
+    weight = state["first.weight"]
+    return torch.allclose(weight @ weight.T, torch.eye(36), atol=1e-5)
+
+
+def test_a_network_that_is_built_anew_keeps_its_own_way_to_draw(tensors):
+    train, test = ((tensors[f"{part}_images"], tensors[f"{part}_labels"]) for part in ("train", "test"))
+    how = {"levels": 1, "recipe": lth.Recipe(iterations=5), "arms": ["ticket", "reinit"]}
+    search = lth.find_ticket(Orthogonal, train, test, **how)
+    assert orthogonal(search.best.state)
+    again = lth.find_ticket(Orthogonal, train, test, **how)
+    assert torch.equal(again.best.state["first.weight"], search.best.state["first.weight"])
+    other = lth.find_ticket(Orthogonal, train, test, **how, seed=1)
+    assert not torch.equal(other.best.state["first.weight"], search.best.state["first.weight"])
+
+
+def test_drawn_gives_a_fresh_network_by_seed():
+    model, fresh = drawn(Orthogonal, "default", 3)
+    assert torch.equal(fresh(3)["first.weight"], model.first.weight) and orthogonal(fresh(4))
+    assert not torch.equal(fresh(4)["first.weight"], fresh(3)["first.weight"])
+    assert not orthogonal(drawn(Orthogonal, "glorot_normal", 3)[1](3))
+
+
+def test_the_default_pruning_is_that_of_the_command_line(found):
+    search, _, _ = found
+    kept = [int(level.job.mask["output.weight"].sum()) for level in search.levels]
+    assert kept == [24, 22, 20, 18]
+
+
+def test_a_diverged_level_is_never_the_best(tensors, make_network):
+    train, test = ((tensors[f"{part}_images"], tensors[f"{part}_labels"]) for part in ("train", "test"))
+    for validation in (None, 0):
+        recipe = lth.Recipe(iterations=5, lr=1e30, optimizer="sgd")
+        search = lth.find_ticket(make_network(), train, test, levels=2, recipe=recipe, validation=validation)
+        assert search.best.provenance["level"] == 0 and search.rows[0]["status"] == "diverged"
 
 
 def test_the_model_is_left_as_it_was_and_its_weights_are_the_start(found):

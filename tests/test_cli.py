@@ -67,6 +67,22 @@ def test_a_bad_value_is_one_line_without_a_traceback(tmp_path):
     assert done.stderr.splitlines()[-1] == "rewind=61: is past the end of a training of 60 iterations"
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (
+            ["model=own", "model._target_=torch.nn.Linear", "model.args.width=3"],
+            "model.args={'width': 3}: torch.nn.Linear",
+        ),
+        (["model=own", "model._target_=torch.nn.ReLU"], "the model gives (2, 1, 8, 8) for 2 images"),
+        (["data._target_=os.getcwd"], "data._target_=os.getcwd: is for data=own, not digits"),
+    ],
+)
+def test_a_mistake_in_ones_own_classes_is_one_line(tmp_path, words, message):
+    done = lth("imp", "scale=smoke", "data=digits", *words, cwd=tmp_path, check=False)
+    assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
+
+
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     done = lth("imp", "scale=smoke", f"outputs={tmp_path}/file/out", cwd=tmp_path, check=False)
@@ -75,7 +91,8 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 
 def test_a_failed_job_does_not_stop_a_sweep(tmp_path):
     done = lth("imp", "-m", "scale=smoke", "data=digits", "recipe.lr=-1,0.001", cwd=tmp_path, check=False)
-    assert done.returncode == 1 and "recipe.lr=-1.0: must be above 0" in done.stderr
+    assert done.returncode == 1
+    assert "job 0 (scale=smoke data=digits recipe.lr=-1) failed: recipe.lr=-1.0: must be above 0" in done.stderr
     assert len(list(tmp_path.glob("outputs/imp/*/*/results.csv"))) == 1
 
 

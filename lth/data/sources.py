@@ -5,6 +5,7 @@ int64 (N,), `test_images`, `test_labels`. What was made once lies at `<root>/<na
 """
 
 import importlib
+import inspect
 import logging
 import os
 import random
@@ -74,7 +75,7 @@ def own(target: str, args: Mapping[str, Any]) -> dict[str, Tensor]:
     It may return them as a mapping by name, as (train_images, train_labels, test_images, test_labels), as
     ((images, labels), (images, labels)), or as two map-style datasets (training, test); tensors or arrays.
     """
-    result = resolve(target, "data._target_")(**args)
+    result = call(target, args, "data")
     if isinstance(result, Mapping):
         return {key: torch.as_tensor(value) for key, value in result.items()}
     parts = tuple(result)
@@ -98,6 +99,16 @@ def _image(image: Any) -> Tensor:
         return torch.as_tensor(image)
     values = torch.from_numpy(np.array(image))
     return values[None] if values.ndim == 2 else values.permute(2, 0, 1)
+
+
+def call(target: str, args: Mapping[str, Any], group: str) -> Any:
+    """What the callable `target` gives for `args`; SettingError naming `group`'s key for arguments it does not take."""
+    found = resolve(target, f"{group}._target_")
+    try:
+        inspect.signature(found).bind(**args)
+    except TypeError as error:
+        raise SettingError(f"{group}.args", dict(args), f"{target}: {error}") from error
+    return found(**args)
 
 
 def resolve(target: str, key: str) -> Callable[..., Any]:

@@ -73,8 +73,16 @@ def initialize(model: nn.Module, initializer: str, seed: int) -> State:
         model.load_state_dict(before)
 
 
-def check_redrawn(first: State, second: State, names: list[str]) -> None:
-    """Raises LotteryError if a tensor of `names` is the same in both draws: then a reinit control would be none."""
-    same = [name for name in names if torch.equal(first[name], second[name])]
+def check_redrawn(model: nn.Module, first: State, second: State, prunable: list[str]) -> None:
+    """Raises LotteryError where a weight is the same in both draws: then a reinit control would be none.
+
+    The prunable weights are looked at, and those of modules that do not know how to draw their own.
+    """
+    names = set(prunable)
+    for place, module in model.named_modules():
+        if not callable(getattr(module, "reset_parameters", None)):
+            own = module.named_parameters(prefix=place, recurse=False)
+            names |= {name for name, weight in own if weight.ndim >= 2 and weight.requires_grad}
+    same = [name for name in sorted(names) if torch.equal(first[name], second[name])]
     if same:
         raise LotteryError(f"{same[0]} was not redrawn: give its module a reset_parameters(), as torch's layers have")

@@ -32,6 +32,8 @@ def lenet5(shape: Sequence[int], classes: int) -> nn.Sequential:
     The first linear layer follows the input: 256 wide for 28x28, 400 for 32x32. Raises SettingError where the
     input is smaller than 16x16, since nothing would be left to pool.
     """
+    if len(shape) != 3:
+        raise SettingError("model", "lenet5", f"needs images (channels, height, width), the data are {tuple(shape)}")
     channels, height, width = shape
     rows, columns = (((size - 4) // 2 - 4) // 2 for size in (height, width))
     if rows < 1 or columns < 1:

@@ -1,7 +1,8 @@
 """All that is written while one replicate runs, and when it ends: tables, progress, W&B, figures, page, summary."""
 
+import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,6 +16,8 @@ from lth.report.tracking import Progress, Wandb
 from lth.tickets.arms import Outcome
 from lth.tickets.ticket import Ticket
 from lth.training.loop import Job
+
+log = logging.getLogger(__name__)
 
 LEVEL_METRICS = (
     "early_stop_test_accuracy",
@@ -46,7 +49,7 @@ class Replicate:
         self.tables = Tables(folder, about)
         self.bars = Progress(trainings, f"seed {about['seed']}")
         self.level: list[Outcome] = []  # the outcomes of the present level
-        self.trained = 0
+        self.trained: Collection[str] = ()
         self.began = time.perf_counter()
 
     def __enter__(self) -> "Replicate":
@@ -62,19 +65,22 @@ class Replicate:
         """What a training of `job` calls with its iterations."""
         return self.bars.training(job.plan.start, job.plan.stop)
 
-    def add(self, outcome: Outcome, *, trained: bool) -> None:
-        """Takes one outcome; `trained` in this command, rather than found in the store."""
+    def add(self, outcome: Outcome, trained: Collection[str]) -> None:
+        """Takes one outcome; `trained` names the runs that this command has trained so far, rather than found."""
         if self.level and self.level[0].level.index != outcome.level.index:
             self._close_level()
         self.level.append(outcome)
         self.tables.add(outcome)
+        self.trained = trained
         if trained:
-            self.trained += 1
             self.wandb.start()
+        twin = next((x.arm for x in self.level[:-1] if x.trace.run == outcome.trace.run), None)
+        if twin:
+            log.warning("level %d: %s and %s are one training here", outcome.level.index, twin, outcome.arm)
         for row in curve_rows(outcome.trace) if outcome.draw == 0 else ():
             place = f"curve/{outcome.arm}/level_{outcome.level.index:02}"
             values = {f"{place}/{key}": row[key] for key in CURVE_METRICS if row[key] is not None}
-            self.wandb.log({"iteration": row["iteration"], **values})
+            self.wandb.log({"iteration": row["iteration"], **values}, outcome.level.index)
         self.bars.done(f"level {outcome.level.index}, {100 * outcome.level.density:.1f}%, {outcome.arm}")
 
     def finish(self, ticket: Ticket, test_examples: int) -> None:
@@ -86,7 +92,7 @@ class Replicate:
         says = sentence(results, test_examples, self.command)
         drawn = draw_replicate(self.folder / "figures", results, self.tables.layers, self.tables.curves)
         seconds = time.perf_counter() - self.began
-        write_page(self.folder / "report.html", says, results, drawn, self.config, seconds, self.trained)
+        write_page(self.folder / "report.html", says, results, drawn, self.config, seconds, len(self.trained))
         self.wandb.finish(RESULTS, [[row[column] for column in RESULTS] for row in results], path)
         print_summary(results, says, self.folder, seconds, self.trained)
 
@@ -108,5 +114,5 @@ class Replicate:
             values |= {f"{place}/density": row["density"], f"{place}/sparsity": 1 - row["density"]}
             if row["grad_norm_init"] is not None:
                 values[f"{place}/grad_norm"] = row["grad_norm_init"]
-        self.wandb.log(values)
+        self.wandb.log(values, level.index)
         self.level = []

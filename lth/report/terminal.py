@@ -1,6 +1,6 @@
 """The summary that a job ends with on the terminal: a table, a plain sentence, and where everything lies."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -48,11 +48,11 @@ def summary_table(rows: Sequence[Row], width: int) -> Table:
     return table
 
 
-def print_summary(rows: Sequence[Row], sentence: str, folder: Path, seconds: float, trained: int) -> None:
+def print_summary(rows: Sequence[Row], sentence: str, folder: Path, seconds: float, trained: Collection[str]) -> None:
     """Prints the table, the sentence, and where the results lie."""
     console = Console()
     console.print(summary_table(rows, console.width))
-    found = len({row["run"] for row in rows}) - trained
-    count = f"{trained} trained, {max(0, found)} found in the store, {seconds:.0f} s."
+    found = {row["run"] for row in rows} - set(trained)
+    count = f"{len(trained)} trained, {len(found)} found in the store, {seconds:.0f} s."
     for line in (sentence, f"{count} Results, figures, report.html in {folder}"):
         console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -14,6 +14,10 @@ from tqdm import tqdm
 log = logging.getLogger(__name__)
 
 
+STEP = 100
+"""A training that is first heard of further than this from its start has been resumed."""
+
+
 class Console(logging.StreamHandler):  # type: ignore[type-arg]  # logging's stub is generic, the class is not
     """Log lines on stderr, written around the progress bars."""
 
@@ -36,12 +40,15 @@ class Progress:
 
     def training(self, start: int, stop: int) -> Callable[[int], None]:
         """What to call with each iteration of a training from `start` to `stop`."""
+        self._close_inner()
+        resumed: list[int] = []  # where the first call finds the training: a checkpoint may lie behind it
 
         def update(iteration: int) -> None:
             if self.inner is None:
+                resumed.append(iteration)
                 self.inner = tqdm(
                     total=stop,
-                    initial=start,
+                    initial=resumed[0] if resumed[0] - start > STEP else start,
                     desc="iterations",
                     unit="it",
                     leave=False,
@@ -54,17 +61,19 @@ class Progress:
 
     def done(self, what: str) -> None:
         """One more training is over; `what` it was."""
-        if self.inner is not None:
-            self.inner.close()
-            self.inner = None
+        self._close_inner()
         self.outer.set_postfix_str(what, refresh=False)
         self.outer.update()
 
     def close(self) -> None:
         """Takes the bars away, the inner one first."""
+        self._close_inner()
+        self.outer.close()
+
+    def _close_inner(self) -> None:
         if self.inner is not None:
             self.inner.close()
-        self.outer.close()
+            self.inner = None
 
 
 def wandb_mode(asked: str) -> str:
@@ -107,7 +116,7 @@ class Wandb:
     ) -> None:
         self.mode: Any = wandb_mode(mode)
         self.directory = directory
-        self.arms = list(config["arms"])
+        self.arms = dict.fromkeys(["ticket", *config["arms"]])
         self.arguments: dict[str, Any] = {
             "project": project,
             "entity": entity,
@@ -119,7 +128,8 @@ class Wandb:
             "config": dict(config),
         }
         self.run: Any = None
-        self.waiting: list[dict[str, Any]] = []
+        self.waiting: list[tuple[dict[str, Any], int]] = []
+        self.logged = -1  # the last level that a resumed run has already
         self.failed = self.mode == "disabled"
 
     def start(self) -> None:
@@ -127,13 +137,16 @@ class Wandb:
         if self.run is None and not self.failed:
             self._guard(self._start)
 
-    def log(self, values: dict[str, Any]) -> None:
-        """Logs one row; it carries its own step, `level` or `iteration`."""
+    def log(self, values: dict[str, Any], level: int) -> None:
+        """Logs one row of `level`; it carries its own step, `level` or `iteration`.
+
+        A run that goes on after a kill, online, has the levels before already: they are not logged twice.
+        """
         if self.failed:
             return
         if self.run is None:
-            self.waiting.append(values)
-        else:
+            self.waiting.append((values, level))
+        elif level > self.logged:
             self._guard(lambda: self.run.log(values))
 
     def finish(self, columns: list[str], rows: list[list[Any]], ticket: Path) -> None:
@@ -158,7 +171,7 @@ class Wandb:
             silent=True,
             x_disable_stats=True,
             init_timeout=30,
-            finish_timeout=300,  # a lost network must not hold a job for ever: `wandb sync` sends the rest
+            finish_timeout=30,  # a lost network must not hold a job for ever: `wandb sync` sends the rest
             finish_timeout_raises=True,
         )
         self.run = wandb.init(
@@ -179,9 +192,12 @@ class Wandb:
             *(f"{arm}/*" for arm in self.arms),
         ):
             self.run.define_metric(pattern, step_metric="level")
+        if self.run.resumed:
+            self.logged = self.run.summary.get("level", -1)
         waiting, self.waiting = self.waiting, []
-        for values in waiting:
-            self.run.log(values)
+        for values, level in waiting:
+            if level > self.logged:
+                self.run.log(values)
 
     def _finish(self, columns: list[str], rows: list[list[Any]], ticket: Path) -> None:
         import wandb
@@ -197,6 +213,6 @@ class Wandb:
         try:
             action()
         except Exception as error:  # whatever it is, no experiment ends by it
-            self.failed = True
+            self.failed, self.run = True, None
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             log.warning("W&B failed (%s); the job goes on without it, its own files hold everything", reason)

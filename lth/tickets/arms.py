@@ -1,5 +1,6 @@
 """Arms: the ticket itself and its controls, all at the ticket's density layer by layer, recipe and data order."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,6 +11,8 @@ from lth.pruning.mask import shuffled
 from lth.tickets.imp import Fit, Level
 from lth.training.loop import Job
 from lth.training.trace import Trace
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -115,10 +118,19 @@ def outcomes(
 ) -> Iterator[Outcome]:
     """The ticket of each level, then its controls at `arm_levels` (None: all from 1), each drawn `draws` times."""
     for level in levels:
+        told(level, "ticket", level.trace)
         yield Outcome(level, "ticket", 0, level.job, level.trace)
         if level.index == 0 or (arm_levels is not None and level.index not in arm_levels):
             continue
         for arm in (name for name in ARMS if name in arms and name != "ticket"):
             for draw in range(draws if arm in RANDOM else 1):
                 job = ARMS[arm](level, Context(initialize, draw))
-                yield Outcome(level, arm, draw, job, fit(job))
+                trace = fit(job)
+                told(level, arm, trace)
+                yield Outcome(level, arm, draw, job, trace)
+
+
+def told(level: Level, arm: str, trace: Trace) -> None:
+    """Warns of a training that diverged."""
+    if trace.status == "diverged":
+        log.warning("level %d, %s diverged: %s", level.index, arm, trace.message)

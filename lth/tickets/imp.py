@@ -57,7 +57,7 @@ def levels(dense_job: Job, layers: Sequence[Layer], pruning: Pruning, count: int
     """Levels 0 (the dense network) to `count`: `count` prunings, `count` + 1 trainings; the last is not pruned.
 
     `dense_job.start` is the rewind point. With the schedule `one_shot` every mask comes from level 0's final weights.
-    Where a training diverges, there is nothing to prune by: the levels end with it.
+    Where a training that the next mask would come from diverges, there is nothing to prune by: the levels end with it.
     """
     rungs = ladder(layers, pruning, count)
     mask = dense(layers)
@@ -67,11 +67,7 @@ def levels(dense_job: Job, layers: Sequence[Layer], pruning: Pruning, count: int
         level = Level(index, job, fit(job), source)
         yield level
         if level.trace.status == "diverged" and (pruning.schedule == "iterative" or index == 0):
-            log.warning(
-                "level %d diverged (%s): there are no weights to prune by, so it is the last",
-                index,
-                level.trace.message,
-            )
+            log.warning("there are no weights to prune by: level %d is the last", index)
             return
         if index < count:
             if pruning.schedule == "iterative" or index == 0:

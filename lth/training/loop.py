@@ -109,11 +109,10 @@ def make_optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     others = [p for p in parameters if not everything and p.ndim < 2]
     groups = [{"params": decayed, "weight_decay": plan.weight_decay}, {"params": others, "weight_decay": 0.0}]
     groups = [group for group in groups if group["params"]]
-    fused = all(parameter.is_floating_point() for parameter in parameters)
     if plan.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=plan.lr, momentum=plan.momentum, nesterov=plan.nesterov, fused=fused)
+        return torch.optim.SGD(groups, lr=plan.lr, momentum=plan.momentum, nesterov=plan.nesterov, fused=True)
     kind = torch.optim.AdamW if plan.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups, lr=plan.lr, fused=fused)
+    return kind(groups, lr=plan.lr, fused=True)
 
 
 class _Run:

@@ -1,5 +1,6 @@
 """`lth imp` end to end: what it leaves behind, what it finds again, and what a kill does to it."""
 
+import contextlib
 import csv
 import itertools
 import os
@@ -114,15 +115,23 @@ def test_an_arm_or_a_level_more_trains_only_what_is_new(imp, tmp_path):
         assert f"{new} trained" in shown and kept_runs(tmp_path) == before + new
 
 
+def written_since(began: float, tmp_path: Path) -> bool:
+    """Whether a checkpoint in the store is younger than `began`."""
+    with contextlib.suppress(FileNotFoundError):  # it may be replaced or removed at this moment
+        return any(path.stat().st_mtime > began for path in tmp_path.glob("outputs/store/*/*/checkpoint*"))
+    return False
+
+
 def test_killed_at_any_moment_the_same_command_gives_the_same_bits(imp, command, tmp_path):
-    words = [*TINY, "recipe.iterations=1500", "levels=1", "arms=[ticket,reinit]", "store.checkpoint_seconds=0.1"]
+    words = [*TINY, "recipe.iterations=3000", "levels=1", "arms=[ticket,reinit]", "store.checkpoint_seconds=0.1"]
     unbroken, _ = imp(*words, "outputs=unbroken")
     chance = random.Random(0)
     for _ in range(3):
-        process = command(*words)
-        while not list(tmp_path.glob("outputs/store/*/*.lock")) and process.poll() is None:
-            time.sleep(0.02)
-        time.sleep(chance.uniform(0.1, 1.0))
+        began, process = time.time(), command(*words)
+        while not written_since(began, tmp_path):  # it has got past where the one before was killed
+            assert process.poll() is None, "it ended before it could be killed"
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0, 0.2))
         process.send_signal(signal.SIGKILL)
         process.communicate()
     resumed, shown = imp(*words)

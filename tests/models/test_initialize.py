@@ -102,5 +102,5 @@ def test_a_weight_that_is_not_redrawn_is_an_error() -> None:
     model = nn.Sequential(nn.Linear(2, 2), Fixed(2, 2))
     names = ["0.weight", "1.weight"]
     with pytest.raises(LotteryError, match=r"1\.weight was not redrawn"):
-        check_redrawn(initialize(model, "default", 0), initialize(model, "default", 1), names)
-    check_redrawn(initialize(model, "glorot_normal", 0), initialize(model, "glorot_normal", 1), names)
+        check_redrawn(model, initialize(model, "default", 0), initialize(model, "default", 1), names)
+    check_redrawn(model, initialize(model, "glorot_normal", 0), initialize(model, "glorot_normal", 1), names)

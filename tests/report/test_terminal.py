@@ -50,6 +50,12 @@ def test_the_ticket_is_bold_only_where_it_leads(leader):
 
 
 def test_the_summary_says_what_was_trained_and_where_it_lies(capsys):
-    print_summary(rows(["ticket", "reinit"]), "One seed: [no] verdict.", Path("out/[1]"), 3.2, 4)
+    print_summary(
+        rows(["ticket", "reinit"]),
+        "One seed: [no] verdict.",
+        Path("out/[1]"),
+        3.2,
+        {"0ticket", "1ticket", "1reinit", "2ticket"},
+    )
     text = capsys.readouterr().out
     assert "One seed: [no] verdict." in text and "4 trained, 1 found in the store, 3 s." in text and "out/[1]" in text

@@ -74,11 +74,11 @@ def history(found: dict[str, list[dict]], key: str) -> list[dict]:
 
 def go_through(tracker: Wandb, ticket: Path) -> None:
     """All that a replicate does with its tracker."""
-    tracker.log({"iteration": 0, "curve/ticket/level_00/val_loss": 2.3})
+    tracker.log({"iteration": 0, "curve/ticket/level_00/val_loss": 2.3}, 0)
     tracker.start()
     tracker.start()
-    tracker.log({"level": 0, "density": 1.0, "ticket/final_test_accuracy": 0.9, "layer/fc1/density": 1.0})
-    tracker.log({"level": 1, "density": 0.8, "ticket/final_test_accuracy": 0.8, "layer/fc1/density": 0.8})
+    tracker.log({"level": 0, "density": 1.0, "ticket/final_test_accuracy": 0.9, "layer/fc1/density": 1.0}, 0)
+    tracker.log({"level": 1, "density": 0.8, "ticket/final_test_accuracy": 0.8, "layer/fc1/density": 0.8}, 0)
     tracker.finish(["level", "arm"], [[0, "ticket"], [1, "ticket"]], ticket)
     tracker.stop()
 
@@ -173,7 +173,7 @@ def check_curves(rows: list[dict]) -> None:
 def test_nothing_is_begun_before_a_training(tracker, ticket, tmp_path, monkeypatch):
     monkeypatch.setattr("wandb.init", lambda **_: pytest.fail("begun"))
     waits = tracker()
-    waits.log({"level": 0, "density": 1.0})
+    waits.log({"level": 0, "density": 1.0}, 0)
     waits.finish(RESULTS, [], ticket)
     waits.stop()
     assert not (tmp_path / "out").exists()
@@ -187,6 +187,8 @@ def test_a_disabled_tracker_does_nothing(tracker, ticket, tmp_path, monkeypatch)
 
 class Failing:
     """A W&B run that fails where it is told to, and counts what it is asked."""
+
+    resumed = False
 
     def __init__(self, where: str) -> None:
         self.where, self.asked = where, []
@@ -207,6 +209,15 @@ def test_a_failing_wandb_is_one_warning(tracker, ticket, monkeypatch, caplog, wh
     go_through(tracker(), ticket)
     (told,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert f"W&B failed (no {where})" in told.getMessage() and run.asked[-1] == where
+
+
+def test_a_run_that_goes_on_is_not_told_twice(tracker, ticket, monkeypatch):
+    """Online, a job that was killed finds its run again, with the levels that were logged before."""
+    run = Failing("nowhere")
+    run.resumed, run.summary = True, {"level": 0}
+    monkeypatch.setattr("wandb.init", lambda **_: run)
+    go_through(tracker(), ticket)
+    assert run.asked.count("log") == 2  # level 1, and the table of results
 
 
 def test_a_run_that_cannot_be_ended_when_a_job_breaks_off_is_one_warning(tracker, monkeypatch, caplog):

@@ -60,12 +60,12 @@ def test_an_observation_that_was_not_kept_is_made_by_training_again(job, tmp_pat
     plain = store.train(job)
     observed = store.train(job, [GradientNorm(10)])
     assert len(counted) == 2
-    assert observed.observed.keys() == {GradientNorm(10).key}
+    assert observed.observed.keys() == {GradientNorm(10).key} and plain.observed == {}
     assert torch.equal(plain.final["fc1.weight"], observed.final["fc1.weight"])
     store.train(job, [GradientNorm(20)])
     assert len(counted) == 3
     for observers in ([], [GradientNorm(10)], [GradientNorm(20)]):  # what was seen before is kept
-        store.train(job, observers)
+        assert store.train(job, observers).observed.keys() == {observer.key for observer in observers}
     assert len(counted) == 3
 
 
