@@ -19,6 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 
 from lth.api import Procedure, build_model, load_data, search, ticket_of
 from lth.core.machine import prepare
@@ -37,12 +38,13 @@ log = logging.getLogger(__name__)
 
 def run(spec: Spec, folder: Path) -> None:
     """Runs one replicate and leaves its results in `folder`."""
-    device = prepare(spec.device, spec.threads)
+    job_of_sweep = sweep_number()
+    device = prepare(spec.device, spec.threads, job_of_sweep or 0)
     seeds = seeds_from(spec.seed, **vars(spec.seeds))
     data = load_data(spec)
     model, fresh = build_model(spec, data, seeds)
     data = data.to(device)
-    asked = Procedure(spec.recipe, spec.pruning, spec.levels, spec.rewind, spec.arms, spec.controls, spec.draws)
+    asked = Procedure(spec.recipe, spec.pruning, spec.levels, spec.rewind, spec.arms_asked, spec.controls, spec.draws)
     store = Store(Path(spec.outputs) / "store", spec.store.checkpoint_seconds)
     probe = GradientNorm(iterations_of(spec.probe_every, len(data.train) // spec.recipe.batch_size, "probe_every"))
 
@@ -53,7 +55,9 @@ def run(spec: Spec, folder: Path) -> None:
         return store.train(job, [probe], replicate.progress(job))
 
     outcomes = search(model, fresh(seeds.init), data, seeds, asked, fit, fresh)
-    with Replicate(folder, spec.about(), asdict(spec), asked.trainings, five_seeds(spec), tracker(spec)) as replicate:
+    with Replicate(
+        folder, spec.about(), asdict(spec), asked.trainings, five_seeds(spec), tracker(spec), job_of_sweep
+    ) as replicate:
         for outcome in outcomes:
             replicate.add(outcome, store.trained)
         last = outcome.level
@@ -75,6 +79,12 @@ def tracker(spec: Spec) -> Wandb:
         id=spec.replicate(),
         config=asdict(spec),
     )
+
+
+def sweep_number() -> int | None:
+    """The number of this job in its sweep; None where it is no sweep."""
+    job = HydraConfig.get()
+    return job.job.num if job.mode == RunMode.MULTIRUN else None
 
 
 def five_seeds(spec: Spec) -> str:

@@ -125,7 +125,9 @@ class Procedure:
     @property
     def trainings(self) -> int:
         """How many trainings it takes, that to the rewind point left out."""
-        return controls.planned(self.arms, self.arm_levels, self.levels, self.draws)
+        pruned = self.levels if self.arm_levels is None else len(set(self.arm_levels))
+        tickets = pruned if self.pruning.schedule == "one_shot" else self.levels
+        return 1 + tickets + pruned * controls.each_level(self.arms, self.draws)
 
 
 def search(
@@ -155,7 +157,7 @@ def search(
 
     def run() -> Iterator[controls.Outcome]:
         dense = Job(model, rewind_point(job, fit), {}, data, job.plan, seeds)
-        rounds = imp.levels(dense, layers, asked.pruning, asked.levels, fit)
+        rounds = imp.levels(dense, layers, asked.pruning, asked.levels, fit, asked.arm_levels)
         yield from controls.outcomes(rounds, asked.arms, fit, fresh, asked.arm_levels, asked.draws)
 
     return run()

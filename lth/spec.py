@@ -99,6 +99,7 @@ class Spec(Machine):
     rewind: Duration = 0
     arms: list[str] = field(default_factory=lambda: ["ticket"])
     arm_levels: Any = "all"
+    one_shot_arms: list[str] | None = None
     draws: int = 1
     probe_every: Duration = 500
     seed: int = 0
@@ -122,6 +123,12 @@ class Spec(Machine):
             raise SettingError("model", "own", "needs model._target_=my_module.MyNetwork")
         if self.model._target_ and self.model.name != "own":
             raise SettingError("model._target_", self.model._target_, f"is for model=own, not {self.model.name}")
+
+    @property
+    def arms_asked(self) -> list[str]:
+        """The arms of this schedule: `one_shot_arms` where it is one shot and they are given, else `arms`."""
+        one_shot = self.pruning.schedule == "one_shot"
+        return self.one_shot_arms if one_shot and self.one_shot_arms is not None else self.arms
 
     @property
     def controls(self) -> list[int] | None:

@@ -10,7 +10,9 @@ import torch
 from torch import nn
 
 import lth
-from lth.api import drawn
+from lth.api import Procedure, drawn, search
+from lth.models.initialize import initialize
+from lth.training.trace import Trace
 
 
 @pytest.fixture
@@ -106,6 +108,23 @@ def test_a_store_makes_the_second_search_free(make_network, tensors, tmp_path):
         search = lth.find_ticket(model, train, test, levels=2, recipe=lth.Recipe(iterations=20), store=store)
         assert len(store.trained) == trained
     assert search.rows[0]["run"]
+
+
+@pytest.mark.parametrize("schedule", ["iterative", "one_shot"])
+@pytest.mark.parametrize(("arm_levels", "draws"), [(None, 1), ([2], 2), ([1, 3, 3], 1), ([], 3)])
+@pytest.mark.parametrize("arms", [["ticket"], ["ticket", "reinit", "finetune"], ["scratch", "shuffle", "restart"]])
+def test_as_many_trainings_are_planned_as_are_done(make_job, make_network, schedule, arm_levels, draws, arms):
+    model = make_network()
+    job = make_job(model=model)
+    pruning = lth.Pruning(schedule=schedule, fraction=0.3)
+    asked = Procedure(lth.Recipe(iterations=5, batch_size=20), pruning, 3, 0, arms, arm_levels, draws)
+    trace = Trace(0, 5, states={"final": job.start})
+    fresh = lambda seed: initialize(model, "glorot_normal", seed)  # noqa: E731  # as short as the test
+    found = list(search(model, job.start, job.data, job.seeds, asked, lambda job: trace, fresh))
+    assert len(found) == asked.trainings
+    levels = [outcome.level.index for outcome in found if outcome.arm == "ticket"]
+    whole = schedule == "iterative" or arm_levels is None
+    assert levels == ([0, 1, 2, 3] if whole else [0, *sorted(set(arm_levels))])
 
 
 def test_prune_takes_exactly_the_fraction(make_network):

@@ -136,6 +136,7 @@ def test_control_c_stops_within_seconds_and_says_so(tmp_path, prepared_mnist1d):
         env=environment,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("outputs/store/*/*.lock")):  # the first training has begun
@@ -143,6 +144,9 @@ def test_control_c_stops_within_seconds_and_says_so(tmp_path, prepared_mnist1d):
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     began = time.monotonic()
-    _, told = process.communicate(timeout=20)
+    try:
+        _, told = process.communicate(timeout=20)
+    finally:
+        process.kill()
     assert time.monotonic() - began < 5
     assert process.returncode == 1 and "the same command goes on from here" in told and "Traceback" not in told

@@ -30,21 +30,26 @@ def describe(device: torch.device) -> dict[str, str | int]:
     }
 
 
-def pick(device: str) -> torch.device:
-    """The device that `device` names; `auto` is the first GPU where there is one, else the CPU."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(device)
+def pick(device: str, number: int = 0) -> torch.device:
+    """The device that `device` names; `auto` is a GPU where there is one, else the CPU.
+
+    Of several GPUs, job `number` of a sweep takes the next.
+    """
+    if device != "auto":
+        return torch.device(device)
+    return (
+        torch.device("cuda", number % torch.cuda.device_count()) if torch.cuda.is_available() else torch.device("cpu")
+    )
 
 
-def prepare(device: str, threads: int) -> torch.device:
-    """Sets this process to `threads` threads and deterministic kernels; the device to work on.
+def prepare(device: str, threads: int, number: int = 0) -> torch.device:
+    """Sets this process to `threads` threads and deterministic kernels; the device that job `number` works on.
 
     Raises SettingError for a device that is not there.
     """
     torch.set_num_threads(threads)
     try:
-        chosen = pick(device)
+        chosen = pick(device, number)
         torch.zeros(1, device=chosen)
     except (RuntimeError, AssertionError) as error:
         raise SettingError("device", device, f"cannot be used: {str(error).splitlines()[0]}") from error

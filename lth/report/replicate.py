@@ -33,7 +33,7 @@ class Replicate:
     """Takes each trained arm as it comes; the tables are whole after every level, whatever ends the job.
 
     about: the columns of `results.csv` that name the experiment; config: the whole configuration, for the page;
-    command: what would run five seeds.
+    command: what would run five seeds; job_of_sweep: this job's number, where it is one of several.
     """
 
     def __init__(
@@ -44,10 +44,13 @@ class Replicate:
         trainings: int,
         command: str,
         wandb: Wandb,
+        job_of_sweep: int | None = None,
     ) -> None:
         self.folder, self.config, self.command, self.wandb = folder, config, command, wandb
         self.tables = Tables(folder, about)
-        self.bars = Progress(trainings, f"seed {about['seed']}")
+        self.title = f"seed {about['seed']}, {about['schedule']}"
+        self.in_sweep = job_of_sweep is not None  # then a line a job, since several share the terminal
+        self.bars = Progress(trainings, self.title, row=job_of_sweep)
         self.level: list[Outcome] = []  # the outcomes of the present level
         self.trained: Collection[str] = ()
         self.began = time.perf_counter()
@@ -94,7 +97,11 @@ class Replicate:
         seconds = time.perf_counter() - self.began
         write_page(self.folder / "report.html", says, results, drawn, self.config, seconds, len(self.trained))
         self.wandb.finish(RESULTS, [[row[column] for column in RESULTS] for row in results], path)
-        print_summary(results, says, self.folder, seconds, self.trained)
+        if self.in_sweep:
+            found = len({row["run"] for row in results} - set(self.trained))
+            log.info("%s: %d trained, %d found, %.0f s: %s", self.title, len(self.trained), found, seconds, self.folder)
+        else:
+            print_summary(results, says, self.folder, seconds, self.trained)
 
     def _close_level(self) -> None:
         """Writes the tables, and logs the level that is over: its arms as means over their draws."""

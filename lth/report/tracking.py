@@ -32,10 +32,15 @@ class Console(logging.StreamHandler):  # type: ignore[type-arg]  # logging's stu
 
 
 class Progress:
-    """Two bars with time left, trainings and the iterations of the present one; silent where there is no terminal."""
+    """Two bars with time left, trainings and the iterations of the present one; silent where there is no terminal.
 
-    def __init__(self, total: int, title: str, unit: str = "training") -> None:
-        self.outer = tqdm(total=total, desc=title, unit=unit, disable=None, dynamic_ncols=True)
+    `row`: one of several jobs on one terminal has one bar, in that row.
+    """
+
+    def __init__(self, total: int, title: str, unit: str = "training", row: int | None = None) -> None:
+        self.alone = row is None
+        look = {"leave": True, "position": None} if row is None else {"leave": False, "position": row}
+        self.outer = tqdm(total=total, desc=title, unit=unit, disable=None, dynamic_ncols=True, **look)
         self.inner: tqdm[Any] | None = None
 
     def training(self, start: int, stop: int) -> Callable[[int], None]:
@@ -44,6 +49,8 @@ class Progress:
         resumed: list[int] = []  # where the first call finds the training: a checkpoint may lie behind it
 
         def update(iteration: int) -> None:
+            if not self.alone:
+                return
             if self.inner is None:
                 resumed.append(iteration)
                 self.inner = tqdm(

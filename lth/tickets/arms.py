@@ -102,10 +102,9 @@ def check(arms: Sequence[str], arm_levels: Sequence[int] | None, levels: int, dr
         raise SettingError("draws", draws, "must be at least 1")
 
 
-def planned(arms: Sequence[str], arm_levels: Sequence[int] | None, levels: int, draws: int) -> int:
-    """How many trainings `outcomes` will ask for."""
-    each = sum(draws if arm in RANDOM else 1 for arm in arms if arm != "ticket")
-    return levels + 1 + each * (levels if arm_levels is None else len(set(arm_levels)))
+def each_level(arms: Sequence[str], draws: int) -> int:
+    """How many trainings the controls among `arms` take at a level."""
+    return sum(draws if arm in RANDOM else 1 for arm in arms if arm != "ticket")
 
 
 def outcomes(

@@ -1,7 +1,7 @@
 """Levels: train, score, prune, rewind, and again (Frankle & Carbin 2019, section 2, strategy 1)."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from lth.core.errors import SettingError
@@ -53,29 +53,40 @@ def rewind_point(job: Job, fit: Fit) -> State:
     return trace.final
 
 
-def levels(dense_job: Job, layers: Sequence[Layer], pruning: Pruning, count: int, fit: Fit) -> Iterator[Level]:
+def levels(
+    dense_job: Job,
+    layers: Sequence[Layer],
+    pruning: Pruning,
+    count: int,
+    fit: Fit,
+    only: Collection[int] | None = None,
+) -> Iterator[Level]:
     """Levels 0 (the dense network) to `count`: `count` prunings, `count` + 1 trainings; the last is not pruned.
 
-    `dense_job.start` is the rewind point. With the schedule `one_shot` every mask comes from level 0's final weights.
-    Where a training that the next mask would come from diverges, there is nothing to prune by: the levels end with it.
+    `dense_job.start` is the rewind point. With the schedule `one_shot` every mask comes from level 0's final weights,
+    so that of the levels above 0 those in `only` can do without the others (None: all). Where a training that the next
+    mask would come from diverges, there is nothing to prune by: the levels end with it.
     """
+    one_shot = pruning.schedule == "one_shot"
     rungs = ladder(layers, pruning, count)
     mask = dense(layers)
     source: State | None = None
     for index in range(count + 1):
+        if one_shot and index and only is not None and index not in only:
+            continue
+        if source is not None:
+            before = dense(layers) if one_shot else mask
+            scored = 0 if one_shot else index - 1  # one shot: one draw of a random score, so that masks are nested
+            mask = prune(source, before, rungs[index], pruning, dense_job.seeds.mask, scored)
         job = replace(dense_job, mask=mask)
         level = Level(index, job, fit(job), source)
         yield level
-        if level.trace.status == "diverged" and (pruning.schedule == "iterative" or index == 0):
+        if one_shot and index:
+            continue
+        if level.trace.status == "diverged":
             log.warning("there are no weights to prune by: level %d is the last", index)
             return
-        if index < count:
-            if pruning.schedule == "iterative" or index == 0:
-                source = on_cpu(level.trace.final)
-            assert source is not None
-            from_level = index if pruning.schedule == "iterative" else 0  # one shot: one draw, so that masks are nested
-            before = mask if pruning.schedule == "iterative" else dense(layers)
-            mask = prune(source, before, rungs[index + 1], pruning, dense_job.seeds.mask, from_level)
+        source = on_cpu(level.trace.final)
 
 
 def prune(trained: State, mask: Mask, keep: dict[str, int], pruning: Pruning, seed: int, level: int = 0) -> Mask:

@@ -6,8 +6,6 @@ from functools import partial
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from lth.core.errors import SettingError
 from lth.core.rng import Seeds, rng
@@ -15,7 +13,7 @@ from lth.core.weights import State, digest, masked
 from lth.models.initialize import initialize
 from lth.pruning.mask import kept, prunable
 from lth.pruning.schedule import Pruning
-from lth.tickets.arms import ARMS, RANDOM, Context, check, outcomes, planned
+from lth.tickets.arms import ARMS, RANDOM, Context, check, outcomes
 from lth.tickets.imp import Level, levels
 from lth.training.loop import Job, train
 from lth.training.trace import Trace
@@ -141,19 +139,6 @@ def test_outcomes_are_the_ticket_of_each_level_then_its_controls(
     ]
     assert all(o.job is o.level.job and o.trace is o.level.trace for o in found if o.arm == "ticket")
     assert len({(digest(o.job.start), digest(o.job.mask)) for o in found[3:]}) == 5
-
-
-@given(
-    st.lists(st.sampled_from(list(ARMS)), unique=True),
-    st.none() | st.lists(st.integers(1, 2), max_size=3),
-    st.integers(1, 3),
-)
-def test_as_many_trainings_are_planned_as_are_asked_for(
-    rounds: Callable[..., list[Level]], fresh: Callable[[int], State], arms: list, arm_levels: list | None, draws: int
-) -> None:
-    check(arms, arm_levels, 2, draws)
-    found = list(outcomes(rounds(), arms, pretend, fresh, arm_levels, draws))
-    assert len(found) == planned(arms, arm_levels, 2, draws)
 
 
 @pytest.mark.parametrize(
