@@ -1,0 +1,86 @@
+"""`lth claims PAPER [folders]`: the paper's claims beside what was measured, on the terminal and as Markdown."""
+
+import argparse
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lth.core.files import write_text
+from lth.report.claims import Judged, Verdict, judge, load_claims, papers
+from lth.report.gather import gather
+from lth.report.intervals import Interval
+
+COLOURS: dict[Verdict, str] = {
+    "reproduced": "green",
+    "not reproduced": "red",
+    "undecided": "yellow",
+    "not measured": "dim",
+}
+HEAD = ("claim", "what", "paper", "measured (95% t interval, n seeds)", "verdict")
+
+
+def written(interval: Interval) -> str:
+    """`interval` as a mean with its bounds and n."""
+    if interval.low is None or interval.high is None:
+        return f"{interval.mean:+.2f} (n = {interval.n})"
+    return f"{interval.mean:+.2f} ({interval.low:+.2f} to {interval.high:+.2f}, n = {interval.n})"
+
+
+def cells(claim: Judged) -> list[str]:
+    """The cells of a claim's row: name, text, the paper's value, what was measured by density, verdict and note."""
+    measured = [f"at {100 * density:.1f}%: {written(interval)}" for density, interval in claim.measured.items()]
+    paper = "" if claim.paper is None else f"{claim.paper:g}"
+    verdict = claim.verdict + (f" ({claim.note})" if claim.note else "")
+    return [claim.name, claim.text, paper, "\n".join(measured) or "-", verdict]
+
+
+def summary(claims: Sequence[Judged]) -> str:
+    """How many claims were reproduced, in words."""
+    counts = Counter(claim.verdict for claim in claims)
+    return ", ".join(f"{counts[verdict]} {verdict}" for verdict in COLOURS if counts[verdict])
+
+
+def markdown(title: str, claims: Sequence[Judged], command: str) -> str:
+    """The claims as a Markdown page; `command` is what computes it again."""
+    lines = [f"# {title}", "", f"Of {len(claims)} claims: {summary(claims)}. Computed by `{command}`.", ""]
+    lines += ["| " + " | ".join(HEAD) + " |", "|" + " --- |" * len(HEAD)]
+    lines += [
+        "| " + " | ".join(cell.replace("|", "\\|").replace("\n", "<br>") for cell in cells(x)) + " |" for x in claims
+    ]
+    lines += [
+        "",
+        "A verdict holds where the whole interval lies on one side of the claim's bound; fewer than three seeds decide",
+        "nothing. Differences are paired by seed; accuracies in points, early stops in percent or as a ratio.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def table(title: str, claims: Sequence[Judged]) -> Table:
+    """The claims as a table for the terminal."""
+    shown = Table(title=title, title_justify="left", header_style="bold", show_lines=True)
+    for name in HEAD:
+        shown.add_column(name, overflow="fold")
+    for claim in claims:
+        *others, verdict = cells(claim)
+        shown.add_row(*map(Text, others), Text(verdict, style=COLOURS[claim.verdict]))
+    return shown
+
+
+def main(words: Sequence[str]) -> None:
+    """Runs `lth claims` with the command line `words`."""
+    parser = argparse.ArgumentParser(prog="lth claims", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("paper", help=", ".join(papers()))
+    parser.add_argument("folders", nargs="*", type=Path, default=[Path("outputs")], help="where the results lie")
+    parser.add_argument("--to", type=Path, help="also write the claims as Markdown, to this file")
+    asked = parser.parse_args(words)
+    title = load_claims(asked.paper)["title"]
+    claims = judge(asked.paper, gather(asked.folders).rows)
+    console = Console()
+    console.print(table(title, claims))
+    console.print(f"Of {len(claims)} claims: {summary(claims)}.", highlight=False)
+    if asked.to:
+        write_text(asked.to, markdown(title, claims, f"lth claims {asked.paper} {' '.join(map(str, asked.folders))}"))
