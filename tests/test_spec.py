@@ -35,6 +35,23 @@ def test_every_experiment_composes_at_every_scale(experiment, scale):
     assert composed(f"scale={scale}", experiment=experiment)
 
 
+def papers() -> list[str]:
+    folder = place("conf") / "paper"
+    return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.yaml"))
+
+
+@pytest.mark.parametrize(("paper", "scale"), list(product(papers(), ("smoke", "quick", "paper"))))
+def test_every_paper_composes_at_every_scale(paper, scale):
+    read = composed(f"paper={paper}", f"scale={scale}")
+    assert read.paper == paper and read.scale == scale and "shuffle" in read.arms
+
+
+def test_one_shot_tickets_may_have_arms_of_their_own():
+    words = ["paper=frankle2019/lenet", "pruning.schedule=one_shot"]
+    assert composed(*words).arms_asked == ["ticket"] and "reinit" in composed(*words, "scale=paper").arms_asked
+    assert "reinit" in composed("paper=frankle2019/lenet").arms_asked
+
+
 def test_the_presets_of_a_scale_can_be_overridden():
     assert composed("scale=smoke").levels == 2
     assert composed("scale=smoke", "levels=5").levels == 5
