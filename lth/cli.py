@@ -3,6 +3,7 @@
 Imports no torch: `lth --help` and shell completion stay quick.
 """
 
+import argparse
 import ast
 import importlib.util
 import logging
@@ -26,6 +27,8 @@ lth EXPERIMENT [key=value ...]     run an experiment
 lth EXPERIMENT --help              what it does, its groups and keys
 lth EXPERIMENT -m seed=0,1,2,3,4   a sweep, a job for each value
 lth EXPERIMENT --cfg job           the configuration it would run with
+lth report [folders]               what several seeds show: tables, intervals, verdicts
+lth claims PAPER [folders]         a paper's claims beside what was measured
 lth list                           the experiments
 
 Shell completion: eval "$(lth -sc install=bash)"   (also zsh through bashcompinit, and fish)
@@ -83,6 +86,10 @@ def main() -> None:
         _print_experiments(known)
     elif words[0] == "list":
         _print_experiments(known)
+    elif words[0] == "report":
+        _report(words[1:])
+    elif words[0] == "claims":
+        _claims(words[1:])
     elif words[0] in ("-sc", "--shell-completion"):
         _complete(words, known)
     elif words[0] in known:
@@ -97,6 +104,33 @@ def _print_experiments(known: dict[str, str]) -> None:
         print(f"{name:{width}}  {docstring.splitlines()[0] if docstring else ''}")
 
 
+def _claims(words: list[str]) -> None:
+    """`lth claims`: judges a paper's claims by what jobs have left behind; trains nothing."""
+    from lth.report.claims.show import main as show  # reads the papers' claims; late, since it needs torch
+
+    try:
+        show(words)
+    except LotteryError as error:
+        sys.exit(str(error))
+
+
+def _report(words: list[str]) -> None:
+    """`lth report`: gathers what jobs have left behind; trains nothing."""
+    parser = argparse.ArgumentParser(prog="lth report", description="What several seeds show together.")
+    parser.add_argument(
+        "folders", nargs="*", type=Path, help="jobs, sweeps or whole outputs folders (default: outputs)"
+    )
+    parser.add_argument("--bars", choices=("t", "minmax"), default="t", help="95%% t intervals, or lowest to highest")
+    parser.add_argument("--to", type=Path, metavar="FOLDER", help="where to write (default: the sweep's own folder)")
+    asked = parser.parse_args(words)
+    from lth.report.sweep import report  # after the words are read: --help needs no torch
+
+    try:
+        report(asked.folders, asked.bars, asked.to)
+    except LotteryError as error:
+        sys.exit(str(error))
+
+
 def _complete(words: list[str], known: dict[str, str]) -> None:
     """Shell completion: names the experiments, then lets Hydra complete the rest of the line.
 
@@ -107,7 +141,9 @@ def _complete(words: list[str], known: dict[str, str]) -> None:
     if "query" not in " ".join(words):
         _hand_over("imp", words)  # the same shell function serves every experiment
     elif not rest or (len(rest) == 1 and not line[-1].isspace()):
-        print("\n".join(name for name in (*known, "list") if name.startswith(rest[0] if rest else "")))
+        print(
+            "\n".join(name for name in (*known, "list", "report", "claims") if name.startswith(rest[0] if rest else ""))
+        )
     elif rest[0] in known:
         start = line.index(rest[0], len(program))
         cut = len(rest[0]) + 1

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
 from lth.report.statistics import arms_of
 from lth.report.tables import Row
@@ -152,6 +153,12 @@ def log_axis(axes: Axes, values: Iterable[float]) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
 
 
+def count_axis(axis: Axis, ticks: int) -> None:
+    """Gives `axis` at most `ticks` + 1 labels of iterations: round numbers, with commas between thousands."""
+    axis.set_major_locator(MaxNLocator(ticks, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+
+
 def plot_arm(axes: Axes, arm: str, summaries: Sequence[Summary]) -> None:
     """Draws an arm's mean line with its markers, hollow where censored, and the band from lowest to highest."""
     look = arm_style(arm)
@@ -175,6 +182,13 @@ def arm_handle(arm: str, *, marker: bool = True) -> Line2D:
     return line
 
 
+def censored_handle() -> Line2D:
+    """The legend's entry for hollow markers."""
+    hollow = Line2D([], [], color="#333333", marker="o", markerfacecolor="white", linestyle="")
+    hollow.set_label("hollow: censored (last 5%)")
+    return hollow
+
+
 def legend_above(figure: Figure, handles: Sequence[Line2D]) -> None:
     """Puts the legend above the panels, where it covers no data, in one row or two."""
     columns = len(handles) if len(handles) <= 5 else math.ceil(len(handles) / 2)
@@ -193,9 +207,14 @@ def about_spread(rows: Sequence[Row]) -> str:
     several = " and ".join(dict.fromkeys(row["arm"] for row in rows if row["draw"]))
     draws = 1 + max(row["draw"] for row in rows)
     text = f"For {several}: means over {draws} draws, bands from the lowest to the highest. " if several else ""
+    return text + about_diverged(rows)
+
+
+def about_diverged(rows: Sequence[Row]) -> str:
+    """What a caption says of trainings that diverged; empty where none did."""
     lost: dict[str, dict[str, None]] = {}
     for row in rows:
         if row["status"] == "diverged":
             lost.setdefault(row["arm"], {})[f"{percent(row['density'])}%"] = None
     where = "; ".join(f"{arm} at {', '.join(found)}" for arm, found in lost.items())
-    return text + (f"Left out, as they diverged: trainings of {where}. " if lost else "")
+    return f"Left out, as they diverged: trainings of {where}. " if lost else ""

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from lth.report.axes import (
     PLAIN,
@@ -13,6 +12,7 @@ from lth.report.axes import (
     about_spread,
     arm_handle,
     arm_style,
+    count_axis,
     legend_above,
     measured,
     new_figure,
@@ -121,8 +121,7 @@ def sketch_curves(results: Sequence[Row], rows: Sequence[Row]) -> Sketch | None:
         across[0].set_ylabel(label)
     for axes, level in zip(grid[0], levels, strict=True):
         axes.set_title(f"{percent(densities(results)[level])}% of the weights")
-        axes.xaxis.set_major_locator(MaxNLocator(3 if len(levels) > 2 else 6, steps=[1, 2, 5, 10]))
-        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        count_axis(axes.xaxis, 3 if len(levels) > 2 else 6)
     figure.supxlabel("iteration", fontsize=PLAIN["axes.labelsize"])
     arms = dict.fromkeys(arm for panels in shown.values() for panel in panels for arm in panel)
     legend_above(figure, [arm_handle(arm, marker=any(stops)) for arm in arms])

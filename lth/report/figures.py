@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib import colormaps, style
-from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from lth.core.files import replacing
 from lth.probes.gradient import EXAMPLES
@@ -21,6 +19,8 @@ from lth.report.axes import (
     about_spread,
     arm_handle,
     arms_with,
+    censored_handle,
+    count_axis,
     density_axis,
     legend_above,
     log_axis,
@@ -54,25 +54,27 @@ def draw_replicate(folder: Path, results: list[Row], layers: list[Row], curves: 
     Figures against density need two levels. What was not measured is left out: no figure has an empty panel, and a
     replicate that diverged at once has none. The same rows give the same bytes.
     """
-    with style.context(["default", PLAIN]), _quiet():  # whatever the user's matplotlibrc says, and as it was afterwards
+    with drawing():
         accuracy, trained = sketch_accuracy(results), sketch_curves(results, curves)
         norms, densities = sketch_gradient_norm(results), sketch_layers(results, layers)
-        return [_write(folder, sketch) for sketch in (accuracy, trained, norms, densities) if sketch]
+        return [write_sketch(folder, sketch) for sketch in (accuracy, trained, norms, densities) if sketch]
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Within: fontTools does not log each glyph that it puts into a PDF; a job's log shows the root logger."""
-    log = logging.getLogger("fontTools")
+def drawing() -> Iterator[None]:
+    """Within, figures look alike whatever the user's matplotlibrc says; afterwards all is as it was."""
+    log = logging.getLogger("fontTools")  # it would log each glyph that it puts into a PDF, and a job shows all logs
     level = log.level
     log.setLevel(logging.WARNING)
     try:
-        yield
+        with style.context(["default", PLAIN]):
+            yield
     finally:
         log.setLevel(level)
 
 
-def _write(folder: Path, sketch: Sketch) -> Drawn:
+def write_sketch(folder: Path, sketch: Sketch) -> Drawn:
+    """Writes `sketch` into `folder` as PNG and PDF; equal sketches give equal bytes. To be called within `drawing`."""
     for kind, metadata in (("png", None), ("pdf", {"CreationDate": None})):  # no date: equal rows, equal files
         with replacing(folder / f"{sketch.name}.{kind}") as temporary:
             sketch.figure.savefig(temporary, format=kind, metadata=metadata)
@@ -103,13 +105,10 @@ def sketch_accuracy(results: Sequence[Row]) -> Sketch | None:
         axes.set_ylabel(text)
     if early:
         panels[1].set_ylim(bottom=0)
-        panels[1].yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
-        panels[1].yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        count_axis(panels[1].yaxis, 6)
     handles = [*(arm_handle(arm) for arm in arms), arm_handle("dense", marker=False)]
     if any(row["early_stop_censored"] for row in results):
-        hollow = Line2D([], [], color="#333333", marker="o", markerfacecolor="white", linestyle="")
-        hollow.set_label("hollow: censored (last 5%)")
-        handles.append(hollow)
+        handles.append(censored_handle())
     legend_above(figure, handles)
     title = "Accuracy and speed of learning" if early else "Accuracy"
     return Sketch("accuracy", title, _about_accuracy(results, early), _values(results), figure)

@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lth.core.files import write_text
 from lth.core.machine import describe, pick
@@ -16,7 +16,7 @@ from lth.report.figures import Drawn
 from lth.report.statistics import accuracy_column, arms_of, densities
 from lth.report.tables import Row
 
-TEMPLATE = Path(__file__).with_name("page.html.jinja")
+TEMPLATES = Path(__file__).parent
 PACKAGES = ("torch", "lth", "hydra-core", "wandb", "numpy")
 NONE = "\N{EN DASH}"  # a cell of what was not run or measured
 SCREEN = 130  # CSS pixels an inch of figure: its 8 pt letters are then as large as the page's small print
@@ -44,9 +44,9 @@ def write_page(
     says: the answer, in plain words; figures: what was drawn, the main one first; config: the whole configuration;
     seconds and trained: how long this command took, and how many networks it trained rather than found in the store.
     """
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     arms = arms_of(results)
-    content = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+    content = render(
+        "page.html.jinja",
         first=results[0],
         says=says,
         facts=facts(results, config),
@@ -62,6 +62,18 @@ def write_page(
         work=work(results, seconds, trained),
     )
     write_text(path, content)
+
+
+def render(template: str, **values: Any) -> str:
+    """The text of a page: the template of that name, which lies beside this module, filled with `values`."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(**values)
 
 
 def facts(results: Sequence[Row], config: Mapping[str, Any]) -> dict[str, str]:

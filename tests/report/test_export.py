@@ -1,0 +1,127 @@
+"""The report's tables: what stands in them, and that LaTeX and Markdown show it."""
+
+import csv
+import shutil
+import subprocess
+
+import pytest
+
+from lth.report.export import (
+    DIFFERENCES,
+    SUMMARY,
+    Sheet,
+    difference_rows,
+    difference_sheet,
+    escape,
+    latex,
+    markdown,
+    summary_rows,
+    summary_sheet,
+    write_tables,
+)
+from lth.report.tables import RESULTS
+
+
+def row(seed, level, arm, accuracy, stop=4000, censored=False, **more):
+    about = {"experiment": "imp", "setting": "one", "data": "my_data", "model": "lenet", "schedule": "iterative"}
+    values = {"early_stop_test_accuracy": accuracy, "final_test_accuracy": accuracy + 0.001}
+    stops = {"early_stop_iteration": stop, "early_stop_censored": censored, "iterations": 10_000}
+    place = {"seed": seed, "level": level, "arm": arm, "draw": 0, "status": "done", "density": 0.8**level}
+    return dict.fromkeys(RESULTS) | about | values | stops | place | more
+
+
+OFF = (-0.001, 0.0, 0.001)
+ROWS = [
+    *[row(seed, 0, "ticket", 0.98) for seed in range(3)],
+    *[row(seed, 1, "ticket", 0.981 + off, 2000) for seed, off in enumerate(OFF)],
+    *[row(seed, 1, "reinit", 0.97 + off, 9900, seed > 0) for seed, off in enumerate(OFF)],
+    row(3, 1, "reinit", 0.1, status="diverged"),
+    *[row(seed, 1, "shuffle", 0.96 + 2 * off) for seed, off in enumerate(OFF)],
+    *[row(seed, 2, "ticket", 0.981 + off, 2000) for seed, off in enumerate(OFF)],
+]
+
+
+def test_a_row_for_each_level_and_arm():
+    rows = summary_rows(ROWS)
+    assert all(list(row) == SUMMARY for row in rows)
+    assert [(row["level"], row["arm"]) for row in rows] == [
+        (0, "ticket"), (1, "ticket"), (1, "reinit"), (1, "shuffle"), (2, "ticket"),
+    ]  # fmt: skip
+    dense, ticket, reinit, *_ = rows
+    assert dense["n"] == 3 and dense["verdict"] is None and dense["early_stop_test_accuracy_low"] == 0.98
+    assert (ticket["matching"], ticket["verdict"], ticket["why"]) == ("yes", "winning", "")
+    assert (reinit["n"], reinit["diverged"], reinit["early_stop_iteration_censored"]) == (3, 1, 2)
+    assert ticket["early_stop_test_accuracy_mean"] == pytest.approx(0.981)
+    assert ticket["early_stop_test_accuracy_high"] == pytest.approx(0.981 + 4.302653 * 0.001 / 3**0.5)
+
+
+def test_the_papers_bars():
+    ticket = summary_rows(ROWS, "minmax")[1]
+    assert (ticket["bars"], ticket["early_stop_test_accuracy_low"]) == ("minmax", pytest.approx(0.98))
+
+
+def test_differences_are_in_points_and_ratios():
+    rows = {(row["level"], row["second"], row["column"]): row for row in difference_rows(ROWS)}
+    assert all(list(row) == DIFFERENCES for row in rows.values())
+    reinit = rows[1, "reinit", "final_test_accuracy"]
+    assert (reinit["n"], reinit["unit"], reinit["mean"]) == (3, "points", pytest.approx(1.1))
+    ratio = rows[1, "dense", "early_stop_iteration"]
+    assert (ratio["unit"], ratio["mean"], ratio["censored"]) == ("ratio", pytest.approx(0.5), 0)
+    assert (2, "reinit", "final_test_accuracy") not in rows and (0, "dense", "final_test_accuracy") not in rows
+
+
+def test_people_see_percent_bounds_and_lower_bounds():
+    cells = summary_sheet("x", summary_rows(ROWS)).cells
+    assert cells[1][1:3] == ["80", "ticket"] and cells[1][4] == "98.10 [97.85, 98.35]" and cells[1][7] == "winning"
+    assert cells[2][3] == "3 (1 diverged)" and cells[2][6].startswith("≥ 9,900")
+    assert cells[4][7] == "matching; undecided: better than reinit? (no control); better than shuffle? (no control)"
+    shown = difference_sheet("x", difference_rows(ROWS)).cells
+    assert ["1", "80", "ticket \N{MINUS SIGN} shuffle", "at early stop (points)"] in [cells[:4] for cells in shown]
+    assert any(cells[5].startswith("+1.10 [") for cells in shown)
+
+
+def test_what_was_not_measured_is_a_dash():
+    rows = [row | {"early_stop_test_accuracy": None, "early_stop_iteration": None} for row in ROWS]
+    assert summary_sheet("x", summary_rows(rows)).cells[0][4:7] == [
+        "\N{EN DASH}",
+        "98.10 [98.10, 98.10]",
+        "\N{EN DASH}",
+    ]
+
+
+def test_latex_escapes():
+    assert escape(r"50% of a_b & {c} #1 $2 ~^\ ") == (
+        r"50\% of a\_b \& \{c\} \#1 \$2 \textasciitilde{}\textasciicircum{}\textbackslash{} "
+    )
+    assert escape("≥ 3") == r"$\geq$ 3"
+
+
+SHEET = Sheet("my_data", ["density (%)", "a|b"], [["1", "x_y & z|"]])
+
+
+def test_latex_is_a_booktabs_tabular():
+    lines = latex([SHEET]).splitlines()
+    assert r"\begin{tabular}{ll}" in lines and r"  1 & x\_y \& z| \\" in lines
+    assert [line.strip() for line in lines if "rule" in line] == [r"\toprule", r"\midrule", r"\bottomrule"]
+
+
+def test_markdown_escapes_bars():
+    assert markdown([SHEET]).splitlines()[2:] == [r"| density (%) | a\|b |", "| --- | --- |", r"| 1 | x_y & z\| |"]
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="needs pdflatex")
+def test_latex_compiles(tmp_path):
+    sheets = [summary_sheet("my_data", summary_rows(ROWS)), difference_sheet("b", difference_rows(ROWS))]
+    head = r"\documentclass{article}\usepackage{booktabs}\begin{document}"
+    (tmp_path / "a.tex").write_text(f"{head}\n{latex(sheets)}\n\\end{{document}}\n")
+    subprocess.run(["pdflatex", "-halt-on-error", "a.tex"], cwd=tmp_path, check=True, capture_output=True)
+
+
+def test_tables_are_written_alike_each_time(tmp_path):
+    rows = summary_rows(ROWS)
+    for folder in ("a", "b"):
+        write_tables(tmp_path / folder, "summary", SUMMARY, rows, [summary_sheet("my_data", rows)])
+    for name in ("summary.csv", "summary.md", "summary.tex"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    with (tmp_path / "a" / "summary.csv").open() as file:
+        assert [row["verdict"] for row in csv.DictReader(file)] == ["", "winning", "", "", "undecided"]
