@@ -43,7 +43,25 @@ def papers() -> list[str]:
 @pytest.mark.parametrize(("paper", "scale"), list(product(papers(), ("smoke", "quick", "paper"))))
 def test_every_paper_composes_at_every_scale(paper, scale):
     read = composed(f"paper={paper}", f"scale={scale}")
-    assert read.paper == paper and read.scale == scale and "shuffle" in read.arms
+    assert read.paper == paper and read.scale == scale and {"ticket", "reinit"} <= set(read.arms)
+
+
+@pytest.mark.parametrize(
+    ("name", "iterations", "lr"), [("conv2", 20_000, 2e-4), ("conv4", 25_000, 3e-4), ("conv6", 30_000, 3e-4)]
+)
+def test_the_conv_presets_have_the_papers_recipes(name, iterations, lr):
+    for scale in ("quick", "paper"):
+        read = composed(f"paper=frankle2019/{name}", f"scale={scale}")
+        assert (read.recipe.iterations, read.recipe.lr, read.recipe.batch_size) == (iterations, lr, 60)
+        assert read.data.name == "cifar10" and read.model.name == name
+        assert read.pruning.fractions == {"conv": 0.15 if name == "conv6" else 0.1, "linear": 0.2, "output": 0.1}
+    assert composed(f"paper=frankle2019/{name}", "scale=paper").draws == 3
+
+
+def test_the_lenet_preset_has_the_papers_recipe():
+    read = composed("paper=frankle2019/lenet", "scale=paper")
+    assert (read.recipe.iterations, read.recipe.lr, read.draws, read.levels) == (50_000, 1.2e-3, 3, 20)
+    assert read.data.validation == 5_000 and read.pruning.fractions == {"output": 0.1}
 
 
 def test_one_shot_tickets_may_have_arms_of_their_own():

@@ -5,12 +5,19 @@ from collections.abc import Callable, Sequence
 from torch import nn
 
 from lth.core.errors import SettingError
+from lth.models.conv import conv2, conv4, conv6
 from lth.models.lenet import lenet5, lenet_300_100, mlp
 
 Builder = Callable[[Sequence[int], int], nn.Module]
 """(shape of one input (C, H, W), number of classes) -> network with logits of shape (batch, classes)."""
 
-MODELS: dict[str, Builder] = {"lenet_300_100": lenet_300_100, "lenet5": lenet5}
+MODELS: dict[str, Builder] = {
+    "lenet_300_100": lenet_300_100,
+    "lenet5": lenet5,
+    "conv2": conv2,
+    "conv4": conv4,
+    "conv6": conv6,
+}
 
 
 def build(name: str, shape: Sequence[int], classes: int, widths: Sequence[int] | None = None) -> nn.Module:

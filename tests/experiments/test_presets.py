@@ -6,31 +6,53 @@ import subprocess
 import sys
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from lth.core.rng import rng
 
 
 @pytest.fixture
-def fake_mnist(tmp_path_factory):
-    """A root folder with a prepared mnist.safetensors of noise, small enough to be quick."""
-    import torch
-    from safetensors.torch import save_file
+def noise(tmp_path):
+    """Writes a prepared file of noise, small enough to be quick; the environment that names its folder."""
 
-    from lth.core.rng import rng
+    def write(name: str, shape: tuple[int, int, int]) -> dict[str, str]:
+        tensors = {}
+        for part, count in (("train", 5_070), ("test", 20)):
+            images = torch.randint(256, (count, *shape), generator=rng(0, part), dtype=torch.uint8)
+            tensors[f"{part}_images"] = images
+            tensors[f"{part}_labels"] = torch.randint(10, (count,), generator=rng(1, part))
+        save_file(tensors, tmp_path / f"{name}.safetensors")
+        return {"LTH_DATA": str(tmp_path), "WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
 
-    root = tmp_path_factory.mktemp("mnist")
-    tensors = {}
-    for part, count in (("train", 5_300), ("test", 200)):
-        tensors[f"{part}_images"] = torch.randint(256, (count, 1, 28, 28), generator=rng(0, part)).to(torch.uint8)
-        tensors[f"{part}_labels"] = torch.randint(10, (count,), generator=rng(1, part))
-    save_file(tensors, root / "mnist.safetensors")
-    return root
+    return write
 
 
-def test_the_lenet_preset_runs_over_seeds_and_schedules_in_parallel(tmp_path, fake_mnist):
+@pytest.mark.parametrize("name", ["conv2", "conv4", "conv6"])
+def test_the_conv_presets_run(tmp_path, noise, name):
+    words = ["imp", f"paper=frankle2019/{name}", "scale=smoke", "recipe.iterations=1"]
+    environment = noise("cifar10", (3, 32, 32))
+    words += ["hydra.mode=RUN", "arms=[ticket]", "recipe.test=improved", "data.validation=5"]
+    tensors = load_file(tmp_path / "cifar10.safetensors")
+    save_file({key: value[:70].clone() for key, value in tensors.items()}, tmp_path / "cifar10.safetensors")
+    done = subprocess.run(
+        [sys.executable, "-c", "from lth.cli import main; main()", *words],
+        cwd=tmp_path,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "conv1" in next(tmp_path.glob("outputs/imp/*/layers.csv")).read_text()
+
+
+def test_the_lenet_preset_runs_over_seeds_and_schedules_in_parallel(tmp_path, noise):
     words = ["imp", "paper=frankle2019/lenet", "scale=smoke", "levels=1", "recipe.iterations=20"]
     done = subprocess.run(
         [sys.executable, "-c", "from lth.cli import main; main()", *words],
         cwd=tmp_path,
-        env={**os.environ, "LTH_DATA": str(fake_mnist), "WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"},
+        env={**os.environ, **noise("mnist", (1, 28, 28))},
         capture_output=True,
         text=True,
         timeout=200,
