@@ -38,7 +38,7 @@ class Recipe:
     and at the end, or `always`; nothing is ever chosen by it.
     """
 
-    iterations: Duration = 2000
+    iterations: Duration = 1600
     batch_size: int = 60
     optimizer: str = "adam"
     lr: float = 1.2e-3
