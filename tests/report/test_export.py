@@ -1,8 +1,6 @@
 """The report's tables: what stands in them, and that LaTeX and Markdown show it."""
 
 import csv
-import shutil
-import subprocess
 
 import pytest
 
@@ -107,14 +105,6 @@ def test_latex_is_a_booktabs_tabular():
 
 def test_markdown_escapes_bars():
     assert markdown([SHEET]).splitlines()[2:] == [r"| density (%) | a\|b |", "| --- | --- |", r"| 1 | x_y & z\| |"]
-
-
-@pytest.mark.skipif(not shutil.which("pdflatex"), reason="needs pdflatex")
-def test_latex_compiles(tmp_path):
-    sheets = [summary_sheet("my_data", summary_rows(ROWS)), difference_sheet("b", difference_rows(ROWS))]
-    head = r"\documentclass{article}\usepackage{booktabs}\begin{document}"
-    (tmp_path / "a.tex").write_text(f"{head}\n{latex(sheets)}\n\\end{{document}}\n")
-    subprocess.run(["pdflatex", "-halt-on-error", "a.tex"], cwd=tmp_path, check=True, capture_output=True)
 
 
 def test_tables_are_written_alike_each_time(tmp_path):
