@@ -150,3 +150,8 @@ def test_control_c_stops_within_seconds_and_says_so(tmp_path, prepared_mnist1d):
         process.kill()
     assert time.monotonic() - began < 5
     assert process.returncode == 1 and "the same command goes on from here" in told and "Traceback" not in told
+
+
+def test_claims_without_results_say_so_in_one_line(tmp_path):
+    done = lth("claims", "frankle2019", ".", cwd=tmp_path, check=False)
+    assert done.returncode == 1 and done.stderr.strip() == "no results.csv with results in ."
