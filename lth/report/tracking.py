@@ -46,16 +46,14 @@ class Progress:
     def training(self, start: int, stop: int) -> Callable[[int], None]:
         """What to call with each iteration of a training from `start` to `stop`."""
         self._close_inner()
-        resumed: list[int] = []  # where the first call finds the training: a checkpoint may lie behind it
 
         def update(iteration: int) -> None:
             if not self.alone:
                 return
             if self.inner is None:
-                resumed.append(iteration)
                 self.inner = tqdm(
                     total=stop,
-                    initial=resumed[0] if resumed[0] - start > STEP else start,
+                    initial=iteration if iteration - start > STEP else start,
                     desc="iterations",
                     unit="it",
                     leave=False,

@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from lth.core.errors import LotteryError
-from lth.core.files import replacing, write_json
+from lth.core.files import replacing, write_json, writing
 from lth.core.machine import describe
 from lth.core.sealed import DamagedFileError
 from lth.core.weights import State, digest, on_cpu
@@ -41,10 +41,8 @@ class Store:
     trained: set[str] = field(default_factory=set)  # the hashes that this object has trained, not found
 
     def __post_init__(self) -> None:
-        try:
+        with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise LotteryError(f"cannot write {self.folder}: {error.strerror or error}") from error
 
     def train(self, job: Job, observers: Sequence[Observer] = (), progress: Progress | None = None) -> Trace:
         """The trace of `job`: found where it is kept with all that `observers` saw, else trained and kept."""
@@ -131,11 +129,9 @@ class Store:
     def _lock(self, name: str) -> Iterator[None]:
         """Holds the run `name` for this process; the operating system lets go of it when the process ends."""
         path = self.path(name).with_suffix(".lock")
-        try:
+        with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             file = path.open("w")
-        except OSError as error:
-            raise LotteryError(f"cannot write {path}: {error.strerror or error}") from error
         with file:
             waited = False
             while True:
