@@ -56,10 +56,10 @@ def run(spec: Spec, folder: Path) -> None:
 
     outcomes = search(model, fresh(seeds.init), data, seeds, asked, fit, fresh)
     with Replicate(
-        folder, spec.about(), asdict(spec), asked.trainings, five_seeds(spec), tracker(spec), job_of_sweep
+        folder, spec.about(), asdict(spec), asked.trainings, five_seeds(spec), tracker(spec), store, job_of_sweep
     ) as replicate:
         for outcome in outcomes:
-            replicate.add(outcome, store.trained)
+            replicate.add(outcome)
         last = outcome.level
         provenance = {"setting": spec.setting(), "seed": spec.seed, "level": last.index}
         replicate.finish(ticket_of(last, provenance), len(data.test))

@@ -1,45 +1,15 @@
-"""Gathers the results of many jobs from their folders: one row for each training asked for, by setting."""
+"""Gathers the results of many jobs: one row for each training asked for, by setting."""
 
-import csv
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lth.core.errors import LotteryError
 from lth.pruning.schedule import SCHEDULES
-from lth.report.tables import CURVES, RESULTS, Row
+from lth.report.reading import ASKED, folder_of, read_curves, read_results, results_below
+from lth.report.tables import Row
 from lth.tickets.arms import ARMS
-
-MERGED = "summary.csv"
-"""Lies beside a results.csv that a report has merged from others, and beside no job's."""
-
-CLOSED = ("store", "wandb", "reference")
-"""Folders that are not searched: what jobs keep for themselves, and published copies. A place may be one of them."""
-
-ASKED = ("experiment", "setting", "schedule", "seed", "level", "arm", "draw")
-"""The columns that say what was asked; rows that agree in them answer the same."""
-
-NEEDED = (*ASKED, "status", "density")
-
-
-def boolean(text: str) -> bool:
-    """`True` or `False` as Python writes them; ValueError for anything else."""
-    if text not in ("True", "False"):
-        raise ValueError(f"{text!r} is neither True nor False")
-    return text == "True"
-
-
-TEXTS = ("experiment", "setting", "data", "model", "arm", "status", "schedule", "run")
-COUNTS = ("seed", "level", "draw", "weights_left", "rewind", "early_stop_iteration", "iterations", "iteration")
-READERS: dict[str, Callable[[str], Any]] = {
-    **dict.fromkeys([*RESULTS, *CURVES], float),
-    **dict.fromkeys(TEXTS, str),
-    **dict.fromkeys(COUNTS, int),
-    "early_stop_censored": boolean,
-}
-"""Column -> what its text is read with; an empty cell is None."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +38,7 @@ class Gathered:
 
 
 def gather(places: Sequence[Path]) -> Gathered:
-    """The results in each place and below it: a job's folder, a sweep's, a whole outputs folder, or a results.csv.
+    """The results in each place and below it: the folder of a job, a sweep, or all outputs, a results.csv, a store.
 
     Of two files that answer the same the later written counts. Raises LotteryError for a place that is not there, a
     file that cannot be read, naming it, and where no place holds results.
@@ -78,44 +48,16 @@ def gather(places: Sequence[Path]) -> Gathered:
     kept: dict[tuple[Any, ...], Row] = {}
     repeats = changed = 0
     for path in ordered:
-        for row in read_table(path, RESULTS, NEEDED):
+        for row in read_results(path):
             asked = tuple(row[column] for column in ASKED)
             if asked in kept:
                 repeats += 1
                 changed += kept[asked]["run"] != row["run"]
             kept[asked] = row
     if not kept:
-        raise LotteryError(f"no results.csv with results in {', '.join(map(str, places))}")
+        raise LotteryError(f"no results in {', '.join(map(str, places))}")
     rows = sorted(kept.values(), key=_order)
-    return Gathered(rows, _curves(ordered, rows), [path.parent for path in ordered], repeats, changed)
-
-
-def results_below(place: Path) -> list[Path]:
-    """Every results.csv in `place` and below it, by path; one that a report merged only where there is no other."""
-    if not place.exists():
-        raise LotteryError(f"{place}: there is no such folder")
-    if place.is_file():
-        return [place]
-    found = sorted(_walk(place))
-    return [path for path in found if not path.with_name(MERGED).exists()] or found
-
-
-def read_table(path: Path, columns: Sequence[str], needed: Sequence[str]) -> list[Row]:
-    """The rows of the CSV file `path`: `columns` as numbers, truth values, texts, or None where the cell is empty.
-
-    Raises LotteryError naming the file where it cannot be read, lacks a column, or has an empty cell in one `needed`.
-    """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            missing = [column for column in columns if column not in (reader.fieldnames or ())]
-            if missing:
-                raise LotteryError(f"{path}: has no column {', '.join(missing)}")
-            return [_read_row(f"{path}, line {reader.line_num}", row, columns, needed) for row in reader]
-    except OSError as error:
-        raise LotteryError(f"{path}: {error.strerror}") from error
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise LotteryError(f"{path}: is not a CSV table ({error})") from error
+    return Gathered(rows, _curves(ordered, rows), list(dict.fromkeys(map(folder_of, ordered))), repeats, changed)
 
 
 def pairs_by_schedule(gathered: Gathered) -> list[tuple[str, str]]:
@@ -154,28 +96,6 @@ def _match(first: Sequence[Row], second: Sequence[Row]) -> bool | None:
     return all(dense[0][seed]["run"] == dense[1][seed]["run"] for seed in common) if common else None
 
 
-def _walk(place: Path) -> Iterator[Path]:
-    for folder, below, files in os.walk(place):
-        below[:] = [name for name in below if name not in CLOSED and not name.startswith(".")]
-        if "results.csv" in files:
-            yield Path(folder) / "results.csv"
-
-
-def _read_row(where: str, cells: dict[Any, Any], columns: Sequence[str], needed: Sequence[str]) -> Row:
-    if None in cells or None in cells.values():
-        raise LotteryError(f"{where}: has not as many cells as the head of the table")
-    row: Row = {}
-    for column in columns:
-        try:
-            row[column] = READERS[column](cells[column]) if cells[column] else None
-        except ValueError as error:
-            raise LotteryError(f"{where}: {column}: {error}") from error
-    empty = [column for column in needed if row[column] is None]
-    if empty:
-        raise LotteryError(f"{where}: {', '.join(empty)} is empty")
-    return row
-
-
 def _order(row: Row) -> tuple[Any, ...]:
     arms = list(ARMS)
     arm = arms.index(row["arm"]) if row["arm"] in arms else len(arms)
@@ -184,12 +104,9 @@ def _order(row: Row) -> tuple[Any, ...]:
 
 
 def _curves(files: Sequence[Path], rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """Run -> rows of the curves.csv beside the results; a run that several files hold is taken from the latest."""
+    """Run -> rows of its curve; a run that several files hold is taken from the latest."""
     wanted = {row["run"] for row in rows}
     found: dict[str, list[Row]] = {}
-    for path in (file.with_name("curves.csv") for file in files):
-        by_run: dict[str, list[Row]] = {}
-        for row in read_table(path, CURVES, ("run", "iteration")) if path.exists() else ():
-            by_run.setdefault(row["run"], []).append(row)
-        found |= {run: points for run, points in by_run.items() if run in wanted}
+    for path in files:
+        found |= {run: points for run, points in read_curves(path).items() if run in wanted}
     return found

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,6 +13,7 @@ from lth.report.statistics import mean, sentence
 from lth.report.tables import RESULTS, Row, Tables, curve_rows, layer_rows
 from lth.report.terminal import print_summary
 from lth.report.tracking import Progress, Wandb
+from lth.store.runs import Store
 from lth.tickets.arms import Outcome
 from lth.tickets.ticket import Ticket
 from lth.training.loop import Job
@@ -33,7 +34,8 @@ class Replicate:
     """Takes each trained arm as it comes; the tables are whole after every level, whatever ends the job.
 
     about: the columns of `results.csv` that name the experiment; config: the whole configuration, for the page;
-    command: what would run five seeds; job_of_sweep: this job's number, where it is one of several.
+    command: what would run five seeds; store: knows which runs this command has trained, rather than found;
+    job_of_sweep: this job's number, where it is one of several.
     """
 
     def __init__(
@@ -44,15 +46,15 @@ class Replicate:
         trainings: int,
         command: str,
         wandb: Wandb,
+        store: Store,
         job_of_sweep: int | None = None,
     ) -> None:
-        self.folder, self.config, self.command, self.wandb = folder, config, command, wandb
+        self.folder, self.config, self.command, self.wandb, self.store = folder, config, command, wandb, store
         self.tables = Tables(folder, about)
         self.title = f"seed {about['seed']}, {about['schedule']}"
         self.in_sweep = job_of_sweep is not None  # then a line a job, since several share the terminal
         self.bars = Progress(trainings, self.title, row=job_of_sweep)
         self.level: list[Outcome] = []  # the outcomes of the present level
-        self.trained: Collection[str] = ()
         self.began = time.perf_counter()
 
     def __enter__(self) -> "Replicate":
@@ -68,14 +70,13 @@ class Replicate:
         """What a training of `job` calls with its iterations."""
         return self.bars.training(job.plan.start, job.plan.stop)
 
-    def add(self, outcome: Outcome, trained: Collection[str]) -> None:
-        """Takes one outcome; `trained` names the runs that this command has trained so far, rather than found."""
+    def add(self, outcome: Outcome) -> None:
+        """Takes one outcome: a row in the tables, and beside the run in the store."""
         if self.level and self.level[0].level.index != outcome.level.index:
             self._close_level()
         self.level.append(outcome)
-        self.tables.add(outcome)
-        self.trained = trained
-        if trained:
+        self.store.keep_row(self.tables.add(outcome))
+        if self.store.trained:
             self.wandb.start()
         twin = next((x.arm for x in self.level[:-1] if x.trace.run == outcome.trace.run), None)
         if twin:
@@ -95,13 +96,14 @@ class Replicate:
         says = sentence(results, test_examples, self.command)
         drawn = draw_replicate(self.folder / "figures", results, self.tables.layers, self.tables.curves)
         seconds = time.perf_counter() - self.began
-        write_page(self.folder / "report.html", says, results, drawn, self.config, seconds, len(self.trained))
+        write_page(self.folder / "report.html", says, results, drawn, self.config, seconds, len(self.store.trained))
         self.wandb.finish(RESULTS, [[row[column] for column in RESULTS] for row in results], path)
         if self.in_sweep:
-            found = len({row["run"] for row in results} - set(self.trained))
-            log.info("%s: %d trained, %d found, %.0f s: %s", self.title, len(self.trained), found, seconds, self.folder)
+            trained = self.store.trained
+            found = {row["run"] for row in results} - trained
+            log.info("%s: %d trained, %d found, %.0f s: %s", self.title, len(trained), len(found), seconds, self.folder)
         else:
-            print_summary(results, says, self.folder, seconds, self.trained)
+            print_summary(results, says, self.folder, seconds, self.store.trained)
 
     def _close_level(self) -> None:
         """Writes the tables, and logs the level that is over: its arms as means over their draws."""

@@ -23,8 +23,9 @@ from lth.report.export import (
     summary_sheet,
     write_tables,
 )
-from lth.report.gather import MERGED, Gathered, gather, pairs_by_schedule
+from lth.report.gather import Gathered, gather, pairs_by_schedule
 from lth.report.paper import draw_sweep
+from lth.report.reading import MERGED, rows_of_store
 from lth.report.sweep_page import write_sweep_page
 from lth.report.tables import RESULTS, Row
 from lth.report.verdict import SEEDS, verdicts
@@ -37,8 +38,8 @@ def report(places: Sequence[Path], bars: str = "t", to: Path | None = None) -> P
     """Gathers the results in `places` (none: outputs), writes, draws and prints what they show; the folder written to.
 
     bars: what a summary's intervals are, `t` or `minmax`; verdicts always take 95% t intervals. to: where to write;
-    else into the one place given where it is a sweep's folder, into `report` below it where it is not, and into
-    outputs/report for several places or none.
+    else into the one place given where it is a sweep's folder, into `report` below it where it is not (beside it where
+    it is a store), and into outputs/report for several places or none.
     """
     gathered = gather(places or [OUTPUTS])
     folder = target(places, gathered) if to is None else to
@@ -55,6 +56,8 @@ def target(places: Sequence[Path], gathered: Gathered) -> Path:
     if len(places) != 1:
         return OUTPUTS / "report"
     place = places[0].parent if places[0].is_file() else places[0]
+    if rows_of_store(place):
+        return place.resolve().parent / "report"
     swept = {folder.resolve().parent for folder in gathered.folders} == {place.resolve()}
     return place if swept else place / "report"
 

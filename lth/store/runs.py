@@ -6,7 +6,7 @@ import itertools
 import json
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from lth.core.errors import LotteryError
-from lth.core.files import replacing, write_json, writing
+from lth.core.files import replacing, write_json, write_text, writing
 from lth.core.machine import describe
 from lth.core.sealed import DamagedFileError
 from lth.core.weights import State, digest, on_cpu
@@ -27,13 +27,16 @@ from lth.training.trace import Trace, trace_from
 
 log = logging.getLogger(__name__)
 
+ROWS = "rows"
+"""The folder of a run with the rows of results that it answers, a file each: not in the question, only beside it."""
+
 
 @dataclass
 class Store:
     """Trainings kept under the hash of their question, below `folder`. Several processes may share it.
 
-    A run's folder holds `run.json` (question, trace, machine; checksummed) and `weights.safetensors`; while it is
-    being trained, `checkpoint.safetensors`, at most `checkpoint_seconds` old.
+    A run's folder holds `run.json` (question, trace, machine; checksummed), `weights.safetensors`, and in `rows` what
+    experiments asked it for; while it is being trained, `checkpoint.safetensors`, at most `checkpoint_seconds` old.
     """
 
     folder: Path
@@ -65,6 +68,14 @@ class Store:
     def path(self, name: str) -> Path:
         """The folder of the run `name`."""
         return self.folder / name[:2] / name
+
+    def keep_row(self, row: Mapping[str, Any]) -> None:
+        """Keeps a row of results beside the run that it names: who asked for it, so that the store alone tells all."""
+        asked = (row["setting"], f"seed{row['seed']}", f"level{row['level']:02}", row["arm"], str(row["draw"]))
+        path = self.path(row["run"]) / ROWS / f"{'-'.join(asked)}.json"
+        text = json.dumps(row, indent=1, sort_keys=True) + "\n"
+        if not path.exists() or path.read_text(errors="replace") != text:
+            write_text(path, text)
 
     def _train(
         self,
@@ -146,13 +157,26 @@ class Store:
             yield
 
 
+def read_trace(folder: Path) -> Trace:
+    """What is kept in the run's `folder`, without its weights; LotteryError naming the file where it is damaged."""
+    try:
+        return trace_from(_read_body(folder)["trace"], {})
+    except (DamagedFileError, OSError, ValueError, KeyError, TypeError) as error:
+        raise LotteryError(f"cannot read {folder / 'run.json'}: {error}") from error
+
+
+def _read_body(folder: Path) -> dict[str, Any]:
+    content = json.loads((folder / "run.json").read_text())
+    body: dict[str, Any] = content["body"]
+    if content["checksum"] != _digest(body):
+        raise DamagedFileError("its contents do not have the checksum they were written with")
+    return body
+
+
 def _read(folder: Path, asked: dict[str, Any]) -> Trace:
     """The trace in `folder`; DamagedFileError where the bytes have changed or it answers another question."""
     try:
-        content = json.loads((folder / "run.json").read_text())
-        body = content["body"]
-        if content["checksum"] != _digest(body):
-            raise DamagedFileError("its contents do not have the checksum they were written with")
+        body = _read_body(folder)
         if body["question"] != asked:
             raise DamagedFileError("it answers another question")
         weights = folder / "weights.safetensors"

@@ -6,8 +6,10 @@ import pytest
 
 from lth.core.errors import LotteryError
 from lth.core.files import write_csv
+from lth.core.rng import Seeds
 from lth.report.gather import gather, pairs_by_schedule
-from lth.report.tables import CURVES, RESULTS
+from lth.report.tables import CURVES, RESULTS, curve_rows
+from lth.store.runs import Store
 
 
 def row(seed, level=0, arm="ticket", draw=0, **more):
@@ -148,7 +150,57 @@ def test_a_bad_curve_is_named(tmp_path):
 
 def test_places_without_results_are_named(tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(LotteryError, match=r"no results\.csv with results in .*empty"):
+    with pytest.raises(LotteryError, match=r"no results in .*empty"):
         gather([tmp_path / "empty"])
     with pytest.raises(LotteryError, match=r"nowhere: there is no such folder"):
         gather([tmp_path / "nowhere"])
+
+
+@pytest.fixture
+def keep(tmp_path, make_job):
+    """Trains three iterations for a row and keeps both in the store; the row with its run, and the run's folder."""
+    store = Store(tmp_path / "store")
+
+    def keep(asked):
+        trace = store.train(make_job(iterations=3, seeds=Seeds(order=asked["seed"])))
+        found = asked | {"run": trace.run}
+        store.keep_row(found)
+        return found, store.path(trace.run), trace
+
+    return keep
+
+
+def test_a_store_tells_what_its_jobs_folders_told(tmp_path, keep):
+    asked = [row(0, final_test_accuracy=0.1 + 0.2), row(1, status="diverged", early_stop_iteration=None)]
+    kept = [keep(each) for each in asked]
+    curves = [point for _, _, trace in kept for point in curve_rows(trace)]
+    job(tmp_path / "imp", [found for found, _, _ in kept], curves=curves)
+    store, folders = gather([tmp_path / "store"]), gather([tmp_path / "imp"])
+    assert store.rows == folders.rows and len(store.rows) == 2
+    assert store.curves == folders.curves and all(store.curves.values())
+    assert store.folders == [tmp_path / "store"]
+    assert gather([tmp_path / "store", tmp_path / "imp"]).repeats == 2
+
+
+def test_runs_that_were_set_aside_answer_nothing(tmp_path, keep):
+    _, path, _ = keep(row(0))
+    keep(row(1))
+    path.rename(path.with_name(f"{path.name}.damaged-1"))
+    assert [x["seed"] for x in gather([tmp_path / "store"]).rows] == [1]
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"seed": 0}'])
+def test_a_kept_row_that_is_none_is_named(tmp_path, keep, content):
+    _, folder, _ = keep(row(0))
+    (path,) = folder.glob("rows/*.json")
+    path.write_text(content)
+    with pytest.raises(LotteryError, match="is not a row of results") as raised:
+        gather([tmp_path / "store"])
+    assert str(raised.value).startswith(str(path))
+
+
+def test_a_damaged_run_is_named(tmp_path, keep):
+    _, folder, _ = keep(row(0))
+    (folder / "run.json").write_text("{}")
+    with pytest.raises(LotteryError, match=r"cannot read .*run\.json"):
+        gather([tmp_path / "store"])

@@ -121,7 +121,7 @@ def test_two_seeds_get_no_verdict_and_settings_are_apart(tmp_path, lth_report):
     ("words", "told"),
     [
         ((), "outputs: there is no such folder"),
-        (("empty",), "no results.csv with results in empty"),
+        (("empty",), "no results in empty"),
         (("a", "--to", "a/0"), "a/0: holds a results.csv that no report has written; name another folder with --to"),
         (("a", "--to", "file/x"), "cannot write file/x/summary.csv: Not a directory"),
     ],

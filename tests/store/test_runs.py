@@ -173,3 +173,21 @@ def test_a_folder_that_cannot_be_written_is_named(job, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(LotteryError, match="file/store"):
         Store(tmp_path / "file" / "store")
+
+
+def test_a_row_lies_beside_its_run_and_is_written_once(job, tmp_path):
+    store = Store(tmp_path)
+    trace = store.train(job)
+    row = {"setting": "one", "seed": 3, "level": 2, "arm": "ticket", "draw": 0, "run": trace.run, "density": 0.5}
+    for _ in range(2):
+        store.keep_row(row)
+        (path,) = (store.path(trace.run) / "rows").iterdir()
+        assert path.name == "one-seed3-level02-ticket-0.json" and json.loads(path.read_text()) == row
+        path.chmod(0o400)
+        written = path.stat().st_mtime_ns
+    store.keep_row(row)
+    assert path.stat().st_mtime_ns == written
+    path.write_bytes(b"\xff")
+    store.keep_row(row)
+    assert json.loads(path.read_text()) == row
+    same(store.train(job), trace)  # not in the question: the run is found as before

@@ -1,0 +1,135 @@
+"""What jobs and the store have left behind, read back as rows: every number as it was written."""
+
+import csv
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lth.core.errors import LotteryError
+from lth.report.tables import CURVES, RESULTS, Row, curve_rows
+from lth.store.runs import ROWS, read_trace
+
+MERGED = "summary.csv"
+"""Lies beside a results.csv that a report has merged from others, and beside no job's."""
+
+CLOSED = ("store", "wandb", "reference")
+"""Folders that are not searched: what jobs keep for themselves, and published copies. A place may be one of them."""
+
+ASKED = ("experiment", "setting", "schedule", "seed", "level", "arm", "draw")
+"""The columns that say what was asked; rows that agree in them answer the same."""
+
+NEEDED = (*ASKED, "status", "density")
+
+
+def boolean(text: str) -> bool:
+    """`True` or `False` as Python writes them; ValueError for anything else."""
+    if text not in ("True", "False"):
+        raise ValueError(f"{text!r} is neither True nor False")
+    return text == "True"
+
+
+TEXTS = ("experiment", "setting", "data", "model", "arm", "status", "schedule", "run")
+COUNTS = ("seed", "level", "draw", "weights_left", "rewind", "early_stop_iteration", "iterations", "iteration")
+READERS: dict[str, Callable[[str], Any]] = {
+    **dict.fromkeys([*RESULTS, *CURVES], float),
+    **dict.fromkeys(TEXTS, str),
+    **dict.fromkeys(COUNTS, int),
+    "early_stop_censored": boolean,
+}
+"""Column -> what its text is read with; an empty cell is None."""
+
+
+def results_below(place: Path) -> list[Path]:
+    """The files with results in `place` and below it, by path: each results.csv, or in a store the rows beside runs.
+
+    A table that a report merged counts only where there is no other.
+    """
+    if not place.exists():
+        raise LotteryError(f"{place}: there is no such folder")
+    if place.is_file():
+        return [place]
+    found = rows_of_store(place) or sorted(_walk(place))
+    return [path for path in found if not path.with_name(MERGED).exists()] or found
+
+
+def rows_of_store(place: Path) -> list[Path]:
+    """The rows kept beside the runs of the store `place`, a file each; none where it is no store."""
+    return sorted(path for path in place.glob(f"??/*/{ROWS}/*.json") if "." not in path.parts[-3])  # not set aside
+
+
+def folder_of(path: Path) -> Path:
+    """The job's folder that a file with results lies in, or the store."""
+    return path.parents[3] if path.suffix == ".json" else path.parent
+
+
+def read_results(path: Path) -> list[Row]:
+    """The rows in a file with results. Raises LotteryError naming it where it cannot be read or lacks a value."""
+    return [_read_kept(path)] if path.suffix == ".json" else read_table(path, RESULTS, NEEDED)
+
+
+def read_curves(path: Path) -> dict[str, list[Row]]:
+    """Run -> the rows of its curve, of the runs whose results are in the file `path`."""
+    if path.suffix == ".json":
+        folder = path.parents[1]
+        trace = read_trace(folder)
+        trace.run = folder.name
+        return {trace.run: curve_rows(trace)}
+    table, found = path.with_name("curves.csv"), dict[str, list[Row]]()
+    for row in read_table(table, CURVES, ("run", "iteration")) if table.exists() else ():
+        found.setdefault(row["run"], []).append(row)
+    return found
+
+
+def read_table(path: Path, columns: Sequence[str], needed: Sequence[str]) -> list[Row]:
+    """The rows of the CSV file `path`: `columns` as numbers, truth values, texts, or None where the cell is empty.
+
+    Raises LotteryError naming the file where it cannot be read, lacks a column, or has an empty cell in one `needed`.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            missing = [column for column in columns if column not in (reader.fieldnames or ())]
+            if missing:
+                raise LotteryError(f"{path}: has no column {', '.join(missing)}")
+            return [_read_row(f"{path}, line {reader.line_num}", row, columns, needed) for row in reader]
+    except OSError as error:
+        raise LotteryError(f"{path}: {error.strerror}") from error
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise LotteryError(f"{path}: is not a CSV table ({error})") from error
+
+
+def _read_kept(path: Path) -> Row:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise LotteryError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise LotteryError(f"{path}: is not a row of results ({error})") from error
+    if not isinstance(values, dict) or not set(RESULTS) <= values.keys():
+        raise LotteryError(f"{path}: is not a row of results")
+    cells = {column: "" if value is None else str(value) for column, value in values.items()}
+    return _read_row(str(path), cells, RESULTS, NEEDED)
+
+
+def _walk(place: Path) -> Iterator[Path]:
+    for folder, below, files in os.walk(place):
+        below[:] = [name for name in below if name not in CLOSED and not name.startswith(".")]
+        if "results.csv" in files:
+            yield Path(folder) / "results.csv"
+
+
+def _read_row(where: str, cells: Mapping[Any, Any], columns: Sequence[str], needed: Sequence[str]) -> Row:
+    if None in cells or None in cells.values():
+        raise LotteryError(f"{where}: has not as many cells as the head of the table")
+    row: Row = {}
+    for column in columns:
+        try:
+            row[column] = READERS[column](cells[column]) if cells[column] else None
+        except ValueError as error:
+            raise LotteryError(f"{where}: {column}: {error}") from error
+    empty = [column for column in needed if row[column] is None]
+    if empty:
+        raise LotteryError(f"{where}: {', '.join(empty)} is empty")
+    return row
