@@ -4,23 +4,17 @@ Imports no torch: `lth --help` and shell completion stay quick.
 """
 
 import argparse
-import ast
-import importlib.util
+import importlib
 import logging
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 import hydra
-from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from hydra.types import RunMode
-from omegaconf import DictConfig
 
 from lth.core.errors import LotteryError
-
-log = logging.getLogger(__name__)
+from lth.jobs import experiments, failed_jobs, place, run_job
 
 USAGE = """\
 lth EXPERIMENT [key=value ...]     run an experiment
@@ -29,6 +23,7 @@ lth EXPERIMENT -m seed=0,1,2,3,4   a sweep, a job for each value
 lth EXPERIMENT --cfg job           the configuration it would run with
 lth report [folders]               what several seeds show: tables, intervals, verdicts
 lth claims PAPER [folders]         a paper's claims beside what was measured
+lth dashboard                      a W&B workspace or report with the panels that matter
 lth list                           the experiments
 
 Shell completion: eval "$(lth -sc install=bash)"   (also zsh through bashcompinit, and fish)
@@ -38,43 +33,8 @@ Shell completion: eval "$(lth -sc install=bash)"   (also zsh through bashcompini
 OPEN = ("model.args.", "data.args.", "pruning.fractions.")
 """Keys below which any name may stand; Hydra wants a mark for a name that its configuration does not have yet."""
 
-
-def place(folder: str) -> Path:
-    """Where `conf` or `experiments` lie: in the package (installed from a wheel), else beside it (a checkout)."""
-    package = Path(__file__).parent
-    return next(path for path in (package / folder, package.parent / folder) if path.is_dir())
-
-
-def experiments() -> dict[str, str]:
-    """Name -> docstring of every experiment, read without importing it."""
-    files = sorted(place("experiments").glob("[a-z]*.py"))
-    return {file.stem: ast.get_docstring(ast.parse(file.read_text())) or "" for file in files}
-
-
-def load(experiment: str) -> Any:
-    """The module of `experiment`: what it does is its function `run(spec, folder)`."""
-    path = place("experiments") / f"{experiment}.py"
-    module_spec = importlib.util.spec_from_file_location(f"lth_experiments_{experiment}", path)
-    assert module_spec is not None and module_spec.loader is not None
-    module = importlib.util.module_from_spec(module_spec)
-    module_spec.loader.exec_module(module)
-    return module
-
-
-def run_job(config: DictConfig) -> None:
-    """Runs one job of the experiment that `config` names; called by Hydra, in a worker process too."""
-    from lth import spec
-
-    if os.getcwd() not in sys.path:  # the user's own classes lie in the current folder
-        sys.path.insert(0, os.getcwd())
-    job = HydraConfig.get()
-    try:
-        load(config.experiment).run(spec.read(config), Path(job.runtime.output_dir))
-    except LotteryError as error:
-        if job.mode == RunMode.RUN:
-            sys.exit(str(error))
-        log.error("job %s (%s) failed: %s", job.job.num, " ".join(job.overrides.task), error)
-        raise  # the other jobs of the sweep go on
+COMMANDS = {"claims": "lth.report.claims.show", "dashboard": "lth.report.dashboard"}
+"""Commands that are no experiment, and the modules that do them."""
 
 
 def main() -> None:
@@ -88,8 +48,8 @@ def main() -> None:
         _print_experiments(known)
     elif words[0] == "report":
         _report(words[1:])
-    elif words[0] == "claims":
-        _claims(words[1:])
+    elif words[0] in COMMANDS:
+        _command(COMMANDS[words[0]], words[1:])
     elif words[0] in ("-sc", "--shell-completion"):
         _complete(words, known)
     elif words[0] in known:
@@ -104,12 +64,10 @@ def _print_experiments(known: dict[str, str]) -> None:
         print(f"{name:{width}}  {docstring.splitlines()[0] if docstring else ''}")
 
 
-def _claims(words: list[str]) -> None:
-    """`lth claims`: judges a paper's claims by what jobs have left behind; trains nothing."""
-    from lth.report.claims.show import main as show  # reads the papers' claims; late, since it needs torch
-
+def _command(module: str, words: list[str]) -> None:
+    """A command that is no experiment: `main` of the module that it lies in, imported late."""
     try:
-        show(words)
+        importlib.import_module(module).main(words)
     except LotteryError as error:
         sys.exit(str(error))
 
@@ -141,9 +99,8 @@ def _complete(words: list[str], known: dict[str, str]) -> None:
     if "query" not in " ".join(words):
         _hand_over("imp", words)  # the same shell function serves every experiment
     elif not rest or (len(rest) == 1 and not line[-1].isspace()):
-        print(
-            "\n".join(name for name in (*known, "list", "report", "claims") if name.startswith(rest[0] if rest else ""))
-        )
+        begun = rest[0] if rest else ""
+        print("\n".join(name for name in (*known, "list", "report", *COMMANDS) if name.startswith(begun)))
     elif rest[0] in known:
         start = line.index(rest[0], len(program))
         cut = len(rest[0]) + 1
@@ -180,3 +137,9 @@ def _hand_over(experiment: str, words: list[str], docstring: str = "") -> None:
         if error.filename is None:
             raise
         sys.exit(f"{error.filename}: {error.strerror}")
+    except Exception as error:
+        if type(error).__name__ != "TerminatedWorkerError":  # joblib's; not imported for its name alone
+            raise
+        sys.exit("a worker process was killed (out of memory?); the same command goes on from here")
+    if failed := failed_jobs():
+        sys.exit(failed)

@@ -1,5 +1,6 @@
 """The command line as its user meets it: in another process, offline, in an empty folder."""
 
+import csv
 import os
 import signal
 import subprocess
@@ -89,11 +90,71 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     assert done.returncode == 1 and f"{tmp_path}/file/out" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_a_failed_job_does_not_stop_a_sweep(tmp_path):
-    done = lth("imp", "-m", "scale=smoke", "data=digits", "recipe.lr=-1,0.001", cwd=tmp_path, check=False)
-    assert done.returncode == 1
-    assert "job 0 (scale=smoke data=digits recipe.lr=-1) failed: recipe.lr=-1.0: must be above 0" in done.stderr
-    assert len(list(tmp_path.glob("outputs/imp/*/*/results.csv"))) == 1
+def test_failed_jobs_do_not_stop_a_sweep_and_are_named_at_the_end(tmp_path):
+    words = ["imp", "-m", "scale=smoke", "data=digits", "recipe.lr=-1,0.001,-2", "hydra.sweep.dir=sweep"]
+    done = lth(*words, cwd=tmp_path, check=False)
+    assert done.returncode == 1 and "Error executing job" not in done.stderr
+    assert done.stderr.splitlines()[-3:] == [
+        "2 jobs failed; the same command tries again, and finds what the others have trained:",
+        "  job 0 (scale=smoke data=digits recipe.lr=-1): recipe.lr=-1.0: must be above 0",
+        "  job 2 (scale=smoke data=digits recipe.lr=-2): recipe.lr=-2.0: must be above 0",
+    ]
+    assert [path.parent.name for path in tmp_path.glob("sweep/*/results.csv")] == ["1"]
+    again = lth(*(word.replace("-1,0.001,-2", "0.001,0.002,-2") for word in words), cwd=tmp_path, check=False)
+    assert again.stderr.splitlines()[-2].startswith("1 job failed")  # what an earlier try left behind is gone
+    assert len(list(tmp_path.glob("sweep/*/results.csv"))) == 2
+    assert "0 trained, 7 found" in again.stderr
+
+
+TROUBLE = """
+import os, pathlib, signal
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.layer, self.width = nn.Linear(64, 10), width
+
+    def forward(self, x):
+        armed = pathlib.Path("armed")
+        if self.training and self.width > 1 and armed.exists():
+            word = armed.read_text()
+            armed.unlink()
+            if word == "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise RuntimeError("of their own")
+        return self.layer(x.flatten(1))
+"""
+TROUBLED = ["imp", "-m", "scale=smoke", "data=digits", "model=own", "model._target_=mine.Net", "model.args.width=1,2"]
+
+
+def test_what_nobody_foresaw_shows_its_traceback_and_stops_no_sweep(tmp_path):
+    (tmp_path / "mine.py").write_text(TROUBLE)
+    (tmp_path / "armed").write_text("raise")
+    done = lth(*TROUBLED, "arms=[ticket]", cwd=tmp_path, check=False)
+    assert done.returncode == 1 and "Traceback" in done.stderr
+    assert done.stderr.splitlines()[-1].endswith("model.args.width=2 arms=[ticket]): RuntimeError: of their own")
+    assert len(list(tmp_path.glob("outputs/imp/*/0/results.csv"))) == 1
+
+
+def test_a_killed_worker_is_one_line_and_loses_nothing(tmp_path):
+    (tmp_path / "mine.py").write_text(TROUBLE)
+    (tmp_path / "armed").write_text("kill")
+    killed = lth(*TROUBLED, "arms=[ticket]", cwd=tmp_path, check=False)
+    assert killed.returncode == 1 and "Traceback" not in killed.stderr
+    told = "a worker process was killed (out of memory?); the same command goes on from here"
+    assert told in killed.stderr.splitlines()  # joblib's own remark on what it has to clean up may follow
+    lth(*TROUBLED, "arms=[ticket]", "hydra.sweep.dir=again", cwd=tmp_path)
+    lth(*TROUBLED, "arms=[ticket]", "hydra.sweep.dir=unbroken", "outputs=elsewhere", cwd=tmp_path)
+    for job in "01":
+        again, unbroken = (results(tmp_path / sweep / job) for sweep in ("again", "unbroken"))
+        assert again == unbroken and len(again) == 3
+
+
+def results(folder: Path) -> list[dict[str, str]]:
+    """The rows of a job's results.csv without the seconds."""
+    with (folder / "results.csv").open() as file:
+        return [{**row, "seconds": ""} for row in csv.DictReader(file)]
 
 
 def test_a_users_own_model_and_data_in_the_current_folder(tmp_path):
@@ -154,4 +215,4 @@ def test_control_c_stops_within_seconds_and_says_so(tmp_path, prepared_mnist1d):
 
 def test_claims_without_results_say_so_in_one_line(tmp_path):
     done = lth("claims", "frankle2019", ".", cwd=tmp_path, check=False)
-    assert done.returncode == 1 and done.stderr.strip() == "no results.csv with results in ."
+    assert done.returncode == 1 and done.stderr.strip() == "no results in ."

@@ -1,0 +1,95 @@
+"""Experiments as Hydra runs them, in worker processes too: where they lie, one job, and what failed of a sweep.
+
+Imports no torch.
+"""
+
+import ast
+import importlib.util
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from lth.core.errors import LotteryError
+from lth.core.files import write_json
+
+log = logging.getLogger(__name__)
+
+FAILED = "failed.json"
+"""In the folder of a job of a sweep that failed: its number, its overrides, and what went wrong."""
+
+
+def place(folder: str) -> Path:
+    """Where `conf` or `experiments` lie: in the package (installed from a wheel), else beside it (a checkout)."""
+    package = Path(__file__).parent
+    return next(path for path in (package / folder, package.parent / folder) if path.is_dir())
+
+
+def experiments() -> dict[str, str]:
+    """Name -> docstring of every experiment, read without importing it."""
+    files = sorted(place("experiments").glob("[a-z]*.py"))
+    return {file.stem: ast.get_docstring(ast.parse(file.read_text())) or "" for file in files}
+
+
+def load(experiment: str) -> Any:
+    """The module of `experiment`: what it does is its function `run(spec, folder)`."""
+    path = place("experiments") / f"{experiment}.py"
+    module_spec = importlib.util.spec_from_file_location(f"lth_experiments_{experiment}", path)
+    assert module_spec is not None and module_spec.loader is not None
+    module = importlib.util.module_from_spec(module_spec)
+    module_spec.loader.exec_module(module)
+    return module
+
+
+def run_job(config: DictConfig) -> None:
+    """Runs one job of the experiment that `config` names; called by Hydra, in a worker process too.
+
+    In a sweep a job that fails leaves `failed.json` instead of an exception: launchers differ in what an exception does
+    to the other jobs, and Hydra would show the first alone.
+    """
+    from lth import spec
+
+    if os.getcwd() not in sys.path:  # the user's own classes lie in the current folder
+        sys.path.insert(0, os.getcwd())
+    job = HydraConfig.get()
+    folder = Path(job.runtime.output_dir)
+    (folder / FAILED).unlink(missing_ok=True)  # of an earlier try in the same folder
+    try:
+        load(config.experiment).run(spec.read(config), folder)
+    except Exception as error:
+        known = isinstance(error, LotteryError)
+        if job.mode == RunMode.RUN:
+            sys.exit(str(error)) if known else None
+            raise
+        told = str(error) if known else f"{type(error).__name__}: {error}"
+        overrides = " ".join(job.overrides.task)
+        log.error("job %s (%s) failed: %s", job.job.num, overrides, told, exc_info=None if known else error)
+        write_json(folder / FAILED, {"job": job.job.num, "overrides": overrides, "error": told})
+
+
+class Sweep(Callback):
+    """Tells the main process, when a sweep is over, where its jobs lie: Hydra hands nothing back."""
+
+    folder: Path | None = None
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        """Called by Hydra in the main process, whatever launcher ran the jobs."""
+        Sweep.folder = Path(config.hydra.sweep.dir)
+
+
+def failed_jobs() -> str:
+    """The jobs that failed of the sweep that has just ended, a line each, in order; empty where none did."""
+    files = sorted(Sweep.folder.glob(f"**/{FAILED}")) if Sweep.folder else []
+    failed = sorted((json.loads(file.read_text()) for file in files), key=lambda found: int(found["job"]))
+    if not failed:
+        return ""
+    lines = [f"  job {found['job']} ({found['overrides']}): {found['error']}" for found in failed]
+    count = f"{len(lines)} job{'s' * (len(lines) > 1)} failed"
+    return "\n".join([f"{count}; the same command tries again, and finds what the others have trained:", *lines])
