@@ -14,9 +14,16 @@ The first turn warms up and is not counted. Deterministic kernels are asked for 
 data is in no block, and no evaluation is: that is measured alone, as its share of a training that evaluates on
 5,000 examples every 100 iterations. Where there is no MNIST, random images of its shape take its place.
 
+After each of those blocks comes one of ours again, now beside a second worker: another process that trains the same
+network meanwhile, as two jobs of a sweep do. Its time over twice that of a block alone is what two seeds at once take,
+as a share of one after the other: 0.5 where two cores do not disturb each other, 1 where nothing is gained.
+
 The job's folder holds speed.csv and speed.json.
 """
 
+import select
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -34,6 +41,7 @@ from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
 from lth import api
+from lth.core.errors import LotteryError
 from lth.core.files import write_csv, write_json
 from lth.core.machine import describe, prepare
 from lth.core.rng import rng, seeds_from
@@ -46,7 +54,15 @@ from lth.spec import SpeedSpec
 from lth.training.loop import Job, train
 from lth.training.recipe import Recipe, plan
 
-TARGETS = {"usual / ours": "at least 5", "ours / floor": "at most 2", "evaluation": "at most 40"}
+BESIDE = "ours, 2 workers"
+WORKERS = "two seeds at once / in turn"
+TARGETS = {
+    "usual / ours": "at least 5",
+    "ours / floor": "at most 2",
+    WORKERS: "at most 0.6",
+    "evaluation": "at most 40",
+}
+ENDLESS = 10**8  # iterations of a training that is never done
 COLUMNS = ("measure", "unit", "median", "quartile_1", "quartile_3", "target")
 
 
@@ -55,14 +71,18 @@ def run(spec: SpeedSpec, folder: Path) -> None:
     device = prepare(spec.device, spec.threads)
     images, source = mnist(spec.data.root)
     job = make_job(images, spec)
-    turns = Turns({"usual": usual(job, MNIST(images)), "floor": floor(job)}, spec.blocks, spec.iterations)
-    train(job, [turns])
+    others = {"usual": usual(job, MNIST(images)), "floor": floor(job)}
+    with Companion(spec) as companion:
+        turns = Turns(others, companion, spec.blocks, spec.iterations)
+        train(job, [turns])
     turns.bars.close()
     times = {name: values[1:] for name, values in turns.times.items()}
     rows = [row(name, "ms per iteration", values) for name, values in times.items()]
     for above, below in (("usual", "ours"), ("ours", "floor")):
         ratios = [a / b for a, b in zip(times[above], times[below], strict=True)]
         rows.append(row(f"{above} / {below}", "times", ratios))
+    pairs = zip(times[BESIDE], times["ours"], strict=True)
+    rows.append(row(WORKERS, "times", [together / (2 * alone) for together, alone in pairs]))
     rows.append(row("evaluation", "%", [evaluation_share(job, spec.level_iterations)]))
     machine = describe(device)
     asked = {"blocks": spec.blocks, "iterations": spec.iterations, "level_iterations": spec.level_iterations}
@@ -90,41 +110,113 @@ def mnist(root: str | None) -> tuple[dict[str, Tensor], str]:
 
 
 def make_job(images: Mapping[str, Tensor], spec: SpeedSpec) -> Job:
-    """Our training: all blocks and one iteration more, after which alone it evaluates; a fifth of the weights."""
+    """Our training: all blocks, alone and beside another, and one iteration more, after which alone it evaluates."""
     data = tensors.prepare("mnist", dict(images), validation=5_000)
     model = build("lenet_300_100", data.shape, data.classes)
     start = initialize(model, "glorot_normal", spec.seed)
     load(model, start)
-    length = (spec.blocks + 1) * spec.iterations + 1
+    length = 2 * (spec.blocks + 1) * spec.iterations + 1
     recipe = Recipe(iterations=length, evaluate_every=length)
     return Job(model, start, api.prune(model, 0.8), data, plan(recipe, len(data.train)), seeds_from(spec.seed))
 
 
 class Turns:
-    """An observer of our training: after each block it stops the clock, and the others run a block each."""
+    """An observer of our training: it stops the clock after each block, and lets the others run a block each.
 
-    def __init__(self, others: Mapping[str, Iterator[None]], blocks: int, iterations: int) -> None:
+    Our blocks come in turn alone and beside `companion`; the others run after those alone.
+    """
+
+    def __init__(self, others: Mapping[str, Iterator[None]], companion: "Companion", blocks: int, iterations: int):
         self.key, self.every, self.others, self.turns = "turns", iterations, others, blocks + 1
-        self.times: dict[str, list[float]] = {name: [] for name in ("ours", *others)}  # ms per iteration
+        self.companion = companion
+        self.times: dict[str, list[float]] = {name: [] for name in ("ours", *others, BESIDE)}  # ms per iteration
         self.bars = Progress(len(self.times) * self.turns, "blocks", "block")
         self.began = 0.0
 
     def __call__(self, model: nn.Module, job: Job) -> dict[str, float]:
-        if self.began and len(self.times["ours"]) < self.turns:  # the last look comes after the evaluation
-            self._add("ours")
-            torch.use_deterministic_algorithms(False)
-            for name, steps in self.others.items():
-                self.began = time.perf_counter()
-                for _ in islice(steps, self.every):
-                    pass
-                self._add(name)
-            torch.use_deterministic_algorithms(True, warn_only=True)
+        seconds = time.perf_counter() - self.began
+        if self.began and len(self.times[BESIDE]) < self.turns:  # the last look comes after the evaluation
+            if len(self.times["ours"]) == len(self.times[BESIDE]):
+                self._add("ours", seconds)
+                self._let_others()
+                self.companion.work()
+            else:
+                self._add(BESIDE, seconds)
+                self.companion.rest()
         self.began = time.perf_counter()
         return {}
 
-    def _add(self, name: str) -> None:
-        self.times[name].append(1e3 * (time.perf_counter() - self.began) / self.every)
+    def _let_others(self) -> None:
+        torch.use_deterministic_algorithms(False)
+        for name, steps in self.others.items():
+            began = time.perf_counter()
+            for _ in islice(steps, self.every):
+                pass
+            self._add(name, time.perf_counter() - began)
+        torch.use_deterministic_algorithms(True, warn_only=True)
+
+    def _add(self, name: str, seconds: float) -> None:
+        self.times[name].append(1e3 * seconds / self.every)
         self.bars.done(f"{name} {self.times[name][-1]:.3f} ms")
+
+
+class Companion:
+    """The second worker: another process with a training of its own, which goes on only when it is told to."""
+
+    def __init__(self, spec: SpeedSpec) -> None:
+        code = f"from lth.jobs import load; load('speed').accompany({spec.data.root!r}, {spec.seed}, {spec.threads})"
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def __enter__(self) -> "Companion":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def work(self) -> int:
+        """Returns when the other process trains: how often it has looked at its orders."""
+        return self._tell("work")
+
+    def rest(self) -> int:
+        """Returns when the other process waits: how often it has looked at its orders."""
+        return self._tell("rest")
+
+    def _tell(self, word: str) -> int:
+        assert self.process.stdin and self.process.stdout
+        try:
+            print(word, file=self.process.stdin, flush=True)
+            return int(self.process.stdout.readline())
+        except (BrokenPipeError, ValueError):
+            raise LotteryError("the second worker of lth speed has ended; its error is above") from None
+
+
+def accompany(root: str | None, seed: int, threads: int) -> None:
+    """What the second worker does: trains and waits as the lines on stdin say, until they end."""
+    prepare("cpu", threads)
+    job = make_job(mnist(root)[0], SpeedSpec(seed=seed, iterations=ENDLESS))
+    train(job, [Obedience()])
+
+
+class Obedience:
+    """An observer that lets its training go on only after the line `work`, and holds it at the line `rest`."""
+
+    key, every = "obedience", 10
+
+    def __init__(self) -> None:
+        self.working, self.looks = False, 0
+
+    def __call__(self, model: nn.Module, job: Job) -> dict[str, float]:
+        self.looks += 1
+        while not self.working or select.select([sys.stdin], [], [], 0)[0]:
+            line = sys.stdin.readline()
+            if not line:
+                sys.exit()
+            self.working = line.strip() == "work"
+            print(self.looks, flush=True)
+        return {}
 
 
 class MNIST(datasets.MNIST):  # type: ignore[misc]  # torchvision is untyped

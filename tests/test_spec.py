@@ -8,8 +8,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from lth import spec
-from lth.cli import experiments, place
 from lth.core.errors import SettingError
+from lth.jobs import experiments, place
 
 GROUPS = ("data", "model", "recipe", "pruning", "scale")
 

@@ -18,8 +18,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import open_dict
 
 from lth import spec
-from lth.cli import load, place
 from lth.core.errors import LotteryError
+from lth.jobs import load, place
 from lth.report.tables import CURVES, LAYERS, RESULTS
 
 MAIN = "from lth.cli import main; main()"

@@ -10,12 +10,15 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from lth.cli import load
-from lth.core.errors import SettingError
+from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import rng
+from lth.jobs import load
 from lth.spec import SpeedSpec
 
-MEASURES = ["ours", "usual", "floor", "usual / ours", "ours / floor", "evaluation"]
+MEASURES = [
+    *("ours", "usual", "floor", "ours, 2 workers"),
+    *("usual / ours", "ours / floor", "two seeds at once / in turn", "evaluation"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +52,7 @@ def test_it_prints_and_keeps_three_times_two_ratios_and_a_share(tmp_path, images
         *MEASURES,
         "at least 5",
         "at most 2",
+        "at most 0.6",
         "at most 40",
         "3 blocks of 5 iterations; MNIST; threads 1, torch",
     ):
@@ -58,7 +62,9 @@ def test_it_prints_and_keeps_three_times_two_ratios_and_a_share(tmp_path, images
         rows = {row["measure"]: row for row in csv.DictReader(file)}
     assert list(rows) == MEASURES and all(float(row["median"]) > 0 for row in rows.values())
     kept = json.loads((folder / "speed.json").read_text())
-    assert {name: len(times) for name, times in kept["ms"].items()} == {"ours": 3, "usual": 3, "floor": 3}
+    assert {name: len(times) for name, times in kept["ms"].items()} == {
+        "ours": 3, "usual": 3, "floor": 3, "ours, 2 workers": 3,
+    }  # fmt: skip
     assert kept["machine"]["threads"] == 1 and kept["data"] == "MNIST" and kept["blocks"] == 3
     assert float(rows["ours"]["median"]) == pytest.approx(sorted(kept["ms"]["ours"])[1], abs=1e-4)
 
@@ -76,6 +82,36 @@ def test_the_usual_way_reads_an_image_at_a_time_as_torchvision_does(speed, image
     torch.testing.assert_close(image, (images["train_images"][7] / 255 - 0.1307) / 0.3081)
 
 
+class Companion:
+    """Notes what the second worker is told."""
+
+    def __init__(self):
+        self.told = []
+
+    def work(self):
+        self.told.append("work")
+
+    def rest(self):
+        self.told.append("rest")
+
+
+def test_the_second_worker_trains_when_it_is_told_to(tmp_path, speed, images):
+    save_file(images, tmp_path / "mnist.safetensors")
+    spec = SpeedSpec()
+    spec.data.root = str(tmp_path)
+    with speed.Companion(spec) as companion:
+        first = companion.work()
+        assert companion.work() > first  # it has trained on between two orders
+        waiting = companion.rest()
+        assert companion.rest() == waiting  # and now it does not
+        assert companion.work() == waiting
+        assert companion.rest() > waiting
+        companion.process.kill()
+        companion.process.wait()
+        with pytest.raises(LotteryError, match="the second worker of lth speed has ended"):
+            companion.work()
+
+
 def test_the_three_do_the_work_that_they_are_timed_for(speed, images, monkeypatch):
     job = speed.make_job(images, SpeedSpec(blocks=2, iterations=2))
     stepped, multiplied, train = [], [], speed.train
@@ -85,7 +121,8 @@ def test_the_three_do_the_work_that_they_are_timed_for(speed, images, monkeypatc
             stepped.append(torch.are_deterministic_algorithms_enabled())
             yield
 
-    turns = speed.Turns({"usual": usual()}, blocks=2, iterations=2)
+    companion = Companion()
+    turns = speed.Turns({"usual": usual()}, companion, blocks=2, iterations=2)
     torch.use_deterministic_algorithms(True, warn_only=True)
     try:
         trace = train(job, [turns])
@@ -93,8 +130,9 @@ def test_the_three_do_the_work_that_they_are_timed_for(speed, images, monkeypatc
     finally:
         torch.use_deterministic_algorithms(False)
     assert stepped == [False] * 6  # a warming turn and two that count
-    assert {name: len(times) for name, times in turns.times.items()} == {"ours": 3, "usual": 3}
-    assert [point.iteration for point in trace.points] == [0, 7]  # evaluated before the first block, after the last
+    assert {name: len(times) for name, times in turns.times.items()} == {"ours": 3, "usual": 3, "ours, 2 workers": 3}
+    assert companion.told == ["work", "rest"] * 3
+    assert [point.iteration for point in trace.points] == [0, 13]  # evaluated before the first block, after the last
     real = torch.mm
     monkeypatch.setattr(
         torch, "mm", lambda left, right, out: multiplied.append(out.shape) or real(left, right, out=out)
