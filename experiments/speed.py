@@ -210,11 +210,12 @@ class Obedience:
 
     def __call__(self, model: nn.Module, job: Job) -> dict[str, float]:
         self.looks += 1
-        while not self.working or select.select([sys.stdin], [], [], 0)[0]:
+        ordered = bool(select.select([sys.stdin], [], [], 0)[0])
+        while ordered or not self.working:
             line = sys.stdin.readline()
             if not line:
                 sys.exit()
-            self.working = line.strip() == "work"
+            self.working, ordered = line.strip() == "work", False
             print(self.looks, flush=True)
         return {}
 

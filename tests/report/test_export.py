@@ -70,12 +70,58 @@ def test_differences_are_in_points_and_ratios():
 
 def test_people_see_percent_bounds_and_lower_bounds():
     cells = summary_sheet("x", summary_rows(ROWS)).cells
-    assert cells[1][1:3] == ["80", "ticket"] and cells[1][4] == "98.10 [97.85, 98.35]" and cells[1][7] == "winning"
-    assert cells[2][3] == "3 (1 diverged)" and cells[2][6].startswith("≥ 9,900")
+    assert cells[1][1:3] == ["80.0", "ticket"] and cells[1][4] == "98.10 [97.85, 98.35]" and cells[1][7] == "winning"
+    assert cells[2][3] == "3 (1 diverged)" and cells[2][6] == "≥ 9,900"
     assert cells[4][7] == "matching; undecided: better than reinit? (no control); better than shuffle? (no control)"
     shown = difference_sheet("x", difference_rows(ROWS)).cells
-    assert ["1", "80", "ticket \N{MINUS SIGN} shuffle", "at early stop (points)"] in [cells[:4] for cells in shown]
+    assert ["1", "80.0", "ticket \N{MINUS SIGN} shuffle", "at early stop (points)"] in [cells[:4] for cells in shown]
     assert any(cells[5].startswith("+1.10 [") for cells in shown)
+
+
+@pytest.mark.parametrize("bars", ["t", "minmax"])
+def test_a_lower_bound_has_no_interval_in_any_table(tmp_path, bars):
+    rows = summary_rows(ROWS, bars)
+    write_tables(tmp_path, "summary", SUMMARY, rows, [summary_sheet("x", rows)])
+    with (tmp_path / "summary.csv").open() as file:
+        [reinit] = [row for row in csv.DictReader(file) if row["arm"] == "reinit"]
+    stop = [reinit[f"early_stop_iteration_{key}"] for key in ("mean", "low", "high", "censored")]
+    assert stop == ["9900.0", "", "", "2"] and reinit["final_test_accuracy_low"]
+    assert "| ≥ 9,900 |" in (tmp_path / "summary.md").read_text()
+    assert r"& $\geq$ 9,900 &" in (tmp_path / "summary.tex").read_text()
+    assert "≥: a lower bound" in (tmp_path / "summary.md").read_text().splitlines()[0]
+
+
+def ratio(dense, ticket):
+    """The ratio's row and cell where the seeds in `dense` and in `ticket` are censored."""
+    rows = [row(seed, 0, "ticket", 0.9, 9900, seed in dense) for seed in range(3)]
+    rows += [row(seed, 1, "ticket", 0.9, 4950 if seed else 9900, seed in ticket) for seed in range(3)]
+    [found] = [x for x in difference_rows(rows) if x["unit"] == "ratio"]
+    return found, difference_sheet("x", [found]).cells[0][5]
+
+
+@pytest.mark.parametrize(
+    ("dense", "ticket", "bound", "text"),
+    [
+        ((), (0,), "lower", "≥ 0.63 (1 censored)"),
+        ((0, 2), (), "upper", "≤ 0.63 (2 censored)"),
+        ((0, 1), (0,), "neither", "\N{EN DASH} (2 censored)"),
+    ],
+)
+def test_a_ratio_of_censored_early_stops_is_a_bound_of_its_side(dense, ticket, bound, text):
+    found, shown = ratio(dense, ticket)
+    assert (found["bound"], found["low"], found["high"], shown) == (bound, None, None, text)
+
+
+def test_a_ratio_of_early_stops_that_were_seen_has_its_interval():
+    found, shown = ratio((), ())
+    assert found["bound"] is None and found["low"] < found["mean"] < found["high"] and shown.startswith("0.63 [")
+
+
+@pytest.mark.parametrize(("density", "text"), [(1.0, "100"), (0.8, "80.0"), (0.0868, "8.7"), (0.0052, "0.52")])
+def test_densities_are_written_as_in_figures(density, text):
+    rows = [x | {"density": density if x["level"] else 1.0} for x in ROWS]
+    assert summary_sheet("x", summary_rows(rows)).cells[-1][1] == text
+    assert difference_sheet("x", difference_rows(rows)).cells[-1][1] == text
 
 
 def test_what_was_not_measured_is_a_dash():

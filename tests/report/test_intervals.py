@@ -82,6 +82,16 @@ def test_diverged_and_unmeasured_trainings_are_left_out():
     assert over_seeds(rows, "ticket", FINAL) == {1: (0.5, t_interval([0.5, 0.7]))}
 
 
+def test_the_mean_of_censored_early_stops_has_no_bounds():
+    rows = [stop(0, 1, 100), stop(1, 1, 990, True), stop(2, 1, 110), *[stop(seed, 0, 100 + seed) for seed in range(3)]]
+    for bars in (t_interval, min_max):
+        found = over_seeds(rows, "ticket", "early_stop_iteration", bars)
+        assert found[1][1] == Interval(400.0, None, None, 3, censored=1)
+        assert found[0][1] == bars([100, 101, 102])
+    assert found[1][1].map(lambda value: 2 * value) == Interval(800.0, None, None, 3, censored=1)
+    assert over_seeds(rows, "ticket", FINAL)[1][1] == t_interval([0.9, 0.9, 0.9])
+
+
 def test_settings_are_never_averaged():
     with pytest.raises(ValueError, match="several settings"):
         over_seeds([row(0, 1, "ticket", 0.5), row(1, 1, "ticket", 0.5, setting="two")], "ticket", FINAL)

@@ -93,7 +93,7 @@ def test_the_answer_stands_before_the_main_figure_the_table_and_the_rest(text: s
 def test_the_table_has_a_row_for_every_level(text: str) -> None:
     dash = "\N{EN DASH}"
     assert cells(text) == [
-        ["0", "100.0", "90.00", dash, "0", dash, "0.0", "43,000"],
+        ["0", "100", "90.00", dash, "0", dash, "0.0", "43,000"],
         ["1", "80.0", "90.00", "88.50 88.00 to 89.00", "1,000", "1,000", "20.0", "34,400"],
         ["2", "64.0", "90.00", "85.50 85.00 to 86.00", "2,000", "2,000", "36.0", "27,520"],
         ["3", "51.2", "90.00", "82.50 82.00 to 83.00", "≥ 3,000", "≥ 3,000", "48.8", "22,016"],

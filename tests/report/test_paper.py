@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
 from lth.report.axes import Summary
 from lth.report.captions import seeds_in
 from lth.report.gather import Gathered
 from lth.report.intervals import min_max, t_interval
-from lth.report.paper import draw_sweep, fitting, lines_of, sketch_pruning, sketch_sparse
+from lth.report.paper import draw_sweep, sketch_early, sketch_pruning, sketch_sparse
 from lth.report.paper_curves import mean_curve, nearest, sketch_training
+from lth.report.paper_lines import fitting, lines_of
 from lth.report.tables import CURVES, RESULTS, Row
+from lth.tickets.arms import meaning
 
 SEEDS, LEVELS, CONTROLS = 5, 17, (3, 5, 7, 9, 12, 14, 16)
 LADDER = {level: (235_200 + 30_000) / 266_200 * 0.8**level + 1000 / 266_200 * 0.9**level for level in range(LEVELS)}
@@ -116,7 +119,7 @@ def test_figure_4_has_each_arm_once_and_one_shot_as_its_own_line() -> None:
     assert sketch
     [legend] = sketch.figure.legends
     names = [text.get_text() for text in legend.get_texts()]
-    assert names[:4] == ["ticket", "random reinit", "ticket, one-shot", "dense"]
+    assert names[:4] == ["ticket", "reinit", "ticket, one-shot", "dense"]
     assert [axes.get_ylabel().split(" (")[0] for axes in sketch.figure.axes] == [
         "early-stop iteration",
         "test accuracy at early stop",
@@ -124,7 +127,45 @@ def test_figure_4_has_each_arm_once_and_one_shot_as_its_own_line() -> None:
         "test accuracy at the end",
     ]
     assert "from the lowest to the highest seed" in sketch.caption
-    assert "The draws of random reinit are averaged within a seed." in sketch.caption
+    assert "The draws of reinit are averaged within a seed." in sketch.caption
+    assert f"reinit: {meaning('reinit')}; one-shot: pruned at once" in sketch.caption
+
+
+def test_one_shot_reinit_is_drawn_where_it_ran_lighter_than_the_iterative_one() -> None:
+    rows = [
+        *sweep(),
+        *(result(seed, level, "reinit", "one_shot") for seed in range(SEEDS) for level in CONTROLS),
+    ]
+    sketch = sketch_pruning(rows, t_interval)
+    assert sketch
+    handles = {handle.get_label(): handle for handle in sketch.figure.legends[0].legend_handles}
+    assert list(handles)[:4] == ["ticket", "reinit", "ticket, one-shot", "reinit, one-shot"]
+    assert "reinit, one-shot" in sketch.alt
+
+    def grey(name: str) -> float:
+        return sum(w * part for w, part in zip((0.3, 0.59, 0.11), to_rgb(handles[name].get_color()), strict=True))
+
+    for arm in ("ticket", "reinit"):
+        assert grey(arm) < grey(f"{arm}, one-shot") < 0.72
+
+
+def test_the_early_stop_alone_is_figure_4s_first_two_panels_short_and_off_the_page(tmp_path: Path) -> None:
+    rows = sweep()
+    sketch = sketch_early(rows, t_interval)
+    assert sketch and [axes.get_ylabel().split(" (")[0] for axes in sketch.figure.axes] == [
+        "early-stop iteration",
+        "test accuracy at early stop",
+    ]
+    drawn = draw_sweep(tmp_path, gathered(rows))
+    assert sketch.name not in [each.name for each in drawn]
+    pixels = imread(tmp_path / f"{sketch.name}.png")
+    assert pixels.shape[1] == round(6.9 * 200) and pixels.shape[0] < 0.45 * pixels.shape[1]
+    assert (
+        sketch_early(
+            [row | {"early_stop_iteration": None, "early_stop_test_accuracy": None} for row in rows], t_interval
+        )
+        is None
+    )
 
 
 def test_without_a_validation_split_what_was_measured_at_the_end_stands_alone() -> None:
@@ -144,7 +185,8 @@ def test_points_are_means_over_seeds_of_means_over_draws_with_the_interval_asked
     [point] = line.points("early_stop_iteration", min_max)
     assert (point.mean, point.low, point.high) == (3500, 2000, 5000)
     rows[0]["early_stop_censored"] = True
-    assert line.points("early_stop_iteration", min_max)[0].censored
+    [bound] = line.points("early_stop_iteration", min_max)
+    assert bound.censored and bound.low == bound.mean == bound.high == 3500  # no bar promises an upper end
     assert not line.points("early_stop_test_accuracy", min_max)[0].censored
     assert line.points("early_stop_test_accuracy", t_interval)[0].mean > 90  # percent
 
@@ -165,6 +207,14 @@ def test_limits_hold_every_mean_but_not_the_bars_of_two_seeds() -> None:
     assert high - low < max(point.high for point in points) - min(point.low for point in points)
     sketch = sketch_pruning(rows, t_interval)
     assert sketch and "go on beyond it" in sketch.caption
+
+
+def test_no_axis_promises_more_than_all() -> None:
+    rows = [row | {"final_train_accuracy": 1 - 0.004 * row["seed"]} for row in sweep(seeds=3)]
+    sketch = sketch_pruning(rows, t_interval)
+    assert sketch
+    [train] = [axes for axes in sketch.figure.axes if axes.get_ylabel().startswith("train")]
+    assert 100 <= train.get_ylim()[1] < 100.1
 
 
 def test_equal_values_have_limits_around_them() -> None:
@@ -220,6 +270,11 @@ def test_diverged_trainings_are_named_and_seeds_are_counted() -> None:
     sketch = sketch_pruning(rows, t_interval)
     assert sketch and "Left out, as they diverged: trainings of reinit at 2.9%." in sketch.caption
     assert seeds_in([row for row in rows if (row["seed"], row["level"]) != (4, 2)]) == "n = 4 to 5"
+
+
+def test_seeds_are_counted_in_each_setting() -> None:
+    rows = [row for row in sweep() if row["schedule"] == "iterative" or row["seed"] < 2]
+    assert seeds_in(rows) == "n = 2 to 5"  # the five of the iterative setting are none of the one-shot's
 
 
 def test_settings_are_never_mixed() -> None:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from lth.report.statistics import at, binomial_error, differences, mean, sentence
+from lth.report.statistics import Draws, at, binomial_error, differences, mean, over_draws, sentence
 from lth.report.tables import RESULTS
 
 
@@ -35,6 +35,17 @@ def test_the_mean_is_over_what_was_measured():
 
 def test_draws_are_averaged_within_a_level():
     rows = [row(1, "reinit", 0.5, draw=0), row(1, "reinit", 0.7, draw=1), row(2, "reinit", 0.1)]
+    assert at(rows, 1, "reinit", "final_test_accuracy") == pytest.approx(0.6)
+
+
+def test_draws_are_summed_up_in_one_place():
+    rows = [
+        row(1, "reinit", accuracy, early_stop_iteration=100, early_stop_censored=accuracy is None)
+        for accuracy in (0.5, 0.7, None, math.nan)
+    ]
+    assert over_draws(rows, "final_test_accuracy", 100) == Draws(pytest.approx(60), 50, 70, 2)
+    assert over_draws(rows, "early_stop_iteration") == Draws(100, 100, 100, 4, censored=True)
+    assert over_draws(rows[2:], "final_test_accuracy") is None and over_draws([], "final_test_accuracy") is None
     assert at(rows, 1, "reinit", "final_test_accuracy") == pytest.approx(0.6)
 
 

@@ -100,11 +100,11 @@ def test_cells_have_mean_interval_and_n_where_it_differs(text: str) -> None:
     accuracy, stops = (cells(table) for table in text.split("<table>")[1:3])
     spread = "90.10 90.00 to 90.20"
     assert accuracy == [
-        ["0", "100.0", spread, DASH, spread, ""],
+        ["0", "100", spread, DASH, spread, ""],
         ["1", "80.0", spread, "85.10 85.00 to 85.20", DASH, "winning"],
         ["2", "64.0", spread, "85.05 85.00 to 85.10, n = 2", spread, "undecided"],
     ]
-    assert stops[2][2:] == ["2,200 2,100 to 2,300", "≥ 2,150 2,100 to 2,200, n = 2", "2,200 2,100 to 2,300"]
+    assert stops[2][2:] == ["2,200 2,100 to 2,300", "≥ 2,150 n = 2", "2,200 2,100 to 2,300"]
     assert "n = 3 where a cell says nothing else" in text
     assert "not corrected for multiple comparisons" in text and "≥: a seed's" in text.replace("&#39;", "'")
 
@@ -125,9 +125,10 @@ def test_without_verdicts_validation_or_figures_there_is_still_a_page(tmp_path: 
 
 
 def test_cells_of_what_is_missing_or_alone() -> None:
-    assert cell(None, "final_test_accuracy", False, 5) == (DASH, "")
-    assert cell(Interval(0.9, None, None, 1), "final_test_accuracy", False, 5) == ("90.00", "n = 1")
-    assert cell(Interval(1234.4, 1000, 1500.6, 5), "early_stop_iteration", True, 5) == ("≥ 1,234", "1,000 to 1,501")
+    assert cell(None, "final_test_accuracy", 5) == (DASH, "")
+    assert cell(Interval(0.9, None, None, 1), "final_test_accuracy", 5) == ("90.00", "n = 1")
+    assert cell(Interval(1234.4, 1000, 1500.6, 5), "early_stop_iteration", 5) == ("1,234", "1,000 to 1,501")
+    assert cell(Interval(1234.4, None, None, 5, 2), "early_stop_iteration", 5) == ("≥ 1,234", "")
 
 
 def test_facts_name_seeds_and_settings() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from lth.report.statistics import percent
 from lth.report.tables import RESULTS
 from lth.report.terminal import print_summary, summary_table
 
@@ -39,7 +40,16 @@ def test_iterations_are_shown_where_there_is_room():
         text = shown(summary_table(rows(["ticket", "reinit", "scratch"]), width), width)
         assert ("15,000" in text) is room
         assert max(map(len, text.splitlines())) <= width
-        assert all(f"{100 * 0.8**level:.1f}%" in text for level in range(3))
+        assert all(f"{percent(0.8**level)}%" in text for level in range(3))
+
+
+def test_an_early_stop_that_may_come_later_is_a_lower_bound():
+    made = [row | {"early_stop_censored": row["level"] == 1} for row in rows(["ticket", "reinit"])]
+    lines = shown(summary_table(made, 100), 100).splitlines()
+    assert [("@≥15,000" in line, "@ 15,000" in line) for line in lines if "15,000" in line] == [
+        (False, True), (True, False), (False, True),
+    ]  # fmt: skip
+    assert max(map(len, lines)) <= 100
 
 
 @pytest.mark.parametrize("leader", [0, 1])

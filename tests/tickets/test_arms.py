@@ -1,8 +1,10 @@
 """Controls share the level's density layer by layer, its recipe and data, and each differs in what it is named for."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +15,7 @@ from lth.core.weights import State, digest, masked
 from lth.models.initialize import initialize
 from lth.pruning.mask import kept, prunable
 from lth.pruning.schedule import Pruning
-from lth.tickets.arms import ARMS, RANDOM, Context, check, outcomes
+from lth.tickets.arms import ARMS, RANDOM, Context, check, meaning, outcomes
 from lth.tickets.imp import Level, levels
 from lth.training.loop import Job, train
 from lth.training.trace import Trace
@@ -153,3 +155,18 @@ def test_outcomes_are_the_ticket_of_each_level_then_its_controls(
 def test_what_cannot_be_is_an_error_that_names_it(arms: list, arm_levels: list, draws: int, named: str) -> None:
     with pytest.raises(SettingError, match=named):
         check(arms, arm_levels, 3, draws)
+
+
+def test_the_readme_says_of_the_arms_what_their_docstrings_say() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    table = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", readme, re.MULTILINE))
+    assert list(table) == list(ARMS)
+    for arm, cells in table.items():
+        said = set(re.findall(r"\w+", ARMS[arm].__doc__ or "")) | {"ones", "same"}  # the weights, those above
+        assert set(re.findall(r"\w+", cells)) <= said, arm
+
+
+def test_a_meaning_is_the_first_line_of_an_arms_docstring_without_its_full_stop() -> None:
+    assert meaning("ticket") == "the mask of IMP, on the weights of the rewind point, at level 0 the dense network"
+    assert all(meaning(arm).startswith("the mask of IMP") and not meaning(arm).endswith(".") for arm in ARMS)
+    assert meaning("unknown") == ""
