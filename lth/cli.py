@@ -36,6 +36,9 @@ OPEN = ("model.args.", "data.args.", "pruning.fractions.")
 COMMANDS = {"claims": "lth.report.claims.show", "dashboard": "lth.report.dashboard"}
 """Commands that are no experiment, and the modules that do them."""
 
+LAUNCHERS = {"submitit_slurm": "slurm", "submitit_local": "slurm", "ray": "ray"}
+"""Hydra's launchers for clusters, and the extras that install them."""
+
 
 def main() -> None:
     """The console script `lth`."""
@@ -80,11 +83,15 @@ def _report(words: list[str]) -> None:
     )
     parser.add_argument("--bars", choices=("t", "minmax"), default="t", help="95%% t intervals, or lowest to highest")
     parser.add_argument("--to", type=Path, metavar="FOLDER", help="where to write (default: the sweep's own folder)")
+    modes = ("auto", "online", "offline", "disabled")
+    parser.add_argument(
+        "--wandb", choices=modes, default="disabled", metavar="MODE", help="verdicts in W&B, too: auto, online, offline"
+    )
     asked = parser.parse_args(words)
     from lth.report.sweep import report  # after the words are read: --help needs no torch
 
     try:
-        report(asked.folders, asked.bars, asked.to)
+        report(asked.folders, asked.bars, asked.to, asked.wandb)
     except LotteryError as error:
         sys.exit(str(error))
 
@@ -132,6 +139,9 @@ def _hand_over(experiment: str, words: list[str], docstring: str = "") -> None:
     except LotteryError as error:
         sys.exit(str(error))
     except HydraException as error:
+        launcher = str(getattr(error, "missing_cfg_file", "")).removeprefix("hydra/launcher/")
+        if launcher in LAUNCHERS:
+            sys.exit(f"hydra/launcher: {launcher} is not installed: pip install 'lth[{LAUNCHERS[launcher]}]'")
         sys.exit("\n".join(str(part) for part in (error, error.__cause__) if part))
     except OSError as error:
         if error.filename is None:

@@ -11,7 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
-from lth.report.statistics import arms_of
+from lth.report.statistics import arms_of, over_draws
+from lth.report.statistics import measured as measured
+from lth.report.statistics import percent as percent
 from lth.report.tables import Row
 
 PAGE_WIDTH = 6.9  # inches: the text width of the usual one-column paper
@@ -88,17 +90,6 @@ def arm_style(arm: str) -> ArmStyle:
     return STYLES.get(arm, ArmStyle("#000000", "p", (0, (2, 1))))
 
 
-def percent(density: float) -> str:
-    """`density` in percent, as the papers write P_m: 100, 51.3, 0.52."""
-    value = 100 * density
-    return f"{value:.0f}" if round(value, 1) == 100 else f"{value:.1f}" if value >= 1 else f"{value:.2g}"
-
-
-def measured(value: Any) -> bool:
-    """Whether `value` is a finite number."""
-    return value is not None and math.isfinite(value)
-
-
 def arms_with(rows: Sequence[Row], *columns: str) -> list[str]:
     """The arms in `rows` that have a value in one of `columns`, in order of appearance."""
     return arms_of([row for row in rows if any(measured(row[column]) for column in columns)])
@@ -112,10 +103,9 @@ def summarize(rows: Iterable[Row], arm: str, column: str, factor: float = 1.0) -
             by_level.setdefault(row["level"], []).append(row)
     found = []
     for _, draws in sorted(by_level.items()):
-        values = [factor * row[column] for row in draws if measured(row[column])] or [math.nan]
-        censored = column == "early_stop_iteration" and any(row["early_stop_censored"] for row in draws)
-        mean = sum(values) / len(values)
-        found.append(Summary(draws[0]["density"], mean, min(values), max(values), censored))
+        seen = over_draws(draws, column, factor)
+        mean, low, high = (seen.mean, seen.low, seen.high) if seen else [math.nan] * 3
+        found.append(Summary(draws[0]["density"], mean, low, high, seen is not None and seen.censored))
     return found
 
 
@@ -211,10 +201,12 @@ def about_spread(rows: Sequence[Row]) -> str:
 
 
 def about_diverged(rows: Sequence[Row]) -> str:
-    """What a caption says of trainings that diverged; empty where none did."""
+    """What a caption says of trainings that diverged, with their network where there are several; else empty."""
     lost: dict[str, dict[str, None]] = {}
+    several = len({row["model"] for row in rows}) > 1
     for row in rows:
         if row["status"] == "diverged":
-            lost.setdefault(row["arm"], {})[f"{percent(row['density'])}%"] = None
+            name = f"{row['model']} {row['arm']}" if several else row["arm"]
+            lost.setdefault(name, {})[f"{percent(row['density'])}%"] = None
     where = "; ".join(f"{arm} at {', '.join(found)}" for arm, found in lost.items())
     return f"Left out, as they diverged: trainings of {where}. " if lost else ""

@@ -24,14 +24,12 @@ from lth.report.axes import (
     density_axis,
     legend_above,
     log_axis,
-    measured,
     new_figure,
-    percent,
     plot_arm,
     summarize,
 )
 from lth.report.curves import sketch_curves
-from lth.report.statistics import accuracy_column, arms_of, at, densities
+from lth.report.statistics import accuracy_column, arms_of, at, densities, measured, percent
 from lth.report.tables import Row
 
 LABELLED_LAYERS = 26  # as many as the legend has room for

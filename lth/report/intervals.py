@@ -11,27 +11,31 @@ from dataclasses import dataclass
 
 from scipy.stats import t as student  # type: ignore[import-untyped,unused-ignore]  # scipy has no types of its own
 
-from lth.report.statistics import densities
+from lth.report.statistics import STOP, densities
 from lth.report.tables import Row
 
 DENSE = 0
 """The level whose ticket is the dense network."""
-STOP = "early_stop_iteration"
 
 
 @dataclass(frozen=True)
 class Interval:
-    """The mean of `n` values and the bounds around it; without bounds where `n` cannot give any."""
+    """The mean of `n` values and the bounds around it; without bounds where `n` cannot give any.
+
+    censored: how many of the values are early stops that may come later than was seen. With any the mean is itself a
+    lower bound, and nothing says how far it is from the truth: it has no bounds then.
+    """
 
     mean: float
     low: float | None
     high: float | None
     n: int
+    censored: int = 0
 
     def map(self, function: Callable[[float], float]) -> "Interval":
         """The interval with a rising `function` applied to its mean and bounds, as for a change of unit."""
         low, high = (None if bound is None else function(bound) for bound in (self.low, self.high))
-        return Interval(function(self.mean), low, high, self.n)
+        return Interval(function(self.mean), low, high, self.n, self.censored)
 
 
 Summarize = Callable[[Sequence[float]], Interval]
@@ -75,8 +79,13 @@ def by_seed(rows: Sequence[Row], arm: str, column: str, change: Callable[[float]
 
 
 def over_seeds(rows: Sequence[Row], arm: str, column: str, interval: Summarize = t_interval) -> ByLevel:
-    """The interval of `column` over seeds at each level that `arm` has values at."""
-    return _intervals(rows, by_seed(rows, arm, column), interval)
+    """The interval of `column` over seeds at each level that `arm` has values at; a lower bound where censored."""
+    found = _intervals(rows, by_seed(rows, arm, column), interval)
+    late = censored_seeds(rows) if column == STOP else {}
+    for level, (density, seen) in found.items():
+        if count := late.get((level, arm)):
+            found[level] = (density, Interval(seen.mean, None, None, seen.n, count))
+    return found
 
 
 def paired(rows: Sequence[Row], first_arm: str, second_arm: str, column: str) -> ByLevel:

@@ -11,23 +11,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lth.core.files import write_text
 from lth.core.machine import describe, pick
-from lth.report.axes import DPI, percent
+from lth.report.axes import DPI
 from lth.report.figures import Drawn
-from lth.report.statistics import accuracy_column, arms_of, densities
+from lth.report.statistics import STOP, accuracy_column, arms_of, densities, over_draws, percent
 from lth.report.tables import Row
+from lth.tickets.arms import meaning
 
 TEMPLATES = Path(__file__).parent
 PACKAGES = ("torch", "lth", "hydra-core", "wandb", "numpy")
 NONE = "\N{EN DASH}"  # a cell of what was not run or measured
 SCREEN = 130  # CSS pixels an inch of figure: its 8 pt letters are then as large as the page's small print
-MEANINGS = {
-    "ticket": "the mask found by pruning, on the weights of the rewind point; at level 0 the dense network",
-    "reinit": "the ticket's mask, on a new draw of the initialiser",
-    "shuffle": "the ticket's mask shuffled within each layer, on the weights of the rewind point",
-    "scratch": "the ticket's mask shuffled within each layer, on a new draw of the initialiser",
-    "finetune": "the ticket's mask, on the trained weights that it was chosen by, at the schedule's last learning rate",
-    "restart": "the ticket's mask, on the trained weights that it was chosen by, with the whole schedule again",
-}
 
 
 def write_page(
@@ -50,7 +43,7 @@ def write_page(
         first=results[0],
         says=says,
         facts=facts(results, config),
-        arms={arm: MEANINGS.get(arm, "") for arm in arms},
+        arms={arm: meaning(arm) for arm in arms},
         early=accuracy_column(results).startswith("early_stop"),
         levels=[level_cells(results, level, arms) for level in densities(results)],
         drawn=any(row["draw"] for row in results),
@@ -100,7 +93,7 @@ def level_cells(results: Sequence[Row], level: int, arms: Sequence[str]) -> dict
     density = rows[0]["density"]
     return {
         "level": level,
-        "density": f"{100 * density:.1f}" if density >= 0.01 else percent(density),  # decimals in line
+        "density": percent(density),
         "sparsity": f"{100 * rows[0]['sparsity']:.1f}",
         "left": f"{rows[0]['weights_left']:,}",
         "accuracies": [(text, note, len(found) > 1 and mean == max(found)) for mean, text, note in cells],
@@ -110,24 +103,20 @@ def level_cells(results: Sequence[Row], level: int, arms: Sequence[str]) -> dict
 
 def accuracy_cell(draws: Sequence[Row], column: str) -> tuple[float | None, str, str]:
     """The mean accuracy in % of the draws that have one, as number and text, and a note: range, what diverged."""
-    values = [100 * row[column] for row in draws if row[column] is not None]
+    seen = over_draws(draws, column, 100)
     lost = sum(row["status"] == "diverged" for row in draws)
-    notes = [f"{min(values):.2f} to {max(values):.2f}"] if len(values) > 1 else []
-    if not values:
+    if seen is None:
         return None, "diverged" if lost else NONE, ""
+    notes = [f"{seen.low:.2f} to {seen.high:.2f}"] if seen.count > 1 else []
     if lost:
         notes.append(f"{lost} of {len(draws)} diverged")
-    mean = sum(values) / len(values)
-    return mean, f"{mean:.2f}", ", ".join(notes)
+    return seen.mean, f"{seen.mean:.2f}", ", ".join(notes)
 
 
 def stop_cell(draws: Sequence[Row]) -> str:
     """The mean early-stop iteration as text, with ≥ where that of a draw is censored."""
-    values = [row["early_stop_iteration"] for row in draws if row["early_stop_iteration"] is not None]
-    if not values:
-        return NONE
-    bound = "≥ " if any(row["early_stop_censored"] for row in draws) else ""
-    return f"{bound}{sum(values) / len(values):,.0f}"
+    seen = over_draws(draws, STOP)
+    return NONE if seen is None else f"{'≥ ' if seen.censored else ''}{seen.mean:,.0f}"
 
 
 def inline(path: Path) -> tuple[str, int, int]:

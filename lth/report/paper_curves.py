@@ -10,12 +10,13 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from lth.report.axes import PLAIN, STYLES, Sketch, count_axis, legend_above, measured, new_figure, percent
+from lth.report.axes import PLAIN, STYLES, Sketch, count_axis, legend_above, new_figure
 from lth.report.captions import about_seeds
 from lth.report.curves import Curve, limits, settled
 from lth.report.intervals import Summarize
-from lth.report.statistics import densities
+from lth.report.statistics import densities, measured, percent
 from lth.report.tables import Row
+from lth.tickets.arms import meaning
 
 FIRST, SPARSE = (0.513, 0.211), (0.07, 0.036, 0.019)
 """The densities that the paper's panels show beside the dense network."""
@@ -122,7 +123,7 @@ def _sketch(panels: list[list[Training]], there: Mapping[int, float], rows: Sequ
         axes.set_xlim(0, max(max(training.curve) for training in panel) * 1.02)
         count_axis(axes.xaxis, 4)
     for letter, axes, panel in zip("abc", across, panels, strict=False):
-        text = "with random reinit" if any(training.arm == "reinit" for training in panel) else "ticket"
+        text = "with reinit" if any(training.arm == "reinit" for training in panel) else "ticket"
         axes.set_title(f"({letter}) {text}" if len(panels) > 1 else text, loc="left")
     across[0].set_ylim(limits(named, [{}] * len(named), start))
     across[0].set_ylabel("test accuracy (%)")
@@ -134,7 +135,7 @@ def _sketch(panels: list[list[Training]], there: Mapping[int, float], rows: Sequ
     ]
     again = any(training.arm == "reinit" for panel in panels for training in panel)
     if again:
-        handles.append(Line2D([], [], color="#333333", linestyle=(0, (3, 1.5)), linewidth=1.2, label="random reinit"))
+        handles.append(Line2D([], [], color="#333333", linestyle=(0, (3, 1.5)), linewidth=1.2, label="reinit"))
     legend_above(figure, handles)
     return Sketch("frankle2019_fig3", "Test accuracy in training", *_about(panels, there, rows, bars, start), figure)
 
@@ -163,7 +164,8 @@ def _about(
 ) -> tuple[str, str]:
     shown = {(each.arm, each.level): each for panel in panels for each in panel}
     levels = {level: f"{percent(there[level])}%" for level in sorted({level for _, level in shown})}
-    missing = [f"{100 * wanted:.1f}%" for wanted in (*FIRST, *SPARSE) if f"{100 * wanted:.1f}%" not in levels.values()]
+    paper = [f"{percent(wanted)}%" for wanted in (*FIRST, *SPARSE)]
+    missing = [wanted for wanted in paper if wanted not in levels.values()]
     caption = (
         "The paper's Figure 3: test accuracy as training proceeds, for the ticket at "
         f"{', '.join(levels.values())} of the weights. "
@@ -171,7 +173,7 @@ def _about(
     if missing:
         caption += f"No level has the paper's {', '.join(missing)}: the nearest levels that exist stand in. "
     if any(arm == "reinit" for arm, _ in shown):
-        caption += "Dashed: the same mask on a new draw of the initialiser. "
+        caption += f"Dashed, reinit: {meaning('reinit')}. "
     block = max(each.block for each in shown.values())
     if block > 1:
         caption += f"Each point is the mean of {block} evaluations in a row. "

@@ -2,17 +2,17 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from lth.report.figures import draw_replicate
 from lth.report.page import write_page
-from lth.report.statistics import mean, sentence
+from lth.report.statistics import STOP, accuracy_column, arms_of, at, densities, mean, sentence
 from lth.report.tables import RESULTS, Row, Tables, curve_rows, layer_rows
 from lth.report.terminal import print_summary
-from lth.report.tracking import Progress, Wandb
+from lth.report.tracking import Chart, Progress, Wandb
 from lth.store.runs import Store
 from lth.tickets.arms import Outcome
 from lth.tickets.ticket import Ticket
@@ -24,9 +24,11 @@ LEVEL_METRICS = (
     "early_stop_test_accuracy",
     "final_test_accuracy",
     "early_stop_iteration",
+    "early_stop_val_loss",
     "grad_norm_init",
     "grad_norm_end",
 )
+"""What is logged of each arm at each level. A search chooses by `ticket/early_stop_val_loss`: no test set is in it."""
 CURVE_METRICS = ("train_loss", "val_loss", "val_accuracy", "test_accuracy", "grad_norm", "lr")
 
 
@@ -76,8 +78,7 @@ class Replicate:
             self._close_level()
         self.level.append(outcome)
         self.store.keep_row(self.tables.add(outcome))
-        if self.store.trained:
-            self.wandb.start()
+        self.wandb.start(trained=bool(self.store.trained))
         twin = next((x.arm for x in self.level[:-1] if x.trace.run == outcome.trace.run), None)
         if twin:
             log.warning("level %d: %s and %s are one training here", outcome.level.index, twin, outcome.arm)
@@ -97,7 +98,8 @@ class Replicate:
         drawn = draw_replicate(self.folder / "figures", results, self.tables.layers, self.tables.curves)
         seconds = time.perf_counter() - self.began
         write_page(self.folder / "report.html", says, results, drawn, self.config, seconds, len(self.store.trained))
-        self.wandb.finish(RESULTS, [[row[column] for column in RESULTS] for row in results], path)
+        table = [[row[column] for column in RESULTS] for row in results]
+        self.wandb.finish(RESULTS, table, path, {figure.path: figure.caption for figure in drawn}, charts(results))
         if self.in_sweep:
             trained = self.store.trained
             found = {row["run"] for row in results} - trained
@@ -125,3 +127,20 @@ class Replicate:
                 values[f"{place}/grad_norm"] = row["grad_norm_init"]
         self.wandb.log(values, level.index)
         self.level = []
+
+
+def charts(results: Sequence[Row]) -> list[Chart]:
+    """Accuracy and early stop by level, the arms of one replicate together; what was not measured is left out."""
+    column = accuracy_column(results)
+    accuracy = "Test accuracy at early stop" if column.startswith("early_stop") else "Test accuracy at the end"
+    found = []
+    for name, title, metric in (("accuracy", accuracy, column), ("early_stop", "Early-stop iteration", STOP)):
+        lines: dict[str, list[tuple[int, float]]] = {}
+        for arm in arms_of(results):
+            for level in densities(results):
+                value = at(results, level, arm, metric)
+                if value is not None:
+                    lines.setdefault(arm, []).append((level, value))
+        if any(len(line) > 1 for line in lines.values()):
+            found.append(Chart(f"{name}_by_level", f"{title}, by level", lines))
+    return found

@@ -1,19 +1,54 @@
-"""What the numbers of one replicate can and cannot say."""
+"""What the numbers of one replicate can and cannot say, and how densities are written."""
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from lth.report.tables import Row
+
+STOP = "early_stop_iteration"
 
 SPARSE = 0.15
 """Differences are averaged over the levels at this density and below, where tickets and controls part."""
 
 
+@dataclass(frozen=True)
+class Draws:
+    """What the draws of an arm at a level gave: mean, lowest and highest; where one is censored a mean is too low."""
+
+    mean: float
+    low: float
+    high: float
+    count: int
+    censored: bool = False
+
+
+def percent(density: float) -> str:
+    """`density` in percent, as the papers write P_m, in every table, figure and sentence: 100, 51.3, 0.52."""
+    value = 100 * density
+    return f"{value:.0f}" if round(value, 1) == 100 else f"{value:.1f}" if value >= 1 else f"{value:.2g}"
+
+
+def measured(value: Any) -> bool:
+    """Whether `value` is a finite number."""
+    return value is not None and math.isfinite(value)
+
+
 def mean(values: Iterable[float | None]) -> float | None:
     """The mean of the values that were measured; None where none was."""
-    measured = [value for value in values if value is not None]
-    return sum(measured) / len(measured) if measured else None
+    found = [value for value in values if value is not None and math.isfinite(value)]
+    return sum(found) / len(found) if found else None
+
+
+def over_draws(draws: Sequence[Row], column: str, factor: float = 1.0) -> Draws | None:
+    """`column` times `factor` over the rows of some draws; None where none was measured."""
+    values = [factor * row[column] for row in draws if measured(row[column])]
+    average = mean(values)
+    if average is None:
+        return None
+    censored = column == STOP and any(row["early_stop_censored"] for row in draws)
+    return Draws(average, min(values), max(values), len(values), censored)
 
 
 def accuracy_column(rows: Sequence[Row]) -> str:
@@ -24,7 +59,8 @@ def accuracy_column(rows: Sequence[Row]) -> str:
 
 def at(rows: Sequence[Row], level: int, arm: str, column: str) -> float | None:
     """The mean of `column` over the draws of `arm` at `level`; None where it was not run or measured."""
-    return mean(row[column] for row in rows if row["level"] == level and row["arm"] == arm)
+    seen = over_draws([row for row in rows if row["level"] == level and row["arm"] == arm], column)
+    return seen.mean if seen else None
 
 
 def arms_of(rows: Sequence[Row]) -> list[str]:
@@ -88,7 +124,7 @@ def sentence(rows: Sequence[Row], examples: int, command: str) -> str:
     if shown:
         by_level = densities(rows)
         highest = max(by_level[level] for difference in shown for level in difference.levels)
-        where = f"on the mean of the levels at {100 * highest:.1f}% of the weights and below"
+        where = f"on the mean of the levels at {percent(highest)}% of the weights and below"
         text = (
             f"The ticket's test accuracy {where}: {', '.join(parts)} (± binomial error of {examples:,} test examples). "
         )

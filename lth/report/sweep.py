@@ -11,7 +11,6 @@ from rich.text import Text
 
 from lth.core.errors import LotteryError
 from lth.core.files import write_csv
-from lth.report.axes import percent
 from lth.report.export import (
     BARS,
     DIFFERENCES,
@@ -24,8 +23,12 @@ from lth.report.export import (
     write_tables,
 )
 from lth.report.gather import Gathered, gather, pairs_by_schedule
+from lth.report.overview import write_overview
 from lth.report.paper import draw_sweep
+from lth.report.paper_networks import draw_networks
+from lth.report.publish import publish
 from lth.report.reading import MERGED, rows_of_store
+from lth.report.statistics import percent
 from lth.report.sweep_page import write_sweep_page
 from lth.report.tables import RESULTS, Row
 from lth.report.verdict import SEEDS, verdicts
@@ -34,20 +37,25 @@ OUTPUTS = Path("outputs")
 SCAN = "Each density is judged for itself: the scan over densities for the smallest one is not corrected."
 
 
-def report(places: Sequence[Path], bars: str = "t", to: Path | None = None) -> Path:
+def report(places: Sequence[Path], bars: str = "t", to: Path | None = None, wandb: str = "disabled") -> Path:
     """Gathers the results in `places` (none: outputs), writes, draws and prints what they show; the folder written to.
 
     bars: what a summary's intervals are, `t` or `minmax`; verdicts always take 95% t intervals. to: where to write;
     else into the one place given where it is a sweep's folder, into `report` below it where it is not (beside it where
-    it is a store), and into outputs/report for several places or none.
+    it is a store), and into outputs/report for several places or none. wandb: the mode of the W&B runs that hold the
+    verdicts.
     """
     gathered = gather(places or [OUTPUTS])
     folder = target(places, gathered) if to is None else to
     if (folder / "results.csv").exists() and not (folder / MERGED).exists():
         raise LotteryError(f"{folder}: holds a results.csv that no report has written; name another folder with --to")
     sheets = write_sweep(folder, gathered, bars)
-    show_questions(folder, gathered, bars)
-    show(gathered, sheets, folder)
+    notes = show_questions(folder, gathered, bars)
+    show(gathered, sheets, folder, notes)
+    if wandb != "disabled":
+        says = {setting: sentence(rows) for setting, rows in gathered.settings().items()}
+        for line in publish(wandb, gathered, homes(folder, gathered), says, bars):
+            print(line)
     return folder
 
 
@@ -78,11 +86,16 @@ def write_sweep(folder: Path, gathered: Gathered, bars: str) -> list[Sheet]:
     return sheets
 
 
-def show_questions(folder: Path, gathered: Gathered, bars: str) -> None:
-    """Draws the figures of each question and writes its page; where there are several, into a folder for each."""
+def show_questions(folder: Path, gathered: Gathered, bars: str) -> list[str]:
+    """Draws the figures of each question and writes its page; what is to be said of figures across questions.
+
+    Where there are several questions each has a folder, and a page above them links theirs and shows what can be drawn
+    across them.
+    """
     asked = questions(gathered)
-    for question in asked:
-        place = folder / question.rows[0]["setting"] if len(asked) > 1 else folder
+    names = [str(question.rows[0]["setting"]) for question in asked]
+    for name, question in zip(names, asked, strict=True):
+        place = folder / name if len(asked) > 1 else folder
         figures = draw_sweep(place / "figures", question, BARS[bars])
         settings = list(question.settings().values())
         main = settings[0]
@@ -96,6 +109,23 @@ def show_questions(folder: Path, gathered: Gathered, bars: str) -> None:
             sheets=[difference_sheet(title(rows), found) for rows, found in compared],
             bars=BARS[bars],
         )
+    if len(asked) == 1:
+        return []
+    figures, notes = draw_networks(folder / "figures", gathered, BARS[bars])
+    says = [*(sentence(rows) for question in asked for rows in question.settings().values()), SCAN]
+    pages = {f"{name}/report.html": question for name, question in zip(names, asked, strict=True)}
+    write_overview(folder / "report.html", says, pages, figures, notes)
+    return notes
+
+
+def homes(folder: Path, gathered: Gathered) -> dict[str, Path]:
+    """Setting -> the folder of its question, with its page and figures."""
+    asked = questions(gathered)
+    return {
+        setting: folder / question.rows[0]["setting"] if len(asked) > 1 else folder
+        for question in asked
+        for setting in question.settings()
+    }
 
 
 def questions(gathered: Gathered) -> list[Gathered]:
@@ -133,22 +163,25 @@ def sentence(rows: Sequence[Row]) -> str:
     return f"{count}; {'; '.join(parts)}."
 
 
-def show(gathered: Gathered, sheets: Sequence[Sheet], folder: Path) -> None:
-    """Prints the summary and the sentence of each setting, what was left out, and where everything lies."""
+def show(gathered: Gathered, sheets: Sequence[Sheet], folder: Path, notes: Sequence[str] = ()) -> None:
+    """Prints the summary and the sentence of each setting, `notes`, what was left out, and where everything lies."""
     console = Console()
     for sheet, rows in zip(sheets, gathered.settings().values(), strict=True):
         table = Table(
             title=Text(sheet.title), title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False
         )
         for head in sheet.heads:
-            table.add_column(head, justify="left" if head in ("arm", "verdict") else "right")
+            if head == "verdict":  # its words are not cut where the terminal is narrow
+                table.add_column(head, min_width=len("undecided:"))
+            else:
+                table.add_column(head, justify="left" if head == "arm" else "right")
         for cells in sheet.cells:
             table.add_row(*map(Text, cells))  # plain text: brackets are no markup here
         console.print(table)
         console.print(sentence(rows), highlight=False, markup=False, soft_wrap=True)
     count = len(gathered.folders)
     where = f"Gathered from {count} folder{'s' * (count != 1)}. Tables and figures are in {folder}"
-    for line in (SCAN, left_out(gathered), where):
+    for line in (SCAN, *notes, left_out(gathered), where):
         if line:
             console.print(line, highlight=False, markup=False, soft_wrap=True)
 

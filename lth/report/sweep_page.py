@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from lth.core.files import write_text
-from lth.report.axes import percent
-from lth.report.captions import about_seeds, seeds_in
+from lth.report.captions import about_seeds, meanings, seeds_in
 from lth.report.export import Sheet
 from lth.report.figures import Drawn
-from lth.report.intervals import STOP, Interval, Summarize, censored_seeds, over_seeds, t_interval
-from lth.report.page import MEANINGS, NONE, facts, inline, render, versions
-from lth.report.paper import Line, lines_of
-from lth.report.statistics import accuracy_column, arms_of, densities
+from lth.report.intervals import Interval, Summarize, over_seeds, t_interval
+from lth.report.page import NONE, facts, inline, render, versions
+from lth.report.paper_lines import Line, lines_of
+from lth.report.statistics import STOP, accuracy_column, arms_of, densities, percent
 from lth.report.tables import Row
 
 Cell = tuple[str, str]
@@ -92,29 +91,22 @@ def level_rows(
 ) -> list[dict[str, Any]]:
     """The rows of the table: level, density and, for each of `columns`, a cell a line."""
     usual = usual_count(rows)
-    groups = []
-    for column in columns:
-        late = [censored_seeds(line.rows) if column == STOP else {} for line in lines]
-        found = [over_seeds(line.rows, line.arm, column, bars) for line in lines]
-        groups.append((column, found, late))
+    groups = [(column, [over_seeds(line.rows, line.arm, column, bars) for line in lines]) for column in columns]
     return [
         {
             "level": level,
-            "density": f"{100 * density:.1f}" if density >= 0.01 else percent(density),  # decimals in line
+            "density": percent(density),
             "groups": [
-                [
-                    cell(by_level.get(level, (density, None))[1], column, bound.get((level, line.arm), 0) > 0, usual)
-                    for line, by_level, bound in zip(lines, found, late, strict=True)
-                ]
-                for column, found, late in groups
+                [cell(by_level.get(level, (density, None))[1], column, usual) for by_level in found]
+                for column, found in groups
             ],
         }
         for level, density in sorted(densities(rows).items())
     ]
 
 
-def cell(seen: Interval | None, column: str, censored: bool, usual: int) -> Cell:
-    """The text of one cell; accuracies in percent."""
+def cell(seen: Interval | None, column: str, usual: int) -> Cell:
+    """The text of one cell; accuracies in percent, a lower bound after ≥."""
     if seen is None:
         return NONE, ""
     stops = column == STOP
@@ -125,16 +117,7 @@ def cell(seen: Interval | None, column: str, censored: bool, usual: int) -> Cell
     notes = [] if seen.low is None or seen.high is None else [f"{text(seen.low)} to {text(seen.high)}"]
     if seen.n != usual:
         notes.append(f"n = {seen.n}")
-    return ("≥ " if censored else "") + text(seen.mean), ", ".join(notes)
-
-
-def meanings(lines: Sequence[Line]) -> dict[str, str]:
-    """What the columns of the table are."""
-    iterative = [line for line in lines if not line.label.endswith("one-shot")]
-    found = {line.label: MEANINGS.get(line.arm, "") for line in iterative}
-    if len(iterative) < len(lines):
-        found["one-shot"] = "pruned at once, by the dense network's final weights, to the same counts in each layer"
-    return found
+    return ("≥ " if seen.censored else "") + text(seen.mean), ", ".join(notes)
 
 
 def sweep_facts(rows: Sequence[Row]) -> dict[str, str]:

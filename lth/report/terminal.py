@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lth.report.statistics import accuracy_column, arms_of, at, densities
+from lth.report.statistics import STOP, accuracy_column, arms_of, at, densities, over_draws, percent
 from lth.report.tables import Row
 
 WIDE = 14
@@ -42,9 +42,11 @@ def summary_table(rows: Sequence[Row], width: int) -> Table:
         for arm, accuracy in accuracies.items():
             leads = arm == "ticket" and len(measured) > 1 and accuracy == max(measured)
             cell = Text("-" if accuracy is None else f"{100 * accuracy:.2f}", style="bold green" if leads else "")
-            stop = at(rows, level, arm, "early_stop_iteration") if iterations else None
-            cells.append(cell if stop is None else cell.append(f" @{stop:7,.0f}", style="not bold dim"))
-        table.add_row(str(level), f"{100 * density:.1f}%", f"{left:,}", *cells)
+            draws = [row for row in rows if row["level"] == level and row["arm"] == arm]
+            stop = over_draws(draws, STOP) if iterations else None
+            text = f"{'≥' if stop.censored else ''}{stop.mean:,.0f}" if stop else ""
+            cells.append(cell.append(f" @{text:>7}", style="not bold dim") if stop else cell)
+        table.add_row(str(level), f"{percent(density)}%", f"{left:,}", *cells)
     return table
 
 

@@ -1,15 +1,15 @@
 """Progress on the terminal, and W&B, which shows and never stores: the job's own files are the truth."""
 
 import logging
-import netrc
-import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 from tqdm import tqdm
+
+from lth.report.wandb_run import begin, by_agent, gave_up, pictures, wandb_mode
 
 log = logging.getLogger(__name__)
 
@@ -81,28 +81,23 @@ class Progress:
             self.inner = None
 
 
-def wandb_mode(asked: str) -> str:
-    """The mode that W&B runs in: WANDB_MODE, else `asked`; `auto` is online where a key is found, else offline."""
-    mode = os.environ.get("WANDB_MODE") or asked
-    if mode != "auto":
-        return mode
-    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
-        return "online"
-    host = urlparse(os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai").netloc
-    path = os.path.expanduser(
-        os.environ.get("NETRC") or "~/.netrc"
-    )  # named, so that its mode does not matter, as in W&B
-    try:
-        entry = netrc.netrc(path).authenticators(host)
-    except (OSError, ValueError, netrc.NetrcParseError):
-        return "offline"
-    return "online" if entry and entry[2] else "offline"
+@dataclass(frozen=True)
+class Chart:
+    """Lines against the level, (level, value) by name, in one panel of W&B's own.
+
+    The level, and not the density: that panel has no logarithmic axis, and levels are even steps of one.
+    """
+
+    name: str
+    title: str
+    lines: Mapping[str, Sequence[tuple[int, float]]]
 
 
 class Wandb:
     """One W&B run for one replicate, begun with the first training: a command that trains nothing writes none.
 
     Whatever is logged before that is kept and logged then. W&B's failure is one warning, and the job goes on without.
+    A W&B agent waits for a run whatever was found in the store: for it, the run begins at once.
     """
 
     def __init__(
@@ -121,7 +116,7 @@ class Wandb:
     ) -> None:
         self.mode: Any = wandb_mode(mode)
         self.directory = directory
-        self.arms = dict.fromkeys(["ticket", *config["arms"]])
+        self.arms = dict.fromkeys(["ticket", *config["arms"], *(config.get("one_shot_arms") or ())])
         self.arguments: dict[str, Any] = {
             "project": project,
             "entity": entity,
@@ -137,9 +132,9 @@ class Wandb:
         self.logged = -1  # the last level that a resumed run has already
         self.failed = self.mode == "disabled"
 
-    def start(self) -> None:
-        """Begins the run, if it has not begun, and logs what has been waiting."""
-        if self.run is None and not self.failed:
+    def start(self, trained: bool = True) -> None:
+        """Begins the run, if it has not begun, and logs what has been waiting; `trained`: whether anything was."""
+        if self.run is None and not self.failed and (trained or by_agent()):
             self._guard(self._start)
 
     def log(self, values: dict[str, Any], level: int) -> None:
@@ -154,10 +149,17 @@ class Wandb:
         elif level > self.logged:
             self._guard(lambda: self.run.log(values))
 
-    def finish(self, columns: list[str], rows: list[list[Any]], ticket: Path) -> None:
-        """Logs the table of results and the last ticket as an artifact, and ends the run, if it has begun."""
+    def finish(
+        self,
+        columns: list[str],
+        rows: list[list[Any]],
+        ticket: Path,
+        figures: Mapping[Path, str] | None = None,
+        charts: Sequence[Chart] = (),
+    ) -> None:
+        """Logs results, figures (path -> caption), charts and the last ticket, and ends the run, if it has begun."""
         if self.run is not None and not self.failed:
-            self._guard(lambda: self._finish(columns, rows, ticket))
+            self._guard(lambda: self._finish(columns, rows, ticket, figures or {}, charts))
 
     def stop(self) -> None:
         """Ends a run that was broken off."""
@@ -166,37 +168,14 @@ class Wandb:
             self.run = None
 
     def _start(self) -> None:
-        import wandb
-
-        self.directory.mkdir(parents=True, exist_ok=True)
-        settings = wandb.Settings(
-            console="off",
-            disable_git=True,
-            save_code=False,
-            silent=True,
-            x_disable_stats=True,
-            init_timeout=30,
-            finish_timeout=30,  # a lost network must not hold a job for ever: `wandb sync` sends the rest
-            finish_timeout_raises=True,
-        )
-        self.run = wandb.init(
-            dir=str(self.directory.resolve()),
-            mode=self.mode,
-            reinit="create_new",
-            resume="allow",
-            settings=settings,
-            **self.arguments,
-        )
-        self.run.define_metric("level")
-        self.run.define_metric("iteration")
-        self.run.define_metric("curve/*", step_metric="iteration")
-        for pattern in (
-            "density",
-            "sparsity",
-            "layer/*",
-            *(f"{arm}/*" for arm in self.arms),
-        ):
-            self.run.define_metric(pattern, step_metric="level")
+        self.run = begin(self.directory, self.mode, resume="allow", **self.arguments)
+        define = self.run.define_metric
+        define("level", hidden=True)  # the axes: as panels of their own they would say nothing
+        define("iteration", hidden=True, summary="none")
+        # Hundreds of curves: one panel and one column each would bury the rest. A dashboard shows them together.
+        define("curve/*", step_metric="iteration", hidden=True, summary="none")
+        for pattern in ("density", "sparsity", "layer/*", *(f"{arm}/*" for arm in self.arms)):
+            define(pattern, step_metric="level")
         if self.run.resumed:
             self.logged = self.run.summary.get("level", -1)
         waiting, self.waiting = self.waiting, []
@@ -204,10 +183,24 @@ class Wandb:
             if level > self.logged:
                 self.run.log(values)
 
-    def _finish(self, columns: list[str], rows: list[list[Any]], ticket: Path) -> None:
+    def _finish(
+        self,
+        columns: list[str],
+        rows: list[list[Any]],
+        ticket: Path,
+        figures: Mapping[Path, str],
+        charts: Sequence[Chart],
+    ) -> None:
         import wandb
 
-        self.run.log({"results": wandb.Table(columns=list(columns), data=rows)})
+        shown = {"results": wandb.Table(columns=list(columns), data=rows), **pictures(figures)}
+        for chart in charts:
+            key = f"figures/{chart.name}"
+            self.run.define_metric(f"{key}_table", hidden=True)  # the chart's own data
+            levels = [[level for level, _ in line] for line in chart.lines.values()]
+            values = [[value for _, value in line] for line in chart.lines.values()]
+            shown[key] = wandb.plot.line_series(levels, values, list(chart.lines), chart.title, "level")
+        self.run.log(shown)
         artifact = wandb.Artifact(f"ticket-{self.arguments['id']}", type="ticket")
         artifact.add_file(str(ticket))
         self.run.log_artifact(artifact)
@@ -219,5 +212,4 @@ class Wandb:
             action()
         except Exception as error:  # whatever it is, no experiment ends by it
             self.failed, self.run = True, None
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            log.warning("W&B failed (%s); the job goes on without it, its own files hold everything", reason)
+            gave_up(error, "the job goes on without it, its own files hold everything")

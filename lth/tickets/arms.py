@@ -1,4 +1,7 @@
-"""Arms: the ticket itself and its controls, all at the ticket's density layer by layer, recipe and data order."""
+"""Arms: the ticket itself and its controls, all at the ticket's density layer by layer, recipe and data order.
+
+The first line of an arm's docstring is what pages and captions say of it.
+"""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -35,22 +38,31 @@ Arm = Callable[[Level, Context], Job]
 
 
 def ticket(level: Level, context: Context) -> Job:
-    """The mask of IMP, the weights of the rewind point: the winning ticket (Frankle & Carbin 2019)."""
+    """The mask of IMP, on the weights of the rewind point, at level 0 the dense network.
+
+    The winning ticket of Frankle & Carbin 2019, where it wins.
+    """
     return level.job
 
 
 def reinit(level: Level, context: Context) -> Job:
-    """The mask of IMP, a new draw of the initialiser: random reinitialisation (Frankle & Carbin 2019, section 2)."""
+    """The mask of IMP, on a new draw of the initialiser (random reinitialisation).
+
+    Frankle & Carbin 2019, section 2.
+    """
     return replace(level.job, start=context.weights("reinit", level))
 
 
 def shuffle(level: Level, context: Context) -> Job:
-    """The mask shuffled within each layer, the weights of the rewind point: random sparsity (same, Fig. 1)."""
+    """The mask of IMP, shuffled within each layer, on the weights of the rewind point (random sparsity).
+
+    Frankle & Carbin 2019, Fig. 1.
+    """
     return replace(level.job, mask=context.mask("shuffle", level))
 
 
 def scratch(level: Level, context: Context) -> Job:
-    """The mask shuffled within each layer and a new draw: a sparse network from scratch, nothing of the ticket.
+    """The mask of IMP, shuffled within each layer, on a new draw of the initialiser, nothing of the ticket.
 
     At rewind 0 it equals `shuffle` in distribution.
     """
@@ -58,14 +70,20 @@ def scratch(level: Level, context: Context) -> Job:
 
 
 def finetune(level: Level, context: Context) -> Job:
-    """The mask of IMP, the weights it was scored on, the schedule's last rate held (Renda et al. 2020, section 2)."""
+    """The mask of IMP, on the trained weights that it was scored on, the schedule's last rate held.
+
+    Renda et al. 2020, section 2.
+    """
     plan = level.job.plan
     held = replace(plan, lr=plan.rate(plan.total - 1), schedule="constant", milestones=(), gamma=1.0, warmup=0)
     return replace(level.job, start=_trained(level), plan=held)
 
 
 def restart(level: Level, context: Context) -> Job:
-    """The mask of IMP, the weights it was scored on, the schedule replayed: learning-rate rewinding in full (same)."""
+    """The mask of IMP, on the trained weights that it was scored on, the schedule replayed.
+
+    Learning-rate rewinding in full (Renda et al. 2020, section 2).
+    """
     return replace(level.job, start=_trained(level))
 
 
@@ -77,6 +95,12 @@ def _trained(level: Level) -> State:
 ARMS: dict[str, Arm] = {arm.__name__: arm for arm in (ticket, reinit, shuffle, scratch, finetune, restart)}
 RANDOM = ("reinit", "shuffle", "scratch")
 """The arms that are drawn; `draws` repeats them."""
+
+
+def meaning(arm: str) -> str:
+    """What `arm` is, in a line that begins in the middle of a sentence; empty for one that is not known."""
+    first = (getattr(ARMS.get(arm), "__doc__", None) or "").split("\n")[0].rstrip(".")
+    return first[:1].lower() + first[1:]
 
 
 @dataclass(frozen=True)

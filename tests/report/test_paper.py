@@ -209,8 +209,17 @@ def test_limits_hold_every_mean_but_not_the_bars_of_two_seeds() -> None:
     assert sketch and "go on beyond it" in sketch.caption
 
 
+def test_bars_that_would_begin_before_the_first_iteration_are_said_to_go_on() -> None:
+    stops = {0: (5000, 5000), 1: (4000, 4000), 2: (250, 350)}  # of the last, 300 +- 635
+    rows = [result(seed, level, early_stop_iteration=stop) for level in stops for seed, stop in enumerate(stops[level])]
+    empty = dict.fromkeys(["early_stop_test_accuracy", "final_train_accuracy", "final_test_accuracy"])
+    sketch = sketch_pruning([row | empty for row in rows], t_interval)
+    assert sketch and len(sketch.figure.axes) == 1 and "go on beyond it" in sketch.caption
+    assert sketch.figure.axes[0].get_ylim()[0] == 0
+
+
 def test_no_axis_promises_more_than_all() -> None:
-    rows = [row | {"final_train_accuracy": 1 - 0.004 * row["seed"]} for row in sweep(seeds=3)]
+    rows = [row | {"final_train_accuracy": 1 - 0.004 * row["seed"] - 0.001 * row["level"]} for row in sweep(seeds=3)]
     sketch = sketch_pruning(rows, t_interval)
     assert sketch
     [train] = [axes for axes in sketch.figure.axes if axes.get_ylabel().startswith("train")]

@@ -1,6 +1,7 @@
 """`lth report` as its user meets it, on results that were written and not trained."""
 
 import csv
+import re
 import subprocess
 import sys
 
@@ -154,6 +155,43 @@ def test_a_one_shot_setting_is_drawn_with_its_iterative_one_and_others_apart(tmp
     write(tmp_path / "c", range(2), setting="rate", run="another recipe")
     asked = questions(gather([tmp_path]))
     assert [{row["setting"] for row in question.rows} for question in asked] == [{"one", "shot"}, {"rate"}]
+
+
+def test_several_questions_have_a_page_above_theirs_with_the_figure_across_them(tmp_path, lth_report):
+    outputs = tmp_path / "outputs"
+    for model in ("conv2", "conv4", "lenet"):
+        write(outputs / model, range(3), model=model, setting=f"id-{model}", data="cifar10", run=f"a {model}")
+    write(outputs / "trial", range(1), model="conv2", setting="trial", data="cifar10", iterations=4, run="a trial")
+    shown, error = lth_report()
+    report = tmp_path / "outputs" / "report"
+    assert error is None and "Figure 5 shows the one trained longest, id-conv2" in shown
+    page = (report / "report.html").read_text(encoding="utf-8")
+    links = re.findall(r'<a href="([^"]+)">([^<]+)</a>', page)
+    assert sorted(links) == [
+        ("id-conv2/report.html", "conv2 on cifar10"),
+        ("id-conv4/report.html", "conv4 on cifar10"),
+        ("id-lenet/report.html", "lenet on cifar10"),
+        ("trial/report.html", "conv2 on cifar10"),
+    ]
+    assert all((report / address).is_file() for address, _ in links)
+    assert {path.name for path in (report / "figures").iterdir()} == {"frankle2019_fig5.png", "frankle2019_fig5.pdf"}
+    assert page.count("<img ") == 1 and "conv2 and conv4 on cifar10</h2>" in page
+    assert page.count("smallest density with a winning ticket is 50.0%") == 3 and "not corrected" in page
+    assert "://" not in page and not re.search(r"<script|@import|url\(", page)
+
+
+def test_one_question_has_its_page_in_the_top_folder(tmp_path, lth_report):
+    folder = write(tmp_path / "outputs" / "imp" / "now", range(3), model="conv2")
+    lth_report(folder)
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "<a href" not in page and "Test accuracy at early stop" in page
+    assert not list(folder.rglob("frankle2019_fig5*"))
+
+
+def test_a_verdict_is_not_cut_on_a_narrow_terminal(tmp_path, lth_report, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    shown, _ = lth_report(write(tmp_path / "now", range(2)))
+    assert "undecided" in shown and "…" not in shown
 
 
 def test_the_sentence_says_when_nothing_is_found():

@@ -106,7 +106,7 @@ def test_cells_have_mean_interval_and_n_where_it_differs(text: str) -> None:
     ]
     assert stops[2][2:] == ["2,200 2,100 to 2,300", "≥ 2,150 n = 2", "2,200 2,100 to 2,300"]
     assert "n = 3 where a cell says nothing else" in text
-    assert "not corrected for multiple comparisons" in text and "≥: a seed's" in text.replace("&#39;", "'")
+    assert "not corrected for multiple comparisons" in text and "≥: a lower bound, without an interval" in text
 
 
 def test_nothing_comes_from_elsewhere_and_every_image_has_a_text(text: str) -> None:

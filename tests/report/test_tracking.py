@@ -8,23 +8,20 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from PIL import Image
 
+from lth import spec
+from lth.cli import place
 from lth.report.replicate import LEVEL_METRICS
 from lth.report.tables import RESULTS
-from lth.report.tracking import Wandb, wandb_mode
+from lth.report.tracking import Chart, Wandb
+from lth.report.wandb_run import wandb_mode
 
-KEYS = ("WANDB_MODE", "WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE", "WANDB_BASE_URL", "WANDB_DIR")
+pytestmark = pytest.mark.usefixtures("no_account")
+
 LAYERS = ("fc1", "fc2", "output")
-
-
-@pytest.fixture(autouse=True)
-def no_account(monkeypatch, tmp_path):
-    """No key, no mode and no cache of the tester's own."""
-    for key in KEYS:
-        monkeypatch.delenv(key, raising=False)
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    for key in ("WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR"):
-        monkeypatch.setenv(key, str(tmp_path / "wandb_home"))
 
 
 @pytest.fixture
@@ -47,29 +44,12 @@ def ticket(tmp_path):
     return path
 
 
-def runs(outputs: Path) -> list[Path]:
-    """The files of every W&B run below `outputs`."""
-    return sorted(outputs.glob("wandb/*run-*/*.wandb"))
-
-
-def inspect(path: Path, *words: str) -> str:
-    """What W&B's own reader says about the file of a run."""
-    command = [sys.executable, "-m", "wandb", "leet", "inspect", *words, "--json", str(path)]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
-
-
-def records(path: Path) -> dict[str, list[dict]]:
-    """The records of a run by their type."""
-    found: dict[str, list[dict]] = {}
-    for line in inspect(path).splitlines():
-        record = json.loads(line)
-        found.setdefault(record["type"], []).append(record[record["type"]])
-    return found
-
-
-def history(found: dict[str, list[dict]], key: str) -> list[dict]:
-    """The logged rows that carry `key`, in order."""
-    return [record["item"] for record in found["history"] if key in record["item"]]
+@pytest.fixture
+def figure(tmp_path):
+    """A file to stand for a figure."""
+    path = tmp_path / "accuracy.png"
+    Image.new("RGB", (2, 2)).save(path)
+    return path
 
 
 def go_through(tracker: Wandb, ticket: Path) -> None:
@@ -83,19 +63,30 @@ def go_through(tracker: Wandb, ticket: Path) -> None:
     tracker.stop()
 
 
-def test_a_run_is_written_whole(tracker, ticket, tmp_path):
+def metrics(found) -> dict[str, tuple[str | None, bool, bool]]:
+    """What was defined: name -> its axis, whether W&B's automatic panels leave it out, and whether the summary does."""
+    return {
+        metric.get("glob_name") or metric["name"]: (
+            metric.get("step_metric"),
+            metric["options"].get("hidden", False),
+            metric.get("summary", {}).get("none", False),
+        )
+        for metric in found["metric"]
+    }
+
+
+def test_a_run_is_written_whole(tracker, ticket, tmp_path, runs, records, history, inspect):
     go_through(tracker(), ticket)
     (path,) = runs(tmp_path / "out")
     found = records(path)
     (run,) = found["run"]
     assert (run["run_id"], run["run_group"], run["job_type"]) == ("run0", "imp-abc", "imp")
     assert (run["project"], run["display_name"], run["tags"]) == ("tried", "small-seed0", ["small"])
-    steps = {metric.get("glob_name") or metric["name"]: metric.get("step_metric") for metric in found["metric"]}
-    assert steps == {
-        "level": None,
-        "iteration": None,
-        "curve/*": "iteration",
-        **dict.fromkeys(("density", "sparsity", "layer/*", "ticket/*", "reinit/*"), "level"),
+    assert metrics(found) == {
+        "level": (None, True, False),
+        "iteration": (None, True, True),
+        "curve/*": ("iteration", True, True),
+        **dict.fromkeys(("density", "sparsity", "layer/*", "ticket/*", "reinit/*"), ("level", False, False)),
     }
     assert [row["iteration"] for row in history(found, "curve/ticket/level_00/val_loss")] == [0]
     assert [row["density"] for row in history(found, "level")] == [1.0, 0.8]
@@ -106,7 +97,23 @@ def test_a_run_is_written_whole(tracker, ticket, tmp_path):
     assert whole["config"] == {"arms": ["ticket", "reinit"], "recipe": {"lr": 0.1}}
 
 
-def test_a_job_that_is_broken_off_ends_its_run_as_failed(tracker, tmp_path):
+def test_figures_and_charts_need_no_click(tracker, ticket, figure, tmp_path, runs, records, history):
+    shows = tracker()
+    shows.start()
+    lines = {"ticket": [(0, 0.9), (1, 0.8)], "reinit": [(1, 0.7)]}
+    shows.finish(["level"], [[0]], ticket, {figure: "What it shows."}, [Chart("accuracy_by_level", "Accuracy", lines)])
+    (path,) = runs(tmp_path / "out")
+    found = records(path)
+    (row,) = history(found, "figures/accuracy._type")
+    assert (row["figures/accuracy._type"], row["figures/accuracy.caption"]) == ("image-file", "What it shows.")
+    assert row["figures/accuracy_by_level_table.nrows"] == 3
+    assert metrics(found)["figures/accuracy_by_level_table"] == (None, True, False)
+    (config,) = found["config"]
+    chart = config["update"]["_wandb.visualize.figures/accuracy_by_level"]["panel_config"]
+    assert chart["panelDefId"] == "wandb/lineseries/v0" and chart["stringSettings"]["xname"] == "level"
+
+
+def test_a_job_that_is_broken_off_ends_its_run_as_failed(tracker, tmp_path, runs, records):
     broken = tracker()
     broken.start()
     broken.stop()
@@ -123,7 +130,9 @@ for _ in range(2):
 """
 
 
-def test_a_command_writes_one_run_and_the_same_command_again_writes_none(tmp_path, prepared_mnist1d):
+def test_a_command_writes_one_run_and_the_same_command_again_writes_none(
+    tmp_path, prepared_mnist1d, runs, records, history
+):
     words = ["imp", "scale=smoke", "levels=1", "arms=[ticket,reinit]", f"data.root={prepared_mnist1d}"]
     script = TWICE.format(words=[*words, "outputs=out", "wandb.mode=offline"])
     command = [sys.executable, "-c", script]
@@ -138,7 +147,10 @@ def test_a_command_writes_one_run_and_the_same_command_again_writes_none(tmp_pat
     assert run["run_group"] == f"imp-{results[0]['setting']}" and run["job_type"] == "imp"
     assert run["config"]["update"]["recipe"]["lr"] == 1.2e-3 and run["config"]["update"]["seed"] == 0
     assert f"ticket-{run['run_id']}" in [artifact["name"] for artifact in found["artifact"]]
-    assert len(history(found, "results.path")) == 1
+    (last,) = history(found, "results.path")
+    drawn = {key.split(".")[0] for key in last if key.startswith("figures/")}
+    figures = {f"figures/{name}" for name in ("accuracy", "curves", "gradient_norm", "layers")}
+    assert drawn == figures | {f"figures/{name}_by_level_table" for name in ("accuracy", "early_stop")}
     check_levels(history(found, "level"), results)
     check_curves(history(found, "iteration"))
 
@@ -165,9 +177,9 @@ def check_curves(rows: list[dict]) -> None:
         for key in row:
             if key.startswith("curve/"):
                 curves.setdefault(key, []).append(row["iteration"])
-    for place in ("ticket/level_00", "ticket/level_01", "reinit/level_01"):
-        assert curves[f"curve/{place}/val_loss"] == [0, 20, 40, 60]
-        assert {curves[f"curve/{place}/{key}"][0] for key in ("grad_norm", "lr", "test_accuracy")} == {0}
+    for trained in ("ticket/level_00", "ticket/level_01", "reinit/level_01"):
+        assert curves[f"curve/{trained}/val_loss"] == [0, 20, 40, 60]
+        assert {curves[f"curve/{trained}/{key}"][0] for key in ("grad_norm", "lr", "test_accuracy")} == {0}
 
 
 def test_nothing_is_begun_before_a_training(tracker, ticket, tmp_path, monkeypatch):
@@ -273,3 +285,59 @@ def test_the_key_in_the_home_folder_is_found_whatever_its_mode(tmp_path, monkeyp
 def test_wandb_mode_in_the_environment_wins(monkeypatch, mode):
     monkeypatch.setenv("WANDB_MODE", mode)
     assert [wandb_mode(asked) for asked in ("auto", "online", "offline", "disabled")] == [mode] * 4
+
+
+@pytest.fixture
+def sweep():
+    """The W&B sweep that comes with the configurations."""
+    return yaml.safe_load((place("conf") / "wandb_sweep.yaml").read_text())
+
+
+def trial(sweep, *more: str) -> list[str]:
+    """The command of a sweep's first trial, as W&B's agent makes it, behind the program."""
+    chosen = [f"{key}={found['values'][0]}" for key, found in sweep["parameters"].items()]
+    start, end = sweep["command"].index("${program}"), sweep["command"].index("${args_no_hyphens}")
+    assert sweep["command"][start - 1] == "${env}" and sweep["program"] == "lth"
+    return [*sweep["command"][start + 1 : end], *chosen, *more]
+
+
+def test_every_value_of_the_sweep_is_one_that_lth_imp_takes(sweep):
+    spec.register()
+    for key, found in sweep["parameters"].items():
+        for value in found["values"]:
+            _, *words = trial(sweep, f"{key}={value}")
+            with initialize_config_dir(str(place("conf")), version_base="1.3"):
+                assert spec.read(compose("imp", words)).experiment == "imp"
+
+
+AGENT = """\
+import os, sys
+from lth.cli import main
+for environment in ({{"WANDB_MODE": "disabled"}}, {agent}):
+    os.environ |= environment
+    sys.argv = ["lth", *{words}]
+    main()
+"""
+
+
+def test_a_trial_of_an_agent_is_the_agents_run_even_where_nothing_is_trained(
+    sweep, tmp_path, prepared_mnist1d, runs, records, history, inspect
+):
+    """Else the server waits for a result for ever: the run that W&B knows has the agent's id, and not lth's own."""
+    given = {"MODE": "offline", "SWEEP_ID": "sweep1", "RUN_ID": "trial1", "PROJECT": "searched", "ENTITY": "someone"}
+    small = ["scale=smoke", "levels=1", "model=mlp", "model.widths=[4]", "outputs=out", "wandb.project=other"]
+    words = trial(sweep, f"data.root={prepared_mnist1d}", *small)
+    script = AGENT.format(words=words, agent={f"WANDB_{key}": value for key, value in given.items()})
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and "warning" not in done.stderr.lower(), done.stderr
+    assert "0 trained, 2 found" in done.stdout
+    (path,) = runs(tmp_path / "out")
+    found = records(path)
+    (run,) = found["run"]
+    assert (run["run_id"], run["sweep_id"]) == ("trial1", "sweep1")
+    assert (run["project"], run["entity"]) == ("searched", "someone")
+    objective = sweep["metric"]["name"]
+    measured = [row[objective] for row in history(found, objective)]
+    assert len(measured) == 2 and sweep["metric"]["goal"] == "minimize"
+    assert json.loads(inspect(path, "--summary"))["summary"][objective] == measured[-1]  # the server reads the summary

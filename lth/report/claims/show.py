@@ -13,6 +13,7 @@ from lth.core.files import write_text
 from lth.report.claims import Judged, Verdict, judge, load_claims, papers
 from lth.report.gather import gather
 from lth.report.intervals import Interval
+from lth.report.statistics import percent
 
 COLOURS: dict[Verdict, str] = {
     "reproduced": "green",
@@ -32,7 +33,7 @@ def written(interval: Interval) -> str:
 
 def cells(claim: Judged) -> list[str]:
     """The cells of a claim's row: name, text, the paper's value, what was measured by density, verdict and note."""
-    measured = [f"at {100 * density:.1f}%: {written(interval)}" for density, interval in claim.measured.items()]
+    measured = [f"at {percent(density)}%: {written(interval)}" for density, interval in claim.measured.items()]
     paper = "" if claim.paper is None else f"{claim.paper:g}"
     verdict = claim.verdict + (f" ({claim.note})" if claim.note else "")
     return [claim.name, claim.text, paper, "\n".join(measured) or "-", verdict]
