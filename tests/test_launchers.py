@@ -1,0 +1,115 @@
+"""A sweep gives the same results whatever launches its jobs, and all of them share one store."""
+
+import csv
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import hydra_plugins.hydra_joblib_launcher as joblib_plugin
+import pytest
+
+MAIN = "from lth.cli import main; main()"
+NETWORK = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(64, 16), nn.Linear(16, 10)
+
+    def forward(self, x):
+        return self.last(self.first(x.flatten(1)).relu())
+"""
+SWEEP = ["imp", "-m", "scale=smoke", "data=digits", "model=own", "model._target_=mine.Net", "arms=[ticket]"]
+SWEEP += ["pruning.schedule=iterative,one_shot"]
+LAUNCHERS = {
+    "joblib": ["hydra.launcher.n_jobs=2"],
+    "slurm": [],
+    "slurm_local": [],
+    "ray": ["+hydra.launcher.ray.init={num_cpus: 2, include_dashboard: false}"],
+}
+
+SBATCH = """#!/bin/bash
+# Starts every job of the array at once.
+last=$(sed -n 's/^#SBATCH --array=0-\\([0-9]*\\)%.*/\\1/p' "$1")
+for number in $(seq 0 "$last"); do
+    SLURM_JOB_ID=7 SLURM_ARRAY_JOB_ID=7 SLURM_ARRAY_TASK_ID=$number bash "$1" < /dev/null > /dev/null 2>&1 &
+done
+echo "Submitted batch job 7"
+"""
+SRUN = """#!/bin/bash
+# Runs the command behind srun's own options.
+while [[ $1 == --* ]]; do if [[ $1 == --unbuffered ]]; then shift; else shift 2; fi; done
+exec "$@"
+"""
+
+
+def lth(*words: str, cwd: Path, code: str = MAIN, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Runs `lth` with `words` and what each launcher needs: stand-ins for Slurm's commands, a folder for Ray."""
+    with tempfile.TemporaryDirectory(prefix="lth", dir="/tmp") as short:  # Ray's sockets want a short path
+        environment = {
+            "PATH": f"{cwd / 'bin'}:{os.environ['PATH']}",
+            "RAY_TMPDIR": short,
+            "RAY_AUTH_TOKEN": "0" * 64,  # else Ray writes one to the home folder
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "WANDB_MODE": "disabled",
+            "OMP_NUM_THREADS": "1",
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words],
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            env={**os.environ, **environment},
+            timeout=300,
+        )
+    assert not check or done.returncode == 0, done.stderr
+    return done
+
+
+def sweep(folder: Path, launcher: str, *words: str) -> list[list[dict[str, str]]]:
+    """Two jobs that have the dense training and the first ticket in common; their tables without the seconds."""
+    (folder / "bin").mkdir(parents=True)
+    (folder / "mine.py").write_text(NETWORK)
+    for name, text in (("sbatch", SBATCH), ("srun", SRUN)):
+        (folder / "bin" / name).write_text(text)
+        (folder / "bin" / name).chmod(0o755)
+    lth(*SWEEP, "hydra.sweep.dir=sweep", f"hydra/launcher={launcher}", *words, cwd=folder)
+    tables = []
+    for job in ("0", "1"):
+        with (folder / "sweep" / job / "results.csv").open() as file:
+            tables.append([{**row, "seconds": ""} for row in csv.DictReader(file)])
+    return tables
+
+
+def test_every_launcher_gives_the_same_results_and_shares_one_store(tmp_path):
+    found = {launcher: sweep(tmp_path / launcher, launcher, *words) for launcher, words in LAUNCHERS.items()}
+    for launcher, tables in found.items():
+        assert tables == found["joblib"], launcher
+        runs = {row["run"] for table in tables for row in table}
+        assert len(runs) == 4 and sum(map(len, tables)) == 6
+        folder = tmp_path / launcher
+        assert {path.parent.name for path in folder.glob("outputs/store/*/*/run.json")} == runs, launcher
+        logs = "".join(path.read_text() for path in folder.glob("sweep/*/imp.log"))
+        assert sum(map(int, re.findall(r"(\d+) trained", logs))) == 4, launcher  # each by one of the two jobs
+
+
+@pytest.mark.parametrize("launcher", ["basic", "joblib", "slurm", "slurm_local", "ray", "ray_cluster"])
+def test_every_launcher_composes_with_a_papers_preset(tmp_path, launcher):
+    shown = lth("imp", "paper=frankle2019/lenet", f"hydra/launcher={launcher}", "--cfg", "hydra", cwd=tmp_path).stdout
+    assert f"hydra/launcher: {launcher}" in shown and "seed: 0,1,2" in shown
+
+
+@pytest.mark.parametrize(("launcher", "extra"), [("slurm", "slurm"), ("ray", "ray"), ("ray_cluster", "ray")])
+def test_a_launcher_that_is_not_installed_is_one_line_and_writes_nothing(tmp_path, launcher, extra):
+    alone = tmp_path / "plugins"  # as if joblib's were the only one
+    alone.mkdir()
+    (alone / "hydra_joblib_launcher").symlink_to(Path(joblib_plugin.__file__).parent)
+    code = f"import hydra_plugins; hydra_plugins.__path__ = [{str(alone)!r}]; {MAIN}"
+    done = lth("imp", "-m", f"hydra/launcher={launcher}", cwd=tmp_path, code=code, check=False)
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+    assert done.stderr.strip().endswith(f"is not installed: pip install 'lth[{extra}]'")
+    assert list(tmp_path.iterdir()) == [alone]
