@@ -63,6 +63,7 @@ TARGETS = {
     "evaluation": "at most 40",
 }
 ENDLESS = 10**8  # iterations of a training that is never done
+DIGITS = {"ms per iteration": 3, "times": 2, "%": 1}
 COLUMNS = ("measure", "unit", "median", "quartile_1", "quartile_3", "target")
 
 
@@ -284,7 +285,7 @@ def table(rows: list[dict[str, Any]]) -> Table:
     for column in ("", "median", "quartiles", "target"):
         shown.add_column(column, justify="right" if column else "left")
     for row in rows:
-        digits = 3 if row["unit"].startswith("ms") else 1
+        digits = DIGITS[row["unit"]]
         median, low, high = ("" if row[key] is None else f"{row[key]:.{digits}f}" for key in COLUMNS[2:5])
         shown.add_row(f"{row['measure']}, {row['unit']}", median, f"{low} to {high}" if low else "", row["target"])
     return shown

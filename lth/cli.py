@@ -39,6 +39,9 @@ COMMANDS = {"claims": "lth.report.claims.show", "dashboard": "lth.report.dashboa
 LAUNCHERS = {"submitit_slurm": "slurm", "submitit_local": "slurm", "ray": "ray"}
 """Hydra's launchers for clusters, and the extras that install them."""
 
+LOST = ("TerminatedWorkerError", "UncompletedJobError", "WorkerCrashedError")
+"""What joblib, submitit and Ray raise for a worker that is gone; by name, since none of them is imported for it."""
+
 
 def main() -> None:
     """The console script `lth`."""
@@ -148,7 +151,7 @@ def _hand_over(experiment: str, words: list[str], docstring: str = "") -> None:
             raise
         sys.exit(f"{error.filename}: {error.strerror}")
     except Exception as error:
-        if type(error).__name__ != "TerminatedWorkerError":  # joblib's; not imported for its name alone
+        if type(error).__name__ not in LOST:
             raise
         sys.exit("a worker process was killed (out of memory?); the same command goes on from here")
     if failed := failed_jobs():

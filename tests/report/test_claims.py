@@ -6,7 +6,7 @@ import pytest
 
 from lth.core.errors import LotteryError, SettingError
 from lth.report.claims import ESTIMATORS, judge, load_claims, papers
-from lth.report.claims.show import markdown, summary, table
+from lth.report.claims.show import cells, markdown, summary, table
 from lth.report.tables import RESULTS
 
 LADDER = {0: 1.0, 3: 0.5128, 7: 0.2107, 9: 0.1352, 12: 0.0695, 15: 0.0358, 16: 0.0287}
@@ -41,6 +41,14 @@ def test_every_claim_names_an_estimator_and_a_bound():
         for claim in load_claims(paper)["claim"]:
             assert claim["estimator"] in ESTIMATORS and {"at_least", "at_most"} & claim.keys()
             assert "densities" in claim or {"from", "to"} <= claim.keys()
+
+
+def test_a_claim_that_is_not_reproduced_has_a_likely_reason_and_every_value_its_unit():
+    found = {claim.name: claim for claim in judge("frankle2019", rows())}
+    assert "normalises its inputs" in found["L7b"].note and "normalises" not in found["L5"].note
+    assert cells(found["L1"])[2] == "38%" and cells(found["L1"])[3].startswith("at 21.1%: +4")
+    assert cells(found["L2"])[2] == "0.3 points" and cells(found["L4"])[2] == "2.51 times"
+    assert cells(found["L4"])[3].startswith("at 21.1%: 2.98 times (2.6")
 
 
 def test_what_holds_is_reproduced_and_what_was_not_run_is_not_measured():

@@ -90,12 +90,17 @@ ESTIMATORS: dict[str, Callable[[Sequence[Row], Mapping[str, Any]], Estimate]] = 
 }
 
 
+UNITS = {"earlier_than_dense": "%", "times_faster_than_control": " times"}
+"""What an estimator measures in; points of accuracy where it is not named."""
+
+
 @dataclass(frozen=True)
 class Judged:
     """A claim and what came of it: measured by level with its density, the verdict, and what is to be said of it."""
 
     name: str
     text: str
+    unit: str
     paper: float | None
     measured: dict[float, Interval]
     verdict: Verdict
@@ -133,12 +138,13 @@ def judge(paper: str, rows: Sequence[Row]) -> list[Judged]:
             raise LotteryError(
                 f"results of {len(settings)} settings ({', '.join(settings)}) for {schedule}: name one's folder"
             )
-    return [_judge(claim, chosen.get(claim.get("schedule", "iterative"), [])) for claim in claims["claim"]]
+    asked = [{"otherwise": claims["otherwise"]} | claim for claim in claims["claim"]]
+    return [_judge(claim, chosen.get(claim.get("schedule", "iterative"), [])) for claim in asked]
 
 
 def _judge(claim: Mapping[str, Any], rows: Sequence[Row]) -> Judged:
     longest = max((row["iterations"] for row in rows), default=0)
-    about = (claim["name"], claim["text"], claim.get("paper"))
+    about = (claim["name"], claim["text"], UNITS.get(claim["estimator"], " points"), claim.get("paper"))
     if longest < claim.get("iterations", 0):
         return Judged(*about, {}, "not measured", f"needs {claim['iterations']:,} iterations, there are {longest:,}")
     by_level = densities(rows)
@@ -151,7 +157,8 @@ def _judge(claim: Mapping[str, Any], rows: Sequence[Row]) -> Judged:
     verdict: Verdict = (
         "not reproduced" if "not reproduced" in verdicts else "undecided" if "undecided" in verdicts else "reproduced"
     )
-    return Judged(*about, measured, verdict, "; ".join(_notes(claim, rows, found)))
+    notes = [*_notes(claim, rows, found), *([claim["otherwise"]] if verdict == "not reproduced" else [])]
+    return Judged(*about, measured, verdict, "; ".join(notes))
 
 
 def _asked(claim: Mapping[str, Any], percent: float) -> bool:
@@ -173,7 +180,7 @@ def _decide(claim: Mapping[str, Any], interval: Interval) -> Verdict:
 def _notes(claim: Mapping[str, Any], rows: Sequence[Row], found: Estimate) -> Iterable[str]:
     seeds = min(interval.n for interval in found.values())
     if seeds < SEEDS:
-        yield f"{seeds} seeds decide nothing"
+        yield f"{seeds} of at least {SEEDS} seeds"
     paper = claim.get("paper")
     if paper is not None and len(found) == 1:
         (interval,) = found.values()

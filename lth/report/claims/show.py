@@ -24,17 +24,19 @@ COLOURS: dict[Verdict, str] = {
 HEAD = ("claim", "what", "paper", "measured (95% t interval, n seeds)", "verdict")
 
 
-def written(interval: Interval) -> str:
-    """`interval` as a mean with its bounds and n."""
+def written(interval: Interval, unit: str) -> str:
+    """`interval` as a mean with its bounds and n; differences with their sign, ratios without."""
+    sign = "" if unit == " times" else "+"
+    mean = f"{interval.mean:{sign}.2f}{unit}"
     if interval.low is None or interval.high is None:
-        return f"{interval.mean:+.2f} (n = {interval.n})"
-    return f"{interval.mean:+.2f} ({interval.low:+.2f} to {interval.high:+.2f}, n = {interval.n})"
+        return f"{mean} (n = {interval.n})"
+    return f"{mean} ({interval.low:{sign}.2f} to {interval.high:{sign}.2f}, n = {interval.n})"
 
 
 def cells(claim: Judged) -> list[str]:
     """The cells of a claim's row: name, text, the paper's value, what was measured by density, verdict and note."""
-    measured = [f"at {percent(density)}%: {written(interval)}" for density, interval in claim.measured.items()]
-    paper = "" if claim.paper is None else f"{claim.paper:g}"
+    measured = [f"at {percent(density)}%: {written(x, claim.unit)}" for density, x in claim.measured.items()]
+    paper = "" if claim.paper is None else f"{claim.paper:g}{claim.unit}"
     verdict = claim.verdict + (f" ({claim.note})" if claim.note else "")
     return [claim.name, claim.text, paper, "\n".join(measured) or "-", verdict]
 
@@ -45,9 +47,15 @@ def summary(claims: Sequence[Judged]) -> str:
     return ", ".join(f"{counts[verdict]} {verdict}" for verdict in COLOURS if counts[verdict])
 
 
+def origin(claims: Sequence[Judged], command: str) -> str:
+    """The `command` that measures the claims, and what it takes for those that were not measured."""
+    left = any(claim.verdict == "not measured" for claim in claims)
+    return f"Measured by: {command}" + ("; what was not measured, by the same with scale=paper" if left else "")
+
+
 def markdown(title: str, claims: Sequence[Judged], command: str) -> str:
-    """The claims as a Markdown page; `command` is what computes it again."""
-    lines = [f"# {title}", "", f"Of {len(claims)} claims: {summary(claims)}. Computed by `{command}`.", ""]
+    """The claims as a Markdown page; `command` is what measures them."""
+    lines = [f"# {title}", "", f"Of {len(claims)} claims: {summary(claims)}. {origin(claims, f'`{command}`')}.", ""]
     lines += ["| " + " | ".join(HEAD) + " |", "|" + " --- |" * len(HEAD)]
     lines += [
         "| " + " | ".join(cell.replace("|", "\\|").replace("\n", "<br>") for cell in cells(x)) + " |" for x in claims
@@ -55,7 +63,7 @@ def markdown(title: str, claims: Sequence[Judged], command: str) -> str:
     lines += [
         "",
         "A verdict holds where the whole interval lies on one side of the claim's bound; fewer than three seeds decide",
-        "nothing. Differences are paired by seed; accuracies in points, early stops in percent or as a ratio.",
+        "nothing. Differences are paired by seed; several densities are all to hold, and are not corrected for.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -78,10 +86,12 @@ def main(words: Sequence[str]) -> None:
     parser.add_argument("folders", nargs="*", type=Path, default=[Path("outputs")], help="where the results lie")
     parser.add_argument("--to", type=Path, help="also write the claims as Markdown, to this file")
     asked = parser.parse_args(words)
-    title = load_claims(asked.paper)["title"]
+    about = load_claims(asked.paper)
+    title, command = about["title"], about["command"]
     claims = judge(asked.paper, gather(asked.folders).rows)
     console = Console()
     console.print(table(title, claims))
     console.print(f"Of {len(claims)} claims: {summary(claims)}.", highlight=False)
+    console.print(f"{origin(claims, command)}.", highlight=False, markup=False, soft_wrap=True)
     if asked.to:
-        write_text(asked.to, markdown(title, claims, f"lth claims {asked.paper} {' '.join(map(str, asked.folders))}"))
+        write_text(asked.to, markdown(title, claims, command))
