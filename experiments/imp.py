@@ -26,7 +26,7 @@ from lth.core.machine import prepare
 from lth.core.rng import seeds_from
 from lth.probes.gradient import EXAMPLES, GradientNorm
 from lth.report.replicate import Replicate
-from lth.report.tracking import Wandb
+from lth.report.wandb.tracking import Wandb
 from lth.spec import Spec
 from lth.store.runs import Store
 from lth.training.loop import Job

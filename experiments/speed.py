@@ -49,7 +49,7 @@ from lth.core.weights import load, masked
 from lth.data import sources, tensors
 from lth.models import build
 from lth.models.initialize import initialize
-from lth.report.tracking import Progress
+from lth.report.progress import Progress
 from lth.spec import SpeedSpec
 from lth.training.loop import Job, train
 from lth.training.recipe import Recipe, plan

@@ -33,7 +33,7 @@ Shell completion: eval "$(lth -sc install=bash)"   (also zsh through bashcompini
 OPEN = ("model.args.", "data.args.", "pruning.fractions.")
 """Keys below which any name may stand; Hydra wants a mark for a name that its configuration does not have yet."""
 
-COMMANDS = {"claims": "lth.report.claims.show", "dashboard": "lth.report.dashboard"}
+COMMANDS = {"claims": "lth.report.claims.show", "dashboard": "lth.report.wandb.dashboard"}
 """Commands that are no experiment, and the modules that do them."""
 
 LAUNCHERS = {"submitit_slurm": "slurm", "submitit_local": "slurm", "ray": "ray"}
@@ -91,7 +91,7 @@ def _report(words: list[str]) -> None:
         "--wandb", choices=modes, default="disabled", metavar="MODE", help="verdicts in W&B, too: auto, online, offline"
     )
     asked = parser.parse_args(words)
-    from lth.report.sweep import report  # after the words are read: --help needs no torch
+    from lth.report.seeds.report import report  # after the words are read: --help needs no torch
 
     try:
         report(asked.folders, asked.bars, asked.to, asked.wandb)

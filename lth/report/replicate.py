@@ -7,12 +7,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from lth.report.figures import draw_replicate
-from lth.report.page import write_page
+from lth.report.figures.replicate import draw_replicate
+from lth.report.pages.replicate import write_page
+from lth.report.progress import Progress
 from lth.report.statistics import STOP, accuracy_column, arms_of, at, densities, mean, sentence
 from lth.report.tables import RESULTS, Row, Tables, curve_rows, layer_rows
 from lth.report.terminal import print_summary
-from lth.report.tracking import Chart, Progress, Wandb
+from lth.report.wandb.tracking import Chart, Wandb
 from lth.store.runs import Store
 from lth.tickets.arms import Outcome
 from lth.tickets.ticket import Ticket

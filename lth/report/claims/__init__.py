@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lth.core.errors import LotteryError, SettingError
-from lth.report.intervals import (
+from lth.report.seeds.intervals import (
     Interval,
     against_dense,
     by_seed,

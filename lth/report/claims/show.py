@@ -11,8 +11,8 @@ from rich.text import Text
 
 from lth.core.files import write_text
 from lth.report.claims import Judged, Verdict, judge, load_claims, papers
-from lth.report.gather import gather
-from lth.report.intervals import Interval
+from lth.report.seeds.gather import gather
+from lth.report.seeds.intervals import Interval
 from lth.report.statistics import percent
 
 COLOURS: dict[Verdict, str] = {

@@ -1,0 +1,143 @@
+"""Training curves: accuracy and loss against the iteration, a column of panels a level."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+
+from lth.report.figures.axes import (
+    PLAIN,
+    Sketch,
+    about_spread,
+    arm_handle,
+    arm_style,
+    count_axis,
+    legend_above,
+    measured,
+    new_figure,
+    percent,
+)
+from lth.report.statistics import arms_of, densities
+from lth.report.tables import Row
+
+
+def levels_shown(results: Sequence[Row], count: int = 4) -> list[int]:
+    """At most `count` levels spread over those that controls ran at, else over the ticket's; level 0 if it is alone."""
+    controls = sorted({row["level"] for row in results if row["arm"] != "ticket"})
+    pruned = controls or sorted({row["level"] for row in results if row["level"] > 0})
+    chosen = {pruned[math.ceil(i * len(pruned) / count) - 1] for i in range(1, count + 1)} if pruned else {0}
+    return sorted(chosen)
+
+
+Curve = dict[int, tuple[float, float, float]]
+"""Iteration -> mean, lowest and highest over the draws."""
+Panel = dict[str, Curve]
+"""Arm -> its curve; `dense` first."""
+
+
+def curve(trainings: Iterable[Sequence[Row]], column: str, factor: float) -> Curve:
+    """`column` times `factor` over the rows of some draws' trainings; empty where it has fewer than two points."""
+    seen: dict[int, list[float]] = {}
+    for row in (row for training in trainings for row in training):
+        if measured(row[column]):
+            seen.setdefault(row["iteration"], []).append(factor * row[column])
+    found = {at: (sum(values) / len(values), min(values), max(values)) for at, values in sorted(seen.items())}
+    return found if len(found) > 1 else {}
+
+
+def plot_curve(axes: Axes, arm: str, line: Curve, stop: int | None) -> None:
+    """Draws one training curve of `arm` with its band; its marker stands at iteration `stop`, if there is one."""
+    look = arm_style(arm)
+    mean, low, high = zip(*line.values(), strict=True)
+    axes.plot(list(line), mean, color=look.colour, linestyle=look.dashes, linewidth=look.width)
+    if low != high:
+        axes.fill_between(list(line), low, high, color=look.colour, alpha=0.18, linewidth=0)
+    if stop in line:
+        axes.plot(stop, line[stop][0], look.marker, color=look.colour, markeredgecolor="white", markeredgewidth=0.5)
+
+
+def panel_curves(by_run: Mapping[str, list[Row]], results: Sequence[Row], level: int, *what: Any) -> Panel:
+    """Arm -> `curve` of `what` at `level`, the dense network first; without diverged draws and arms without a curve."""
+    done = [row for row in results if row["status"] == "done"]
+    panel = {"dense": [row for row in done if row["level"] == 0]}
+    if level > 0:
+        panel |= {arm: [row for row in done if (row["level"], row["arm"]) == (level, arm)] for arm in arms_of(results)}
+    found = {arm: curve([by_run.get(row["run"], []) for row in draws], *what) for arm, draws in panel.items()}
+    return {arm: line for arm, line in found.items() if line}
+
+
+def lowest(line: Curve) -> int:
+    """The iteration at which the mean of `line` is lowest, the first of equals."""
+    return min(line, key=lambda iteration: line[iteration][0])
+
+
+def settled(panels: Sequence[Panel]) -> float | None:
+    """The iteration after a tenth of training: until then curves leap from chance level. None where they are short."""
+    lines = [line for panel in panels for line in panel.values()]
+    first, last = min(min(line) for line in lines), max(max(line) for line in lines)
+    return first + 0.1 * (last - first) if max(len(line) for line in lines) > 10 else None
+
+
+def limits(panels: Sequence[Panel], stops: Sequence[Mapping[str, int]], start: float | None) -> tuple[float, float]:
+    """Limits of y that hold all curves with their bands from iteration `start` on, and every early stop."""
+    places = [
+        place
+        for panel, stop in zip(panels, stops, strict=True)
+        for arm, line in panel.items()
+        for iteration, place in line.items()
+        if start is None or iteration >= start or iteration == stop.get(arm)
+    ]
+    low, high = min(place[1] for place in places), max(place[2] for place in places)
+    margin = 0.06 * (high - low) or 0.01
+    return low - margin, high + margin
+
+
+def sketch_curves(results: Sequence[Row], rows: Sequence[Row]) -> Sketch | None:
+    """Accuracy and loss in training, a column of panels a level; None where no training has two measured points.
+
+    On the validation split; without one, test accuracy (where it was measured on the way) and training loss.
+    """
+    pairs = [("validation accuracy (%)", "val_accuracy", 100.0), ("validation loss", "val_loss", 1.0)]
+    if not any(measured(row["val_loss"]) for row in rows):
+        pairs = [("test accuracy (%)", "test_accuracy", 100.0), ("training loss", "train_loss", 1.0)]
+    levels = levels_shown(results)
+    by_run: dict[str, list[Row]] = {}
+    for row in rows:
+        by_run.setdefault(row["run"], []).append(row)
+    found = {label: [panel_curves(by_run, results, at, *what) for at in levels] for label, *what in pairs}
+    shown = {label: panels for label, panels in found.items() if any(panels)}
+    if not shown:
+        return None
+    losses = shown.get("validation loss", [{}] * len(levels))
+    stops = [{arm: lowest(line) for arm, line in panel.items()} for panel in losses]
+    start = settled([panel for panels in shown.values() for panel in panels])
+    figure, grid = new_figure(len(shown), len(levels), 0.8 + 1.5 * len(shown), sharex=True, sharey="row")
+    for across, (label, panels) in zip(grid, shown.items(), strict=True):
+        for axes, panel, stop in zip(across, panels, stops, strict=True):
+            for arm in reversed(panel):  # the dense network, drawn last, lies on top: it is thin
+                plot_curve(axes, arm, panel[arm], stop.get(arm))
+        across[0].set_ylim(limits(panels, stops, start))
+        across[0].set_ylabel(label)
+    for axes, level in zip(grid[0], levels, strict=True):
+        axes.set_title(f"{percent(densities(results)[level])}% of the weights")
+        count_axis(axes.xaxis, 3 if len(levels) > 2 else 6)
+    figure.supxlabel("iteration", fontsize=PLAIN["axes.labelsize"])
+    arms = dict.fromkeys(arm for panels in shown.values() for panel in panels for arm in panel)
+    legend_above(figure, [arm_handle(arm, marker=any(stops)) for arm in arms])
+    return Sketch("curves", "Training curves", *_about_curves(results, levels, list(shown), start), figure)
+
+
+def _about_curves(
+    results: Sequence[Row], levels: Sequence[int], labels: list[str], start: float | None
+) -> tuple[str, str]:
+    names = " and ".join(label.removesuffix(" (%)") for label in labels)
+    at_levels = ", ".join(f"{percent(densities(results)[level])}%" for level in levels)
+    caption = f"{names[0].upper()}{names[1:]} against the iteration. "
+    if levels != [0]:
+        caption += "Each panel is one level; the thin dark line, the same in every panel, is the dense network. "
+    if "validation loss" in labels:
+        caption += "Markers stand at the early stop, where the validation loss shown is lowest. "
+    if start is not None:
+        caption += f"The y axes fit what comes after iteration {start:,.0f}: before, curves leap from chance level. "
+    return caption + about_spread(results), f"Lines of {names} against the iteration at {at_levels} of the weights."

@@ -1,0 +1,1 @@
+"""Pages that open offline: of one replicate, of several seeds, of several questions."""

@@ -1,0 +1,1 @@
+"""The figures of papers, named as in the paper."""

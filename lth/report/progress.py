@@ -1,0 +1,74 @@
+"""Progress on the terminal: bars with time left, and log lines around them."""
+
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from tqdm import tqdm
+
+STEP = 100
+"""A training that is first heard of further than this from its start has been resumed."""
+
+
+class Console(logging.StreamHandler):  # type: ignore[type-arg]  # logging's stub is generic, the class is not
+    """Log lines on stderr, written around the progress bars."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes one line above the bars; warnings say so."""
+        try:
+            text = self.format(record)
+            prefix = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+            tqdm.write(prefix + text, file=sys.stderr)
+        except Exception:  # logging must not end a job
+            self.handleError(record)
+
+
+class Progress:
+    """Two bars with time left, trainings and the iterations of the present one; silent where there is no terminal.
+
+    `row`: one of several jobs on one terminal has one bar, in that row.
+    """
+
+    def __init__(self, total: int, title: str, unit: str = "training", row: int | None = None) -> None:
+        self.alone = row is None
+        look = {"leave": True, "position": None} if row is None else {"leave": False, "position": row}
+        self.outer = tqdm(total=total, desc=title, unit=unit, disable=None, dynamic_ncols=True, **look)
+        self.inner: tqdm[Any] | None = None
+
+    def training(self, start: int, stop: int) -> Callable[[int], None]:
+        """What to call with each iteration of a training from `start` to `stop`."""
+        self._close_inner()
+
+        def update(iteration: int) -> None:
+            if not self.alone:
+                return
+            if self.inner is None:
+                self.inner = tqdm(
+                    total=stop,
+                    initial=iteration if iteration - start > STEP else start,
+                    desc="iterations",
+                    unit="it",
+                    leave=False,
+                    disable=None,
+                    dynamic_ncols=True,
+                )
+            self.inner.update(iteration - self.inner.n)
+
+        return update
+
+    def done(self, what: str) -> None:
+        """One more training is over; `what` it was."""
+        self._close_inner()
+        self.outer.set_postfix_str(what, refresh=False)
+        self.outer.update()
+
+    def close(self) -> None:
+        """Takes the bars away, the inner one first."""
+        self._close_inner()
+        self.outer.close()
+
+    def _close_inner(self) -> None:
+        if self.inner is not None:
+            self.inner.close()
+            self.inner = None

@@ -1,0 +1,1 @@
+"""What several seeds show: gathered, with intervals, differences and verdicts."""

@@ -1,0 +1,212 @@
+"""The tables of a report, as CSV with plain numbers for programs, and as Markdown and LaTeX for people.
+
+In the CSV accuracies and densities are 0..1, as in results.csv; in the other two they are percent. Differences are in
+points of accuracy, or ratios of early-stop iterations, in all three. Arms have the names of the configuration.
+
+Where an early stop is censored (it lies in the last 5% of training, so that the minimum may come later), what is made
+of it is a bound and no estimate: its mean stands after ≥ or ≤, and there is no interval. In the CSV `low` and `high`
+are then empty, and a column says so: `early_stop_iteration_censored` counts such seeds, and `bound` of a ratio is
+`lower` (the ticket's early stop is censored), `upper` (dense's is) or `neither` (both are: nothing is known).
+"""
+
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lth.core.files import write_csv, write_text
+from lth.report.seeds.intervals import (
+    Interval,
+    Summarize,
+    against_dense,
+    censored_pairs,
+    log_ratio_to_dense,
+    min_max,
+    over_seeds,
+    paired,
+    t_interval,
+)
+from lth.report.seeds.verdict import verdicts, worded
+from lth.report.statistics import STOP, accuracy_column, arms_of, densities, percent
+from lth.report.tables import Row
+
+BARS: dict[str, Summarize] = {"t": t_interval, "minmax": min_max}
+"""What the intervals of a summary are; differences and verdicts always take 95% t intervals."""
+MEANING = {"t": "mean [95% t interval] over seeds", "minmax": "mean [lowest, highest] over seeds"}
+
+ABOUT = ["experiment", "data", "model", "schedule", "setting"]
+BOUNDS = ("mean", "low", "high")
+ACCURACIES = ("early_stop_test_accuracy", "final_test_accuracy")
+SUMMARY = [
+    *[*ABOUT, "level", "density", "arm", "bars", "n", "diverged"],
+    *(f"{column}_{bound}" for column in (*ACCURACIES, STOP) for bound in BOUNDS),
+    *[f"{STOP}_censored", "matching", "verdict", "why"],
+]
+DIFFERENCES = [*ABOUT, "level", "density", "first", "second", "column", "unit", "n", *BOUNDS, "censored", "bound"]
+MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
+MARKS = {"lower": "≥ ", "upper": "≤ "}
+WORDS = {True: "yes", False: "no", None: "undecided"}
+
+LATEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
+    **{"≥": r"$\geq$", "≤": r"$\leq$", MINUS: "$-$", DASH: "--", "<": r"$<$", ">": r"$>$"},
+}
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table for people: its title, the heads of its columns, and the text of its cells."""
+
+    title: str
+    heads: Sequence[str]
+    cells: Sequence[Sequence[str]]
+
+
+def summary_rows(rows: Sequence[Row], bars: str = "t") -> list[Row]:
+    """A row for each level and arm of one setting, with the columns of SUMMARY.
+
+    n: seeds with an accuracy; diverged: trainings left out; `early_stop_iteration_censored`: seeds whose early stop is
+    censored, and with any the mean is a lower bound without an interval; matching, verdict and why: of the ticket.
+    """
+    about = {column: rows[0][column] for column in ABOUT}
+    judged, density = verdicts(rows), densities(rows)
+    found = []
+    for arm in arms_of(rows):
+        values = {column: over_seeds(rows, arm, column, BARS[bars]) for column in (*ACCURACIES, STOP)}
+        for level in sorted({row["level"] for row in rows if row["arm"] == arm}):
+            lost = [row for row in rows if (row["arm"], row["level"], row["status"]) == (arm, level, "diverged")]
+            row = {**about, "level": level, "density": density[level], "arm": arm, "bars": bars, "diverged": len(lost)}
+            intervals = {column: by_level[level][1] for column, by_level in values.items() if level in by_level}
+            row |= {f"{column}_{key}": value for column, x in intervals.items() for key, value in _bounds(x).items()}
+            row |= {"n": intervals[accuracy_column(rows)].n if accuracy_column(rows) in intervals else 0}
+            row |= {f"{STOP}_censored": intervals[STOP].censored if STOP in intervals else None}
+            if arm == "ticket" and level in judged:
+                verdict = judged[level]
+                row |= {"matching": WORDS[verdict.matching], "verdict": verdict.decision, "why": verdict.why}
+            found.append(dict.fromkeys(SUMMARY) | row)
+    return sorted(found, key=lambda row: row["level"])  # stable: arms stay in order
+
+
+def difference_rows(rows: Sequence[Row]) -> list[Row]:
+    """A row for each level and pair of arms of one setting, with the columns of DIFFERENCES; 95% t intervals by seed.
+
+    The ticket less dense and less each control, in points of test accuracy; the ticket's early stop over dense's, as a
+    ratio, with the number of seeds where one of the two is censored, and which bound the ratio then is.
+    """
+    about = {column: rows[0][column] for column in ABOUT}
+    found = []
+    for second in ("dense", *(arm for arm in arms_of(rows) if arm != "ticket")):
+        for column in ACCURACIES:
+            pair = (
+                against_dense(rows, "ticket", column) if second == "dense" else paired(rows, "ticket", second, column)
+            )
+            for level, (density, interval) in pair.items():
+                place = {"level": level, "density": density, "second": second, "column": column, "unit": "points"}
+                found.append(place | {"n": interval.n} | _bounds(interval.map(lambda share: 100 * share)))
+    for level, (density, interval) in log_ratio_to_dense(rows, "ticket").items():
+        place = {"level": level, "density": density, "second": "dense", "column": STOP, "unit": "ratio"}
+        ticket, dense = censored_pairs(rows, level)
+        late = {"n": interval.n, "censored": len(ticket | dense), "bound": _bound(ticket, dense)}
+        bounded = replace(interval, low=None, high=None) if late["bound"] else interval
+        found.append(place | late | _bounds(bounded.map(math.exp)))
+    found = [dict.fromkeys(DIFFERENCES) | about | {"first": "ticket"} | row for row in found]
+    return sorted(found, key=lambda row: row["level"])
+
+
+def summary_sheet(title: str, rows: Sequence[Row]) -> Sheet:
+    """`summary_rows` of one setting for people: percent; an early stop that is a lower bound has ≥ and no interval."""
+    heads = ["level", "density (%)", "arm", "n", "at early stop (%)", "at the end (%)", "early stop", "verdict"]
+    cells = []
+    for row in rows:
+        accuracies = [_span(row, f"{column}_", 100, 2) for column in ACCURACIES]
+        stop = ("≥ " if row[f"{STOP}_censored"] else "") + _span(row, f"{STOP}_", 1, 0)
+        count = f"{row['n']}" + (f" ({row['diverged']} diverged)" if row["diverged"] else "")
+        cells.append([str(row["level"]), percent(row["density"]), row["arm"], count, *accuracies, stop, _verdict(row)])
+    bound = "; ≥: a lower bound, as early stops are censored" if any(row[f"{STOP}_censored"] for row in rows) else ""
+    return Sheet(f"{title}: {MEANING[rows[0]['bars']]}{bound}", heads, cells)
+
+
+def difference_sheet(title: str, rows: Sequence[Row]) -> Sheet:
+    """`difference_rows` of one setting for people."""
+    names = {**dict(zip(ACCURACIES, ("at early stop", "at the end"), strict=True)), STOP: "early stop"}
+    cells = []
+    for row in rows:
+        pair = f"{row['first']} {'/' if row['unit'] == 'ratio' else MINUS} {row['second']}"
+        place = [str(row["level"]), percent(row["density"]), pair, f"{names[row['column']]} ({row['unit']})"]
+        cells.append([*place, str(row["n"]), _difference(row)])
+    heads = ["level", "density (%)", "pair", "of", "n", "mean [95% t interval]"]
+    bounds = "; ≥ and ≤: bounds, as early stops are censored" if any(row["bound"] for row in rows) else ""
+    return Sheet(f"{title}: differences by seed{bounds}", heads, cells)
+
+
+def markdown(sheets: Iterable[Sheet]) -> str:
+    """The sheets as Markdown tables under headings."""
+
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cell.replace("\\", "\\\\").replace("|", r"\|") for cell in cells) + " |"
+
+    parts = []
+    for sheet in sheets:
+        rule = "| " + " | ".join("---" for _ in sheet.heads) + " |"
+        parts.append("\n".join([f"## {sheet.title}", "", line(sheet.heads), rule, *map(line, sheet.cells)]))
+    return "\n\n".join(parts) + "\n"
+
+
+def latex(sheets: Iterable[Sheet]) -> str:
+    """The sheets as LaTeX tabulars, to be put into tables; they need the package booktabs."""
+
+    def line(cells: Sequence[str]) -> str:
+        return "  " + " & ".join(map(escape, cells)) + r" \\"
+
+    parts = ["% needs \\usepackage{booktabs}"]
+    for sheet in sheets:
+        body = [r"  \toprule", line(sheet.heads), r"  \midrule", *map(line, sheet.cells), r"  \bottomrule"]
+        begin = f"\\begin{{tabular}}{{{'l' * len(sheet.heads)}}}"
+        parts.append("\n".join([f"% {sheet.title}", begin, *body, r"\end{tabular}"]))
+    return "\n\n".join(parts) + "\n"
+
+
+def escape(text: str) -> str:
+    """`text` as LaTeX shows it."""
+    return "".join(LATEX.get(character, character) for character in text)
+
+
+def write_tables(folder: Path, name: str, columns: Sequence[str], rows: Sequence[Row], sheets: Sequence[Sheet]) -> None:
+    """Writes the table `name` into `folder` as CSV, Markdown and LaTeX."""
+    write_csv(folder / f"{name}.csv", columns, rows)
+    write_text(folder / f"{name}.md", markdown(sheets))
+    write_text(folder / f"{name}.tex", latex(sheets))
+
+
+def _bounds(interval: Interval) -> dict[str, float | None]:
+    return dict(zip(BOUNDS, (interval.mean, interval.low, interval.high), strict=True))
+
+
+def _verdict(row: Row) -> str:
+    return worded(row["matching"] == WORDS[True], row["verdict"], row["why"] or "") if row["verdict"] else ""
+
+
+def _bound(ticket: Collection[int], dense: Collection[int]) -> str | None:
+    """What the ratio of early stops is where seeds of `ticket` or `dense` are censored."""
+    return "neither" if ticket and dense else "lower" if ticket else "upper" if dense else None
+
+
+def _difference(row: Row) -> str:
+    """Mean and interval of a difference; of a bound the mean alone, and of what is not even a bound nothing."""
+    note = f" ({row['censored']} censored)" if row["censored"] else ""
+    if row["bound"] == "neither":
+        return DASH + note
+    return MARKS.get(row["bound"], "") + _span(row, "", 1, 2, signed=row["unit"] == "points") + note
+
+
+def _span(row: Mapping[str, float | None], prefix: str, factor: float, digits: int, signed: bool = False) -> str:
+    """Mean and bounds as text, `factor` times what is in `row`; a dash where nothing was measured."""
+    mean, low, high = (row[f"{prefix}{bound}"] for bound in BOUNDS)
+
+    def text(value: float) -> str:
+        return f"{factor * value:{'+' if signed else ''},.{digits}f}".replace("-", MINUS)
+
+    if mean is None:
+        return DASH
+    return text(mean) if low is None or high is None else f"{text(mean)} [{text(low)}, {text(high)}]"

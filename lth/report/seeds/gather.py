@@ -1,0 +1,112 @@
+"""Gathers the results of many jobs: one row for each training asked for, by setting."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lth.core.errors import LotteryError
+from lth.pruning.schedule import SCHEDULES
+from lth.report.seeds.reading import ASKED, folder_of, read_curves, read_results, results_below
+from lth.report.tables import Row
+from lth.tickets.arms import ARMS
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """The results of many jobs.
+
+    rows: those of `results.csv`, each training asked for once, by setting, seed, level, arm and draw.
+    curves: run -> its rows of `curves.csv`, for the runs in `rows` that have one.
+    folders: where the results were found, the latest last.
+    repeats: rows left out because a later file answers the same.
+    changed: those of them that came from another training than the row kept: another machine, version or `seeds.*`.
+    """
+
+    rows: list[Row]
+    curves: dict[str, list[Row]]
+    folders: list[Path]
+    repeats: int = 0
+    changed: int = 0
+
+    def settings(self) -> dict[str, list[Row]]:
+        """Setting -> its rows. Nothing is ever averaged across settings: they ask different questions."""
+        found: dict[str, list[Row]] = {}
+        for row in self.rows:
+            found.setdefault(row["setting"], []).append(row)
+        return found
+
+
+def gather(places: Sequence[Path]) -> Gathered:
+    """The results in each place and below it: the folder of a job, a sweep, or all outputs, a results.csv, a store.
+
+    Of two files that answer the same the later written counts. Raises LotteryError for a place that is not there, a
+    file that cannot be read, naming it, and where no place holds results.
+    """
+    files = {path.resolve(): path for place in places for path in results_below(place)}
+    ordered = sorted(files.values(), key=lambda path: (path.stat().st_mtime_ns, str(path)))
+    kept: dict[tuple[Any, ...], Row] = {}
+    repeats = changed = 0
+    for path in ordered:
+        for row in read_results(path):
+            asked = tuple(row[column] for column in ASKED)
+            if asked in kept:
+                repeats += 1
+                changed += kept[asked]["run"] != row["run"]
+            kept[asked] = row
+    if not kept:
+        raise LotteryError(f"no results in {', '.join(map(str, places))}")
+    rows = sorted(kept.values(), key=_order)
+    return Gathered(rows, _curves(ordered, rows), list(dict.fromkeys(map(folder_of, ordered))), repeats, changed)
+
+
+def pairs_by_schedule(gathered: Gathered) -> list[tuple[str, str]]:
+    """The (iterative, one-shot) settings that differ only in the schedule, as figures put them side by side.
+
+    They agree in experiment, data, model, rewind point and iterations, and in the density of each level. Where they
+    have a seed in common, its dense network is one training: that tells apart recipes, which no column names. Settings
+    without a common seed are paired only where that leaves no choice.
+    """
+    settings = gathered.settings()
+    first, second = ([key for key in settings if settings[key][0]["schedule"] == name] for name in SCHEDULES)
+    sure = [(x, y) for x in first for y in second if _match(settings[x], settings[y]) is True]
+    open_ones = [(x, y) for x in first for y in second if _match(settings[x], settings[y]) is None]
+    taken = [setting for pair in (*sure, *open_ones) for setting in pair]
+    alone = [pair for pair in open_ones if taken.count(pair[0]) == taken.count(pair[1]) == 1]
+    return sorted([*sure, *alone])
+
+
+def _match(first: Sequence[Row], second: Sequence[Row]) -> bool | None:
+    """Whether two settings differ only in the schedule; None where no common seed tells."""
+    dense = [
+        {row["seed"]: row for row in rows if row["level"] == 0 and row["arm"] == "ticket"} for rows in (first, second)
+    ]
+    if not all(dense):
+        return False
+    about = [
+        tuple(next(iter(found.values()))[column] for column in ("experiment", "data", "model", "rewind", "iterations"))
+        for found in dense
+    ]
+    ladders = [
+        {row["level"]: row["weights_left"] for row in rows if row["arm"] == "ticket"} for rows in (first, second)
+    ]
+    if about[0] != about[1] or any(ladders[0][level] != ladders[1][level] for level in ladders[0].keys() & ladders[1]):
+        return False
+    common = dense[0].keys() & dense[1].keys()
+    return all(dense[0][seed]["run"] == dense[1][seed]["run"] for seed in common) if common else None
+
+
+def _order(row: Row) -> tuple[Any, ...]:
+    arms = list(ARMS)
+    arm = arms.index(row["arm"]) if row["arm"] in arms else len(arms)
+    about = (row["experiment"], str(row["data"]), str(row["model"]), row["schedule"], row["setting"])
+    return (*about, row["seed"], row["level"], arm, row["arm"], row["draw"])
+
+
+def _curves(files: Sequence[Path], rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Run -> rows of its curve; a run that several files hold is taken from the latest."""
+    wanted = {row["run"] for row in rows}
+    found: dict[str, list[Row]] = {}
+    for path in files:
+        found |= {run: points for run, points in read_curves(path).items() if run in wanted}
+    return found

@@ -1,0 +1,1 @@
+"""What W&B shows: a replicate as it runs, verdicts over seeds, dashboards."""

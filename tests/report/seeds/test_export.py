@@ -1,0 +1,163 @@
+"""The report's tables: what stands in them, and that LaTeX and Markdown show it."""
+
+import csv
+
+import pytest
+
+from lth.report.seeds.export import (
+    DIFFERENCES,
+    SUMMARY,
+    Sheet,
+    difference_rows,
+    difference_sheet,
+    escape,
+    latex,
+    markdown,
+    summary_rows,
+    summary_sheet,
+    write_tables,
+)
+from lth.report.tables import RESULTS
+
+
+def row(seed, level, arm, accuracy, stop=4000, censored=False, **more):
+    about = {"experiment": "imp", "setting": "one", "data": "my_data", "model": "lenet", "schedule": "iterative"}
+    values = {"early_stop_test_accuracy": accuracy, "final_test_accuracy": accuracy + 0.001}
+    stops = {"early_stop_iteration": stop, "early_stop_censored": censored, "iterations": 10_000}
+    place = {"seed": seed, "level": level, "arm": arm, "draw": 0, "status": "done", "density": 0.8**level}
+    return dict.fromkeys(RESULTS) | about | values | stops | place | more
+
+
+OFF = (-0.001, 0.0, 0.001)
+ROWS = [
+    *[row(seed, 0, "ticket", 0.98) for seed in range(3)],
+    *[row(seed, 1, "ticket", 0.981 + off, 2000) for seed, off in enumerate(OFF)],
+    *[row(seed, 1, "reinit", 0.97 + off, 9900, seed > 0) for seed, off in enumerate(OFF)],
+    row(3, 1, "reinit", 0.1, status="diverged"),
+    *[row(seed, 1, "shuffle", 0.96 + 2 * off) for seed, off in enumerate(OFF)],
+    *[row(seed, 2, "ticket", 0.981 + off, 2000) for seed, off in enumerate(OFF)],
+]
+
+
+def test_a_row_for_each_level_and_arm():
+    rows = summary_rows(ROWS)
+    assert all(list(row) == SUMMARY for row in rows)
+    assert [(row["level"], row["arm"]) for row in rows] == [
+        (0, "ticket"), (1, "ticket"), (1, "reinit"), (1, "shuffle"), (2, "ticket"),
+    ]  # fmt: skip
+    dense, ticket, reinit, *_ = rows
+    assert dense["n"] == 3 and dense["verdict"] is None and dense["early_stop_test_accuracy_low"] == 0.98
+    assert (ticket["matching"], ticket["verdict"], ticket["why"]) == ("yes", "winning", "")
+    assert (reinit["n"], reinit["diverged"], reinit["early_stop_iteration_censored"]) == (3, 1, 2)
+    assert ticket["early_stop_test_accuracy_mean"] == pytest.approx(0.981)
+    assert ticket["early_stop_test_accuracy_high"] == pytest.approx(0.981 + 4.302653 * 0.001 / 3**0.5)
+
+
+def test_the_papers_bars():
+    ticket = summary_rows(ROWS, "minmax")[1]
+    assert (ticket["bars"], ticket["early_stop_test_accuracy_low"]) == ("minmax", pytest.approx(0.98))
+
+
+def test_differences_are_in_points_and_ratios():
+    rows = {(row["level"], row["second"], row["column"]): row for row in difference_rows(ROWS)}
+    assert all(list(row) == DIFFERENCES for row in rows.values())
+    reinit = rows[1, "reinit", "final_test_accuracy"]
+    assert (reinit["n"], reinit["unit"], reinit["mean"]) == (3, "points", pytest.approx(1.1))
+    ratio = rows[1, "dense", "early_stop_iteration"]
+    assert (ratio["unit"], ratio["mean"], ratio["censored"]) == ("ratio", pytest.approx(0.5), 0)
+    assert (2, "reinit", "final_test_accuracy") not in rows and (0, "dense", "final_test_accuracy") not in rows
+
+
+def test_people_see_percent_bounds_and_lower_bounds():
+    cells = summary_sheet("x", summary_rows(ROWS)).cells
+    assert cells[1][1:3] == ["80.0", "ticket"] and cells[1][4] == "98.10 [97.85, 98.35]" and cells[1][7] == "winning"
+    assert cells[2][3] == "3 (1 diverged)" and cells[2][6] == "≥ 9,900"
+    assert cells[4][7] == "matching; undecided: no reinit and shuffle to compare"
+    shown = difference_sheet("x", difference_rows(ROWS)).cells
+    assert ["1", "80.0", "ticket \N{MINUS SIGN} shuffle", "at early stop (points)"] in [cells[:4] for cells in shown]
+    assert any(cells[5].startswith("+1.10 [") for cells in shown)
+
+
+@pytest.mark.parametrize("bars", ["t", "minmax"])
+def test_a_lower_bound_has_no_interval_in_any_table(tmp_path, bars):
+    rows = summary_rows(ROWS, bars)
+    write_tables(tmp_path, "summary", SUMMARY, rows, [summary_sheet("x", rows)])
+    with (tmp_path / "summary.csv").open() as file:
+        [reinit] = [row for row in csv.DictReader(file) if row["arm"] == "reinit"]
+    stop = [reinit[f"early_stop_iteration_{key}"] for key in ("mean", "low", "high", "censored")]
+    assert stop == ["9900.0", "", "", "2"] and reinit["final_test_accuracy_low"]
+    assert "| ≥ 9,900 |" in (tmp_path / "summary.md").read_text()
+    assert r"& $\geq$ 9,900 &" in (tmp_path / "summary.tex").read_text()
+    assert "≥: a lower bound" in (tmp_path / "summary.md").read_text().splitlines()[0]
+
+
+def ratio(dense, ticket):
+    """The ratio's row and cell where the seeds in `dense` and in `ticket` are censored."""
+    rows = [row(seed, 0, "ticket", 0.9, 9900, seed in dense) for seed in range(3)]
+    rows += [row(seed, 1, "ticket", 0.9, 4950 if seed else 9900, seed in ticket) for seed in range(3)]
+    [found] = [x for x in difference_rows(rows) if x["unit"] == "ratio"]
+    return found, difference_sheet("x", [found]).cells[0][5]
+
+
+@pytest.mark.parametrize(
+    ("dense", "ticket", "bound", "text"),
+    [
+        ((), (0,), "lower", "≥ 0.63 (1 censored)"),
+        ((0, 2), (), "upper", "≤ 0.63 (2 censored)"),
+        ((0, 1), (0,), "neither", "\N{EN DASH} (2 censored)"),
+    ],
+)
+def test_a_ratio_of_censored_early_stops_is_a_bound_of_its_side(dense, ticket, bound, text):
+    found, shown = ratio(dense, ticket)
+    assert (found["bound"], found["low"], found["high"], shown) == (bound, None, None, text)
+
+
+def test_a_ratio_of_early_stops_that_were_seen_has_its_interval():
+    found, shown = ratio((), ())
+    assert found["bound"] is None and found["low"] < found["mean"] < found["high"] and shown.startswith("0.63 [")
+
+
+@pytest.mark.parametrize(("density", "text"), [(1.0, "100"), (0.8, "80.0"), (0.0868, "8.7"), (0.0052, "0.52")])
+def test_densities_are_written_as_in_figures(density, text):
+    rows = [x | {"density": density if x["level"] else 1.0} for x in ROWS]
+    assert summary_sheet("x", summary_rows(rows)).cells[-1][1] == text
+    assert difference_sheet("x", difference_rows(rows)).cells[-1][1] == text
+
+
+def test_what_was_not_measured_is_a_dash():
+    rows = [row | {"early_stop_test_accuracy": None, "early_stop_iteration": None} for row in ROWS]
+    assert summary_sheet("x", summary_rows(rows)).cells[0][4:7] == [
+        "\N{EN DASH}",
+        "98.10 [98.10, 98.10]",
+        "\N{EN DASH}",
+    ]
+
+
+def test_latex_escapes():
+    assert escape(r"50% of a_b & {c} #1 $2 ~^\ ") == (
+        r"50\% of a\_b \& \{c\} \#1 \$2 \textasciitilde{}\textasciicircum{}\textbackslash{} "
+    )
+    assert escape("≥ 3") == r"$\geq$ 3"
+
+
+SHEET = Sheet("my_data", ["density (%)", "a|b"], [["1", "x_y & z|"]])
+
+
+def test_latex_is_a_booktabs_tabular():
+    lines = latex([SHEET]).splitlines()
+    assert r"\begin{tabular}{ll}" in lines and r"  1 & x\_y \& z| \\" in lines
+    assert [line.strip() for line in lines if "rule" in line] == [r"\toprule", r"\midrule", r"\bottomrule"]
+
+
+def test_markdown_escapes_bars():
+    assert markdown([SHEET]).splitlines()[2:] == [r"| density (%) | a\|b |", "| --- | --- |", r"| 1 | x_y & z\| |"]
+
+
+def test_tables_are_written_alike_each_time(tmp_path):
+    rows = summary_rows(ROWS)
+    for folder in ("a", "b"):
+        write_tables(tmp_path / folder, "summary", SUMMARY, rows, [summary_sheet("my_data", rows)])
+    for name in ("summary.csv", "summary.md", "summary.tex"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    with (tmp_path / "a" / "summary.csv").open() as file:
+        assert [row["verdict"] for row in csv.DictReader(file)] == ["", "winning", "", "", "undecided"]

@@ -1,0 +1,202 @@
+"""`lth report` as its user meets it, on results that were written and not trained."""
+
+import csv
+import re
+import subprocess
+import sys
+
+import pytest
+
+from lth.cli import main
+from lth.core.files import write_csv
+from lth.report.seeds.gather import gather
+from lth.report.seeds.report import questions, sentence, target
+from lth.report.tables import CURVES, RESULTS
+
+OFF = (-0.001, 0.0, 0.001, 0.0005, -0.0005)
+
+
+def rows_of(seed, **more):
+    about = {"experiment": "imp", "setting": "one", "data": "mnist", "model": "lenet", "schedule": "iterative"}
+    accuracy = {
+        ("ticket", 0): 0.98,
+        ("ticket", 1): 0.981,
+        ("reinit", 1): 0.97,
+        ("shuffle", 1): 0.96,
+        ("ticket", 2): 0.9,
+    }
+    return [
+        dict.fromkeys(RESULTS)
+        | about
+        | {"seed": seed, "level": level, "arm": arm, "draw": 0, "status": "done", "density": 0.5**level}
+        | {"sparsity": 1 - 0.5**level, "weights_left": 1000 // 2**level, "rewind": 0, "run": f"{seed}{level}{arm}"}
+        | {"early_stop_iteration": 4000, "early_stop_censored": False, "early_stop_val_loss": 0.1}
+        | {"early_stop_test_accuracy": value + level * OFF[seed], "final_test_accuracy": value}
+        | {"final_train_accuracy": 1.0, "final_val_loss": 0.2, "iterations": 10_000, "seconds": 1.0}
+        | more
+        for (arm, level), value in accuracy.items()
+    ]
+
+
+def write(folder, seeds, **more):
+    for seed in seeds:
+        rows = rows_of(seed, **more)
+        write_csv(folder / str(seed) / "results.csv", RESULTS, rows)
+        write_csv(
+            folder / str(seed) / "curves.csv",
+            CURVES,
+            [
+                {
+                    "run": row["run"],
+                    "iteration": at,
+                    "val_loss": 1 / (1 + at),
+                    "test_accuracy": 0.9,
+                    "val_accuracy": 0.9,
+                }
+                for row in rows
+                for at in (0, 5000, 10_000)
+            ],
+        )
+    return folder
+
+
+@pytest.fixture
+def lth_report(monkeypatch, tmp_path, capsys):
+    """Runs `lth report` with some words in the test's folder: what it printed, and its error (None: none)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["lth", "report", *map(str, words)])
+        try:
+            main()
+        except SystemExit as end:
+            return capsys.readouterr().out, end.code
+        return capsys.readouterr().out, None
+
+    return run
+
+
+def table(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_one_sweep_is_reported_in_its_own_folder_and_again(tmp_path, lth_report):
+    folder = write(tmp_path / "outputs" / "imp" / "now", range(5))
+    shown, error = lth_report(folder)
+    assert error is None
+    assert "mnist, lenet, iterative (one): 5 seeds" in shown
+    assert "smallest density with a matching ticket is 50.0%" in shown
+    assert "smallest density with a winning ticket is 50.0%" in shown and "not corrected" in shown
+    names = [f"{name}.{ending}" for name in ("differences", "summary") for ending in ("csv", "md", "tex")]
+    assert {"results.csv", *names} <= {path.name for path in folder.iterdir()}
+    assert len(table(folder / "results.csv")) == 25 and list((folder / "figures").glob("*.png"))
+    verdicts = {row["level"]: row["verdict"] for row in table(folder / "summary.csv") if row["arm"] == "ticket"}
+    assert verdicts == {"0": "", "1": "winning", "2": "not winning"}
+    written = {name: (folder / name).read_bytes() for name in ["results.csv", *names]}
+    assert lth_report(folder) == (shown, None)  # the merged table is not gathered
+    assert written == {name: (folder / name).read_bytes() for name in written}
+
+
+def test_folders_of_different_launchers_give_one_table(tmp_path, lth_report):
+    first, second = (
+        write(tmp_path / "outputs" / "imp" / "a", range(3)),
+        write(tmp_path / "slurm" / "x" / "b", (2, 3, 4)),
+    )
+    shown, _ = lth_report(first, second, "--bars", "minmax")
+    assert "5 seeds" in shown and "5 rows were found more than once" in shown and "another training" not in shown
+    assert "mean [lowest, highest] over seeds" in shown
+    assert len(table(tmp_path / "outputs" / "report" / "results.csv")) == 25
+
+
+def test_two_seeds_get_no_verdict_and_settings_are_apart(tmp_path, lth_report):
+    write(tmp_path / "outputs" / "a", range(2))
+    write(tmp_path / "outputs" / "b", range(2), setting="two", schedule="one_shot")
+    shown, _ = lth_report("--to", "there")
+    assert shown.count("2 seeds, no verdict: that takes 3.") == 2 and "one_shot (two)" in shown
+    assert {row["verdict"] for row in table(tmp_path / "there" / "summary.csv")} == {"", "undecided"}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "outputs: there is no such folder"),
+        (("empty",), "no results in empty"),
+        (("a", "--to", "a/0"), "a/0: holds a results.csv that no report has written; name another folder with --to"),
+        (("a", "--to", "file/x"), "cannot write file/x/summary.csv: Not a directory"),
+    ],
+)
+def test_a_mistake_is_one_line(tmp_path, lth_report, words, told):
+    write(tmp_path / "a", range(1))
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    assert lth_report(*words) == ("", told)
+
+
+def test_help_needs_no_torch(tmp_path):
+    code = "import sys\nsys.argv = ['lth', 'report', '--help']\nfrom lth.cli import main\ntry: main()\n"
+    code += "except SystemExit: pass\nassert 'torch' not in sys.modules and 'matplotlib' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "--bars" in done.stdout
+
+
+def test_where_a_report_goes(tmp_path):
+    folder = write(tmp_path / "now", range(2))
+    assert target([folder], gather([folder])) == folder
+    assert target([tmp_path], gather([tmp_path])) == tmp_path / "report"
+    assert target([folder / "0"], gather([folder / "0"])) == folder / "0" / "report"
+    assert str(target([folder, tmp_path], gather([folder]))) == "outputs/report"
+
+
+def test_a_one_shot_setting_is_drawn_with_its_iterative_one_and_others_apart(tmp_path):
+    write(tmp_path / "a", range(2))
+    write(tmp_path / "b", range(2), setting="shot", schedule="one_shot")
+    write(tmp_path / "c", range(2), setting="rate", run="another recipe")
+    asked = questions(gather([tmp_path]))
+    assert [{row["setting"] for row in question.rows} for question in asked] == [{"one", "shot"}, {"rate"}]
+
+
+def test_several_questions_have_a_page_above_theirs_with_the_figure_across_them(tmp_path, lth_report):
+    outputs = tmp_path / "outputs"
+    for model in ("conv2", "conv4", "lenet"):
+        write(outputs / model, range(3), model=model, setting=f"id-{model}", data="cifar10", run=f"a {model}")
+    write(outputs / "trial", range(1), model="conv2", setting="trial", data="cifar10", iterations=4, run="a trial")
+    shown, error = lth_report()
+    report = tmp_path / "outputs" / "report"
+    assert error is None and "Figure 5 shows the one trained longest, id-conv2" in shown
+    page = (report / "report.html").read_text(encoding="utf-8")
+    links = re.findall(r'<a href="([^"]+)">([^<]+)</a>', page)
+    assert sorted(links) == [
+        ("id-conv2/report.html", "conv2 on cifar10"),
+        ("id-conv4/report.html", "conv4 on cifar10"),
+        ("id-lenet/report.html", "lenet on cifar10"),
+        ("trial/report.html", "conv2 on cifar10"),
+    ]
+    assert all((report / address).is_file() for address, _ in links)
+    assert {path.name for path in (report / "figures").iterdir()} == {"frankle2019_fig5.png", "frankle2019_fig5.pdf"}
+    assert page.count("<img ") == 1 and "conv2 and conv4 on cifar10</h2>" in page
+    assert page.count("smallest density with a winning ticket is 50.0%") == 3 and "not corrected" in page
+    assert "://" not in page and not re.search(r"<script|@import|url\(", page)
+
+
+def test_one_question_has_its_page_in_the_top_folder(tmp_path, lth_report):
+    folder = write(tmp_path / "outputs" / "imp" / "now", range(3), model="conv2")
+    lth_report(folder)
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "<a href" not in page and "Test accuracy at early stop" in page
+    assert not list(folder.rglob("frankle2019_fig5*"))
+
+
+def test_a_verdict_is_not_cut_on_a_narrow_terminal(tmp_path, lth_report, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    shown, _ = lth_report(write(tmp_path / "now", range(2)))
+    assert "undecided" in shown and "…" not in shown
+
+
+def test_the_sentence_says_when_nothing_is_found():
+    rows = [row for seed in range(3) for row in rows_of(seed) if row["level"] != 1]
+    assert sentence(rows) == (
+        "mnist, lenet, iterative (one): 3 seeds; at no density is the ticket found to be matching; "
+        "at no density is the ticket found to be winning."
+    )

@@ -1,0 +1,343 @@
+"""W&B shows what a job did, once, and never ends it; its offline files are read back with W&B's own reader."""
+
+import csv
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from PIL import Image
+
+from lth import spec
+from lth.cli import place
+from lth.report.replicate import LEVEL_METRICS
+from lth.report.tables import RESULTS
+from lth.report.wandb.run import wandb_mode
+from lth.report.wandb.tracking import Chart, Wandb
+
+pytestmark = pytest.mark.usefixtures("no_account")
+
+LAYERS = ("fc1", "fc2", "output")
+
+
+@pytest.fixture
+def tracker(tmp_path):
+    """A tracker of an experiment with two arms, writing below a folder of its own."""
+
+    def make(mode="offline"):
+        about = {"project": "tried", "entity": None, "tags": ["small"], "experiment": "imp", "setting": "abc"}
+        config = {"arms": ["ticket", "reinit"], "recipe": {"lr": 0.1}}
+        return Wandb(tmp_path / "out", mode=mode, name="small-seed0", id="run0", config=config, **about)
+
+    return make
+
+
+@pytest.fixture
+def ticket(tmp_path):
+    """A file to stand for a ticket."""
+    path = tmp_path / "ticket.safetensors"
+    path.write_bytes(b"a ticket")
+    return path
+
+
+@pytest.fixture
+def figure(tmp_path):
+    """A file to stand for a figure."""
+    path = tmp_path / "accuracy.png"
+    Image.new("RGB", (2, 2)).save(path)
+    return path
+
+
+def go_through(tracker: Wandb, ticket: Path) -> None:
+    """All that a replicate does with its tracker."""
+    tracker.log({"iteration": 0, "curve/ticket/level_00/val_loss": 2.3}, 0)
+    tracker.start()
+    tracker.start()
+    tracker.log({"level": 0, "density": 1.0, "ticket/final_test_accuracy": 0.9, "layer/fc1/density": 1.0}, 0)
+    tracker.log({"level": 1, "density": 0.8, "ticket/final_test_accuracy": 0.8, "layer/fc1/density": 0.8}, 1)
+    tracker.finish(["level", "arm"], [[0, "ticket"], [1, "ticket"]], ticket)
+    tracker.stop()
+
+
+def metrics(found) -> dict[str, tuple[str | None, bool, bool]]:
+    """What was defined: name -> its axis, whether W&B's automatic panels leave it out, and whether the summary does."""
+    return {
+        metric.get("glob_name") or metric["name"]: (
+            metric.get("step_metric"),
+            metric["options"].get("hidden", False),
+            metric.get("summary", {}).get("none", False),
+        )
+        for metric in found["metric"]
+    }
+
+
+def test_a_run_is_written_whole(tracker, ticket, tmp_path, runs, records, history, inspect):
+    go_through(tracker(), ticket)
+    (path,) = runs(tmp_path / "out")
+    found = records(path)
+    (run,) = found["run"]
+    assert (run["run_id"], run["run_group"], run["job_type"]) == ("run0", "imp-abc", "imp")
+    assert (run["project"], run["display_name"], run["tags"]) == ("tried", "small-seed0", ["small"])
+    assert metrics(found) == {
+        "level": (None, True, False),
+        "iteration": (None, True, True),
+        "curve/*": ("iteration", True, True),
+        **dict.fromkeys(("density", "sparsity", "layer/*", "ticket/*", "reinit/*"), ("level", False, False)),
+    }
+    assert [row["iteration"] for row in history(found, "curve/ticket/level_00/val_loss")] == [0]
+    assert [row["density"] for row in history(found, "level")] == [1.0, 0.8]
+    assert [artifact["type"] for artifact in found["artifact"] if artifact["name"] == "ticket-run0"] == ["ticket"]
+    assert [record["exit_code"] for record in found["exit"]] == [0]
+    whole = json.loads(inspect(path, "--summary"))
+    assert whole["state"] == "finished" and whole["summary"]["results"]["nrows"] == 2
+    assert whole["config"] == {"arms": ["ticket", "reinit"], "recipe": {"lr": 0.1}}
+
+
+def test_figures_and_charts_need_no_click(tracker, ticket, figure, tmp_path, runs, records, history):
+    shows = tracker()
+    shows.start()
+    lines = {"ticket": [(0, 0.9), (1, 0.8)], "reinit": [(1, 0.7)]}
+    shows.finish(["level"], [[0]], ticket, {figure: "What it shows."}, [Chart("accuracy_by_level", "Accuracy", lines)])
+    (path,) = runs(tmp_path / "out")
+    found = records(path)
+    (row,) = history(found, "figures/accuracy._type")
+    assert (row["figures/accuracy._type"], row["figures/accuracy.caption"]) == ("image-file", "What it shows.")
+    assert row["figures/accuracy_by_level_table.nrows"] == 3
+    assert metrics(found)["figures/accuracy_by_level_table"] == (None, True, False)
+    (config,) = found["config"]
+    chart = config["update"]["_wandb.visualize.figures/accuracy_by_level"]["panel_config"]
+    assert chart["panelDefId"] == "wandb/lineseries/v0" and chart["stringSettings"]["xname"] == "level"
+
+
+def test_a_job_that_is_broken_off_ends_its_run_as_failed(tracker, tmp_path, runs, records):
+    broken = tracker()
+    broken.start()
+    broken.stop()
+    (path,) = runs(tmp_path / "out")
+    assert records(path)["exit"][0]["exit_code"] == 1
+
+
+TWICE = """\
+import sys
+from lth.cli import main
+for _ in range(2):
+    sys.argv = ["lth", *{words}]
+    main()
+"""
+
+
+def test_a_command_writes_one_run_and_the_same_command_again_writes_none(
+    tmp_path, prepared_mnist1d, runs, records, history
+):
+    words = ["imp", "scale=smoke", "levels=1", "arms=[ticket,reinit]", f"data.root={prepared_mnist1d}"]
+    script = TWICE.format(words=[*words, "outputs=out", "wandb.mode=offline"])
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and "warning" not in done.stderr, done.stderr
+    assert "3 trained, 0 found" in done.stdout and "0 trained, 3 found" in done.stdout
+    (path,) = runs(tmp_path / "out")
+    found = records(path)
+    (run,) = found["run"]
+    with min(tmp_path.glob("out/imp/*/results.csv")).open() as file:
+        results = list(csv.DictReader(file))
+    assert run["run_group"] == f"imp-{results[0]['setting']}" and run["job_type"] == "imp"
+    assert run["config"]["update"]["recipe"]["lr"] == 1.2e-3 and run["config"]["update"]["seed"] == 0
+    assert f"ticket-{run['run_id']}" in [artifact["name"] for artifact in found["artifact"]]
+    (last,) = history(found, "results.path")
+    drawn = {key.split(".")[0] for key in last if key.startswith("figures/")}
+    figures = {f"figures/{name}" for name in ("accuracy", "curves", "gradient_norm", "layers")}
+    assert drawn == figures | {f"figures/{name}_by_level_table" for name in ("accuracy", "early_stop")}
+    check_levels(history(found, "level"), results)
+    check_curves(history(found, "iteration"))
+
+
+def check_levels(rows: list[dict], results: list[dict[str, str]]) -> None:
+    """A row a level with exactly the names that dashboards rely on, and the figures of `results.csv`."""
+    layers = {f"layer/{name}/{key}" for name in LAYERS for key in ("density", "sparsity", "grad_norm")}
+    for level, arms in enumerate((["ticket"], ["ticket", "reinit"])):
+        row = {key: value for key, value in rows[level].items() if not key.startswith("_")}
+        metrics = {f"{arm}/{key}" for arm in arms for key in LEVEL_METRICS}
+        assert set(row) == {"level", "density", "sparsity"} | metrics | layers
+        for arm in arms:
+            (kept,) = [kept for kept in results if kept["level"] == str(level) and kept["arm"] == arm]
+            assert row["density"] == pytest.approx(float(kept["density"]), rel=1e-12)
+            for key in LEVEL_METRICS:
+                assert row[f"{arm}/{key}"] == pytest.approx(float(kept[key]), rel=1e-12)
+    assert [row["level"] for row in rows] == [0, 1]
+
+
+def check_curves(rows: list[dict]) -> None:
+    """Every curve's point carries its iteration; the three trainings' curves are whole."""
+    curves: dict[str, list[int]] = {}
+    for row in rows:
+        for key in row:
+            if key.startswith("curve/"):
+                curves.setdefault(key, []).append(row["iteration"])
+    for trained in ("ticket/level_00", "ticket/level_01", "reinit/level_01"):
+        assert curves[f"curve/{trained}/val_loss"] == [0, 20, 40, 60]
+        assert {curves[f"curve/{trained}/{key}"][0] for key in ("grad_norm", "lr", "test_accuracy")} == {0}
+
+
+def test_nothing_is_begun_before_a_training(tracker, ticket, tmp_path, monkeypatch):
+    monkeypatch.setattr("wandb.init", lambda **_: pytest.fail("begun"))
+    waits = tracker()
+    waits.log({"level": 0, "density": 1.0}, 0)
+    waits.finish(RESULTS, [], ticket)
+    waits.stop()
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_disabled_tracker_does_nothing(tracker, ticket, tmp_path, monkeypatch):
+    monkeypatch.setattr("wandb.init", lambda **_: pytest.fail("begun"))
+    go_through(tracker("disabled"), ticket)
+    assert not (tmp_path / "out").exists()
+
+
+class Failing:
+    """A W&B run that fails where it is told to, and counts what it is asked."""
+
+    resumed = False
+
+    def __init__(self, where: str) -> None:
+        self.where, self.asked = where, []
+
+    def ask(self, what: str, *_, **__) -> None:
+        self.asked.append(what)
+        if what == self.where:
+            raise ConnectionError(f"no {what}\nsecond line")
+
+    def __getattr__(self, what: str):
+        return lambda *words, **more: self.ask(what, *words, **more)
+
+
+@pytest.mark.parametrize("where", ["init", "define_metric", "log", "log_artifact", "finish"])
+def test_a_failing_wandb_is_one_warning(tracker, ticket, monkeypatch, caplog, where):
+    run = Failing(where)
+    monkeypatch.setattr("wandb.init", lambda **_: run.ask("init") or run)
+    go_through(tracker(), ticket)
+    (told,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert f"W&B failed (no {where})" in told.getMessage() and run.asked[-1] == where
+
+
+def test_a_run_that_goes_on_is_not_told_twice(tracker, ticket, monkeypatch):
+    """Online, a job that was killed finds its run again, with the levels that were logged before."""
+    run = Failing("nowhere")
+    run.resumed, run.summary = True, {"level": 0}
+    monkeypatch.setattr("wandb.init", lambda **_: run)
+    go_through(tracker(), ticket)
+    told = [what for what in run.asked if what != "define_metric"]
+    assert told == ["log", "log", "log_artifact", "finish"]  # level 1, then the table of results
+
+
+def test_a_run_that_cannot_be_ended_when_a_job_breaks_off_is_one_warning(tracker, monkeypatch, caplog):
+    monkeypatch.setattr("wandb.init", lambda **_: Failing("finish"))
+    broken = tracker()
+    broken.start()
+    broken.stop()
+    broken.stop()
+    assert len(caplog.records) == 1
+
+
+def test_auto_is_offline_without_a_key(monkeypatch):
+    assert wandb_mode("auto") == "offline"
+    monkeypatch.setenv("WANDB_API_KEY", "")
+    assert wandb_mode("auto") == "offline"
+
+
+def test_auto_is_online_with_a_key(monkeypatch):
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    assert wandb_mode("auto") == "online"
+    assert wandb_mode("offline") == "offline" and wandb_mode("disabled") == "disabled"
+
+
+@pytest.mark.parametrize(
+    ("entry", "server", "mode"),
+    [
+        ("machine api.wandb.ai login user password 0000", "", "online"),
+        ('machine api.wandb.ai login user password ""', "", "offline"),
+        ("machine example.org login user password 0000", "", "offline"),
+        ("machine example.org:8080 login user password 0000", "http://example.org:8080", "online"),
+        ("machine api.wandb.ai login user password 0000", "http://example.org:8080", "offline"),
+        ("machine", "", "offline"),
+        ("\xff\xfe", "", "offline"),
+    ],
+)
+def test_auto_finds_a_key_where_wandb_finds_it(tmp_path, monkeypatch, entry, server, mode):
+    (tmp_path / "netrc").write_bytes(entry.encode("latin-1"))
+    monkeypatch.setenv("WANDB_BASE_URL", server)
+    assert wandb_mode("auto") == mode
+
+
+def test_the_key_in_the_home_folder_is_found_whatever_its_mode(tmp_path, monkeypatch):
+    monkeypatch.delenv("NETRC")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    path = tmp_path / ".netrc"
+    path.write_text("machine api.wandb.ai login user password 0000\n")
+    path.chmod(0o644)
+    assert wandb_mode("auto") == "online"
+
+
+@pytest.mark.parametrize("mode", ["online", "offline", "disabled"])
+def test_wandb_mode_in_the_environment_wins(monkeypatch, mode):
+    monkeypatch.setenv("WANDB_MODE", mode)
+    assert [wandb_mode(asked) for asked in ("auto", "online", "offline", "disabled")] == [mode] * 4
+
+
+@pytest.fixture
+def sweep():
+    """The W&B sweep that comes with the configurations."""
+    return yaml.safe_load((place("conf") / "wandb_sweep.yaml").read_text())
+
+
+def trial(sweep, *more: str) -> list[str]:
+    """The command of a sweep's first trial, as W&B's agent makes it, behind the program."""
+    chosen = [f"{key}={found['values'][0]}" for key, found in sweep["parameters"].items()]
+    start, end = sweep["command"].index("${program}"), sweep["command"].index("${args_no_hyphens}")
+    assert sweep["command"][start - 1] == "${env}" and sweep["program"] == "lth"
+    return [*sweep["command"][start + 1 : end], *chosen, *more]
+
+
+def test_every_value_of_the_sweep_is_one_that_lth_imp_takes(sweep):
+    spec.register()
+    for key, found in sweep["parameters"].items():
+        for value in found["values"]:
+            _, *words = trial(sweep, f"{key}={value}")
+            with initialize_config_dir(str(place("conf")), version_base="1.3"):
+                assert spec.read(compose("imp", words)).experiment == "imp"
+
+
+AGENT = """\
+import os, sys
+from lth.cli import main
+for environment in ({{"WANDB_MODE": "disabled"}}, {agent}):
+    os.environ |= environment
+    sys.argv = ["lth", *{words}]
+    main()
+"""
+
+
+def test_a_trial_of_an_agent_is_the_agents_run_even_where_nothing_is_trained(
+    sweep, tmp_path, prepared_mnist1d, runs, records, history, inspect
+):
+    """Else the server waits for a result for ever: the run that W&B knows has the agent's id, and not lth's own."""
+    given = {"MODE": "offline", "SWEEP_ID": "sweep1", "RUN_ID": "trial1", "PROJECT": "searched", "ENTITY": "someone"}
+    small = ["scale=smoke", "levels=1", "model=mlp", "model.widths=[4]", "outputs=out", "wandb.project=other"]
+    words = trial(sweep, f"data.root={prepared_mnist1d}", *small)
+    script = AGENT.format(words=words, agent={f"WANDB_{key}": value for key, value in given.items()})
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and "warning" not in done.stderr.lower(), done.stderr
+    assert "0 trained, 2 found" in done.stdout
+    (path,) = runs(tmp_path / "out")
+    found = records(path)
+    (run,) = found["run"]
+    assert (run["run_id"], run["sweep_id"]) == ("trial1", "sweep1")
+    assert (run["project"], run["entity"]) == ("searched", "someone")
+    objective = sweep["metric"]["name"]
+    measured = [row[objective] for row in history(found, objective)]
+    assert len(measured) == 2 and sweep["metric"]["goal"] == "minimize"
+    assert json.loads(inspect(path, "--summary"))["summary"][objective] == measured[-1]  # the server reads the summary
