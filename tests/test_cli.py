@@ -92,6 +92,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 
 def test_failed_jobs_do_not_stop_a_sweep_and_are_named_at_the_end(tmp_path):
     words = ["imp", "-m", "scale=smoke", "data=digits", "recipe.lr=-1,0.001,-2", "hydra.sweep.dir=sweep"]
+    words += ["hydra/launcher=basic"]  # it starts sooner
     done = lth(*words, cwd=tmp_path, check=False)
     assert done.returncode == 1 and "Error executing job" not in done.stderr
     assert done.stderr.splitlines()[-3:] == [
@@ -144,8 +145,9 @@ def test_a_killed_worker_is_one_line_and_loses_nothing(tmp_path):
     assert killed.returncode == 1 and "Traceback" not in killed.stderr
     told = "a worker process was killed (out of memory?); the same command goes on from here"
     assert told in killed.stderr.splitlines()  # joblib's own remark on what it has to clean up may follow
-    lth(*TROUBLED, "arms=[ticket]", "hydra.sweep.dir=again", cwd=tmp_path)
-    lth(*TROUBLED, "arms=[ticket]", "hydra.sweep.dir=unbroken", "outputs=elsewhere", cwd=tmp_path)
+    one_process = [*TROUBLED, "arms=[ticket]", "hydra/launcher=basic"]
+    lth(*one_process, "hydra.sweep.dir=again", cwd=tmp_path)
+    lth(*one_process, "hydra.sweep.dir=unbroken", "outputs=elsewhere", cwd=tmp_path)
     for job in "01":
         again, unbroken = (results(tmp_path / sweep / job) for sweep in ("again", "unbroken"))
         assert again == unbroken and len(again) == 3

@@ -32,7 +32,7 @@ def noise(tmp_path):
 def test_the_conv_presets_run(tmp_path, noise, name):
     words = ["imp", f"paper=frankle2019/{name}", "scale=smoke", "recipe.iterations=1"]
     environment = noise("cifar10", (3, 32, 32))
-    words += ["hydra.mode=RUN", "arms=[ticket]", "recipe.test=improved", "data.validation=5"]
+    words += ["hydra.mode=RUN", "arms=[ticket]", "levels=1", "recipe.test=improved", "data.validation=5"]
     tensors = load_file(tmp_path / "cifar10.safetensors")
     save_file({key: value[:70].clone() for key, value in tensors.items()}, tmp_path / "cifar10.safetensors")
     done = subprocess.run(
