@@ -6,8 +6,9 @@
 
 Trains a network, prunes its smallest weights, sets the survivors back to the rewind point, and again, `levels` times.
 At each level the ticket meets its controls (`arms`): reinit (the same mask, new weights), shuffle (other places, the
-same weights), scratch (both new), finetune and restart (the trained weights go on). A network that is a winning ticket
-trains as fast and as well as the dense one where its controls do not.
+same weights), scratch (both new), finetune and restart (the trained weights go on), reinit_plus (new weights, scaled to
+the mask), small_dense (a narrower network), set and rigl (the mask changes in training). A network that is a winning
+ticket trains as fast and as well as the dense one where its controls do not.
 
 The job's folder holds results.csv, layers.csv, curves.csv, figures, report.html and the last ticket. Every training is
 kept in <outputs>/store, so the same command again trains nothing, and a killed one goes on.
@@ -25,6 +26,7 @@ from lth.api import Procedure, build_model, load_data, search, ticket_of
 from lth.core.machine import prepare
 from lth.core.rng import seeds_from
 from lth.probes.gradient import EXAMPLES, GradientNorm
+from lth.pruning.updates import Rewiring
 from lth.report.replicate import Replicate
 from lth.report.wandb.tracking import Wandb
 from lth.spec import Spec
@@ -44,7 +46,16 @@ def run(spec: Spec, folder: Path) -> None:
     data = load_data(spec)
     model, fresh = build_model(spec, data, seeds)
     data = data.to(device)
-    asked = Procedure(spec.recipe, spec.pruning, spec.levels, spec.rewind, spec.arms_asked, spec.controls, spec.draws)
+    asked = Procedure(
+        spec.recipe,
+        spec.pruning,
+        spec.levels,
+        spec.rewind,
+        spec.arms_asked,
+        spec.controls,
+        spec.draws,
+        rewiring(spec, len(data.train)),
+    )
     store = Store(Path(spec.outputs) / "store", spec.store.checkpoint_seconds)
     probe = GradientNorm(iterations_of(spec.probe_every, len(data.train) // spec.recipe.batch_size, "probe_every"))
 
@@ -63,6 +74,13 @@ def run(spec: Spec, folder: Path) -> None:
         last = outcome.level
         provenance = {"setting": spec.setting(), "seed": spec.seed, "level": last.index}
         replicate.finish(ticket_of(last, provenance), len(data.test))
+
+
+def rewiring(spec: Spec, examples: int) -> Rewiring:
+    """How the masks of the arms `set` and `rigl` change, in iterations."""
+    per_epoch, asked = examples // spec.recipe.batch_size, spec.rewiring
+    stop = None if asked.stop is None else iterations_of(asked.stop, per_epoch, "rewiring.stop")
+    return Rewiring(asked.drop, iterations_of(asked.every, per_epoch, "rewiring.every"), stop)
 
 
 def tracker(spec: Spec) -> Wandb:

@@ -3,7 +3,7 @@
 import copy
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,19 +12,21 @@ import torch
 from torch import Tensor, nn
 
 from lth.core.errors import LotteryError, SettingError
-from lth.core.rng import Seeds, global_rng, seeds_from
+from lth.core.rng import Seeds, seeds_from
 from lth.core.weights import State, clone
 from lth.data import sources
 from lth.data.tensors import Data, prepare
 from lth.models import build
-from lth.models.initialize import INITIALIZERS, check_redrawn, initialize
+from lth.models.initialize import INITIALIZERS, initialize
 from lth.pruning.mask import Layer, dense, prunable
 from lth.pruning.schedule import Pruning, ladder
 from lth.pruning.scores import check_score
+from lth.pruning.updates import Rewiring
 from lth.report.tables import result_row
 from lth.store.runs import Store
 from lth.tickets import arms as controls
 from lth.tickets import imp
+from lth.tickets.context import Fresh, context_of
 from lth.tickets.imp import Fit, Level, rewind_point
 from lth.tickets.ticket import Ticket
 from lth.training.loop import Job, train
@@ -77,21 +79,10 @@ def build_model(spec: "Spec", data: Data, seeds: Seeds) -> tuple[nn.Module, Call
     return model, fresh
 
 
-def drawn(construct: Callable[[], nn.Module], initializer: str, seed: int) -> tuple[nn.Module, Callable[[int], State]]:
-    """A network that `construct` builds under `seed`, and its initialiser: a fresh initial state by seed.
-
-    With the initialiser `default` a fresh state is that of a network built anew, so that it keeps its own way to draw.
-    """
-
-    def constructed(seed: int) -> nn.Module:
-        with global_rng(seed, "build"):
-            return construct()
-
-    def fresh(seed: int) -> State:
-        model = constructed(seed)
-        return clone(model.state_dict()) if initializer == "default" else initialize(model, initializer, seed)
-
-    return constructed(seed), fresh
+def drawn(construct: Callable[[], nn.Module], initializer: str, seed: int) -> tuple[nn.Module, Fresh]:
+    """A network that `construct` builds under `seed`, and its initialiser: a fresh initial state by seed."""
+    fresh = Fresh(construct, initializer)
+    return fresh.constructed(seed), fresh
 
 
 def check_fit(model: nn.Module, data: Data) -> None:
@@ -112,7 +103,7 @@ def check_fit(model: nn.Module, data: Data) -> None:
 
 @dataclass(frozen=True)
 class Procedure:
-    """What a replicate does: how to prune, how deep, from where, against which arms."""
+    """What a replicate does: how to prune, how deep, from where, against which arms, and how `set` and `rigl` go."""
 
     recipe: Recipe
     pruning: Pruning
@@ -121,6 +112,7 @@ class Procedure:
     arms: Sequence[str] = ("ticket",)
     arm_levels: Sequence[int] | None = None
     draws: int = 1
+    rewiring: Rewiring = field(default_factory=Rewiring)
 
     @property
     def trainings(self) -> int:
@@ -141,24 +133,26 @@ def search(
 ) -> Iterator[controls.Outcome]:
     """The outcomes of every level and arm as they come.
 
-    `start` is the state at iteration 0, `fresh` draws another by seed. All settings are checked before the first
-    training: raises SettingError.
+    `start` is the state at iteration 0, `fresh` draws another by seed (`Fresh` in the model's own way for a narrower
+    network too, else by its modules' `reset_parameters`). All settings are checked before the first training: raises
+    SettingError.
     """
     check_score(asked.pruning)
     layers = prunable(model, asked.pruning.exclude, asked.pruning.output)
     for layer in layers:
         if layer.kind == "output":
             log.info("output layer: %s", layer.name)
-    ladder(layers, asked.pruning, asked.levels)
+    rungs = ladder(layers, asked.pruning, asked.levels)
     controls.check(asked.arms, asked.arm_levels, asked.levels, asked.draws)
-    if {"reinit", "scratch"} & set(asked.arms):
-        check_redrawn(model, fresh(0), fresh(1), [layer.name for layer in layers])
     job = Job(model, start, {}, data, plan(asked.recipe, len(data.train), asked.rewind), seeds)
+    context = context_of(model, start, fresh, asked.rewiring)
+    run_at = range(1, asked.levels + 1) if asked.arm_levels is None else asked.arm_levels
+    controls.check_possible(asked.arms, context, job, layers, [sum(rungs[level].values()) for level in run_at])
 
     def run() -> Iterator[controls.Outcome]:
         dense = Job(model, rewind_point(job, fit), {}, data, job.plan, seeds)
         rounds = imp.levels(dense, layers, asked.pruning, asked.levels, fit, asked.arm_levels)
-        yield from controls.outcomes(rounds, asked.arms, fit, fresh, asked.arm_levels, asked.draws)
+        yield from controls.outcomes(rounds, asked.arms, fit, context, asked.arm_levels, asked.draws)
 
     return run()
 

@@ -51,6 +51,15 @@ class SeedsSpec:
 
 
 @dataclass
+class RewiringSpec:
+    """How the masks of the arms `set` and `rigl` change: every so many iterations, up to `stop`, by a share `drop`."""
+
+    drop: float = 0.3
+    every: Duration = 100
+    stop: Duration | None = None
+
+
+@dataclass
 class StoreSpec:
     """A killed training loses at most `checkpoint_seconds`."""
 
@@ -102,6 +111,7 @@ class Spec(Machine):
     one_shot_arms: list[str] | None = None
     draws: int = 1
     probe_every: Duration = 500
+    rewiring: RewiringSpec = field(default_factory=RewiringSpec)
     seed: int = 0
     seeds: SeedsSpec = field(default_factory=SeedsSpec)
     scale: str = "quick"
@@ -151,7 +161,9 @@ class Spec(Machine):
 
         Left out too is what only says how many rows there are (levels, arms, arm_levels, draws) and the machine.
         """
-        keys = ("experiment", "data", "model", "recipe", "pruning", "rewind")
+        keys = ["experiment", "data", "model", "recipe", "pruning", "rewind"]
+        if self.rewiring != RewiringSpec():  # as by default it is not named: so the hashes of older results stay
+            keys.append("rewiring")
         asked = {key: asdict(self)[key] for key in keys}
         del asked["data"]["root"]
         return _hash(asked, 10)

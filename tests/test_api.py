@@ -12,6 +12,9 @@ from torch import nn
 import lth
 from lth.api import Procedure, drawn, search
 from lth.models.initialize import initialize
+from lth.pruning.updates import Rewiring
+from lth.report.tables import result_row
+from lth.tickets.arms import ARMS
 from lth.training.trace import Trace
 
 
@@ -125,6 +128,41 @@ def test_as_many_trainings_are_planned_as_are_done(make_job, make_network, sched
     levels = [outcome.level.index for outcome in found if outcome.arm == "ticket"]
     whole = schedule == "iterative" or arm_levels is None
     assert levels == ([0, 1, 2, 3] if whole else [0, *sorted(set(arm_levels))])
+
+
+def test_every_arm_trains_at_a_level_with_as_many_weights(make_job, make_network, tmp_path):
+    model = make_network()
+    job = make_job(model=model)
+    arms = list(ARMS)
+    how = {"arm_levels": [2], "rewiring": Rewiring(0.3, 2)}
+    asked = Procedure(
+        lth.Recipe(iterations=5, batch_size=20, schedule="cosine"), lth.Pruning(fraction=0.3), 2, 0, arms, **how
+    )
+    _, fresh = drawn(make_network, "glorot_normal", 0)
+    store = lth.Store(tmp_path)
+    found = list(search(model, job.start, job.data, job.seeds, asked, store.train, fresh))
+    assert len(found) == asked.trainings == len(store.trained) == 2 + len(arms)
+    rows = {outcome.arm: result_row(outcome, {}) for outcome in found if outcome.level.index == 2}
+    assert list(rows) == arms and {row["density"] for row in rows.values()} == {found[2].level.density}
+    weights = {arm: row["weights_left"] for arm, row in rows.items()}
+    assert abs(weights.pop("small_dense") - weights["ticket"]) < 20 and len(set(weights.values())) == 1
+
+
+@pytest.mark.parametrize(
+    ("arms", "fraction", "named"),
+    [
+        (["rigl"], 0.3, r"rewiring\.every=100: the mask would never change"),
+        (["small_dense"], 0.95, r"arms=small_dense: one unit a layer has 40 weights"),
+    ],
+)
+def test_an_arm_that_cannot_be_is_named_before_anything_is_trained(make_job, make_network, arms, fraction, named):
+    model = make_network()
+    job = make_job(model=model)
+    asked = Procedure(lth.Recipe(iterations=5, batch_size=20), lth.Pruning(fraction=fraction), 1, 0, arms)
+    with pytest.raises(lth.LotteryError, match=named):
+        search(
+            model, job.start, job.data, job.seeds, asked, pytest.fail, lambda seed: initialize(model, "default", seed)
+        )
 
 
 def test_prune_takes_exactly_the_fraction(make_network):

@@ -1,5 +1,6 @@
 """Every configuration composes, and a bad value is named before anything starts."""
 
+import csv
 from itertools import product
 from pathlib import Path
 
@@ -105,8 +106,18 @@ def test_the_setting_leaves_out_seeds_extent_and_machine():
     base = composed().setting()
     for override in ("seed=3", "seeds.order=4", "levels=3", "arms=[ticket]", "draws=2", "outputs=x", "data.root=y"):
         assert composed(override).setting() == base, override
-    for override in ("recipe.lr=0.1", "data=digits", "model=mlp", "pruning=global", "rewind=5", "data.validation=7"):
+    others = ("data=digits", "model=mlp", "pruning=global", "rewind=5", "data.validation=7", "rewiring.drop=0.1")
+    for override in ("recipe.lr=0.1", *others):
         assert composed(override).setting() != base, override
+
+
+def test_the_published_results_are_those_of_todays_preset():
+    published = place("conf").parent / "outputs" / "reference" / "frankle2019" / "results.csv"
+    with published.open() as file:
+        settings = {(row["schedule"], row["setting"]) for row in csv.DictReader(file)}
+    schedules = ("iterative", "one_shot")
+    asked = {x: composed("paper=frankle2019/lenet", f"pruning.schedule={x}").setting() for x in schedules}
+    assert settings == set(asked.items())
 
 
 def test_the_replicate_differs_by_seed_and_extent_but_not_by_machine():

@@ -1,7 +1,12 @@
-"""Initial weights, by address: each tensor's draw depends on the seed and its own name alone."""
+"""Initial weights, by address: each tensor's draw depends on the seed and its own name alone.
+
+The initialisers that need a mask scale such a draw by what the mask keeps: two masks differ in scale, not in the draw.
+"""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +16,7 @@ from lth.core.rng import global_rng, rng
 from lth.core.weights import State, clone
 
 Initializer = Callable[[Tensor, torch.Generator], Tensor]
+Layer = nn.Linear | nn.modules.conv._ConvNd
 
 
 def _fans(weight: Tensor) -> tuple[int, int]:
@@ -39,23 +45,90 @@ def kaiming_normal(weight: Tensor, generator: torch.Generator) -> Tensor:
     return _normal(weight, math.sqrt(2 / _fans(weight)[0]), generator)
 
 
-INITIALIZERS: dict[str, Initializer | None] = {
+def sparse_fans(layer: Layer, kept: Tensor) -> tuple[Tensor, Tensor]:
+    """(inputs left of each output unit, outputs left of each input unit), float64, both of the shape of the weight.
+
+    `kept` is the layer's mask. A convolution's unit is a channel: its fan is the mask summed over the kernel and the
+    other side's channels (of its group).
+    """
+    groups, transposed = getattr(layer, "groups", 1), getattr(layer, "transposed", False)
+    blocks = kept.double().reshape(groups, len(kept) // groups, kept.shape[1], -1)
+    of_rows, of_columns = (blocks.sum(axes, keepdim=True).expand_as(blocks) for axes in ((2, 3), (1, 3)))
+    fan_in, fan_out = (of_columns, of_rows) if transposed else (of_rows, of_columns)
+    return fan_in.reshape(kept.shape), fan_out.reshape(kept.shape)
+
+
+@dataclass(frozen=True)
+class SparsityAware:
+    """Each connection's variance is `gain` over the fan that the mask leaves it (Evci et al. 2022, section 3).
+
+    The fan of a connection is that of its output unit (`in`: the paper's N(0, 2 / fan-in)), that of its input unit
+    (`out`), or the mean of the two (`average`), and at least 1, so that a unit with nothing left stays finite. A whole
+    mask makes `in` Kaiming's and `average` with gain 1 Glorot's initialiser; no mask is a whole one.
+    """
+
+    fan: Literal["in", "out", "average"] = "in"
+    gain: float = 2.0
+    uniform: bool = False
+
+    def __call__(self, layer: Layer, kept: Tensor, generator: torch.Generator) -> Tensor:
+        """The weight of `layer` under its mask `kept` (bool, of the weight's shape, on the CPU)."""
+        fan_in, fan_out = sparse_fans(layer, kept)
+        fan = {"in": fan_in, "out": fan_out, "average": (fan_in + fan_out) / 2}[self.fan]
+        std = (self.gain / fan.clamp(min=1)).sqrt()
+        if self.uniform:  # U(-a, a) has variance a^2 / 3
+            return (torch.rand(kept.shape, generator=generator) * 2 - 1) * (math.sqrt(3) * std).float()
+        return torch.randn(kept.shape, generator=generator) * std.float()
+
+
+@dataclass(frozen=True)
+class LayerScaled:
+    """The draw of the dense initialiser `base` over the square root of the layer's density (Liu et al. 2019).
+
+    As in the comparison and the code of Evci et al. 2022. No mask is a whole one: then it is `base`.
+    """
+
+    base: Initializer
+
+    def __call__(self, layer: Layer, kept: Tensor, generator: torch.Generator) -> Tensor:
+        """The weight of `layer` under its mask `kept` (bool, of the weight's shape, on the CPU)."""
+        return self.base(layer.weight, generator) / math.sqrt(int(kept.sum()) / kept.numel())
+
+
+MaskInitializer = SparsityAware | LayerScaled
+
+INITIALIZERS: dict[str, Initializer | MaskInitializer | None] = {
     "glorot_normal": glorot_normal,
     "glorot_uniform": glorot_uniform,
     "kaiming_normal": kaiming_normal,
     "default": None,
+    "sparsity_aware": SparsityAware(),
+    "sparsity_aware_uniform": SparsityAware(uniform=True),
+    "sparsity_aware_fan_out": SparsityAware("out"),
+    "sparsity_aware_fan_out_uniform": SparsityAware("out", uniform=True),
+    "sparsity_aware_average": SparsityAware("average", gain=1.0),
+    "sparsity_aware_average_uniform": SparsityAware("average", gain=1.0, uniform=True),
+    "layer_scaled": LayerScaled(kaiming_normal),
+    "layer_scaled_glorot_uniform": LayerScaled(glorot_uniform),
 }
-"""By name; `default` leaves every module to its own `reset_parameters`."""
+"""By name; `default` leaves every module to its own `reset_parameters`. `needs_mask` tells which scale by a mask."""
 
 
-def initialize(model: nn.Module, initializer: str, seed: int) -> State:
+def needs_mask(initializer: str) -> bool:
+    """Whether the initialiser of that name scales by the mask; without one it is Kaiming's or Glorot's."""
+    return isinstance(INITIALIZERS[initializer], MaskInitializer)
+
+
+def initialize(model: nn.Module, initializer: str, seed: int, mask: Mapping[str, Tensor] | None = None) -> State:
     """A fresh initial state of `model` under `seed`; the model itself is left as it was.
 
     Every module that has `reset_parameters` draws by it. Then, unless `initializer` is `default`, the weights of
     Linear and convolution layers are drawn anew and their biases are zero; norm layers keep their ones and zeros.
+    `mask` matters to the initialisers that need one; a layer that it leaves out is whole. Pruned positions are drawn
+    too. Raises LotteryError where such a layer has nothing left, or its mask another shape.
     """
-    before = clone(model.state_dict())
-    draw = INITIALIZERS[initializer]
+    before, draw = clone(model.state_dict()), INITIALIZERS[initializer]
+    kept = _kept(model, mask or {}) if isinstance(draw, MaskInitializer) else {}
     try:
         for name, module in model.named_modules():
             reset = getattr(module, "reset_parameters", None)
@@ -64,13 +137,36 @@ def initialize(model: nn.Module, initializer: str, seed: int) -> State:
                     reset()
         with torch.no_grad():
             for name, module in model.named_modules():
-                if draw is not None and isinstance(module, (nn.Linear, nn.modules.conv._ConvNd)):
-                    module.weight.copy_(draw(module.weight, rng(seed, "init", name, "weight")))
+                if draw is not None and isinstance(module, Layer):
+                    generator = rng(seed, "init", name, "weight")
+                    if isinstance(draw, MaskInitializer):
+                        module.weight.copy_(draw(module, kept[module], generator))
+                    else:
+                        module.weight.copy_(draw(module.weight, generator))
                     if module.bias is not None:
                         module.bias.zero_()
         return clone(model.state_dict())
     finally:
         model.load_state_dict(before)
+
+
+def _kept(model: nn.Module, mask: Mapping[str, Tensor]) -> dict[nn.Module, Tensor]:
+    """The mask of each Linear and convolution, on the CPU; a whole one where `mask` has none."""
+    parameters = dict(model.named_parameters())
+    for name, tensor in mask.items():
+        if name not in parameters or parameters[name].shape != tensor.shape:
+            there = tuple(parameters[name].shape) if name in parameters else "nothing of that name"
+            raise LotteryError(f"the mask does not fit: {name} is {tuple(tensor.shape)}, the model has {there}")
+        if not tensor.any():
+            raise LotteryError(f"layer collapse: the mask keeps none of the {tensor.numel():,} weights of {name}")
+    names = {id(parameter): name for name, parameter in parameters.items()}  # a shared tensor has its first name
+    found: dict[nn.Module, Tensor] = {}
+    for module in model.modules():
+        if isinstance(module, Layer):
+            kept = mask.get(names.get(id(module.weight), ""))
+            whole = torch.ones(module.weight.shape, dtype=torch.bool)
+            found[module] = whole if kept is None else kept.bool().cpu()
+    return found
 
 
 def check_redrawn(model: nn.Module, first: State, second: State, prunable: list[str]) -> None:

@@ -1,38 +1,15 @@
 """The gradient norm: how strongly a subnetwork is pulled (Evci et al. 2022, section 3)."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 
-from lth.core.rng import rng
-from lth.core.weights import clone, modes_kept
 from lth.data.tensors import Split
-from lth.training.loop import Job, gradient_of
-
-EXAMPLES = 1_000
-
-
-def examples(split: Split, count: int = EXAMPLES) -> Split:
-    """`count` fixed examples of `split`, the same for every network and seed; all of them where there are fewer."""
-    chosen = torch.randperm(len(split), generator=rng(0, "probe"))[:count].to(split.labels.device)
-    return Split(split.images[chosen], split.labels[chosen])
-
-
-@contextmanager
-def batch_statistics(model: nn.Module) -> Iterator[None]:
-    """Within: dropout off, BatchNorm on the statistics of its batch. Afterwards modes and buffers are as before."""
-    buffers = clone(dict(model.named_buffers()))
-    try:
-        with modes_kept(model):
-            for module in model.modules():
-                module.training = isinstance(module, nn.modules.batchnorm._BatchNorm)
-            yield
-    finally:
-        with torch.no_grad():
-            for name, buffer in model.named_buffers():
-                buffer.copy_(buffers[name])
+from lth.training.gradient import EXAMPLES as EXAMPLES
+from lth.training.gradient import batch_statistics as batch_statistics
+from lth.training.gradient import examples as examples
+from lth.training.gradient import gradient_of
+from lth.training.loop import Job
 
 
 def gradient_norm(model: nn.Module, mask: Mapping[str, Tensor], split: Split) -> dict[str, float]:
@@ -51,11 +28,14 @@ def gradient_norm(model: nn.Module, mask: Mapping[str, Tensor], split: Split) ->
 
 
 class GradientNorm:
-    """`gradient_norm` on 1,000 fixed training examples, as an observer of a training."""
+    """`gradient_norm` on 1,000 fixed training examples, as an observer of a training.
 
-    def __init__(self, every: int) -> None:
-        self.every = every
-        self.key = f"gradient_norm every={every} examples={EXAMPLES}"
+    With `before_updates` also right before and after each change of the mask; the former under `before/` and the name.
+    """
+
+    def __init__(self, every: int, before_updates: bool = False) -> None:
+        self.every, self.before_updates = every, before_updates
+        self.key = f"gradient_norm every={every} examples={EXAMPLES}" + " before_updates" * before_updates
         self._examples: tuple[Split, Split] | None = None  # (the split they were taken from, the examples)
 
     def __call__(self, model: nn.Module, job: Job) -> dict[str, float]:

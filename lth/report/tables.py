@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lth.core.files import write_csv
+from lth.pruning.mask import density as density_of
 from lth.pruning.mask import kept
 from lth.tickets.arms import Outcome
 from lth.training.trace import Observations, Trace
@@ -66,7 +67,8 @@ def result_row(outcome: Outcome, about: Mapping[str, Any]) -> Row:
     early = trace.early_stop if done else None
     final = trace.points[-1] if done else None
     norms = gradient_norms(trace)
-    density = outcome.level.density
+    mask = trace.mask(job.mask)
+    density = outcome.level.density if mask is job.mask else density_of(mask)  # a mask that changed has its own
     row = {
         **dict.fromkeys(RESULTS),
         "experiment": "imp",
@@ -77,7 +79,7 @@ def result_row(outcome: Outcome, about: Mapping[str, Any]) -> Row:
         "status": trace.status,
         "density": density,
         "sparsity": 1 - density,
-        "weights_left": sum(kept(job.mask).values()),
+        "weights_left": sum(kept(mask).values()),
         "rewind": job.plan.start,
         "final_train_accuracy": trace.train_accuracy,
         "grad_norm_init": norms[0][1]["total"] if norms else None,
@@ -102,6 +104,7 @@ def layer_rows(outcome: Outcome) -> list[Row]:
     """The rows of `layers.csv` for one trained arm, a prunable layer each."""
     norms = gradient_norms(outcome.trace)
     done = outcome.trace.status == "done"
+    mask = outcome.trace.mask(outcome.job.mask)
     return [
         {
             "run": outcome.trace.run,
@@ -109,13 +112,13 @@ def layer_rows(outcome: Outcome) -> list[Row]:
             "arm": outcome.arm,
             "draw": outcome.draw,
             "layer": name.removesuffix(".weight"),
-            "size": outcome.job.mask[name].numel(),
+            "size": mask[name].numel(),
             "kept": count,
-            "density": count / outcome.job.mask[name].numel(),
+            "density": count / mask[name].numel(),
             "grad_norm_init": norms[0][1].get(name) if norms else None,
             "grad_norm_end": norms[-1][1].get(name) if norms and done else None,
         }
-        for name, count in kept(outcome.job.mask).items()
+        for name, count in kept(mask).items()
     ]
 
 

@@ -25,20 +25,24 @@ def question(job: Job) -> dict[str, Any]:
     """What is asked by training `job`; equal for two jobs exactly when they are the same training.
 
     Not in it: folders, device, logging, lineage, observers, and what plays no part: the mask of a whole layer, the
-    length of a schedule that does not depend on it, the seed of an augmentation that is not done.
+    length of a schedule that does not depend on it, the seed of an augmentation that is not done. With an update the
+    first two do: it changes the layers that the mask names, whole ones too, and never after the schedule's last step.
     """
-    seeds = {"order": job.seeds.order}
+    seeds, update = {"order": job.seeds.order}, job.update
     if job.data.augment != "none":
         seeds["augment"] = job.seeds.augment
+    if update and update.draws:
+        seeds["mask"] = job.seeds.mask
     plan = asdict(job.plan)
-    if job.plan.schedule != "cosine":
+    if job.plan.schedule != "cosine" and not update:
         plan["total"] = job.plan.stop
-    return {
+    changes = {"update": {"kind": type(update).__name__, **asdict(update)}} if update else {}
+    return changes | {
         "loop": LOOP,
         "model": architecture(job.model),
         "data": {"digest": job.data.digest, "augment": job.data.augment},
         "start": digest(job.start),
-        "mask": digest({name: mask for name, mask in job.mask.items() if not mask.all()}),
+        "mask": digest({name: mask for name, mask in job.mask.items() if update or not mask.all()}),
         "plan": json.loads(json.dumps(plan)),
         "seeds": seeds,
     }

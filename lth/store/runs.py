@@ -6,7 +6,7 @@ import itertools
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +19,10 @@ from lth.core.errors import LotteryError
 from lth.core.files import replacing, write_json, write_text, writing
 from lth.core.machine import describe
 from lth.core.sealed import DamagedFileError
-from lth.core.weights import State, digest, on_cpu
+from lth.core.weights import State, on_cpu
+from lth.store.probed import PROBES, forget, plain, remembered
 from lth.store.question import hash_of, question
+from lth.store.wanted import Wanted, same_way
 from lth.training.checkpoint import Checkpoint
 from lth.training.loop import Job, Observer, Progress, train
 from lth.training.trace import Trace, trace_from
@@ -35,8 +37,9 @@ ROWS = "rows"
 class Store:
     """Trainings kept under the hash of their question, below `folder`. Several processes may share it.
 
-    A run's folder holds `run.json` (question, trace, machine; checksummed), `weights.safetensors`, and in `rows` what
-    experiments asked it for; while it is being trained, `checkpoint.safetensors`, at most `checkpoint_seconds` old.
+    A run's folder holds `run.json` (question, trace, machine; checksummed), `weights.safetensors`, in `rows` what
+    experiments asked it for, and in `probes` what was found out about its weights; while it is being trained,
+    `checkpoint.safetensors`, at most `checkpoint_seconds` old.
     """
 
     folder: Path
@@ -47,11 +50,21 @@ class Store:
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
 
-    def train(self, job: Job, observers: Sequence[Observer] = (), progress: Progress | None = None) -> Trace:
-        """The trace of `job`: found where it is kept with all that `observers` saw, else trained and kept."""
+    def train(
+        self,
+        job: Job,
+        observers: Sequence[Observer] = (),
+        progress: Progress | None = None,
+        keep_at: Collection[int] = (),
+    ) -> Trace:
+        """The trace of `job`, with its weights after the iterations `keep_at`.
+
+        Found where it is kept with those and with all that `observers` saw, else trained and kept. A run that is
+        trained again for want of one holds both afterwards.
+        """
         asked = question(job)
         name = hash_of(asked)
-        wanted = [observer.key for observer in observers]
+        wanted = Wanted(tuple(observer.key for observer in observers), tuple(sorted(set(keep_at))))
         try:
             trace = self._find(name, asked, wanted)
         except DamagedFileError:  # or being written at this moment: that is judged under the lock
@@ -60,10 +73,9 @@ class Store:
             with self._lock(name):
                 trace = self._find_or_set_aside(name, asked, wanted)  # another process may have trained it meanwhile
                 if trace is None:
-                    trace = self._train(name, asked, job, observers, progress)
+                    trace = self._train(name, asked, job, observers, progress, wanted)
         trace.run = name
-        trace.observed = {key: trace.observed[key] for key in wanted if key in trace.observed}
-        return trace
+        return wanted.of(trace)
 
     def path(self, name: str) -> Path:
         """The folder of the run `name`."""
@@ -77,6 +89,14 @@ class Store:
         if not path.exists() or path.read_text(errors="replace") != text:
             write_text(path, text)
 
+    def probed(self, run: str, key: str, compute: Callable[[], Any]) -> Any:
+        """What `compute` finds out about the weights of `run`, as JSON gives it back; kept with the run under `key`.
+
+        `key` names the probe, its arguments, and any other run that it looks at. A run without a name is kept nowhere:
+        then it is computed.
+        """
+        return remembered(self.path(run) / PROBES, key, compute) if run else plain(compute())
+
     def _train(
         self,
         name: str,
@@ -84,19 +104,23 @@ class Store:
         job: Job,
         observers: Sequence[Observer],
         progress: Progress | None,
+        wanted: Wanted,
     ) -> Trace:
         folder = self.path(name)
         for leftover in folder.glob(".*.part"):  # of a process that was killed while it wrote
             leftover.unlink(missing_ok=True)
         machine = describe(job.data.train.labels.device)
-        seen_by = hashlib.sha256("\n".join(observer.key for observer in observers).encode()).hexdigest()[:8]
-        checkpoint = Checkpoint(folder / f"checkpoint-{seen_by}.safetensors", self.checkpoint_seconds, machine, name)
-        trace = train(job, observers, checkpoint, progress)
+        path = folder / f"checkpoint-{wanted.digest()}.safetensors"
+        checkpoint = Checkpoint(path, self.checkpoint_seconds, machine, name)
+        trace = train(job, observers, checkpoint, progress, wanted.iterations)
         trace.states = {kind: on_cpu(state) for kind, state in trace.states.items()}
         self.trained.add(name)
-        before = self._find_or_set_aside(name, asked, [])
-        if before is not None and _same_states(before, trace):  # then what was seen before was seen in this training
+        before = self._find_or_set_aside(name, asked, Wanted())
+        if before is not None and same_way(before, trace):  # what was seen and kept before was so in this training
             trace.observed = before.observed | trace.observed
+            trace.states = before.states | trace.states
+        else:
+            forget(folder / PROBES)
         weights = {f"{kind}/{key}": tensor for kind, state in trace.states.items() for key, tensor in state.items()}
         with replacing(folder / "weights.safetensors") as temporary:
             save_file(weights, temporary)
@@ -107,8 +131,8 @@ class Store:
             leftover.unlink(missing_ok=True)
         return trace
 
-    def _find(self, name: str, asked: dict[str, Any], wanted: Sequence[str]) -> Trace | None:
-        """The kept trace of `name`, or None where there is none or it lacks an observation of `wanted`.
+    def _find(self, name: str, asked: dict[str, Any], wanted: Wanted) -> Trace | None:
+        """The kept trace of `name`, or None where there is none or it lacks something of `wanted`.
 
         Raises DamagedFileError where what is there is damaged or answers another question.
         """
@@ -116,13 +140,13 @@ class Store:
         if not (folder / "run.json").exists():
             return None
         trace = _read(folder, asked)
-        missing = [key for key in wanted if key not in trace.observed]
+        missing = wanted.missing(trace)
         if missing:
             log.info("run %s was kept without %s: it is trained again to see it", name, missing[0])
             return None
         return trace
 
-    def _find_or_set_aside(self, name: str, asked: dict[str, Any], wanted: Sequence[str]) -> Trace | None:
+    def _find_or_set_aside(self, name: str, asked: dict[str, Any], wanted: Wanted) -> Trace | None:
         """As `_find`, under the run's lock; a damaged folder makes room."""
         try:
             return self._find(name, asked, wanted)
@@ -191,12 +215,6 @@ def _read(folder: Path, asked: dict[str, Any]) -> Trace:
         raise DamagedFileError(str(error)) from error
     except OSError as error:
         raise LotteryError(f"cannot read {error.filename}: {error.strerror or error}") from error
-
-
-def _same_states(first: Trace, second: Trace) -> bool:
-    return {kind: digest(state) for kind, state in first.states.items()} == {
-        kind: digest(state) for kind, state in second.states.items()
-    }
 
 
 def _digest(body: dict[str, Any]) -> str:

@@ -1,37 +1,28 @@
 """Arms: the ticket itself and its controls, all at the ticket's density layer by layer, recipe and data order.
 
-The first line of an arm's docstring is what pages and captions say of it.
+Two leave a part of that: `small_dense` has as many weights, but another network; the masks of `set` and `rigl` keep
+their counts, but change in training. The first line of an arm's docstring is what pages and captions say of it.
 """
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+import torch
+from torch import nn
+
 from lth.core.errors import SettingError
-from lth.core.rng import address, rng
 from lth.core.weights import Mask, State
-from lth.pruning.mask import shuffled
+from lth.models.initialize import check_redrawn
+from lth.pruning.mask import Layer, dense, kept, prunable
+from lth.pruning.updates import RigL, Set
+from lth.tickets.context import Context as Context
 from lth.tickets.imp import Fit, Level
+from lth.tickets.narrow import narrowed
 from lth.training.loop import Job
 from lth.training.trace import Trace
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Context:
-    """What an arm may draw from: `initialize` gives a fresh initial state by seed, `draw` numbers the repeats."""
-
-    initialize: Callable[[int], State]
-    draw: int = 0
-
-    def weights(self, arm: str, level: Level) -> State:
-        """A new draw of the initialiser, addressed by (seed, level, draw)."""
-        return self.initialize(address(level.job.seeds.init, arm, level.index, self.draw))
-
-    def mask(self, arm: str, level: Level) -> Mask:
-        """The level's mask, shuffled within each layer, addressed by (seed, level, draw)."""
-        return shuffled(level.job.mask, rng(level.job.seeds.mask, arm, level.index, self.draw))
 
 
 Arm = Callable[[Level, Context], Job]
@@ -53,6 +44,14 @@ def reinit(level: Level, context: Context) -> Job:
     return replace(level.job, start=context.weights("reinit", level))
 
 
+def reinit_plus(level: Level, context: Context) -> Job:
+    """The mask of IMP, on a new draw, scaled to each unit's unmasked fan-in.
+
+    Evci et al. 2022, section 3 and Scratch+: the variance is 2 over the inputs that the mask leaves the unit.
+    """
+    return replace(level.job, start=context.weights_plus("reinit_plus", level))
+
+
 def shuffle(level: Level, context: Context) -> Job:
     """The mask of IMP, shuffled within each layer, on the weights of the rewind point (random sparsity).
 
@@ -67,6 +66,19 @@ def scratch(level: Level, context: Context) -> Job:
     At rewind 0 it equals `shuffle` in distribution.
     """
     return replace(level.job, start=context.weights("scratch", level), mask=context.mask("scratch", level))
+
+
+def small_dense(level: Level, context: Context) -> Job:
+    """No mask, on a new draw of the initialiser, of a narrower network with as many weights.
+
+    Every hidden width times one factor: as near to the weights that the mask keeps as that comes (Evci et al. 2022).
+    """
+    assert context.small is not None, "small_dense"
+    model = narrowed(level.job.model, weights_of(level.job.model, level.job.mask))
+    parameters = dict(model.named_parameters())
+    whole = {name: torch.ones(parameters[name].shape, dtype=torch.bool) for name in level.job.mask}
+    start = context.small(model, context.seed("small_dense", level))
+    return replace(level.job, model=model, start=start, mask=whole)
 
 
 def finetune(level: Level, context: Context) -> Job:
@@ -87,14 +99,62 @@ def restart(level: Level, context: Context) -> Job:
     return replace(level.job, start=_trained(level))
 
 
+def set_(level: Level, context: Context) -> Job:
+    """The mask of IMP, on a new draw of the initialiser; in training small weights go and random ones grow (SET).
+
+    Mocanu et al. 2018, as in Evci et al. 2022: each layer's count stays, the share that goes follows the learning rate.
+    """
+    return context.rewired("set", level, context.weights("set", level), Set)
+
+
+def rigl(level: Level, context: Context) -> Job:
+    """The mask of IMP, on a new draw of the initialiser; in training small weights go, large gradients grow (RigL).
+
+    Evci et al. 2020, as in Evci et al. 2022: each layer's count stays, the share that goes follows the learning rate.
+    """
+    return context.rewired("rigl", level, context.weights("rigl", level), RigL)
+
+
+def set_plus(level: Level, context: Context) -> Job:
+    """The mask of IMP, on a new draw, scaled to each unit's unmasked fan-in; it changes in training as in SET."""
+    return context.rewired("set_plus", level, context.weights_plus("set_plus", level), Set)
+
+
+def rigl_plus(level: Level, context: Context) -> Job:
+    """The mask of IMP, on a new draw, scaled to each unit's unmasked fan-in; it changes in training as in RigL."""
+    return context.rewired("rigl_plus", level, context.weights_plus("rigl_plus", level), RigL)
+
+
+def weights_of(model: nn.Module, mask: Mask) -> int:
+    """The Linear and convolution weights of `model` that `mask` keeps; those it does not name are all kept."""
+    return sum(kept(mask).values()) + sum(layer.size for layer in prunable(model) if layer.name not in mask)
+
+
 def _trained(level: Level) -> State:
     assert level.source is not None, "controls run at levels >= 1"
     return level.source
 
 
-ARMS: dict[str, Arm] = {arm.__name__: arm for arm in (ticket, reinit, shuffle, scratch, finetune, restart)}
-RANDOM = ("reinit", "shuffle", "scratch")
+ARMS: dict[str, Arm] = {
+    "ticket": ticket,
+    "reinit": reinit,
+    "reinit_plus": reinit_plus,
+    "shuffle": shuffle,
+    "scratch": scratch,
+    "small_dense": small_dense,
+    "finetune": finetune,
+    "restart": restart,
+    "set": set_,
+    "rigl": rigl,
+    "set_plus": set_plus,
+    "rigl_plus": rigl_plus,
+}
+RANDOM = ("reinit", "reinit_plus", "shuffle", "scratch", "small_dense", "set", "rigl", "set_plus", "rigl_plus")
 """The arms that are drawn; `draws` repeats them."""
+FRESH = ("reinit", "scratch", "set", "rigl")
+"""The arms on a new draw of the network's own initialiser."""
+PLUS = ("reinit_plus", "set_plus", "rigl_plus")
+REWIRED = ("set", "rigl", "set_plus", "rigl_plus")
 
 
 def meaning(arm: str) -> str:
@@ -126,6 +186,30 @@ def check(arms: Sequence[str], arm_levels: Sequence[int] | None, levels: int, dr
         raise SettingError("draws", draws, "must be at least 1")
 
 
+def check_possible(
+    arms: Sequence[str], context: Context, job: Job, layers: Sequence[Layer], counts: Iterable[int]
+) -> None:
+    """Raises SettingError or LotteryError for an arm that the network, the plan or `context` do not allow.
+
+    So that it is known before anything is trained. `counts`: how many weights of `layers` the masks keep at the levels
+    that the arms run at.
+    """
+    names, whole = [layer.name for layer in layers], dense(layers)
+    for arm in arms:
+        if (arm in PLUS and context.scaled is None) or (arm == "small_dense" and context.small is None):
+            raise SettingError("arms", arm, "needs an initialiser that was not given")
+    if any(arm in FRESH for arm in arms):
+        check_redrawn(job.model, context.initialize(0), context.initialize(1), names)
+    if context.scaled and any(arm in PLUS for arm in arms):
+        check_redrawn(job.model, context.scaled(0, whole), context.scaled(1, whole), names)
+    if any(arm in REWIRED for arm in arms):
+        context.rewiring.check_times(job.plan.start, job.plan.total)
+    if "small_dense" in arms:
+        others = weights_of(job.model, whole) - sum(layer.size for layer in layers)
+        for count in counts:
+            narrowed(job.model, others + count)
+
+
 def each_level(arms: Sequence[str], draws: int) -> int:
     """How many trainings the controls among `arms` take at a level."""
     return sum(draws if arm in RANDOM else 1 for arm in arms if arm != "ticket")
@@ -135,7 +219,7 @@ def outcomes(
     levels: Iterable[Level],
     arms: Sequence[str],
     fit: Fit,
-    initialize: Callable[[int], State],
+    context: Context,
     arm_levels: Sequence[int] | None = None,
     draws: int = 1,
 ) -> Iterator[Outcome]:
@@ -147,7 +231,7 @@ def outcomes(
             continue
         for arm in (name for name in ARMS if name in arms and name != "ticket"):
             for draw in range(draws if arm in RANDOM else 1):
-                job = ARMS[arm](level, Context(initialize, draw))
+                job = ARMS[arm](level, replace(context, draw=draw))
                 trace = fit(job)
                 told(level, arm, trace)
                 yield Outcome(level, arm, draw, job, trace)

@@ -78,6 +78,8 @@ def levels(
             before = dense(layers) if one_shot else mask
             scored = 0 if one_shot else index - 1  # one shot: one draw of a random score, so that masks are nested
             mask = prune(source, before, rungs[index], pruning, dense_job.seeds.mask, scored)
+            for name in collapsed(before, mask):
+                log.warning("level %d: layer collapse: the last weight of %s was pruned", index, name)
         job = replace(dense_job, mask=mask)
         level = Level(index, job, fit(job), source)
         yield level
@@ -87,6 +89,11 @@ def levels(
             log.warning("there are no weights to prune by: level %d is the last", index)
             return
         source = on_cpu(level.trace.final)
+
+
+def collapsed(before: Mask, after: Mask) -> list[str]:
+    """The layers that `before` keeps something of and `after` nothing; the global scope can come to that."""
+    return [name for name, alive in after.items() if before[name].any() and not alive.any()]
 
 
 def prune(trained: State, mask: Mask, keep: dict[str, int], pruning: Pruning, seed: int, level: int = 0) -> Mask:

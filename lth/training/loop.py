@@ -1,62 +1,36 @@
 """The one training loop. Masks are data: weights start masked, and gradients are masked before every step.
 
 So momentum and weight decay of a pruned weight stay exactly zero with any optimiser of torch, and any `nn.Module` can
-be trained: nothing is wrapped, renamed or hooked.
+be trained: nothing is wrapped, renamed or hooked. A mask that changes does so right after a step, before anyone looks.
 """
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import replace
+from functools import partial
 
 import torch
-from torch import Tensor, nn
 from torch.nn import functional
 
-from lth.core.rng import Seeds, address
-from lth.core.weights import Mask, State, clone, load
-from lth.data.tensors import Data, batches, flip_crop
+from lth.core.errors import SettingError
+from lth.core.rng import address
+from lth.core.weights import clone, load, on_cpu
+from lth.data.tensors import batches, flip_crop
+from lth.pruning.updates import MaskUpdate, Moment
 from lth.training.checkpoint import Checkpoint, Snapshot, optimizer_tensors, restore_optimizer
 from lth.training.evaluate import evaluate
-from lth.training.recipe import Plan
+from lth.training.gradient import dense_gradient
+from lth.training.gradient import gradient_of as gradient_of
+from lth.training.job import Job as Job
+from lth.training.job import Observer as Observer
+from lth.training.job import Progress as Progress
+from lth.training.masking import Masking, check_fit
+from lth.training.optimizer import make_optimizer
 from lth.training.trace import Point, Trace, trace_from
 
 PROGRESS_EVERY = 25
-
-
-@dataclass(frozen=True)
-class Job:
-    """A training to be done: which network, from which weights, under which mask, on what, how, by which seeds.
-
-    `start` is a whole state (pruned positions and buffers too); masking happens when the training starts. An empty
-    mask is a dense network. `model` gives the architecture and is worked on in place; its own weights do not matter.
-    """
-
-    model: nn.Module
-    start: State
-    mask: Mask
-    data: Data
-    plan: Plan
-    seeds: Seeds
-
-
-class Observer(Protocol):
-    """Looks at a network in training and changes nothing: at the start, every `every` iterations (0: not), at the end.
-
-    `key` names it and its arguments: observations are kept under it.
-    """
-
-    key: str
-    every: int
-
-    def __call__(self, model: nn.Module, job: Job) -> dict[str, float]:
-        """What is seen, by name."""
-        ...
-
-
-Progress = Callable[[int], None]
 
 
 def train(
@@ -64,28 +38,45 @@ def train(
     observers: Sequence[Observer] = (),
     checkpoint: Checkpoint | None = None,
     progress: Progress | None = None,
+    keep_at: Collection[int] = (),
 ) -> Trace:
     """The trace of training `job`, on the device that its data lie on; `job.model` ends with the final weights.
 
-    The same job gives the same bits on one machine, torch version, device and thread count, whether or not it was
-    broken off and resumed from `checkpoint` (on a GPU, once `lth.core.machine.prepare` has asked for such kernels). A
-    loss that is NaN or infinite ends the training: its status is then `diverged`.
+    The trace also keeps the weights after the iterations `keep_at`, with their masks where those change. The same job
+    gives the same bits on one machine, torch version, device and thread count, whether or not it was broken off and
+    resumed from `checkpoint` (on a GPU, once `lth.core.machine.prepare` has asked for such kernels). A loss that is NaN
+    or infinite ends the training: its status is then `diverged`. Raises LotteryError for a mask that does not fit the
+    model, SettingError for an update or an iteration to keep that does not fit the plan.
     """
+    _check(job, keep_at)
     with _determined(job):
-        run = _Run(job, observers)
+        run = _Run(job, observers, keep_at)
         snapshot = checkpoint.read() if checkpoint else None
         iteration = run.restore(snapshot) if snapshot else run.begin()
         steps = run.steps(iteration)
         while run.trace.status == "done" and iteration < job.plan.stop:
             iteration = next(steps)
+            if job.update and job.update.due(iteration) and iteration < job.plan.total:
+                run.update(iteration, job.update)
             if job.plan.evaluates(iteration):
                 run.evaluate(iteration)
+            run.keep(iteration)
             run.observe(iteration)
             if progress and (iteration % PROGRESS_EVERY == 0 or iteration == job.plan.stop):
                 progress(iteration)
             if checkpoint and iteration < job.plan.stop and checkpoint.due():
                 checkpoint.write(run.snapshot(iteration))
         return run.end()
+
+
+def _check(job: Job, keep_at: Collection[int]) -> None:
+    check_fit(job.model, job.mask)
+    if job.update:
+        job.update.check(job.mask, job.plan.start, job.plan.total)
+    for iteration in keep_at:
+        if not job.plan.start <= iteration <= job.plan.stop:
+            problem = f"lies outside a training of the iterations {job.plan.start} to {job.plan.stop}"
+            raise SettingError("keep_at", iteration, problem)
 
 
 @contextmanager
@@ -101,25 +92,12 @@ def _determined(job: Job) -> Iterator[None]:
         torch.set_flush_denormal(flushed)
 
 
-def make_optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
-    """The plan's optimiser, fused into one kernel; weight decay on tensors of two or more dimensions, or on all."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    everything = plan.decay == "all" or plan.weight_decay == 0  # one group steps faster than two
-    decayed = [p for p in parameters if everything or p.ndim >= 2]
-    others = [p for p in parameters if not everything and p.ndim < 2]
-    groups = [{"params": decayed, "weight_decay": plan.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    groups = [group for group in groups if group["params"]]
-    if plan.optimizer == "sgd":
-        return torch.optim.SGD(groups, lr=plan.lr, momentum=plan.momentum, nesterov=plan.nesterov, fused=True)
-    kind = torch.optim.AdamW if plan.optimizer == "adamw" else torch.optim.Adam
-    return kind(groups, lr=plan.lr, fused=True)
-
-
 class _Run:
     """The mutable inside of one training: model, optimiser, and the trace as it grows."""
 
-    def __init__(self, job: Job, observers: Sequence[Observer]) -> None:
-        self.job, self.observers = job, observers
+    def __init__(self, job: Job, observers: Sequence[Observer], keep_at: Collection[int]) -> None:
+        self.job = replace(job, mask=on_cpu(job.mask)) if job.update else job  # its mask is always the present one
+        self.observers, self.keep_at = observers, set(keep_at)
         self.device = job.data.train.labels.device
         self.model = job.model.to(self.device)
         self.trace = Trace(job.plan.start, job.plan.stop)
@@ -129,14 +107,13 @@ class _Run:
         load(self.model, job.start, job.mask)
         self.model.train()
         self.optimizer = make_optimizer(self.model, job.plan)
-        parameters = dict(self.model.named_parameters())
-        self.pruned = [  # a layer that is whole needs no mask: times one is the same bits
-            (parameters[name], mask.to(self.device).float()) for name, mask in job.mask.items() if not mask.all()
-        ]
+        self.masking = Masking(self.model, self.job.mask, self.optimizer)
+        self.before: dict[str, dict[str, float]] = {}  # what was seen before the mask changed, by observer
 
     def begin(self) -> int:
-        """Evaluates and observes the untrained network; the first iteration."""
+        """Evaluates, keeps and observes the untrained network; the first iteration."""
         self.evaluate(self.job.plan.start)
+        self.keep(self.job.plan.start)
         self.observe(self.job.plan.start)
         return self.job.plan.start
 
@@ -159,22 +136,38 @@ class _Run:
             for parameter in parameters:
                 parameter.grad = None
             loss.backward()
-            self._mask_gradients()
+            self.masking.gradients()
             optimizer.step()
             self.loss += loss.detach()
             self.batches += 1
             yield iteration + 1
 
-    def _mask_gradients(self) -> None:
-        """After backward, so that neither momentum nor weight decay ever sees a pruned weight."""
-        pairs = [(weight.grad, mask) for weight, mask in self.pruned if weight.grad is not None]
-        if pairs:
-            torch._foreach_mul_([gradient for gradient, _ in pairs], [mask for _, mask in pairs])
-
     def _global_generator(self) -> torch.Generator:
         if self.device.type == "cuda":
             return torch.cuda.default_generators[self.device.index or 0]
         return torch.default_generator
+
+    def update(self, iteration: int, update: MaskUpdate) -> None:
+        """Changes the mask, and with it the job that observers see."""
+        looking = [observer for observer in self.observers if getattr(observer, "before_updates", False)]
+        self.before = {observer.key: observer(self.model, self.job) for observer in looking}
+        plan, weights = self.job.plan, dict(self.model.named_parameters())
+        masked = on_cpu({name: weights[name] for name in self.job.mask})
+        rate = plan.rate(iteration) / plan.lr
+        gradient = partial(dense_gradient, self.model, self.job.data.train, self.job.mask)
+        moment = Moment(iteration, self.job.mask, masked, rate, self.job.seeds.mask, gradient)
+        self.job = replace(self.job, mask=update.mask(moment))
+        self.masking.change(self.job.mask)
+
+    def keep(self, iteration: int) -> None:
+        """Keeps the weights where they were asked for; those of the end are kept anyway."""
+        if iteration in self.keep_at and iteration < self.job.plan.stop and self.trace.status == "done":
+            self._keep(f"at_{iteration}")
+
+    def _keep(self, kind: str) -> None:
+        self.trace.states[kind] = clone(self.model.state_dict())
+        if self.job.update:
+            self.trace.states[f"{kind}_mask"] = clone(self.job.mask)
 
     def evaluate(self, iteration: int) -> None:
         """Adds a point to the curve; keeps the weights where the validation loss is the lowest so far."""
@@ -197,7 +190,7 @@ class _Run:
             )
         )
         if improved and finite:
-            self.trace.states["early_stop"] = clone(self.model.state_dict())
+            self._keep("early_stop")
         if not finite:
             self.trace.status = "diverged"
             since = iteration - self.batches
@@ -212,8 +205,9 @@ class _Run:
         if self.trace.status != "done":
             return
         for observer in self.observers:
-            if iteration in ends or (observer.every and iteration % observer.every == 0):
-                seen = observer(self.model, self.job)
+            before = self.before.pop(observer.key, {})
+            if before or iteration in ends or (observer.every and iteration % observer.every == 0):
+                seen = {f"before/{name}": value for name, value in before.items()} | observer(self.model, self.job)
                 self.trace.observed.setdefault(observer.key, []).append((iteration, seen))
 
     def snapshot(self, iteration: int) -> Snapshot:
@@ -221,6 +215,8 @@ class _Run:
         spent = self.trace.seconds + time.perf_counter() - self.began
         records = self.trace.records() | {"seconds": spent, "batches": self.batches}
         states = {**self.trace.states, "model": self.model.state_dict(), "sums": {"loss": self.loss}}
+        if self.job.update:
+            states["mask"] = self.job.mask
         return Snapshot(iteration, states, optimizer_tensors(self.optimizer), records)
 
     def restore(self, snapshot: Snapshot) -> int:
@@ -229,6 +225,9 @@ class _Run:
         load(self.model, states.pop("model"))
         self.loss.copy_(states.pop("sums")["loss"])
         restore_optimizer(self.optimizer, snapshot.optimizer)
+        if self.job.update:
+            self.job = replace(self.job, mask=on_cpu(states.pop("mask")))
+            self.masking.hold(self.job.mask)
         self.batches = snapshot.records.pop("batches")
         self.trace = trace_from(snapshot.records, states)
         return snapshot.iteration
@@ -238,16 +237,10 @@ class _Run:
         if self.trace.status == "done":
             if all(bool(parameter.isfinite().all()) for parameter in self.model.parameters()):
                 self.trace.train_accuracy = evaluate(self.model, self.job.data.train).accuracy
-                self.trace.states["final"] = clone(self.model.state_dict())
+                self._keep("final")
             else:  # the last step alone broke them: no batch has seen it
                 self.trace.status, self.trace.message = "diverged", "a weight became NaN or infinite at the end"
+        if self.job.update:  # of a diverged training too: how far it came
+            self.trace.states["final_mask"] = clone(self.job.mask)
         self.trace.seconds += time.perf_counter() - self.began
         return self.trace
-
-
-def gradient_of(model: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """The gradient of the mean loss, by parameter name; `.grad` is left alone."""
-    parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    loss = functional.cross_entropy(model(images), labels)
-    gradients = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
-    return {name: g for name, g in zip(parameters, gradients, strict=True) if g is not None}

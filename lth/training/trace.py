@@ -3,7 +3,8 @@
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
-from lth.core.weights import State
+from lth.core.errors import LotteryError
+from lth.core.weights import Mask, State
 
 CENSORED = 0.05
 """An early stop within this last share of a training is censored: the minimum may lie beyond the end."""
@@ -29,7 +30,8 @@ Observations = list[tuple[int, dict[str, float]]]
 class Trace:
     """A training from iteration `start` to `stop`.
 
-    states: `final` and, where there is a validation split, `early_stop`; a diverged training keeps no `final`.
+    states: `final` and, where there is a validation split, `early_stop`; a diverged training keeps no `final`. Weights
+    that were asked for are `at_<iteration>`. Where the mask changed, `<state>_mask` is the one in force there.
     run: the name that the store keeps it under, where it does.
     """
 
@@ -49,6 +51,28 @@ class Trace:
     def final(self) -> State:
         """The weights after the last iteration; KeyError where the training diverged."""
         return self.states["final"]
+
+    def at(self, iteration: int) -> State:
+        """The weights after `iteration`, the last or one that was asked for; LotteryError where they were not kept."""
+        if not self.keeps(iteration):
+            names = [kind.removeprefix("at_") for kind in self.states if kind.startswith("at_") and "_mask" not in kind]
+            there = ", ".join([*names, *([str(self.stop)] if "final" in self.states else [])])
+            raise LotteryError(f"the weights after iteration {iteration} were not kept; there is {there or 'nothing'}")
+        return self.states[self._kind(iteration)]
+
+    def keeps(self, iteration: int) -> bool:
+        """Whether `at` has an answer."""
+        return self._kind(iteration) in self.states
+
+    def mask(self, given: Mask, of: str | int = "final") -> Mask:
+        """The mask of the final weights, of those at early stop, or of an iteration: `given`, unless it changed.
+
+        `given` is the mask of the job, which a training without an update ends with.
+        """
+        return self.states.get(f"{of if isinstance(of, str) else self._kind(of)}_mask", given)
+
+    def _kind(self, iteration: int) -> str:
+        return "final" if iteration == self.stop else f"at_{iteration}"
 
     @property
     def early_stop(self) -> Point | None:

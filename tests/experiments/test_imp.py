@@ -21,6 +21,7 @@ from lth import spec
 from lth.core.errors import LotteryError
 from lth.jobs import load, place
 from lth.report.tables import CURVES, LAYERS, RESULTS
+from lth.tickets.arms import ARMS
 
 MAIN = "from lth.cli import main; main()"
 TINY = ["scale=smoke", "probe_every=20"]
@@ -96,6 +97,19 @@ def test_what_an_experiment_leaves_behind(imp, tmp_path):
     assert {path.suffix for path in (folder / "figures").iterdir()} == {".png", ".pdf"}
     assert (folder / "ticket.safetensors").exists() and (folder / "report.html").exists()
     assert "One seed: no verdict" in shown and "seed=0,1,2,3,4" in shown
+
+
+def test_the_arms_whose_masks_or_networks_are_their_own(imp, tmp_path):
+    arms = ("reinit_plus", "small_dense", "set", "rigl", "set_plus", "rigl_plus")
+    folder, _ = imp(*TINY, f"arms=[ticket,{','.join(arms)}]", "arm_levels=[2]", "rewiring.every=5")
+    results = [row for row in read(folder / "results.csv") if row["level"] == "2"]
+    left = {row["arm"]: int(row["weights_left"]) for row in results}
+    assert list(left) == ["ticket", *sorted(arms, key=list(ARMS).index)]
+    assert all(left[arm] == left["ticket"] for arm in arms if arm != "small_dense")
+    assert abs(left["small_dense"] / left["ticket"] - 1) < 0.02
+    assert len({row["run"] for row in results}) == len(results)
+    ends = {tuple(float(row[key]) for key in ("final_test_accuracy", "final_val_loss")) for row in results}
+    assert len(ends) == len(results)
 
 
 def test_the_same_command_again_trains_nothing_and_says_the_same(imp, tmp_path):

@@ -1,11 +1,13 @@
 """The three tables: their columns are a contract, and what was not measured is empty."""
 
 import csv
+from dataclasses import replace
 
 import pytest
 
 from lth.probes.gradient import GradientNorm
 from lth.pruning.mask import dense, prunable
+from lth.pruning.updates import GradualPruning
 from lth.report.tables import CURVES, LAYERS, RESULTS, Tables, curve_rows
 from lth.tickets.arms import Outcome
 from lth.tickets.imp import Level
@@ -76,3 +78,16 @@ def test_two_arms_that_are_one_training_give_one_curve(outcome, tmp_path):
     count = len(tables.curves)
     tables.add(done)
     assert len(tables.results) == 2 and len(tables.curves) == count
+
+
+def test_a_mask_that_changed_in_training_counts_as_it_ended(outcome, tmp_path):
+    done = outcome()
+    update = GradualPruning(0.2, 5, 20, 5)
+    job = replace(done.job, update=update)
+    changed = replace(done, job=job, trace=train(job, [GradientNorm(10)]))
+    tables = Tables(tmp_path, ABOUT)
+    row = tables.add(changed)
+    assert row["weights_left"] == 86 + 19 + 5 and row["density"] == pytest.approx(110 / 552) == 1 - row["sparsity"]
+    assert [(layer["size"], layer["kept"]) for layer in tables.layers] == [(432, 86), (96, 19), (24, 5)]
+    assert [layer["density"] for layer in tables.layers] == [86 / 432, 19 / 96, 5 / 24]
+    assert tables.add(done)["weights_left"] == 552

@@ -12,8 +12,11 @@ import torch
 from torch import nn
 
 from lth.core.rng import Seeds
+from lth.data.tensors import Data, Split
+from lth.pruning.updates import GradualPruning, RigL, Set
 from lth.store.question import architecture, hash_of, question
-from lth.training.recipe import Recipe, plan
+from lth.training.loop import Job
+from lth.training.recipe import Plan, Recipe, plan
 
 
 def asked(job):
@@ -156,3 +159,53 @@ def test_a_changed_forward_asks_another_question(tmp_path, monkeypatch):
 def test_the_hash_of_a_known_question_does_not_change():
     """Old folders would no longer be found: raise LOOP instead when the loop's meaning changes."""
     assert hash_of({"loop": 1, "plan": {"lr": 0.0012}}) == "32f16a72435116615f0d"
+
+
+@pytest.mark.parametrize(
+    ("masked", "known"), [(False, "20e86b2168d3118aeb01"), (True, "d5593a10e60f6dd25762")], ids=["dense", "masked"]
+)
+def test_a_training_whose_mask_stays_asks_what_it_always_asked(masked, known):
+    """The hash before there were masks that change; counted values, since random ones may differ between machines."""
+    labels = torch.arange(12) % 3
+    split = Split(torch.arange(48.0).reshape(12, 1, 2, 2), labels)
+    mask = {"1.weight": torch.arange(12).reshape(3, 4) % 2 == 0} if masked else {}
+    start = {"1.weight": torch.arange(12.0).reshape(3, 4), "1.bias": torch.zeros(3)}
+    how = Plan(0, 7, 9, 4, "sgd", 0.1, 0.9, False, 0.0, "weights", "constant", (), 1.0, 0, 3, "improved")
+    model, data = nn.Sequential(nn.Flatten(), nn.Linear(4, 3)), Data("counted", split, split, split, 3)
+    found = question(Job(model, start, mask, data, how, Seeds(order=5)))
+    assert hash_of(found | {"model": "counted"}) == known  # a module's settings depend on torch's version
+
+
+UPDATES = [
+    GradualPruning(0.2, 5, 25, 5),
+    GradualPruning(0.2, 5, 25, 10),
+    GradualPruning(0.3, 5, 25, 5),
+    Set(0.3, 5),
+    RigL(0.3, 5),
+    RigL(0.3, 5, 20),
+    RigL(0.2, 5),
+    RigL(0.3, 5, examples=100),
+]
+
+
+def test_what_changes_the_mask_is_in_the_question(job):
+    assert len({asked(job), *(asked(replace(job, update=update)) for update in UPDATES)}) == 1 + len(UPDATES)
+    assert asked(replace(job, update=Set(0.3, 5))) == asked(replace(job, update=Set(0.3, 5)))
+    found = question(replace(job, update=UPDATES[0]))
+    assert json.loads(json.dumps(found)) == found  # as it is compared with what was kept
+
+
+def test_the_seed_of_masks_is_in_the_question_where_growth_is_drawn(job):
+    for update in UPDATES:
+        first = replace(job, update=update)
+        second = replace(first, seeds=replace(job.seeds, mask=5))
+        assert (asked(first) != asked(second)) == isinstance(update, Set)
+
+
+def test_with_an_update_whole_layers_and_the_schedules_length_are_in_the_question(job):
+    whole = replace(job, mask={name: torch.ones_like(mask) for name, mask in job.mask.items()}, update=UPDATES[0])
+    fewer = replace(whole, mask=dict(list(whole.mask.items())[:1]))
+    assert asked(whole) != asked(fewer)
+    longer = replace(job, plan=replace(job.plan, total=job.plan.total + 1))
+    assert asked(job) == asked(longer)
+    assert asked(replace(job, update=Set(0.3, 5))) != asked(replace(longer, update=Set(0.3, 5)))

@@ -12,6 +12,8 @@ import torch
 
 from lth.core.errors import LotteryError
 from lth.probes.gradient import GradientNorm
+from lth.pruning.mask import dense, prunable
+from lth.pruning.updates import GradualPruning, RigL
 from lth.store.runs import Store
 from lth.training import loop
 
@@ -191,3 +193,107 @@ def test_a_row_lies_beside_its_run_and_is_written_once(job, tmp_path):
     store.keep_row(row)
     assert json.loads(path.read_text()) == row
     same(store.train(job), trace)  # not in the question: the run is found as before
+
+
+def test_weights_that_were_not_kept_are_kept_by_training_again_and_then_both_are_there(job, tmp_path, counted, caplog):
+    caplog.set_level(logging.INFO)
+    store = Store(tmp_path)
+    first = store.train(job, keep_at=[7])
+    second = store.train(job, [GradientNorm(10)], keep_at=[20, 3, 40])
+    assert len(counted) == 2 and "without gradient_norm" in caplog.text
+    assert set(first.states) == {"final", "early_stop", "at_7"}
+    assert set(second.states) == {"final", "early_stop", "at_3", "at_20"} and second.at(40) is second.final
+    for iterations in ([], [3], [20, 7], [3, 7, 20, 40]):  # an answer holds what was asked for, whoever asked before
+        again = store.train(job, keep_at=iterations)
+        assert {kind for kind in again.states if kind.startswith("at_")} == {f"at_{n}" for n in iterations if n < 40}
+        for n in iterations:
+            assert all(torch.equal(x, again.at(n)[name]) for name, x in loop.train(job, keep_at=[n]).at(n).items())
+    assert store.train(job, [GradientNorm(10)], keep_at=[7]).observed and len(counted) == 2
+    store.train(job, keep_at=[8])
+    assert len(counted) == 3 and "without the weights after iteration 8" in caplog.text
+
+
+def test_keep_at_is_not_in_the_question_and_must_lie_within(job, tmp_path):
+    store = Store(tmp_path)
+    assert store.train(job).run == store.train(job, keep_at=[5]).run
+    with pytest.raises(LotteryError, match="keep_at=41"):
+        store.train(job, keep_at=[41])
+
+
+def test_a_diverged_training_is_not_done_again_for_weights_that_it_never_reached(job, tmp_path, counted):
+    wild = replace(job, plan=replace(job.plan, lr=1e30))
+    for _ in range(2):
+        trace = Store(tmp_path).train(wild, keep_at=[0, 35])
+        assert trace.status == "diverged" and trace.keeps(0) and not trace.keeps(35)
+    assert len(counted) == 1
+
+
+@pytest.mark.parametrize("update", [GradualPruning(0.2, 10, 30, 10), RigL(0.3, 10)])
+def test_masks_that_changed_are_kept_with_the_run(job, tmp_path, counted, update):
+    whole = isinstance(update, GradualPruning)
+    changing = replace(job, mask=dense(prunable(job.model)) if whole else job.mask, update=update)
+    first, second = (Store(tmp_path).train(changing, keep_at=[20]) for _ in range(2))
+    assert len(counted) == 1
+    same(first, second)
+    plain = loop.train(changing, keep_at=[20])
+    for of in ("final", "early_stop", 20):
+        for name, mask in second.mask({}, of).items():
+            assert mask.dtype == torch.bool and torch.equal(mask, plain.mask({}, of)[name])
+    for name, mask in second.mask({}).items():
+        assert not second.final[name][~mask].any()
+
+
+def test_a_killed_training_goes_on_with_what_was_kept_on_the_way(job, tmp_path):
+    class Killed(BaseException):
+        pass
+
+    def kill(iteration):
+        if iteration >= 25:
+            raise Killed
+
+    changing = replace(job, update=RigL(0.3, 10))
+    unbroken = Store(tmp_path / "a").train(changing, keep_at=[5, 30])
+    broken = Store(tmp_path / "b", checkpoint_seconds=0)
+    with pytest.raises(Killed):
+        broken.train(changing, progress=kill, keep_at=[5, 30])
+    same(unbroken, broken.train(changing, keep_at=[5, 30]))
+    with pytest.raises(Killed):
+        broken.train(replace(changing, update=RigL(0.2, 10)), progress=kill)
+    assert broken.train(replace(changing, update=RigL(0.2, 10)), keep_at=[5]).keeps(5)  # not from that checkpoint
+
+
+def test_a_probe_of_a_run_is_computed_once_and_kept_with_it(job, tmp_path):
+    calls = []
+
+    def compute():
+        calls.append(1)
+        return {"barrier": 1 / 3, "losses": (0.1, float("inf"))}
+
+    store = Store(tmp_path)
+    run = store.train(job).run
+    first, second = (Store(tmp_path).probed(run, "interpolation points=29", compute) for _ in range(2))
+    assert first == second == {"barrier": 1 / 3, "losses": [0.1, float("inf")]} and len(calls) == 1
+    store.probed(run, "interpolation points=30", compute)
+    assert len(calls) == 2 and len(list((store.path(run) / "probes").iterdir())) == 2
+    for _ in range(2):  # without a run there is no place
+        assert store.probed("", "interpolation points=29", compute) == first
+    assert len(calls) == 4
+    store.train(job, keep_at=[5])  # trained again to the same bits: what was found out still holds
+    store.probed(run, "interpolation points=29", compute)
+    assert len(calls) == 4
+
+
+def test_probes_of_other_weights_are_forgotten(job, tmp_path, monkeypatch):
+    """As when a run that another machine kept is trained again here, to other last bits."""
+    store = Store(tmp_path)
+    run = store.train(job).run
+    assert store.probed(run, "sum", lambda: 1) == 1
+
+    def otherwise(*args, **kwargs):
+        trace = loop.train(*args, **kwargs)
+        trace.final["fc1.weight"][0] += 1e-7
+        return trace
+
+    monkeypatch.setattr("lth.store.runs.train", otherwise)
+    store.train(job, keep_at=[5])
+    assert store.probed(run, "sum", lambda: 2) == 2

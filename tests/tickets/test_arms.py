@@ -8,14 +8,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
-from lth.core.errors import SettingError
-from lth.core.rng import Seeds, rng
-from lth.core.weights import State, digest, masked
+from lth.core.errors import LotteryError, SettingError
+from lth.core.rng import Seeds, address, rng
+from lth.core.weights import State, clone, digest, masked
 from lth.models.initialize import initialize
 from lth.pruning.mask import kept, prunable
 from lth.pruning.schedule import Pruning
-from lth.tickets.arms import ARMS, RANDOM, Context, check, meaning, outcomes
+from lth.pruning.updates import Rewiring, RigL, Set
+from lth.tickets.arms import ARMS, FRESH, PLUS, RANDOM, REWIRED, check, check_possible, meaning, outcomes
+from lth.tickets.context import Context, Fresh, context_of
 from lth.tickets.imp import Level, levels
 from lth.training.loop import Job, train
 from lth.training.trace import Trace
@@ -45,16 +48,26 @@ def fresh(make_job: Callable[..., Job]) -> Callable[[int], State]:
     return partial(initialize, make_job().model, "glorot_normal")
 
 
+@pytest.fixture(scope="module")
+def context(make_job: Callable[..., Job], fresh: Callable[[int], State]) -> Context:
+    """All that an arm can draw from."""
+    job = make_job()
+    return replace(context_of(job.model, job.start, fresh, Rewiring(0.3, 5)), initialize=fresh)
+
+
 @pytest.mark.parametrize("arm", ARMS)
 def test_every_arm_shares_density_recipe_data_and_order(
-    rounds: Callable[..., list[Level]], fresh: Callable[[int], State], arm: str
+    rounds: Callable[..., list[Level]], context: Context, arm: str
 ) -> None:
     level = rounds(rewind=5, schedule="step", milestones=[20])[2]
     before = digest(level.job.mask), digest(level.job.start), digest(level.source)
-    job = ARMS[arm](level, Context(fresh))
-    assert kept(job.mask) == kept(level.job.mask) and job.data is level.job.data and job.seeds == level.job.seeds
-    assert job.model is level.job.model and (job.plan.start, job.plan.stop, job.plan.total) == (5, 30, 30)
+    job = ARMS[arm](level, context)
+    assert job.data is level.job.data and replace(job.seeds, mask=0) == level.job.seeds
+    if arm != "small_dense":
+        assert kept(job.mask) == kept(level.job.mask) and job.model is level.job.model
+    assert (job.plan.start, job.plan.stop, job.plan.total) == (5, 30, 30)
     assert (job.plan == level.job.plan) == (arm != "finetune")
+    assert (job.update is not None) == (arm in REWIRED) == (job.seeds != level.job.seeds)
     assert (digest(level.job.mask), digest(level.job.start), digest(level.source)) == before
 
 
@@ -63,44 +76,116 @@ def test_every_arm_shares_density_recipe_data_and_order(
     [
         ("ticket", True, "rewind"),
         ("reinit", True, "new"),
+        ("reinit_plus", True, "new"),
         ("shuffle", False, "rewind"),
         ("scratch", False, "new"),
         ("finetune", True, "trained"),
         ("restart", True, "trained"),
+        *((arm, True, "new") for arm in REWIRED),
     ],
 )
 def test_an_arm_has_the_mask_and_the_weights_of_its_name(
-    rounds: Callable[..., list[Level]], fresh: Callable[[int], State], arm: str, same_mask: bool, weights: str
+    rounds: Callable[..., list[Level]], context: Context, arm: str, same_mask: bool, weights: str
 ) -> None:
     level = rounds()[2]
-    job = ARMS[arm](level, Context(fresh))
+    job = ARMS[arm](level, context)
     for name in level.job.mask:
         assert torch.equal(job.mask[name], level.job.mask[name]) == same_mask
         assert torch.equal(job.start[name], level.job.start[name]) == (weights == "rewind")
         assert torch.equal(job.start[name], level.source[name]) == (weights == "trained")
 
 
+def test_an_arm_with_a_plus_is_scaled_to_what_the_mask_leaves_each_unit(
+    rounds: Callable[..., list[Level]], context: Context
+) -> None:
+    level = rounds()[2]
+    for arm in PLUS:
+        start = ARMS[arm](level, context).start
+        seed = address(level.job.seeds.init, arm, 2, 0)
+        assert digest(start) == digest(initialize(level.job.model, "sparsity_aware", seed, level.job.mask))
+        whole = initialize(level.job.model, "sparsity_aware", seed)
+        inputs = level.job.mask["fc1.weight"].sum(1, keepdim=True)  # the same draw, scaled: of 36 inputs some are left
+        assert torch.allclose(start["fc1.weight"], whole["fc1.weight"] * (36 / inputs).sqrt())
+
+
+def test_what_no_module_redraws_is_that_of_the_start_whatever_was_trained_meanwhile(
+    make_job: Callable[..., Job],
+) -> None:
+    job = make_job()
+    job.model.register_parameter("own", nn.Parameter(torch.ones(3)))
+    start = clone(job.model.state_dict())
+    scaled = context_of(job.model, start, lambda seed: start, Rewiring()).scaled
+    assert scaled is not None
+    with torch.no_grad():
+        job.model.own.fill_(5.0)
+    assert torch.equal(scaled(0, {})["own"], torch.ones(3))
+
+
+def test_masks_of_dynamic_arms_change_as_the_context_says(rounds: Callable[..., list[Level]], context: Context) -> None:
+    how = {arm: ARMS[arm](rounds()[1], replace(context, rewiring=Rewiring(0.2, 7, 21))).update for arm in REWIRED}
+    assert how == {
+        "set": Set(0.2, 7, 21),
+        "rigl": RigL(0.2, 7, 21),
+        "set_plus": Set(0.2, 7, 21),
+        "rigl_plus": RigL(0.2, 7, 21),
+    }
+
+
+def test_a_dynamic_arm_trains_with_the_levels_counts(rounds: Callable[..., list[Level]], context: Context) -> None:
+    level = rounds()[2]
+    for arm in ("set", "rigl_plus"):
+        job = ARMS[arm](level, context)
+        trace = train(job)
+        assert kept(trace.mask(job.mask)) == kept(level.job.mask) != {}
+        assert any(not torch.equal(x, level.job.mask[name]) for name, x in trace.mask(job.mask).items())
+
+
+def test_small_dense_is_a_whole_narrower_network_with_as_many_weights(
+    rounds: Callable[..., list[Level]], context: Context
+) -> None:
+    for level in rounds()[1:]:
+        job = ARMS["small_dense"](level, context)
+        weights = sum(kept(job.mask).values())
+        assert list(job.mask) == list(level.job.mask) and all(alive.all() for alive in job.mask.values())
+        assert weights == sum(layer.size for layer in prunable(job.model)) < 552
+        assert abs(weights - sum(kept(level.job.mask).values())) <= 20  # one unit of 36 inputs more or less
+        drawn = initialize(job.model, "default", address(level.job.seeds.init, "small_dense", level.index, 0))
+        assert digest(job.start) == digest(drawn) and train(job).status == "done"
+
+
+def test_a_narrower_network_is_drawn_in_the_models_own_way(make_job: Callable[..., Job]) -> None:
+    job = make_job()
+    for initializer in ("glorot_normal", "kaiming_normal"):
+        own = context_of(job.model, job.start, Fresh(lambda: job.model, initializer), Rewiring())
+        assert own.small is not None
+        assert digest(own.small(job.model, 3)) == digest(initialize(job.model, initializer, 3))
+
+
 @pytest.mark.parametrize("arm", RANDOM)
 def test_draws_differ_by_seed_level_and_draw_and_come_again(
-    rounds: Callable[..., list[Level]], fresh: Callable[[int], State], arm: str
+    rounds: Callable[..., list[Level]], context: Context, arm: str
 ) -> None:
     def drawn(seed: int, level: int, draw: int) -> tuple[str, str]:
         seeds, found = Seeds(init=seed, mask=seed), rounds()[2]
         same_mask = replace(found, index=level, job=replace(found.job, seeds=seeds))  # only the address differs
-        job = ARMS[arm](same_mask, Context(fresh, draw))
+        job = ARMS[arm](same_mask, replace(context, draw=draw))
         return digest(job.start), digest(job.mask)
 
     all_drawn = [drawn(seed, level, draw) for seed in range(2) for level in (1, 2) for draw in range(3)]
     assert len(set(all_drawn)) == 12 and drawn(1, 2, 2) == all_drawn[-1]
-    for part, varies in ((0, arm != "shuffle"), (1, arm != "reinit")):
+    for part, varies in ((0, arm != "shuffle"), (1, arm in ("shuffle", "scratch"))):
         assert len({one[part] for one in all_drawn}) == (12 if varies else 1)
 
 
-def test_the_arms_draw_apart(rounds: Callable[..., list[Level]], fresh: Callable[[int], State]) -> None:
-    level, context = rounds()[1], Context(fresh)
-    reinit, shuffle, scratch = (ARMS[name](level, context) for name in RANDOM)
-    assert digest(reinit.start) != digest(scratch.start) and digest(shuffle.mask) != digest(scratch.mask)
-    assert digest(reinit.start) != digest(fresh(level.job.seeds.init))
+def test_the_arms_draw_apart(
+    rounds: Callable[..., list[Level]], context: Context, fresh: Callable[[int], State]
+) -> None:
+    level = rounds()[1]
+    jobs = {arm: ARMS[arm](level, context) for arm in RANDOM}
+    starts = {digest(job.start) for arm, job in jobs.items() if arm != "shuffle"}
+    assert len(starts) == len(RANDOM) - 1 and digest(fresh(level.job.seeds.init)) not in starts
+    assert digest(jobs["shuffle"].mask) != digest(jobs["scratch"].mask)
+    assert len({jobs[arm].seeds.mask for arm in REWIRED}) == len(REWIRED)  # what SET grows at random
 
 
 @pytest.mark.parametrize(
@@ -133,7 +218,7 @@ def test_outcomes_are_the_ticket_of_each_level_then_its_controls(
     rounds: Callable[..., list[Level]], fresh: Callable[[int], State]
 ) -> None:
     asked = ["scratch", "ticket", "finetune", "reinit"]
-    found = list(outcomes(rounds(), asked, pretend, fresh, arm_levels=[2], draws=2))
+    found = list(outcomes(rounds(), asked, pretend, Context(fresh), arm_levels=[2], draws=2))
     controls = [("reinit", 0), ("reinit", 1), ("scratch", 0), ("scratch", 1), ("finetune", 0)]
     assert [(o.level.index, o.arm, o.draw) for o in found] == [
         *((level, "ticket", 0) for level in range(3)),
@@ -157,9 +242,32 @@ def test_what_cannot_be_is_an_error_that_names_it(arms: list, arm_levels: list, 
         check(arms, arm_levels, 3, draws)
 
 
+def possible(job: Job, context: Context, arms: list[str], counts: list[int] | None = None) -> None:
+    check_possible(arms, context, job, prunable(job.model), counts or [])
+
+
+def test_an_arm_that_is_not_possible_is_an_error_before_anything_is_trained(
+    make_job: Callable[..., Job], context: Context, fresh: Callable[[int], State]
+) -> None:
+    job = make_job()
+    possible(job, context, list(ARMS), [552, 300, 60])
+    for arm in (*PLUS, "small_dense"):
+        with pytest.raises(SettingError, match=f"arms={arm}: needs an initialiser"):
+            possible(job, Context(fresh), [arm])
+    with pytest.raises(SettingError, match="arms=small_dense: one unit a layer has 40 weights, more than the 39 "):
+        possible(job, context, ["small_dense"], [300, 39])
+    for arm in REWIRED:
+        with pytest.raises(SettingError, match=r"rewiring\.every=30: the mask would never change"):
+            possible(job, replace(context, rewiring=Rewiring(every=30)), [arm])
+    still = replace(context, initialize=lambda seed: job.start, scaled=lambda seed, mask: job.start)
+    for arm in (*FRESH, *PLUS):
+        with pytest.raises(LotteryError, match=r"fc1\.weight was not redrawn"):
+            possible(job, still, [arm])
+
+
 def test_the_readme_says_of_the_arms_what_their_docstrings_say() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    (rows,) = re.findall(r"\| arm \| mask \| weights \|\n(?:.+\n)+", readme)
+    rows = readme.split("| arm | mask | weights |")[1].split("\n\n")[0]
     table = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", rows, re.MULTILINE))
     assert list(table) == list(ARMS)
     for arm, cells in table.items():
@@ -169,5 +277,7 @@ def test_the_readme_says_of_the_arms_what_their_docstrings_say() -> None:
 
 def test_a_meaning_is_the_first_line_of_an_arms_docstring_without_its_full_stop() -> None:
     assert meaning("ticket") == "the mask of IMP, on the weights of the rewind point, at level 0 the dense network"
-    assert all(meaning(arm).startswith("the mask of IMP") and not meaning(arm).endswith(".") for arm in ARMS)
+    firsts = {"small_dense": "no mask"}
+    for arm in ARMS:
+        assert meaning(arm).startswith(firsts.get(arm, "the mask of IMP")) and not meaning(arm).endswith(".")
     assert meaning("unknown") == ""

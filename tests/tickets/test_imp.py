@@ -220,3 +220,17 @@ def test_the_same_levels_twice_are_the_same_bits(make_job: Callable[..., Job]) -
     runs = [run(make_job(), Pruning(), 2, train) for _ in range(2)]
     answers = [[(digest(level.job.mask), digest(level.trace.final)) for level in found] for found in runs]
     assert answers[0] == answers[1] and len({mask for mask, _ in answers[0]}) == 3
+
+
+def test_layer_collapse_is_named_when_it_happens(
+    make_job: Callable[..., Job], caplog: pytest.LogCaptureFixture
+) -> None:
+    """With the global scope: where a layer's weights are all the smallest, it goes first."""
+    job = make_job()
+    start = {**job.start, "fc2.weight": job.start["fc2.weight"] * 1e-6}
+    layers, pruning = prunable(job.model), Pruning(scope="global", fraction=0.1)  # 55 of 552, then 50: fc2 has 96
+    fit = lambda job: Trace(0, 30, states={"final": masked(start, job.mask)})  # noqa: E731  # as short as the test
+    found = list(levels(job, layers, pruning, 3, fit))
+    assert [int(level.job.mask["fc2.weight"].sum()) for level in found] == [96, 41, 0, 0]
+    assert caplog.text.count("layer collapse") == 1
+    assert "level 2: layer collapse: the last weight of fc2.weight was pruned" in caplog.text

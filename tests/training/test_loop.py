@@ -20,6 +20,7 @@ from lth.models.initialize import initialize
 from lth.training import loop
 from lth.training.evaluate import evaluate
 from lth.training.loop import Job, make_optimizer, train
+from lth.training.recipe import Plan
 from lth.training.trace import Trace
 
 OPTIMIZERS = {
@@ -410,7 +411,7 @@ def test_uneven_data_train_to_the_last_iteration(make_network: Callable[[], nn.M
     images, labels = torch.randn(11, 1, 6, 6, generator=rng(0)), torch.arange(11) % 3
     tensors = {"train_images": images, "train_labels": labels, "test_images": images[:5], "test_labels": labels[:5]}
     data, model = prepare("odd", tensors, validation=0), make_network()
-    recipe = loop.Plan(0, 7, 7, 4, "sgd", 0.1, 0.0, False, 0.0, "weights", "constant", (), 1.0, 0, 3, "always")
+    recipe = Plan(0, 7, 7, 4, "sgd", 0.1, 0.0, False, 0.0, "weights", "constant", (), 1.0, 0, 3, "always")
     trace = train(Job(model, initialize(model, "default", 0), {}, data, recipe, Seeds()))
     assert [point.iteration for point in trace.points] == [0, 3, 6, 7]
     assert (trace.train_accuracy or 0) * 11 == pytest.approx(round((trace.train_accuracy or 0) * 11))

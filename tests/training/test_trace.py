@@ -2,10 +2,12 @@
 
 import json
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lth.core.errors import LotteryError
 from lth.training.trace import Point, Trace, trace_from
 
 LOSSES = st.lists(st.sampled_from([0.0, 0.1, 0.2, 0.3]), min_size=1, max_size=20)
@@ -42,3 +44,14 @@ def test_records_go_through_json_and_back() -> None:
     back = trace_from(json.loads(json.dumps(trace.records())), trace.states)
     assert back.records() == trace.records() and back.points == trace.points and back.observed == trace.observed
     assert back.final is trace.final and "run" not in trace.records() and "states" not in trace.records()
+
+
+def test_weights_on_the_way_and_masks_are_asked_for_by_iteration() -> None:
+    states = {"final": {"w": torch.ones(1)}, "at_4": {"w": torch.zeros(1)}, "at_4_mask": {"w": torch.tensor([True])}}
+    trace, given = Trace(0, 9, states=states), {"w": torch.tensor([False])}
+    assert trace.at(4) is states["at_4"] and trace.at(9) is trace.final and trace.keeps(9) and not trace.keeps(5)
+    assert trace.mask(given, 4) is states["at_4_mask"] and trace.mask(given) is trace.mask(given, 9) is given
+    with pytest.raises(LotteryError, match="after iteration 5 were not kept; there is 4, 9"):
+        trace.at(5)
+    with pytest.raises(LotteryError, match="after iteration 9 were not kept; there is nothing"):
+        Trace(0, 9, status="diverged").at(9)

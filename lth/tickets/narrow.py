@@ -1,0 +1,129 @@
+"""A smaller network of the same kind: every hidden layer narrower, with as many weights as a ticket keeps."""
+
+import copy
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from torch import nn
+
+from lth.core.errors import SettingError
+
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+def narrowed(model: nn.Module, weights: int) -> nn.Module:
+    """`model` with every hidden width times one factor, or a unit more, at least 1: with as near to `weights` weights.
+
+    Those of Linear and convolution layers count, biases do not. The authors' small dense networks come from one factor
+    too (Evci et al. 2022, code: for a 95% sparse LeNet5 about the widths over the square root of 20). The weights are
+    zero until they are drawn. Raises SettingError where `model` is no plain sequence of layers, or where one unit a
+    layer has too many weights already.
+    """
+    chain = _chain(model)
+    widths = [_sides(layer)[1] for layer in _weighted(chain)[:-1]]
+
+    def scaled(factor: float) -> list[int]:
+        return [max(1, round(factor * width)) for width in widths]
+
+    def distance(chosen: Sequence[int]) -> int:
+        return abs(_count(chain, chosen) - weights)
+
+    if (least := _count(chain, scaled(0))) > weights:
+        problem = f"one unit a layer has {least:,} weights, more than the {weights:,} that the mask keeps"
+        raise SettingError("arms", "small_dense", problem)
+    low, high = 0.0, 1.0
+    for _ in range(40):  # the count grows with the factor
+        middle = (low + high) / 2
+        low, high = (middle, high) if _count(chain, scaled(middle)) <= weights else (low, middle)
+    candidates = [scaled(low), scaled(high)]
+    for chosen in candidates:
+        for place in range(len(chosen)):
+            more = [width + (place == n) for n, width in enumerate(chosen)]
+            if distance(more) < distance(chosen):
+                chosen[place] += 1
+    return resized(model, min(candidates, key=distance))
+
+
+def resized(model: nn.Module, widths: Sequence[int]) -> nn.Module:
+    """`model` with the hidden `widths` of its convolution and Linear layers, from first to last; its weights are zero.
+
+    Raises SettingError where `model` is no plain sequence of layers, or has another number of hidden layers.
+    """
+    hidden = len(_weighted(_chain(model))) - 1
+    if len(widths) != hidden or min(widths, default=1) < 1:
+        raise SettingError("widths", list(widths), f"must be {hidden} widths of at least 1")
+    small = copy.deepcopy(model)
+    for layer, inputs, outputs in list(_resizing(_chain(small), widths)):
+        if isinstance(layer, NORMS):
+            layer.num_features = outputs
+        elif isinstance(layer, nn.Linear):
+            layer.in_features, layer.out_features = inputs, outputs
+        else:
+            layer.in_channels, layer.out_channels = inputs, outputs
+        for tensors in (layer._parameters, layer._buffers):
+            for name, tensor in tensors.items():
+                if tensor is not None and tensor.ndim:
+                    shape = (outputs, inputs, *tensor.shape[2:]) if tensor.ndim > 1 else (outputs,)
+                    fresh = tensor.new_zeros(shape)
+                    setattr(layer, name, nn.Parameter(fresh) if isinstance(tensor, nn.Parameter) else fresh)
+    return small
+
+
+def _resizing(chain: Sequence[nn.Module], widths: Sequence[int]) -> Iterator[tuple[Any, int, int]]:
+    """Each layer of `chain` that has weights, with the inputs and outputs that it has under `widths`."""
+    layers = _weighted(chain)
+    outs = iter([*widths, _sides(layers[-1])[1]])
+    old = new = _sides(layers[0])[0]  # what comes out of the layer before, then and now
+    for layer in chain:
+        if isinstance(layer, NORMS):
+            yield layer, new, new
+        elif isinstance(layer, (*CONVOLUTIONS, nn.Linear)):
+            inputs, outputs = _sides(layer)
+            into, new = inputs // old * new, next(outs)  # a flattened image has several inputs a channel
+            yield layer, into, new
+            old = outputs
+
+
+def _count(chain: Sequence[nn.Module], widths: Sequence[int]) -> int:
+    """The weights that the convolution and Linear layers of `chain` have under `widths`."""
+    sides = [x for x in _resizing(chain, widths) if not isinstance(x[0], NORMS)]
+    return sum(layer.weight[0, 0].numel() * inputs * outputs for layer, inputs, outputs in sides)
+
+
+def _weighted(chain: Sequence[nn.Module]) -> list[Any]:
+    return [layer for layer in chain if isinstance(layer, (*CONVOLUTIONS, nn.Linear))]
+
+
+def _chain(model: nn.Module) -> list[nn.Module]:
+    """The layers of a plain sequence in order; SettingError where a width cannot be told from the layers around it."""
+    chain = list(_flat(model))
+    places, before = [], None
+    for layer in chain:
+        known = isinstance(layer, (*CONVOLUTIONS, nn.Linear, *NORMS))
+        if not known and (any(True for _ in layer.parameters()) or any(True for _ in layer.children())):
+            places.append(layer)
+        elif isinstance(layer, (*CONVOLUTIONS, nn.Linear)):
+            inputs, outputs = _sides(layer)
+            if getattr(layer, "groups", 1) != 1 or (before is not None and inputs % before):
+                places.append(layer)
+            before = outputs
+    if places or before is None:
+        what = type(places[0] if places else model).__name__
+        problem = f"narrows only a plain sequence of Linear, convolution and BatchNorm layers; here is {what}"
+        raise SettingError("arms", "small_dense", problem)
+    return chain
+
+
+def _flat(model: nn.Module) -> Iterator[nn.Module]:
+    if type(model) is nn.Sequential:
+        for child in model:
+            yield from _flat(child)
+    else:
+        yield model
+
+
+def _sides(layer: nn.Module) -> tuple[int, int]:
+    """(inputs, outputs) of a layer: channels or units."""
+    kind = "features" if isinstance(layer, nn.Linear) else "channels"
+    return getattr(layer, f"in_{kind}"), getattr(layer, f"out_{kind}")
