@@ -34,6 +34,8 @@ from lth.report.tables import RESULTS, Row
 from lth.report.wandb.publish import publish
 
 OUTPUTS = Path("outputs")
+WIDE = 130
+"""Columns of a terminal on which intervals need not be broken: the verdicts are, instead."""
 SCAN = "Each density is judged for itself: the scan over densities for the smallest one is not corrected."
 
 
@@ -174,7 +176,7 @@ def show(gathered: Gathered, sheets: Sequence[Sheet], folder: Path, notes: Seque
             if head == "verdict":  # its words are not cut where the terminal is narrow
                 table.add_column(head, min_width=len("undecided:"))
             else:
-                table.add_column(head, justify="left" if head == "arm" else "right")
+                table.add_column(head, justify="left" if head == "arm" else "right", no_wrap=console.width >= WIDE)
         for cells in sheet.cells:
             table.add_row(*map(Text, cells))  # plain text: brackets are no markup here
         console.print(table)
