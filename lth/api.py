@@ -194,7 +194,7 @@ def find_ticket(
     """
     if isinstance(model, nn.Module):
         model = copy.deepcopy(model)
-        fresh: Callable[[int], State] = partial(_redrawn, model)
+        fresh: Callable[[int], State] = partial(_redrawn, copy.deepcopy(model))  # training changes the model itself
     else:
         model, fresh = drawn(model, "default", seed)
     start = clone(model.state_dict())

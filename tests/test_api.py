@@ -102,6 +102,32 @@ def test_the_ticket_survives_its_file(found, tmp_path):
         assert not model.state_dict()[name][~kept].any()
 
 
+class Scaled(nn.Module):
+    """A network with a parameter of its own that nothing draws anew."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(36, 8), nn.Linear(8, 3)
+        self.scale = nn.Parameter(torch.ones(8))
+
+    def forward(self, x):
+        return self.last(self.scale * self.first(x.flatten(1)).relu())
+
+
+def test_a_redrawn_network_has_nothing_of_a_trained_one(tensors, tmp_path):
+    train, test = ((tensors[f"{part}_images"], tensors[f"{part}_labels"]) for part in ("train", "test"))
+    starts = []
+
+    class Spy(lth.Store):
+        def train(self, job, *more):
+            starts.append(job.start["scale"])
+            return super().train(job, *more)
+
+    recipe = lth.Recipe(iterations=20, lr=0.1)
+    lth.find_ticket(Scaled(), train, test, levels=1, recipe=recipe, arms=("ticket", "reinit"), store=Spy(tmp_path))
+    assert len(starts) == 3 and all(torch.equal(scale, torch.ones(8)) for scale in starts)
+
+
 def test_a_store_makes_the_second_search_free(make_network, tensors, tmp_path):
     train, test = ((tensors[f"{part}_images"], tensors[f"{part}_labels"]) for part in ("train", "test"))
     torch.manual_seed(0)
