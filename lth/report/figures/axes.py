@@ -59,12 +59,12 @@ STYLES = {
     "scratch": ArmStyle("#CC79A7", "D", (0, (1, 1.2))),
     "finetune": ArmStyle("#E69F00", "v", (0, (5, 1.2, 1, 1.2, 1, 1.2))),
     "restart": ArmStyle("#56B4E9", "P", (0, (8, 1.5))),
-    "reinit_plus": ArmStyle("#882255", "s", (0, (2, 1))),
-    "small_dense": ArmStyle("#999999", "X", (0, (3, 1, 1, 1))),
+    "reinit_plus": ArmStyle("#882255", "d", (0, (2, 1))),
+    "small_dense": ArmStyle("#8C8C8C", "h", (0, (3, 1, 1, 1))),
     "set": ArmStyle("#117733", "<", (0, (6, 1, 1, 1))),
     "rigl": ArmStyle("#332288", ">", (0, (6, 1, 2, 1))),
-    "set_plus": ArmStyle("#44AA99", "<", (0, (1, 1))),
-    "rigl_plus": ArmStyle("#AA4499", ">", (0, (1, 1))),
+    "set_plus": ArmStyle("#44AA99", "*", (0, (1, 2))),
+    "rigl_plus": ArmStyle("#AA4499", "8", (0, (2, 2))),
     "dense": ArmStyle("#333333", "X", "-", 0.8),
 }
 

@@ -35,6 +35,7 @@ def logged(tmp_path, prepared_mnist1d, runs, records):
     """The rows that two small replicates of every arm and their report have logged."""
     words = ["imp", "scale=smoke", "levels=3", f"arms=[{','.join(ARMS)}]", "arm_levels=[3]", "model=mlp"]
     words += ["model.widths=[8]", "recipe.iterations=4", "recipe.evaluate_every=2", f"data.root={prepared_mnist1d}"]
+    words += ["rewiring.every=2"]
     script = RECORD.format(words=[*words, "outputs=out", "wandb.mode=offline"])
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
