@@ -25,13 +25,14 @@ from hydra.types import RunMode
 from lth.api import Procedure, build_model, load_data, search, ticket_of
 from lth.core.machine import prepare
 from lth.core.rng import seeds_from
-from lth.probes.gradient import EXAMPLES, GradientNorm
+from lth.probes.gradient import GradientNorm
 from lth.pruning.updates import Rewiring
 from lth.report.replicate import Replicate
 from lth.report.wandb.tracking import Wandb
 from lth.spec import Spec
 from lth.store.runs import Store
-from lth.training.loop import Job
+from lth.training.gradient import EXAMPLES
+from lth.training.job import Job
 from lth.training.recipe import iterations_of
 from lth.training.trace import Trace
 

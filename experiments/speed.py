@@ -51,7 +51,8 @@ from lth.models import build
 from lth.models.initialize import initialize
 from lth.report.progress import Progress
 from lth.spec import SpeedSpec
-from lth.training.loop import Job, train
+from lth.training.job import Job
+from lth.training.loop import train
 from lth.training.recipe import Recipe, plan
 
 BESIDE = "ours, 2 workers"

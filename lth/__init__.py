@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from lth.store.runs import Store
     from lth.tickets.ticket import Ticket, load_ticket
     from lth.training.evaluate import evaluate
-    from lth.training.loop import Job, train
+    from lth.training.job import Job
+    from lth.training.loop import train
     from lth.training.recipe import Recipe, plan
 
 _PLACES = {
     "Data": "data.tensors",
-    "Job": "training.loop",
+    "Job": "training.job",
     "LotteryError": "core.errors",
     "Pruning": "pruning.schedule",
     "Recipe": "training.recipe",

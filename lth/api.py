@@ -29,7 +29,8 @@ from lth.tickets import imp
 from lth.tickets.context import Fresh, context_of
 from lth.tickets.imp import Fit, Level, rewind_point
 from lth.tickets.ticket import Ticket
-from lth.training.loop import Job, train
+from lth.training.job import Job
+from lth.training.loop import train
 from lth.training.recipe import Duration, Recipe, plan
 from lth.training.trace import Trace
 

@@ -17,7 +17,7 @@ from lth.data.tensors import Data, prepare
 from lth.models.initialize import initialize
 from lth.models.lenet import mlp
 from lth.pruning.mask import dense, prunable
-from lth.training.loop import Job
+from lth.training.job import Job
 from lth.training.recipe import Recipe, plan
 
 torch.set_num_threads(1)

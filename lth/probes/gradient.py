@@ -5,11 +5,8 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from lth.data.tensors import Split
-from lth.training.gradient import EXAMPLES as EXAMPLES
-from lth.training.gradient import batch_statistics as batch_statistics
-from lth.training.gradient import examples as examples
-from lth.training.gradient import gradient_of
-from lth.training.loop import Job
+from lth.training.gradient import EXAMPLES, batch_statistics, examples, gradient_of
+from lth.training.job import Job
 
 
 def gradient_norm(model: nn.Module, mask: Mapping[str, Tensor], split: Split) -> dict[str, float]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lth.core.rng import rng
 from lth.probes.agreement import holding
 from lth.probes.geometry import Tensors
-from lth.probes.gradient import batch_statistics
+from lth.training.gradient import batch_statistics
 
 Layer = nn.Linear | nn.modules.conv._ConvNd
 

@@ -17,7 +17,7 @@ from lth.report.wandb.tracking import Chart, Wandb
 from lth.store.runs import Store
 from lth.tickets.arms import Outcome
 from lth.tickets.ticket import Ticket
-from lth.training.loop import Job
+from lth.training.job import Job
 
 log = logging.getLogger(__name__)
 

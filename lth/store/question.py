@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from lth.core.weights import digest
-from lth.training.loop import Job
+from lth.training.job import Job
 
 LOOP = 1
 """Raised when the meaning of the training loop changes: old answers are then not given to new questions."""

@@ -24,7 +24,8 @@ from lth.store.probed import PROBES, forget, plain, remembered
 from lth.store.question import hash_of, question
 from lth.store.wanted import Wanted, same_way
 from lth.training.checkpoint import Checkpoint
-from lth.training.loop import Job, Observer, Progress, train
+from lth.training.job import Job, Observer, Progress
+from lth.training.loop import train
 from lth.training.trace import Trace, trace_from
 
 log = logging.getLogger(__name__)

@@ -16,10 +16,10 @@ from lth.core.weights import Mask, State
 from lth.models.initialize import check_redrawn
 from lth.pruning.mask import Layer, dense, kept, prunable
 from lth.pruning.updates import RigL, Set
-from lth.tickets.context import Context as Context
+from lth.tickets.context import Context
 from lth.tickets.imp import Fit, Level
 from lth.tickets.narrow import narrowed
-from lth.training.loop import Job
+from lth.training.job import Job
 from lth.training.trace import Trace
 
 log = logging.getLogger(__name__)

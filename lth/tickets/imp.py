@@ -11,7 +11,7 @@ from lth.pruning.mask import Layer, dense, density
 from lth.pruning.schedule import Pruning, ladder
 from lth.pruning.scores import SCORES
 from lth.pruning.select import global_, layerwise
-from lth.training.loop import Job
+from lth.training.job import Job
 from lth.training.trace import Trace
 
 log = logging.getLogger(__name__)

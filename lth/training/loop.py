@@ -22,10 +22,7 @@ from lth.pruning.updates import MaskUpdate, Moment
 from lth.training.checkpoint import Checkpoint, Snapshot, optimizer_tensors, restore_optimizer
 from lth.training.evaluate import evaluate
 from lth.training.gradient import dense_gradient
-from lth.training.gradient import gradient_of as gradient_of
-from lth.training.job import Job as Job
-from lth.training.job import Observer as Observer
-from lth.training.job import Progress as Progress
+from lth.training.job import Job, Observer, Progress
 from lth.training.masking import Masking, check_fit
 from lth.training.optimizer import make_optimizer
 from lth.training.trace import Point, Trace, trace_from

@@ -13,8 +13,10 @@ from torch.nn.functional import cross_entropy
 from lth.core.rng import rng
 from lth.core.weights import Mask, clone, digest, load, masked
 from lth.data.tensors import Data, Split
-from lth.probes.gradient import GradientNorm, batch_statistics, examples, gradient_norm
-from lth.training.loop import Job, train
+from lth.probes.gradient import GradientNorm, gradient_norm
+from lth.training.gradient import batch_statistics, examples
+from lth.training.job import Job
+from lth.training.loop import train
 
 
 def by_backward(model: nn.Module, mask: Mask, split: Split) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lth.training.loop import Job
+from lth.training.job import Job
 
 
 @pytest.fixture

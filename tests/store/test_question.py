@@ -15,7 +15,7 @@ from lth.core.rng import Seeds
 from lth.data.tensors import Data, Split
 from lth.pruning.updates import GradualPruning, RigL, Set
 from lth.store.question import architecture, hash_of, question
-from lth.training.loop import Job
+from lth.training.job import Job
 from lth.training.recipe import Plan, Recipe, plan
 
 

@@ -20,7 +20,8 @@ from lth.pruning.updates import Rewiring, RigL, Set
 from lth.tickets.arms import ARMS, FRESH, PLUS, RANDOM, REWIRED, check, check_possible, meaning, outcomes
 from lth.tickets.context import Context, Fresh, context_of
 from lth.tickets.imp import Level, levels
-from lth.training.loop import Job, train
+from lth.training.job import Job
+from lth.training.loop import train
 from lth.training.trace import Trace
 
 

@@ -16,7 +16,8 @@ from lth.core.weights import Mask, State, clone, digest, masked
 from lth.pruning.mask import dense, density, kept, prunable
 from lth.pruning.schedule import Pruning, ladder
 from lth.tickets.imp import Level, levels, prune, rewind_point
-from lth.training.loop import Job, train
+from lth.training.job import Job
+from lth.training.loop import train
 from lth.training.trace import Trace
 
 

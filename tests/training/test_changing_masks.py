@@ -18,7 +18,9 @@ from lth.pruning.updates import GradualPruning, RigL, Set
 from lth.training import loop
 from lth.training.checkpoint import Checkpoint
 from lth.training.gradient import examples, gradient_of
-from lth.training.loop import Job, make_optimizer, train
+from lth.training.job import Job
+from lth.training.loop import train
+from lth.training.optimizer import make_optimizer
 from lth.training.trace import Trace
 
 OPTIMIZERS = {

@@ -12,7 +12,9 @@ from lth.core.errors import LotteryError
 from lth.core.weights import Mask, digest
 from lth.data.tensors import Data
 from lth.training.checkpoint import Checkpoint, Snapshot, optimizer_tensors, restore_optimizer
-from lth.training.loop import Job, make_optimizer, train
+from lth.training.job import Job
+from lth.training.loop import train
+from lth.training.optimizer import make_optimizer
 from lth.training.trace import Trace
 
 HERE = {"torch": "1", "threads": 1}

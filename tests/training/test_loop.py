@@ -19,7 +19,9 @@ from lth.data.tensors import Data, Split, prepare
 from lth.models.initialize import initialize
 from lth.training import loop
 from lth.training.evaluate import evaluate
-from lth.training.loop import Job, make_optimizer, train
+from lth.training.job import Job
+from lth.training.loop import train
+from lth.training.optimizer import make_optimizer
 from lth.training.recipe import Plan
 from lth.training.trace import Trace
 

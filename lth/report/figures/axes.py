@@ -11,9 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
 
-from lth.report.statistics import arms_of, over_draws
-from lth.report.statistics import measured as measured
-from lth.report.statistics import percent as percent
+from lth.report.statistics import arms_of, measured, over_draws, percent
 from lth.report.tables import Row
 
 PAGE_WIDTH = 6.9  # inches: the text width of the usual one-column paper

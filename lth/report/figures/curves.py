@@ -14,11 +14,9 @@ from lth.report.figures.axes import (
     arm_style,
     count_axis,
     legend_above,
-    measured,
     new_figure,
-    percent,
 )
-from lth.report.statistics import arms_of, densities
+from lth.report.statistics import arms_of, densities, measured, percent
 from lth.report.tables import Row
 
 

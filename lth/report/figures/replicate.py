@@ -10,7 +10,6 @@ from pathlib import Path
 from matplotlib import colormaps, style
 
 from lth.core.files import replacing
-from lth.probes.gradient import EXAMPLES
 from lth.report.figures.axes import (
     PAGE_WIDTH,
     PLAIN,
@@ -31,6 +30,7 @@ from lth.report.figures.axes import (
 from lth.report.figures.curves import sketch_curves
 from lth.report.statistics import accuracy_column, arms_of, at, densities, measured, percent
 from lth.report.tables import Row
+from lth.training.gradient import EXAMPLES
 
 LABELLED_LAYERS = 26  # as many as the legend has room for
 

@@ -27,7 +27,7 @@ from lth.report.seeds.export import (
     write_tables,
 )
 from lth.report.seeds.gather import Gathered, gather, pairs_by_schedule
-from lth.report.seeds.reading import MERGED, rows_of_store
+from lth.report.seeds.reading import MERGED
 from lth.report.seeds.verdict import SEEDS, verdicts
 from lth.report.statistics import percent
 from lth.report.tables import RESULTS, Row
@@ -66,7 +66,7 @@ def target(places: Sequence[Path], gathered: Gathered) -> Path:
     if len(places) != 1:
         return OUTPUTS / "report"
     place = places[0].parent if places[0].is_file() else places[0]
-    if rows_of_store(place):
+    if place in gathered.folders and not (place / "results.csv").exists():  # a store
         return place.resolve().parent / "report"
     swept = {folder.resolve().parent for folder in gathered.folders} == {place.resolve()}
     return place if swept else place / "report"

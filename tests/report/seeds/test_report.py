@@ -9,7 +9,7 @@ import pytest
 
 from lth.cli import main
 from lth.core.files import write_csv
-from lth.report.seeds.gather import gather
+from lth.report.seeds.gather import Gathered, gather
 from lth.report.seeds.report import questions, sentence, target
 from lth.report.tables import CURVES, RESULTS
 
@@ -200,3 +200,10 @@ def test_the_sentence_says_when_nothing_is_found():
         "mnist, lenet, iterative (one): 3 seeds; at no density is the ticket found to be matching; "
         "at no density is the ticket found to be winning."
     )
+
+
+def test_a_report_of_a_store_lies_beside_it_and_one_of_a_job_within(tmp_path):
+    found = Gathered([], {}, [tmp_path / "store"])
+    assert target([tmp_path / "store"], found) == tmp_path / "report"
+    write(tmp_path / "sweep", range(1))
+    assert target([tmp_path / "sweep" / "0"], gather([tmp_path / "sweep" / "0"])) == tmp_path / "sweep" / "0" / "report"
