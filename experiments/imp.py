@@ -20,13 +20,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 
-from lth.api import Procedure, build_model, load_data, search, ticket_of
+from lth.api import Procedure, build_model, load_data, rewiring_of, search, ticket_of
 from lth.core.machine import prepare
 from lth.core.rng import seeds_from
+from lth.jobs import sweep_number
 from lth.probes.gradient import GradientNorm
-from lth.pruning.updates import Rewiring
 from lth.report.replicate import Replicate
 from lth.report.wandb.tracking import Wandb
 from lth.spec import Spec
@@ -55,7 +54,7 @@ def run(spec: Spec, folder: Path) -> None:
         spec.arms_asked,
         spec.controls,
         spec.draws,
-        rewiring(spec, len(data.train)),
+        rewiring_of(spec, len(data.train)),
     )
     store = Store(Path(spec.outputs) / "store", spec.store.checkpoint_seconds)
     probe = GradientNorm(iterations_of(spec.probe_every, len(data.train) // spec.recipe.batch_size, "probe_every"))
@@ -68,20 +67,13 @@ def run(spec: Spec, folder: Path) -> None:
 
     outcomes = search(model, fresh(seeds.init), data, seeds, asked, fit, fresh)
     with Replicate(
-        folder, spec.about(), asdict(spec), asked.trainings, five_seeds(spec), tracker(spec), store, job_of_sweep
+        folder, spec.about(spec.pruning.schedule), asdict(spec), asked.trainings, five_seeds(spec), tracker(spec), store, job_of_sweep
     ) as replicate:
         for outcome in outcomes:
             replicate.add(outcome)
         last = outcome.level
         provenance = {"setting": spec.setting(), "seed": spec.seed, "level": last.index}
         replicate.finish(ticket_of(last, provenance), len(data.test))
-
-
-def rewiring(spec: Spec, examples: int) -> Rewiring:
-    """How the masks of the arms `set` and `rigl` change, in iterations."""
-    per_epoch, asked = examples // spec.recipe.batch_size, spec.rewiring
-    stop = None if asked.stop is None else iterations_of(asked.stop, per_epoch, "rewiring.stop")
-    return Rewiring(asked.drop, iterations_of(asked.every, per_epoch, "rewiring.every"), stop)
 
 
 def tracker(spec: Spec) -> Wandb:
@@ -98,12 +90,6 @@ def tracker(spec: Spec) -> Wandb:
         id=spec.replicate(),
         config=asdict(spec),
     )
-
-
-def sweep_number() -> int | None:
-    """The number of this job in its sweep; None where it is no sweep."""
-    job = HydraConfig.get()
-    return job.job.num if job.mode == RunMode.MULTIRUN else None
 
 
 def five_seeds(spec: Spec) -> str:

@@ -31,16 +31,16 @@ from lth.tickets.imp import Fit, Level, rewind_point
 from lth.tickets.ticket import Ticket
 from lth.training.job import Job
 from lth.training.loop import train
-from lth.training.recipe import Duration, Recipe, plan
+from lth.training.recipe import Duration, Recipe, iterations_of, plan
 from lth.training.trace import Trace
 
 if TYPE_CHECKING:
-    from lth.spec import Spec  # its values are read here; the library is useful without Hydra
+    from lth.settings import Training  # its values are read here; the library is useful without Hydra
 
 log = logging.getLogger(__name__)
 
 
-def load_data(spec: "Spec") -> Data:
+def load_data(spec: "Training") -> Data:
     """The data set that `spec` names, split and normalised, in main memory."""
     asked = spec.data
     root = Path(asked.root).expanduser() if asked.root else None
@@ -57,7 +57,7 @@ def load_data(spec: "Spec") -> Data:
     )
 
 
-def build_model(spec: "Spec", data: Data, seeds: Seeds) -> tuple[nn.Module, Callable[[int], State]]:
+def build_model(spec: "Training", data: Data, seeds: Seeds) -> tuple[nn.Module, Callable[[int], State]]:
     """The network that `spec` names for `data`, and its initialiser: a fresh initial state by seed.
 
     Raises SettingError and LotteryError for a network that cannot be built, or does not take the data.
@@ -78,6 +78,13 @@ def build_model(spec: "Spec", data: Data, seeds: Seeds) -> tuple[nn.Module, Call
     model, fresh = drawn(construct, asked.initializer, seeds.init)
     check_fit(model, data)
     return model, fresh
+
+
+def rewiring_of(spec: "Training", examples: int) -> Rewiring:
+    """How the masks of the arms `set` and `rigl` change, in iterations."""
+    per_epoch, asked = examples // spec.recipe.batch_size, spec.rewiring
+    stop = None if asked.stop is None else iterations_of(asked.stop, per_epoch, "rewiring.stop")
+    return Rewiring(asked.drop, iterations_of(asked.every, per_epoch, "rewiring.every"), stop)
 
 
 def drawn(construct: Callable[[], nn.Module], initializer: str, seed: int) -> tuple[nn.Module, Fresh]:

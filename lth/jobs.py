@@ -74,6 +74,12 @@ def run_job(config: DictConfig) -> None:
         write_json(folder / FAILED, {"job": job.job.num, "overrides": overrides, "error": told})
 
 
+def sweep_number() -> int | None:
+    """The number of this job in its sweep; None where it is no sweep."""
+    job = HydraConfig.get()
+    return job.job.num if job.mode == RunMode.MULTIRUN else None
+
+
 class Sweep(Callback):
     """Tells the main process, when a sweep is over, where its jobs lie: Hydra hands nothing back."""
 
