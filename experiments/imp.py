@@ -67,7 +67,14 @@ def run(spec: Spec, folder: Path) -> None:
 
     outcomes = search(model, fresh(seeds.init), data, seeds, asked, fit, fresh)
     with Replicate(
-        folder, spec.about(spec.pruning.schedule), asdict(spec), asked.trainings, five_seeds(spec), tracker(spec), store, job_of_sweep
+        folder,
+        spec.about(spec.pruning.schedule),
+        asdict(spec),
+        asked.trainings,
+        five_seeds(spec),
+        tracker(spec),
+        store,
+        job_of_sweep,
     ) as replicate:
         for outcome in outcomes:
             replicate.add(outcome)

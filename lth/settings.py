@@ -1,4 +1,4 @@
-"""The settings that experiments share, as checked dataclasses: data, network, recipe, seeds, machine. Imports no torch."""
+"""The settings that experiments share, as checked dataclasses. Imports no torch."""
 
 import hashlib
 import json

@@ -78,6 +78,18 @@ class Store:
         trace.run = name
         return wanted.of(trace)
 
+    def busy(self, job: Job) -> bool:
+        """Whether another process is training `job` at this moment."""
+        path = self.path(hash_of(question(job))).with_suffix(".lock")
+        try:
+            with path.open("r") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go of as the file is closed
+        except BlockingIOError:
+            return True
+        except FileNotFoundError:
+            pass
+        return False
+
     def path(self, name: str) -> Path:
         """The folder of the run `name`."""
         return self.folder / name[:2] / name

@@ -1,0 +1,105 @@
+"""Why tickets win: a sparse network trained in every way, against its pruned solution (Evci et al. 2022).
+
+    lth gradient_flow                          MNIST-1D, one mask, five runs of everything
+    lth gradient_flow -m worker=0,1            the same, by two processes that share the trainings
+    lth gradient_flow paper=evci2022/lenet5    the paper's LeNet5 on MNIST at 95% sparsity, two workers
+
+Trains a dense network that is pruned by magnitude as it trains (`gradual`): the pruned solution. Its mask is then
+trained from other weights (`inits`): lottery (those of step 0), scratch (a new draw), scratch_plus (one scaled to each
+unit's unmasked inputs), prune_restart (the pruned solution's); and by other methods (`methods`): small_dense, set and
+rigl, whose masks change in training. The runs of a row differ in their data order alone, so that they are about one
+mask; `scratch_other_inits` and `pruned_other_seeds` differ in more.
+
+Worker 0's folder holds table.csv (the paper's table), results.csv, layers.csv, curves.csv, what was looked at
+(distances, lines, signal, map, updates), figures and the ticket; `draw` numbers the runs of an arm, `seed` is that of
+the mask. Every training is kept in <outputs>/store: the same command again trains nothing.
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from lth.api import build_model, load_data, rewiring_of
+from lth.core.machine import prepare
+from lth.core.rng import seeds_from
+from lth.data.tensors import Data
+from lth.flow.looks import Looks, signal_rows
+from lth.flow.runs import Procedure, compare
+from lth.jobs import sweep_number
+from lth.probes.gradient import GradientNorm
+from lth.pruning.updates import GradualPruning
+from lth.report.flow import FlowReport
+from lth.report.wandb.tracking import Wandb
+from lth.spec import GradientFlowSpec
+from lth.store.runs import Store
+from lth.tickets.arms import REWIRED
+from lth.tickets.context import context_of
+from lth.tickets.imp import Fit
+from lth.tickets.ticket import Ticket
+from lth.training.loop import Job
+from lth.training.recipe import iterations_of, plan
+from lth.training.trace import Trace
+
+
+def run(spec: GradientFlowSpec, folder: Path) -> None:
+    """Runs one replicate and leaves its results in `folder`."""
+    job_of_sweep = sweep_number()
+    device = prepare(spec.device, spec.threads, job_of_sweep or 0)
+    seeds = seeds_from(spec.seed, **vars(spec.seeds))
+    data = load_data(spec)
+    model, fresh = build_model(spec, data, seeds)
+    data = data.to(device)
+    start = fresh(seeds.init)
+    job = Job(model, start, {}, data, plan(spec.recipe, len(data.train)), seeds)
+    context = context_of(model, start, fresh, rewiring_of(spec, len(data.train)))
+    asked = Procedure(job, gradual_of(spec, data), context, spec.inits, spec.methods, spec.repeats)
+    store = Store(Path(spec.outputs) / "store", spec.store.checkpoint_seconds)
+    every = iterations_of(spec.probe_every, len(data.train) // spec.recipe.batch_size, "probe_every")
+    usual, closer = GradientNorm(every), GradientNorm(every, before_updates=True)
+
+    def fit(arm: str, number: int) -> Fit:
+        def train(job: Job) -> Trace:
+            probe = closer if arm in REWIRED and number == 0 else usual
+            trace = store.train(job, [probe], report.bars.training(job.plan.start, job.plan.stop))
+            report.bars.done(f"{arm} {number}")
+            return trace
+
+        return train
+
+    about = spec.about("gradual")
+    with FlowReport(folder, about, asked.trainings, tracker(spec, asked.arms), store, job_of_sweep) as report:
+        compared = compare(asked, store, fit)
+        if spec.worker:
+            report.helped()
+            return
+        report.results(compared)
+        looks = Looks(compared, data, store)
+        seen = {name: getattr(looks, name)() for name in ("table", "distances", "lines", "map", "updates")}
+        seen["signal"] = signal_rows(model, fresh, data, seeds.init, spec.repeats)
+        provenance = {"setting": spec.setting(), "seed": spec.seed, "run": compared.solution.run}
+        report.finish(seen, Ticket(compared.mask, compared.start, 0, provenance))
+
+
+def gradual_of(spec: GradientFlowSpec, data: Data) -> GradualPruning:
+    """How the pruned solution is pruned, in iterations."""
+    per_epoch, asked = len(data.train) // spec.recipe.batch_size, spec.gradual
+    begin, end, every = (
+        iterations_of(value, per_epoch, f"gradual.{key}")
+        for key, value in (("begin", asked.begin), ("end", asked.end), ("every", asked.every))
+    )
+    return GradualPruning(asked.density, begin, end, every)
+
+
+def tracker(spec: GradientFlowSpec, arms: list[str]) -> Wandb:
+    """The W&B run of this replicate, not yet begun."""
+    return Wandb(
+        Path(spec.outputs),
+        mode=spec.wandb.mode,
+        project=spec.wandb.project,
+        entity=spec.wandb.entity,
+        tags=spec.wandb.tags,
+        experiment=spec.experiment,
+        setting=spec.setting(),
+        name=f"{spec.data.name}-{spec.model.name}-seed{spec.seed}",
+        id=spec.replicate(),
+        config={**asdict(spec), "arms": arms},
+    )

@@ -1,0 +1,175 @@
+"""The trainings of Evci et al. 2022: one pruned solution, and its sparse network trained in every other way.
+
+A row of the paper's table is one way to begin, with some runs that differ in their data order alone; so what they say
+is about one mask. The rows `scratch_other_inits` and `pruned_other_seeds` differ in more, as their names say.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from lth.core.errors import LotteryError, SettingError
+from lth.core.rng import Seeds, address
+from lth.core.weights import Mask, State
+from lth.pruning.mask import dense, prunable
+from lth.pruning.updates import GradualPruning
+from lth.store.runs import Store
+from lth.tickets import arms as controls
+from lth.tickets.arms import ARMS, Outcome
+from lth.tickets.context import Context
+from lth.tickets.imp import Fit, Level
+from lth.training.loop import Job
+from lth.training.trace import Trace
+
+LEVEL = 1
+"""Every run has the pruned solution's density, so that all are of one level."""
+INITS = {
+    "lottery": "ticket",
+    "scratch": "reinit",
+    "scratch_other_inits": "reinit_other_inits",
+    "scratch_plus": "reinit_plus",
+    "prune_restart": "restart",
+    "pruned": "pruned",
+    "pruned_other_seeds": "pruned_other_seeds",
+}
+"""The rows of the paper's table, and the arms that they are in `results.csv`."""
+METHODS = ("small_dense", "set", "set_plus", "rigl", "rigl_plus")
+"""Further arms of the paper; `small_dense` has no mask that an initialiser could be aware of."""
+MEANINGS = {
+    "reinit_other_inits": "as reinit, each run from another draw",
+    "pruned": "gradual magnitude pruning in one training, the source of the mask",
+    "pruned_other_seeds": "as pruned, each run from other weights and with another order",
+}
+"""What the arms are that `lth imp` does not have."""
+
+
+@dataclass(frozen=True)
+class Procedure:
+    """What is compared: which rows of the table (`inits`), which further arms, and how many runs each.
+
+    job: the dense training from the weights of step 0, without an update; gradual: how it is pruned meanwhile.
+    """
+
+    job: Job
+    gradual: GradualPruning
+    context: Context
+    inits: Sequence[str]
+    methods: Sequence[str]
+    repeats: int = 5
+
+    @property
+    def arms(self) -> list[str]:
+        """The arms that are asked for, the pruned solution first; it is always trained."""
+        asked = [arm for init, arm in INITS.items() if init in self.inits and init != "pruned"]
+        return ["pruned", *asked, *(arm for arm in METHODS if arm in self.methods)]
+
+    @property
+    def trainings(self) -> int:
+        """How many runs that is."""
+        return 1 + self.repeats * (len(self.arms) - 1)
+
+    def check(self) -> None:
+        """Raises SettingError or LotteryError for what cannot be done, before anything is trained."""
+        for key, asked, known in (("inits", self.inits, INITS), ("methods", self.methods, METHODS)):
+            for name in asked:
+                if name not in known:
+                    raise SettingError(key, name, f"unknown; known: {', '.join(known)}")
+        layers, job = prunable(self.job.model), self.job
+        self.gradual.check(dense(layers), job.plan.start, job.plan.total)
+        own = [arm for arm in self.arms if arm in ARMS]
+        count = sum(round(self.gradual.density * layer.size) for layer in layers)
+        controls.check_possible(own, self.context, job, layers, [count])
+
+    def pruned(self, seeds: Seeds, start: State) -> Job:
+        """The dense training under `seeds` from `start`, pruned as it goes."""
+        mask = dense(prunable(self.job.model))
+        return replace(self.job, start=start, mask=mask, seeds=seeds, update=self.gradual)
+
+    def others(self) -> list[Job]:
+        """The trainings of `pruned_other_seeds`: those of the next seeds, as whole replicates of them would have."""
+        found = []
+        for number in range(1, self.repeats + 1):
+            now = self.job.seeds
+            seeds = replace(now, init=now.init + number, order=now.order + number, mask=now.mask + number)
+            found.append(self.pruned(seeds, self.context.initialize(seeds.init)))
+        return found
+
+    def level(self, solution: Trace) -> Level:
+        """The lottery ticket of the pruned `solution`: its mask on the weights of step 0."""
+        job = replace(self.job, mask=solution.mask({}))
+        return Level(LEVEL, job, solution, solution.final)
+
+    def job_of(self, arm: str, repeat: int, level: Level) -> Job:
+        """The training of `arm` with the data order of number `repeat`, never that of the pruned solution."""
+        order = address(level.job.seeds.order, "repeat", repeat)
+        here = replace(level, job=replace(level.job, seeds=replace(level.job.seeds, order=order)))
+        if arm == "reinit_other_inits":
+            return ARMS["reinit"](here, replace(self.context, draw=repeat))  # number 0 is that of reinit itself
+        return ARMS[arm](here, self.context)
+
+
+@dataclass(frozen=True)
+class Compared:
+    """All that was trained: outcomes by arm, in order of their repeats; `level` holds mask, start and solution."""
+
+    level: Level
+    outcomes: Mapping[str, Sequence[Outcome]]
+
+    @property
+    def mask(self) -> Mask:
+        """The mask of the pruned solution."""
+        return self.level.job.mask
+
+    @property
+    def start(self) -> State:
+        """The weights of step 0, pruned positions too."""
+        return self.level.job.start
+
+    @property
+    def solution(self) -> Trace:
+        """The training that found the mask."""
+        return self.level.trace
+
+    def done(self, arm: str) -> list[Outcome]:
+        """The runs of `arm` that did not diverge."""
+        return [outcome for outcome in self.outcomes.get(arm, ()) if outcome.trace.status == "done"]
+
+
+def compare(asked: Procedure, store: Store, fit: Callable[[str, int], Fit]) -> Compared:
+    """Trains all that is asked, or finds it; `fit` gives, for an arm and the number of its run, what trains it.
+
+    Several processes that ask the same share the work: each takes a training that no other is at. Raises LotteryError
+    where the pruned solution diverged: there is no mask then.
+    """
+    asked.check()
+    first: list[tuple[str, int, Job]] = [("pruned", 0, asked.pruned(asked.job.seeds, asked.job.start))]
+    if "pruned_other_seeds" in asked.arms:
+        first += [("pruned_other_seeds", number, job) for number, job in enumerate(asked.others())]
+    traces = share(first, store, fit)
+    solution = traces["pruned", 0]
+    if solution.status != "done":
+        raise LotteryError(f"the training that is pruned as it goes diverged, so there is no mask: {solution.message}")
+    level = asked.level(solution)
+    rest = [arm for arm in asked.arms if arm in ARMS or arm == "reinit_other_inits"]
+    then = [(arm, n, asked.job_of(arm, n, level)) for n in range(asked.repeats) for arm in rest]
+    traces |= share(then, store, fit)
+    jobs = {(arm, number): job for arm, number, job in [*first, *then]}
+    places = sorted(jobs, key=lambda place: (asked.arms.index(place[0]), place[1]))
+    found: dict[str, list[Outcome]] = {}
+    for arm, number in places:
+        place = arm, number
+        found.setdefault(arm, []).append(Outcome(level, arm, number, jobs[place], traces[place]))
+        controls.told(level, f"{arm} {number}", traces[place])
+    return Compared(level, found)
+
+
+def share(
+    jobs: Sequence[tuple[str, int, Job]], store: Store, fit: Callable[[str, int], Fit]
+) -> dict[tuple[str, int], Trace]:
+    """The trace of each of `jobs` (arm, number, job), by arm and number; first those that no other process is at."""
+    left, found = list(jobs), {}
+    while left:
+        free = next((one for one in left if not store.busy(one[2])), left[0])
+        left.remove(free)
+        arm, number, job = free
+        found[arm, number] = fit(arm, number)(job)
+    return found

@@ -1,0 +1,143 @@
+"""All that is written while one replicate of `lth gradient_flow` runs, and when it ends."""
+
+import logging
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from lth.core.files import write_csv
+from lth.flow.looks import DISTANCES, LINES, MAP, SIGNAL, TABLE, UPDATES
+from lth.flow.runs import LEVEL, Compared
+from lth.report.papers.evci2022 import draw_flow
+from lth.report.progress import Progress
+from lth.report.statistics import arms_of, measured
+from lth.report.tables import RESULTS, Row, Tables
+from lth.report.wandb.tracking import Wandb
+from lth.store.runs import Store
+from lth.tickets.ticket import Ticket
+
+log = logging.getLogger(__name__)
+
+FILES = {
+    "table": TABLE,
+    "distances": DISTANCES,
+    "lines": LINES,
+    "signal": SIGNAL,
+    "map": MAP,
+    "updates": UPDATES,
+}
+"""The tables of what was looked at, and their columns; figures are drawn from them."""
+METRICS = ("final_test_accuracy", "grad_norm_init", "grad_norm_end")
+
+
+class FlowReport:
+    """Progress while trainings run, then tables, figures, W&B and a summary.
+
+    about: the columns of `results.csv` that name the experiment; store: knows which runs this command has trained,
+    rather than found; job_of_sweep: this job's number, where it is one of several.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        about: Mapping[str, Any],
+        trainings: int,
+        wandb: Wandb,
+        store: Store,
+        job_of_sweep: int | None,
+    ) -> None:
+        self.folder, self.wandb, self.store = folder, wandb, store
+        self.tables = Tables(folder, about)
+        self.in_sweep = job_of_sweep is not None
+        self.bars = Progress(trainings, f"seed {about['seed']}", row=job_of_sweep)
+        self.began = time.perf_counter()
+
+    def __enter__(self) -> "FlowReport":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.bars.close()
+        self.wandb.stop()
+
+    def helped(self) -> None:
+        """Says what a worker did that writes no results."""
+        seconds = time.perf_counter() - self.began
+        log.info("%d trained in %.0f s; worker 0 writes the results", len(self.store.trained), seconds)
+
+    def results(self, compared: Compared) -> None:
+        """Writes `results.csv`, `layers.csv` and `curves.csv`: before the looks, which take a while."""
+        for outcomes in compared.outcomes.values():
+            for outcome in outcomes:
+                self.store.keep_row(self.tables.add(outcome))
+        self.tables.write()
+
+    def finish(self, looks: Mapping[str, list[Row]], ticket: Ticket) -> None:
+        """Writes the tables of the `looks` (named as `FILES`), figures and the ticket, and says what they show."""
+        self.bars.close()
+        for name, columns in FILES.items():
+            write_csv(self.folder / f"{name}.csv", columns, looks[name])
+        rows = self.tables.results
+        drawn = draw_flow(self.folder / "figures", rows, self.tables.curves, looks)
+        path = ticket.save(self.folder / "ticket.safetensors")
+        self.wandb.start(trained=bool(self.store.trained))
+        self.wandb.log(level_values(rows), LEVEL)
+        table = [[row[column] for column in RESULTS] for row in rows]
+        self.wandb.finish(RESULTS, table, path, {figure.path: figure.caption for figure in drawn})
+        seconds = time.perf_counter() - self.began
+        if self.in_sweep:
+            log.info("%d trained in %.0f s: %s", len(self.store.trained), seconds, self.folder)
+        print_table(looks["table"], f"{len(self.store.trained)} trained, {seconds:.0f} s. Results in {self.folder}")
+
+
+def level_values(rows: Sequence[Row]) -> Row:
+    """What W&B gets of the one level: each arm's numbers, means over its runs."""
+    values: Row = {"level": LEVEL, "density": rows[0]["density"], "sparsity": rows[0]["sparsity"]}
+    for arm in arms_of(rows):
+        for metric in METRICS:
+            seen = [row[metric] for row in rows if row["arm"] == arm and measured(row[metric])]
+            if seen:
+                values[f"{arm}/{metric}"] = statistics.fmean(seen)
+    return values
+
+
+def print_table(rows: Sequence[Row], where: str) -> None:
+    """Prints the paper's table, what it says in a sentence, and where everything lies."""
+    title = "Within one mask: test accuracy, disagreement in pairs and with the pruned solution (%), L2 distance to it"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for name in ("init", "runs", "accuracy", "ensemble", "disagree", "pruned", "L2"):
+        table.add_column(name, justify="left" if name == "init" else "right", no_wrap=True)
+    for row in rows:
+        std = row["test_accuracy_std"]
+        accuracy = f"{100 * row['test_accuracy']:.2f}" + (f" ± {100 * std:.2f}" if std is not None else "")
+        cells = [
+            "-" if row[key] is None else f"{100 * row[key]:.2f}"
+            for key in ("ensemble_accuracy", "disagreement", "disagreement_with_pruned")
+        ]
+        table.add_row(row["init"], str(row["seeds"]), accuracy, *cells, f"{row['distance_to_pruned']:.2f}")
+    console = Console()
+    console.print(table)
+    for line in (sentence(rows), where):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def sentence(rows: Sequence[Row]) -> str:
+    """What the table says of lottery and scratch, in words; that it is of one mask alone."""
+    by_init = {row["init"]: row for row in rows}
+    note = "Runs of a row differ in data order alone: all of this is about one mask."
+    if not {"lottery", "scratch"} <= set(by_init):
+        return note
+    lottery, scratch = by_init["lottery"], by_init["scratch"]
+    points = 100 * (lottery["test_accuracy"] - scratch["test_accuracy"])
+    text = f"Lottery is {points:+.2f} points from scratch"
+    if lottery["disagreement"] is not None and scratch["disagreement"] is not None:
+        text += f", its runs disagree on {100 * lottery['disagreement']:.2f}% of the test set against"
+        text += f" {100 * scratch['disagreement']:.2f}%"
+    near = (lottery["distance_to_pruned"], scratch["distance_to_pruned"])
+    return text + f", and it ends {near[0]:.2f} from the pruned solution against {near[1]:.2f}. {note}"
