@@ -11,8 +11,8 @@ rigl, whose masks change in training. The runs of a row differ in their data ord
 mask; `scratch_other_inits` and `pruned_other_seeds` differ in more.
 
 Worker 0's folder holds table.csv (the paper's table), results.csv, layers.csv, curves.csv, what was looked at
-(distances, lines, signal, map, updates), figures and the ticket; `draw` numbers the runs of an arm, `seed` is that of
-the mask. Every training is kept in <outputs>/store: the same command again trains nothing.
+(distances, lines, signal, map, updates), figures, report.html and the ticket; `draw` numbers the runs of an arm, `seed`
+is that of the mask. Every training is kept in <outputs>/store: the same command again trains nothing.
 """
 
 from dataclasses import asdict
@@ -66,7 +66,8 @@ def run(spec: GradientFlowSpec, folder: Path) -> None:
         return train
 
     about = spec.about("gradual")
-    with FlowReport(folder, about, asked.trainings, tracker(spec, asked.arms), store, job_of_sweep) as report:
+    wandb = tracker(spec, asked.arms)
+    with FlowReport(folder, about, asdict(spec), asked.trainings, wandb, store, job_of_sweep) as report:
         compared = compare(asked, store, fit)
         if spec.worker:
             report.helped()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
 from lth import spec
@@ -36,15 +37,46 @@ def test_every_experiment_composes_at_every_scale(experiment, scale):
     assert composed(f"scale={scale}", experiment=experiment)
 
 
-def papers() -> list[str]:
+def papers(of: str = "*") -> list[str]:
     folder = place("conf") / "paper"
-    return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.yaml"))
+    return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.glob(f"{of}/*.yaml"))
 
 
 @pytest.mark.parametrize(("paper", "scale"), list(product(papers(), ("smoke", "quick", "paper"))))
 def test_every_paper_composes_at_every_scale(paper, scale):
-    read = composed(f"paper={paper}", f"scale={scale}")
-    assert read.paper == paper and read.scale == scale and {"ticket", "reinit"} <= set(read.arms)
+    experiment = "gradient_flow" if paper in papers("evci2022") else "imp"
+    read = composed(f"paper={paper}", f"scale={scale}", experiment=experiment)
+    assert read.paper == paper and read.scale == scale
+    assert experiment != "imp" or {"ticket", "reinit"} <= set(read.arms)
+
+
+def test_the_lenet5_preset_has_the_papers_recipe():
+    for scale in ("quick", "paper"):
+        read = composed("paper=evci2022/lenet5", f"scale={scale}", experiment="gradient_flow")
+        recipe, gradual = read.recipe, read.gradual
+        assert (recipe.iterations, recipe.batch_size, recipe.lr, recipe.momentum) == (11_719, 128, 0.05, 0.9)
+        assert (recipe.schedule, recipe.weight_decay, recipe.decay) == ("cosine", 1e-3, "weights")
+        assert (gradual.density, gradual.begin, gradual.end, gradual.every) == (0.05, 3_000, 7_000, 100)
+        assert (read.data.name, read.data.validation, read.data.normalize) == ("mnist", 0, "unit")
+        assert (read.model.name, read.model.initializer, read.repeats) == ("lenet5", "glorot_uniform", 5)
+        assert (read.rewiring.drop, read.rewiring.every, read.rewiring.stop) == (0.3, 100, None)
+
+
+def test_a_paper_of_another_experiment_is_refused():
+    with pytest.raises(ConfigCompositionException):
+        composed("paper=evci2022/lenet5")
+    with pytest.raises(ConfigCompositionException):
+        composed("paper=frankle2019/lenet", experiment="gradient_flow")
+
+
+def test_the_setting_of_gradient_flow_leaves_out_seeds_extent_and_machine():
+    base = composed(experiment="gradient_flow")
+    for override in ("seed=3", "repeats=2", "inits=[pruned]", "methods=[]", "worker=1", "outputs=x", "data.root=y"):
+        assert composed(override, experiment="gradient_flow").setting() == base.setting(), override
+    for override in ("recipe.lr=0.1", "gradual.density=0.1", "rewiring.drop=0.1"):
+        assert composed(override, experiment="gradient_flow").setting() != base.setting(), override
+    assert composed("worker=1", experiment="gradient_flow").replicate() == base.replicate()
+    assert composed("repeats=2", experiment="gradient_flow").replicate() != base.replicate()
 
 
 @pytest.mark.parametrize(

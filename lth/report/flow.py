@@ -15,6 +15,7 @@ from rich.table import Table
 from lth.core.files import write_csv
 from lth.flow.looks import DISTANCES, LINES, MAP, SIGNAL, TABLE, UPDATES
 from lth.flow.runs import LEVEL, Compared
+from lth.report.pages.flow import HEADS, cells, write_page
 from lth.report.papers.evci2022 import draw_flow
 from lth.report.progress import Progress
 from lth.report.statistics import arms_of, measured
@@ -40,23 +41,26 @@ METRICS = ("final_test_accuracy", "grad_norm_init", "grad_norm_end")
 class FlowReport:
     """Progress while trainings run, then tables, figures, W&B and a summary.
 
-    about: the columns of `results.csv` that name the experiment; store: knows which runs this command has trained,
-    rather than found; job_of_sweep: this job's number, where it is one of several.
+    about: the columns of `results.csv` that name the experiment; config: the whole configuration, for the page;
+    store: knows which runs this command has trained, rather than found; job_of_sweep: this job's number, where it is
+    one of several.
     """
 
     def __init__(
         self,
         folder: Path,
         about: Mapping[str, Any],
+        config: Mapping[str, Any],
         trainings: int,
         wandb: Wandb,
         store: Store,
-        job_of_sweep: int | None,
+        job_of_sweep: int | None = None,
     ) -> None:
-        self.folder, self.wandb, self.store = folder, wandb, store
+        self.folder, self.config, self.wandb, self.store = folder, config, wandb, store
         self.tables = Tables(folder, about)
         self.in_sweep = job_of_sweep is not None
-        self.bars = Progress(trainings, f"seed {about['seed']}", row=job_of_sweep)
+        self.title = f"seed {about['seed']}"
+        self.bars = Progress(trainings, self.title, row=job_of_sweep)
         self.began = time.perf_counter()
 
     def __enter__(self) -> "FlowReport":
@@ -90,10 +94,14 @@ class FlowReport:
         self.wandb.log(level_values(rows), LEVEL)
         table = [[row[column] for column in RESULTS] for row in rows]
         self.wandb.finish(RESULTS, table, path, {figure.path: figure.caption for figure in drawn})
-        seconds = time.perf_counter() - self.began
+        seconds, trained = time.perf_counter() - self.began, self.store.trained
+        found = {row["run"] for row in rows} - trained
+        work = f"{len(trained)} trained, {len(found)} found in the store, {seconds:.0f} s."
+        says = sentence(looks["table"])
+        write_page(self.folder / "report.html", says, looks["table"], rows, drawn, self.config, work)
         if self.in_sweep:
-            log.info("%d trained in %.0f s: %s", len(self.store.trained), seconds, self.folder)
-        print_table(looks["table"], f"{len(self.store.trained)} trained, {seconds:.0f} s. Results in {self.folder}")
+            log.info("%s: %s %s", self.title, work, self.folder)
+        print_table(looks["table"], says, f"{work} Results, figures, report.html in {self.folder}")
 
 
 def level_values(rows: Sequence[Row]) -> Row:
@@ -107,23 +115,17 @@ def level_values(rows: Sequence[Row]) -> Row:
     return values
 
 
-def print_table(rows: Sequence[Row], where: str) -> None:
+def print_table(rows: Sequence[Row], says: str, where: str) -> None:
     """Prints the paper's table, what it says in a sentence, and where everything lies."""
     title = "Within one mask: test accuracy, disagreement in pairs and with the pruned solution (%), L2 distance to it"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for name in ("init", "runs", "accuracy", "ensemble", "disagree", "pruned", "L2"):
+    for name in HEADS:
         table.add_column(name, justify="left" if name == "init" else "right", no_wrap=True)
     for row in rows:
-        std = row["test_accuracy_std"]
-        accuracy = f"{100 * row['test_accuracy']:.2f}" + (f" ± {100 * std:.2f}" if std is not None else "")
-        cells = [
-            "-" if row[key] is None else f"{100 * row[key]:.2f}"
-            for key in ("ensemble_accuracy", "disagreement", "disagreement_with_pruned")
-        ]
-        table.add_row(row["init"], str(row["seeds"]), accuracy, *cells, f"{row['distance_to_pruned']:.2f}")
+        table.add_row(*cells(row, "-"))
     console = Console()
     console.print(table)
-    for line in (sentence(rows), where):
+    for line in (says, where):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 

@@ -258,7 +258,7 @@ def sketch_map(rows: Sequence[Row]) -> Sketch | None:
     """Start and end points in the plane; None where there are too few to have a shape."""
     if len(rows) < 3:
         return None
-    figure, [[axes]] = new_figure(1, 1, 3.2)
+    figure, [[axes]] = new_figure(1, 1, 2.6)
     handles = []
     for point in dict.fromkeys(row["point"] for row in rows):
         own = [row for row in rows if row["point"] == point]
@@ -273,7 +273,7 @@ def sketch_map(rows: Sequence[Row]) -> Sketch | None:
         handles.append(Line2D([], [], **mark, label=point.replace("_", " ")))
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_xlabel("units of the weights")
-    legend_above(figure, handles)
+    figure.legend(handles=handles, loc="outside right upper")
     caption = (
         "Where runs start (hollow) and end, in the plane: the distances of the points are as near as they get to the L2"
         f" distances of the weights that are left (metric multidimensional scaling, stress {rows[0]['stress']:.2g})."

@@ -1,0 +1,205 @@
+"""`lth gradient_flow` end to end at scale=smoke, on noise of MNIST's shape: its files, its laws, its workers."""
+
+import csv
+import itertools
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import open_dict
+from safetensors.torch import load_file, save_file
+
+from lth import spec
+from lth.core.errors import LotteryError
+from lth.core.rng import rng
+from lth.flow.looks import DISTANCES, LINES, MAP, SIGNAL, TABLE, UPDATES
+from lth.flow.runs import INITS, METHODS
+from lth.jobs import load, place
+from lth.report.tables import CURVES, LAYERS, RESULTS
+from lth.tickets.ticket import load_ticket
+
+PAPER = "paper=evci2022/lenet5"
+SAME_MASK = ("ticket", "reinit", "reinit_other_inits", "reinit_plus", "restart")
+
+
+@pytest.fixture(scope="module")
+def noise(tmp_path_factory) -> Path:
+    """A folder with a prepared mnist.safetensors of noise, a hint of its class in every image."""
+    root, tensors = tmp_path_factory.mktemp("data"), {}
+    for part, count in (("train", 300), ("test", 60)):
+        labels = torch.randint(10, (count,), generator=rng(1, part))
+        images = torch.randint(200, (count, 1, 28, 28), generator=rng(0, part), dtype=torch.uint8)
+        images[torch.arange(count), 0, 2 * labels + 4] = 255
+        tensors |= {f"{part}_images": images, f"{part}_labels": labels}
+    save_file(tensors, root / "mnist.safetensors")
+    return root
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Where the commands of this module run; they share a store."""
+    return tmp_path_factory.mktemp("work")
+
+
+@pytest.fixture
+def flow(folder, noise, monkeypatch, capsys):
+    """Runs `lth gradient_flow` to its end in this process; its folder and what it printed."""
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("LTH_DATA", str(noise))
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    spec.register()
+    counter = itertools.count(len(list(folder.glob("jobs/*"))))
+
+    def run(*words: str) -> tuple[Path, str]:
+        with initialize_config_dir(str(place("conf")), version_base="1.3"):
+            asked = [PAPER, "scale=smoke", "hydra.mode=RUN", *words]
+            config = compose("gradient_flow", asked, return_hydra_config=True)
+        HydraConfig.instance().set_config(config)
+        with open_dict(config):
+            del config["hydra"]
+        to = folder / "jobs" / str(next(counter))
+        load("gradient_flow").run(spec.read(config), to)
+        captured = capsys.readouterr()
+        return to, captured.out + captured.err
+
+    return run
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def weights(folder: Path, run: str, kind: str) -> dict[str, torch.Tensor]:
+    """The `kind` of state that the store keeps of `run`."""
+    found = load_file(folder / "outputs" / "store" / run[:2] / run / "weights.safetensors")
+    return {key.partition("/")[2]: x for key, x in found.items() if key.partition("/")[0] == kind}
+
+
+def test_what_it_leaves_behind(flow):
+    to, shown = flow()
+    columns = {"results": RESULTS, "layers": LAYERS, "curves": CURVES, "table": TABLE}
+    columns |= {"distances": DISTANCES, "lines": LINES, "signal": SIGNAL, "map": MAP, "updates": UPDATES}
+    rows = {name: read(to / f"{name}.csv") for name in columns}
+    assert all(list(rows[name][0]) == columns[name] for name in columns)
+    assert [row["init"] for row in rows["table"]] == list(INITS)
+    assert {(row["arm"], row["draw"]) for row in rows["results"]} == {
+        *itertools.product({*INITS.values(), *METHODS} - {"pruned"}, "01"),
+        ("pruned", "0"),
+    }
+    assert all(row["status"] == "done" and row["level"] == "1" and row["seed"] == "0" for row in rows["results"])
+    assert {row["weights_left"] for row in rows["results"] if row["arm"] != "small_dense"} == {"2211"}
+    assert {row["arm"] for row in rows["updates"]} == {"set", "set_plus", "rigl", "rigl_plus"}
+    figures = ("accuracy", "signal", "gradient_norm", "updates", "interpolation", "map")
+    assert {path.name for path in (to / "figures").iterdir()} == {
+        f"evci2022_{name}.{kind}" for name in figures for kind in ("png", "pdf")
+    }
+    assert (to / "report.html").exists() and "all of this is about one mask" in shown and "lottery" in shown
+
+
+def test_the_laws_of_the_table(flow, folder):
+    to, shown = flow()
+    assert " 0 trained" in f" {shown}"
+    runs = {(row["arm"], row["draw"]): row["run"] for row in read(to / "results.csv")}
+    ticket = load_ticket(to / "ticket.safetensors")
+    started = weights(folder, runs["pruned", "0"], "final_mask")
+    assert all(torch.equal(started[name].bool(), kept) for name, kept in ticket.mask.items())
+    for arm, draw in itertools.product(SAME_MASK, "01"):  # what is pruned is pruned in every row
+        final = weights(folder, runs[arm, draw], "final")
+        assert all(not final[name][~kept].any() for name, kept in ticket.mask.items()), arm
+    (pruned,) = [row for row in read(to / "table.csv") if row["init"] == "pruned"]
+    assert pruned["seeds"] == "1" and pruned["disagreement"] == ""
+    assert float(pruned["disagreement_with_pruned"]) == 0 == float(pruned["distance_to_pruned"])
+    assert runs["reinit", "0"] == runs["reinit_other_inits", "0"]  # one training for both
+    others = [key for key in runs if key != ("reinit_other_inits", "0")]
+    assert len({runs[key] for key in others}) == len(others)
+    points = {(row["point"], row["draw"]) for row in read(to / "map.csv")}
+    assert points == {("pruned_end", "0")} | {
+        (f"{init}_{end}", draw)
+        for init in ("lottery", "scratch")
+        for end, draw in (("start", "0"), ("end", "0"), ("end", "1"))
+    }
+    at_one = {row["loss"] for row in read(to / "lines.csv") if float(row["alpha"]) == 1 and row["split"] == "test"}
+    assert len(at_one) == 1  # every line ends in the pruned solution
+
+
+def test_the_ticket_starts_at_the_weights_of_step_0(flow, noise):
+    """Trained for itself, `lth`'s own way, from the ticket's file: the same bits."""
+    to, _ = flow()
+    ticket = load_ticket(to / "ticket.safetensors")
+    with initialize_config_dir(str(place("conf")), version_base="1.3"):
+        asked = spec.read(compose("gradient_flow", [PAPER, "scale=smoke"]))
+    from lth.api import build_model, load_data
+    from lth.core.rng import seeds_from
+
+    _, fresh = build_model(asked, load_data(asked), seeds_from(0))
+    assert all(torch.equal(tensor, ticket.state[name]) for name, tensor in fresh(0).items())
+    curves = {row["run"]: row["grad_norm"] for row in read(to / "curves.csv") if row["iteration"] == "0"}
+    runs = {(row["arm"], row["draw"]): row["run"] for row in read(to / "results.csv")}
+    for arm in ("ticket", "reinit", "reinit_plus", "restart"):  # runs of a row start at the same weights
+        assert curves[runs[arm, "0"]] == curves[runs[arm, "1"]]
+    assert curves[runs["reinit_other_inits", "0"]] != curves[runs["reinit_other_inits", "1"]]
+    distances = [row for row in read(to / "distances.csv") if row["arm"] == "restart" and row["to"] == "init"]
+    assert all(float(row["l2"]) < 10 for row in distances)
+
+
+def test_a_later_seed_shares_its_pruned_solution(flow, folder):
+    first, _ = flow()
+    second, _ = flow("seed=1", "inits=[pruned]", "methods=[]")
+    other = next(row for row in read(first / "results.csv") if row["arm"] == "pruned_other_seeds")
+    assert [row["run"] for row in read(second / "results.csv")] == [other["run"]]
+
+
+def test_a_worker_helps_and_leaves_the_results_to_worker_0(flow, caplog):
+    to, shown = flow("worker=1")
+    assert not (to / "results.csv").exists() and not shown
+
+
+def test_two_workers_train_each_run_once(tmp_path, noise):
+    words = ["gradient_flow", PAPER, "scale=smoke", "repeats=1"]
+    environment = {"LTH_DATA": str(noise), "WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", "from lth.cli import main; main()", *words],
+        cwd=tmp_path,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr
+    (results,) = tmp_path.glob("outputs/gradient_flow/*/*/results.csv")
+    kept = len(list(tmp_path.glob("outputs/store/*/*/run.json")))
+    assert kept == len({row["run"] for row in read(results)}) == 1 + len(INITS) - 1 + len(METHODS) - 1
+    assert sum(map(int, re.findall(r"(\d+) trained", done.stderr))) == kept
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["inits=[lottery,luck]"], "inits=luck: unknown"),
+        (["methods=[snip]"], "methods=snip: unknown"),
+        (["repeats=0"], "repeats=0: must be at least 1"),
+        (["worker=-1"], "worker=-1: must be at least 0"),
+        (["gradual.density=1"], "gradual.density=1.0: must lie above 0 and below 1"),
+        (["gradual.density=0.001"], "would prune conv1.weight away (layer collapse)"),
+        (["gradual.end=60"], "gradual.end=60: must lie before the end"),
+        (["gradual.every=7"], "gradual.every=7"),
+        (["gradual.begin=soon"], "gradual.begin=soon"),
+        (["rewiring.every=100"], "rewiring.every=100: the mask would never change"),
+    ],
+)
+def test_a_bad_value_is_named_before_anything_is_trained(flow, overrides, message):
+    with pytest.raises(LotteryError, match=re.escape(message)):
+        flow("outputs=nothing", *overrides)
+    assert not list(Path("nothing").glob("store/*/*/run.json"))
+
+
+def test_a_pruned_solution_that_diverges_is_one_line(flow):
+    with pytest.raises(LotteryError, match="diverged, so there is no mask"):
+        flow("recipe.lr=1e30")
