@@ -73,7 +73,7 @@ def run(spec: GradientFlowSpec, folder: Path) -> None:
             report.helped()
             return
         report.results(compared)
-        looks = Looks(compared, data, store)
+        looks = Looks(compared, data, store, spec.line_examples)
         seen = {name: getattr(looks, name)() for name in ("table", "distances", "lines", "map", "updates")}
         seen["signal"] = signal_rows(model, fresh, data, seeds.init, spec.repeats)
         provenance = {"setting": spec.setting(), "seed": spec.seed, "run": compared.solution.run}

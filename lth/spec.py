@@ -75,12 +75,13 @@ class GradientFlowSpec(Training):
     inits: list[str] = field(default_factory=lambda: ["lottery", "scratch"])
     methods: list[str] = field(default_factory=list)
     repeats: int = 5
+    line_examples: int | None = None
     worker: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for key, least in (("repeats", 1), ("worker", 0)):
-            if getattr(self, key) < least:
+        for key, least in (("repeats", 1), ("worker", 0), ("line_examples", 1)):
+            if getattr(self, key) is not None and getattr(self, key) < least:
                 raise SettingError(key, getattr(self, key), f"must be at least {least}")
 
     def setting(self) -> str:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from typing import Any
 
@@ -17,6 +17,7 @@ from lth.models.initialize import initialize
 from lth.probes.agreement import agreement, logits_of, spread
 from lth.probes.connectivity import interpolate, line
 from lth.probes.geometry import cosine_distance, distances, embed, l2_distance
+from lth.probes.gradient import examples
 from lth.probes.signal import noise, signal
 from lth.pruning.mask import Layer, prunable, shuffled
 from lth.store.runs import Store
@@ -46,10 +47,13 @@ Row = dict[str, Any]
 
 
 class Looks:
-    """The looks at what was `compared` on `data`: pure, and kept in `store` with the runs where they take long."""
+    """The looks at what was `compared` on `data`: pure, and kept in `store` with the runs where they take long.
 
-    def __init__(self, compared: Compared, data: Data, store: Store) -> None:
-        self.compared, self.data, self.store = compared, data, store
+    line_examples: so many fixed examples of train and of test are enough for `lines`; None takes all.
+    """
+
+    def __init__(self, compared: Compared, data: Data, store: Store, line_examples: int | None = None) -> None:
+        self.compared, self.data, self.store, self.line_examples = compared, data, store, line_examples
         self.model = compared.level.job.model
 
     def table(self) -> list[Row]:
@@ -110,7 +114,7 @@ class Looks:
     def lines(self) -> list[Row]:
         """Loss (nats) and accuracy on the straight line from start and end of lottery and scratch to the pruned one.
 
-        Of the first run of each, both ends under the mask, on all of train and test, alpha from -0.2 to 1.2.
+        Of the first run of each, both ends under the mask, on train and test, alpha from -0.2 to 1.2.
         """
         return [
             row
@@ -124,15 +128,21 @@ class Looks:
         alphas, solution, splits = line(), self.compared.solution, ("train", "test")
 
         def compute() -> dict[str, list[tuple[float, float]]]:
-            found = interpolate(
-                self.model, state, solution.final, self.data, self.compared.mask, alphas=alphas, splits=splits
-            )
+            data = self._seen()
+            found = interpolate(self.model, state, solution.final, data, self.compared.mask, alphas, splits)
             return {split: [(score.loss, score.accuracy) for score in found.scores[split]] for split in splits}
 
         key = f"interpolation from {at} to {solution.run} alphas={list(alphas)} splits={list(splits)}"
+        key += f" examples={self.line_examples}" if self.line_examples else ""
         for split, scores in self.store.probed(run, key, compute).items():
             for alpha, (loss, accuracy) in zip(alphas, scores, strict=True):
                 yield {"init": init, "at": at, "split": split, "alpha": alpha, "loss": loss, "accuracy": accuracy}
+
+    def _seen(self) -> Data:
+        if self.line_examples is None:
+            return self.data
+        train, test = (examples(split, self.line_examples) for split in (self.data.train, self.data.test))
+        return replace(self.data, train=train, test=test)
 
     def map(self) -> list[Row]:
         """Start and end points of lottery and scratch and the pruned solution, in the plane (weights kept alone)."""

@@ -8,7 +8,7 @@ from lth.core.files import write_text
 from lth.core.machine import describe, pick
 from lth.report.figures.replicate import Drawn
 from lth.report.pages.replicate import NONE, inline, render, versions, yaml_lines
-from lth.report.papers.evci2022 import about, paper_name
+from lth.report.papers.ways import about, paper_name
 from lth.report.statistics import arms_of
 from lth.report.tables import Row
 

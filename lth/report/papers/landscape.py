@@ -1,0 +1,109 @@
+"""Where networks lie and how signals pass through them: three figures of Evci et al. 2022, from rows alone."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.lines import Line2D
+
+from lth.flow.runs import INITS
+from lth.report.figures.axes import Sketch, density_axis, legend_above, log_axis, new_figure
+from lth.report.papers.ways import handle, look
+from lth.report.statistics import measured
+from lth.report.tables import Row
+
+
+def sketch_signal(rows: Sequence[Row]) -> Sketch | None:
+    """The spread of the logits at initialisation against sparsity, by initialiser."""
+    if not rows:
+        return None
+    figure, [[axes]] = new_figure(1, 1, 2.75)
+    ends = []
+    for init in dict.fromkeys(row["init"] for row in rows):
+        by_density: dict[float, list[float]] = {}
+        for row in rows:
+            if row["init"] == init:
+                by_density.setdefault(1 - row["sparsity"], []).append(row["std"])
+        x, style = [100 * density for density in by_density], look(init)
+        means = [sum(stds) / len(stds) for stds in by_density.values()]
+        low, high = ([end(stds) for stds in by_density.values()] for end in (min, max))
+        axes.plot(x, means, color=style.colour, marker=style.marker, linestyle=style.dashes)
+        axes.fill_between(x, low, high, color=style.colour, alpha=0.18, linewidth=0)
+        ends.append(f"{init}: {means[0]:.3g} dense, {means[-1]:.3g} at the sparsest")
+    density_axis(axes, {1 - row["sparsity"] for row in rows})
+    log_axis(axes, [row["std"] for row in rows])
+    axes.set_ylabel("std of the logits at initialisation")
+    legend_above(figure, [handle(init, init) for init in dict.fromkeys(row["init"] for row in rows)])
+    draws = 1 + max(row["draw"] for row in rows)
+    caption = (
+        "How a signal passes through the untrained network: the standard deviation of all logits for 1,000 inputs of"
+        " N(0, 1) pixels, against the share of weights that a random mask leaves, the same in each layer. dense: the"
+        " network's own initialiser; layer_scaled: the same over the root of the layer's density (Liu et al. 2019);"
+        f" sparsity_aware: N(0, 2 / the inputs that are left of each unit). Means over {draws} draws of weights and"
+        " mask, bands from the lowest to the highest. Both axes are logarithmic. "
+    )
+    return Sketch("evci2022_signal", "Signal propagation", caption, "; ".join(ends) + ".", figure)
+
+
+def sketch_lines(rows: Sequence[Row]) -> Sketch | None:
+    """The loss on the straight line from start and end of lottery and scratch to the pruned solution."""
+    if not rows:
+        return None
+    splits = list(dict.fromkeys(row["split"] for row in rows))
+    names = list(dict.fromkeys((row["init"], row["at"]) for row in rows))
+    figure, [across] = new_figure(1, len(splits), 2.9, sharey=True)
+    for axes, split in zip(across, splits, strict=True):
+        for init, at in names:
+            own = [row for row in rows if (row["init"], row["at"], row["split"]) == (init, at, split)]
+            x, y = [row["alpha"] for row in own], [row["loss"] for row in own]
+            axes.plot(x, y, color=look(INITS[init]).colour, linestyle=dashes(at), linewidth=1.3)
+        for end in (0, 1):
+            axes.axvline(end, color="#333333", linewidth=0.6)
+        axes.set_title(split, loc="left")
+        axes.set_xlabel("alpha: 0 the network, 1 the pruned solution")
+    log_axis(across[0], [row["loss"] for row in rows if measured(row["loss"])])
+    across[0].set_ylabel("loss")
+    handles = [
+        Line2D([], [], color=look(INITS[init]).colour, linestyle=dashes(at), label=f"{init} {at}") for init, at in names
+    ]
+    legend_above(figure, handles)
+    caption = (
+        "Loss on the straight line between a network (alpha 0) and the pruned solution (alpha 1), both under its mask:"
+        " from the start (dashed) and the end (solid) of the first run of each. Without a barrier two networks lie in"
+        " one basin. The loss axis is logarithmic. "
+    )
+    at_half = [row for row in rows if row["split"] == splits[-1] and row["alpha"] == 0.5]
+    alt = "; ".join(f"{row['init']} {row['at']}: {row['loss']:.3g} half way on {row['split']}" for row in at_half)
+    return Sketch("evci2022_interpolation", "Interpolation to the pruned solution", caption, alt + ".", figure)
+
+
+def dashes(at: str) -> Any:
+    """Starts are dashed, ends solid."""
+    return (0, (4, 1.5)) if at == "start" else "-"
+
+
+def sketch_map(rows: Sequence[Row]) -> Sketch | None:
+    """Start and end points in the plane; None where there are too few to have a shape."""
+    if len(rows) < 3:
+        return None
+    figure, [[axes]] = new_figure(1, 1, 2.6)
+    handles = []
+    for point in dict.fromkeys(row["point"] for row in rows):
+        own = [row for row in rows if row["point"] == point]
+        mark: dict[str, Any] = {"marker": "X" if point == "pruned_end" else "o" if point.endswith("end") else "s"}
+        mark |= {
+            "color": look(INITS[point.rsplit("_", 1)[0]]).colour,
+            "linestyle": "",
+            "markersize": 8 if point == "pruned_end" else 5,
+        }
+        mark |= {"markerfacecolor": "white"} if point.endswith("start") else {}
+        axes.plot([row["x"] for row in own], [row["y"] for row in own], **mark)
+        handles.append(Line2D([], [], **mark, label=point.replace("_", " ")))
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.set_xlabel("units of the weights")
+    figure.legend(handles=handles, loc="outside right upper")
+    caption = (
+        "Where runs start (hollow) and end, in the plane: the distances of the points are as near as they get to the L2"
+        f" distances of the weights that are left (metric multidimensional scaling, stress {rows[0]['stress']:.2g})."
+    )
+    places = "; ".join(f"{row['point']} at ({row['x']:.2g}, {row['y']:.2g})" for row in rows if row["draw"] == 0)
+    return Sketch("evci2022_map", "Start and end points", caption, places + ".", figure)

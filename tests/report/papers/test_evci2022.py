@@ -1,0 +1,113 @@
+"""The figures and the page of `lth gradient_flow`: what they need, what they leave out, equal bytes for equal rows."""
+
+import re
+
+import pytest
+
+from lth.flow.runs import INITS, METHODS
+from lth.report.flow import level_values, print_table, sentence
+from lth.report.pages.flow import write_page
+from lth.report.papers.evci2022 import draw_flow, norms
+from lth.report.papers.ways import about, paper_name
+from lth.report.tables import CURVES, RESULTS
+
+ARMS = [*INITS.values(), *METHODS]
+
+
+@pytest.fixture
+def results():
+    about = {"experiment": "gradient_flow", "data": "mnist", "model": "lenet5", "seed": 0, "level": 1}
+    about |= {"status": "done", "density": 0.05, "sparsity": 0.95}
+    return [
+        {**dict.fromkeys(RESULTS), **about, "arm": arm, "draw": draw, "run": f"{arm}{draw}"}
+        | {"final_test_accuracy": 0.97 + 0.001 * place + 0.0001 * draw, "grad_norm_init": 0.1 * (draw + 1)}
+        for place, arm in enumerate(ARMS)
+        for draw in range(1 if arm == "pruned" else 3)
+    ]
+
+
+@pytest.fixture
+def curves(results):
+    return [
+        {**dict.fromkeys(CURVES), "run": row["run"], "iteration": at, "grad_norm": 0.1 + at / 1000 + row["draw"] / 10}
+        for row in results
+        for at in (0, 200, 400, *([100] if row["draw"] == 0 else []))  # the first run was looked at more often
+    ]
+
+
+@pytest.fixture
+def looks():
+    lines = [
+        {"init": init, "at": at, "split": split, "alpha": alpha, "loss": 0.1 + alpha**2, "accuracy": 0.9}
+        for init in ("lottery", "scratch")
+        for at in ("start", "end")
+        for split in ("train", "test")
+        for alpha in (0.0, 0.5, 1.0)
+    ]
+    signal = [
+        {"init": init, "sparsity": sparsity, "draw": draw, "std": 1.0 - sparsity + 0.1 * draw}
+        for init in ("dense", "layer_scaled", "sparsity_aware")
+        for sparsity in (0.0, 0.5, 0.95)
+        for draw in (0, 1)
+    ]
+    points = ("pruned_end", "lottery_start", "lottery_end", "scratch_start", "scratch_end")
+    places = [{"point": x, "draw": 0, "x": 1.0 * n, "y": 0.5 * n * n, "stress": 0.1} for n, x in enumerate(points)]
+    updates = [{"arm": "rigl", "iteration": at, "before": 0.2, "after": 0.1 + at / 1000} for at in (50, 100, 150)]
+    return {"lines": lines, "signal": signal, "map": places, "updates": updates}
+
+
+@pytest.fixture
+def table():
+    share = {"test_accuracy_std": 0.001, "ensemble_accuracy": 0.98, "distance_to_pruned": 3.0}
+    share |= {"disagreement": 0.01, "disagreement_with_pruned": 0.02}
+    return [{"init": init, "seeds": 5, "test_accuracy": 0.97 + 0.01 * (init == "lottery"), **share} for init in INITS]
+
+
+def test_all_figures_are_drawn_twice_with_the_same_bytes(tmp_path, results, curves, looks):
+    drawn = [draw_flow(tmp_path / folder, results, curves, looks) for folder in ("a", "b")]
+    names = ("accuracy", "signal", "gradient_norm", "updates", "interpolation", "map")
+    assert [figure.name for figure in drawn[0]] == [f"evci2022_{name}" for name in names]
+    for path in (tmp_path / "a").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
+    assert all(figure.caption and figure.alt.endswith(".") for figure in drawn[0])
+    assert "rigl: it rises at 1 of 3 changes" in drawn[0][3].alt
+
+
+def test_what_was_not_seen_is_left_out(tmp_path, results):
+    nothing = {"lines": [], "signal": [], "map": [], "updates": []}
+    assert [figure.name for figure in draw_flow(tmp_path, results, [], nothing)] == ["evci2022_accuracy"]
+    diverged = [row | {"status": "diverged", "final_test_accuracy": None} for row in results]
+    assert draw_flow(tmp_path, diverged, [], nothing) == []
+
+
+def test_gradient_norms_are_means_where_all_runs_were_looked_at(results, curves):
+    line = norms(results, curves, "rigl")
+    assert list(line) == [0, 200, 400]
+    assert line[200] == pytest.approx((0.4, 0.3, 0.5))
+
+
+def test_arms_have_the_papers_names_and_a_meaning():
+    assert [paper_name(arm) for arm in ARMS] == [*INITS, *METHODS]
+    assert all(about(arm) and "IMP" not in about(arm) for arm in ARMS)
+
+
+def test_the_page_needs_nothing_else(tmp_path, results, curves, looks, table):
+    drawn = draw_flow(tmp_path, results, curves, looks)
+    write_page(tmp_path / "report.html", sentence(table), table, results, drawn, {"seed": 0}, "1 trained.")
+    text = (tmp_path / "report.html").read_text()
+    assert text.count("<figure>") == 6 and not re.search(r'(src|href)="(?!data:)', text)
+    assert "98.00 ± 0.10" in text and "Lottery is +1.00 points from scratch" in text
+
+
+def test_the_sentence_says_that_it_is_one_mask(table, capsys):
+    print_table(table, sentence(table), "here")
+    shown = capsys.readouterr().out
+    assert "all of this is about one mask" in shown and "prune_restart" in shown
+    single = [row | {"disagreement": None} for row in table]
+    assert "disagree on" not in sentence(single) and "one mask" in sentence(single[2:])
+
+
+def test_wandb_gets_means_over_runs(results):
+    values = level_values(results)
+    assert values["level"] == 1 and values["ticket/final_test_accuracy"] == pytest.approx(0.9701)
+    assert values["rigl/grad_norm_init"] == pytest.approx(0.2) and "rigl/grad_norm_end" not in values
