@@ -22,7 +22,7 @@ from lth.api import build_model, load_data, rewiring_of
 from lth.core.machine import prepare
 from lth.core.rng import seeds_from
 from lth.data.tensors import Data
-from lth.flow.looks import Looks, signal_rows
+from lth.flow.looks import Looks
 from lth.flow.runs import Procedure, compare
 from lth.jobs import sweep_number
 from lth.probes.gradient import GradientNorm
@@ -75,7 +75,7 @@ def run(spec: GradientFlowSpec, folder: Path) -> None:
         report.results(compared)
         looks = Looks(compared, data, store, spec.line_examples)
         seen = {name: getattr(looks, name)() for name in ("table", "distances", "lines", "map", "updates")}
-        seen["signal"] = signal_rows(model, fresh, data, seeds.init, spec.repeats)
+        seen["signal"] = looks.signal(fresh, spec.repeats)
         provenance = {"setting": spec.setting(), "seed": spec.seed, "run": compared.solution.run}
         report.finish(seen, Ticket(compared.mask, compared.start, 0, provenance))
 

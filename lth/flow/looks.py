@@ -157,6 +157,13 @@ class Looks:
             for (point, draw, _), (x, y) in zip(points, found.points, strict=True)
         ]
 
+    def signal(self, fresh: Initialize, draws: int) -> list[Row]:
+        """`signal_rows` of the network, the draws under the seed of its initialisation."""
+        seed, run = self.compared.level.job.seeds.init, self.compared.solution.run
+        key = f"signal seed={seed} draws={draws} sparsities={list(SPARSITIES)}"
+        rows: list[Row] = self.store.probed(run, key, lambda: signal_rows(self.model, fresh, self.data, seed, draws))
+        return rows
+
     def updates(self) -> list[Row]:
         """The gradient norm right before and after each change of a mask, where it was looked at."""
         return [
