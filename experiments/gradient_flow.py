@@ -35,7 +35,7 @@ from lth.tickets.arms import REWIRED
 from lth.tickets.context import context_of
 from lth.tickets.imp import Fit
 from lth.tickets.ticket import Ticket
-from lth.training.loop import Job
+from lth.training.job import Job
 from lth.training.recipe import iterations_of, plan
 from lth.training.trace import Trace
 

@@ -17,12 +17,12 @@ from lth.models.initialize import initialize
 from lth.probes.agreement import agreement, logits_of, spread
 from lth.probes.connectivity import interpolate, line
 from lth.probes.geometry import cosine_distance, distances, embed, l2_distance
-from lth.probes.gradient import examples
 from lth.probes.signal import noise, signal
 from lth.pruning.mask import Layer, prunable, shuffled
 from lth.store.runs import Store
 from lth.tickets.arms import Outcome
 from lth.tickets.context import Initialize
+from lth.training.gradient import examples
 
 TABLE = [
     "init",

@@ -17,7 +17,7 @@ from lth.tickets import arms as controls
 from lth.tickets.arms import ARMS, Outcome
 from lth.tickets.context import Context
 from lth.tickets.imp import Fit, Level
-from lth.training.loop import Job
+from lth.training.job import Job
 from lth.training.trace import Trace
 
 LEVEL = 1
