@@ -11,8 +11,8 @@ rigl, whose masks change in training. The runs of a row differ in their data ord
 mask; `scratch_other_inits` and `pruned_other_seeds` differ in more.
 
 Worker 0's folder holds table.csv (the paper's table), results.csv, layers.csv, curves.csv, what was looked at
-(distances, lines, signal, map, updates), figures, report.html and the ticket; `draw` numbers the runs of an arm, `seed`
-is that of the mask. Every training is kept in <outputs>/store: the same command again trains nothing.
+(distances, lines, signal, map, updates, spectrum), figures, report.html and the ticket; `draw` numbers the runs of an
+arm, `seed` is that of the mask. Every training is kept in <outputs>/store: the same command again trains nothing.
 """
 
 from dataclasses import asdict
@@ -24,6 +24,7 @@ from lth.core.rng import seeds_from
 from lth.data.tensors import Data
 from lth.flow.looks import Looks
 from lth.flow.runs import Procedure, compare
+from lth.flow.spectra import spectra
 from lth.jobs import sweep_number
 from lth.probes.gradient import GradientNorm
 from lth.pruning.updates import GradualPruning
@@ -51,9 +52,11 @@ def run(spec: GradientFlowSpec, folder: Path) -> None:
     start = fresh(seeds.init)
     job = Job(model, start, {}, data, plan(spec.recipe, len(data.train)), seeds)
     context = context_of(model, start, fresh, rewiring_of(spec, len(data.train)))
-    asked = Procedure(job, gradual_of(spec, data), context, spec.inits, spec.methods, spec.repeats)
+    per_epoch = len(data.train) // spec.recipe.batch_size
+    change = None if spec.change_at is None else iterations_of(spec.change_at, per_epoch, "change_at")
+    asked = Procedure(job, gradual_of(spec, data), context, spec.inits, spec.methods, spec.repeats, change)
     store = Store(Path(spec.outputs) / "store", spec.store.checkpoint_seconds)
-    every = iterations_of(spec.probe_every, len(data.train) // spec.recipe.batch_size, "probe_every")
+    every = iterations_of(spec.probe_every, per_epoch, "probe_every")
     usual, closer = GradientNorm(every), GradientNorm(every, before_updates=True)
 
     def fit(arm: str, number: int) -> Fit:
@@ -76,6 +79,7 @@ def run(spec: GradientFlowSpec, folder: Path) -> None:
         looks = Looks(compared, data, store, spec.line_examples)
         seen = {name: getattr(looks, name)() for name in ("table", "distances", "lines", "map", "updates")}
         seen["signal"] = looks.signal(fresh, spec.repeats)
+        seen["spectrum"] = spectra(compared, store, spec.spectrum_examples)
         provenance = {"setting": spec.setting(), "seed": spec.seed, "run": compared.solution.run}
         report.finish(seen, Ticket(compared.mask, compared.start, 0, provenance))
 

@@ -76,11 +76,13 @@ class GradientFlowSpec(Training):
     methods: list[str] = field(default_factory=list)
     repeats: int = 5
     line_examples: int | None = None
+    change_at: Duration | None = None
+    spectrum_examples: int = 1000
     worker: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for key, least in (("repeats", 1), ("worker", 0), ("line_examples", 1)):
+        for key, least in (("repeats", 1), ("worker", 0), ("line_examples", 1), ("spectrum_examples", 1)):
             if getattr(self, key) is not None and getattr(self, key) < least:
                 raise SettingError(key, getattr(self, key), f"must be at least {least}")
 

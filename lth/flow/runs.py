@@ -11,7 +11,7 @@ from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import Seeds, address
 from lth.core.weights import Mask, State
 from lth.pruning.mask import dense, prunable
-from lth.pruning.updates import GradualPruning
+from lth.pruning.updates import GradualPruning, RigL
 from lth.store.runs import Store
 from lth.tickets import arms as controls
 from lth.tickets.arms import ARMS, Outcome
@@ -32,6 +32,9 @@ INITS = {
     "pruned_other_seeds": "pruned_other_seeds",
 }
 """The rows of the paper's table, and the arms that they are in `results.csv`."""
+CHANGING = "rigl"
+"""The arm whose network is looked at right before and after a change of its mask."""
+CHANGE = ("before", "after")
 METHODS = ("small_dense", "set", "set_plus", "rigl", "rigl_plus")
 """Further arms of the paper; `small_dense` has no mask that an initialiser could be aware of."""
 MEANINGS = {
@@ -47,6 +50,7 @@ class Procedure:
     """What is compared: which rows of the table (`inits`), which further arms, and how many runs each.
 
     job: the dense training from the weights of step 0, without an update; gradual: how it is pruned meanwhile.
+    change_at: the change of rigl's mask that is looked at from both sides, by two short trainings up to it.
     """
 
     job: Job
@@ -55,6 +59,7 @@ class Procedure:
     inits: Sequence[str]
     methods: Sequence[str]
     repeats: int = 5
+    change_at: int | None = None
 
     @property
     def arms(self) -> list[str]:
@@ -64,8 +69,13 @@ class Procedure:
 
     @property
     def trainings(self) -> int:
-        """How many runs that is."""
-        return 1 + self.repeats * (len(self.arms) - 1)
+        """How many runs that is, short ones too."""
+        return 1 + self.repeats * (len(self.arms) - 1) + len(CHANGE) * self.looks_at_change
+
+    @property
+    def looks_at_change(self) -> bool:
+        """Whether there is a change of a mask to look at."""
+        return self.change_at is not None and CHANGING in self.arms
 
     def check(self) -> None:
         """Raises SettingError or LotteryError for what cannot be done, before anything is trained."""
@@ -78,6 +88,15 @@ class Procedure:
         own = [arm for arm in self.arms if arm in ARMS]
         count = sum(round(self.gradual.density * layer.size) for layer in layers)
         controls.check_possible(own, self.context, job, layers, [count])
+        if self.looks_at_change:
+            self._check_change()
+
+    def _check_change(self) -> None:
+        rewiring, total = self.context.rewiring, self.job.plan.total
+        last = min(total - 1, total if rewiring.stop is None else rewiring.stop)
+        if not (self.change_at and self.change_at % rewiring.every == 0 and self.change_at <= last):
+            problem = f"the mask does not change there: it does after each {rewiring.every} iterations, up to {last}"
+            raise SettingError("change_at", self.change_at, problem)
 
     def pruned(self, seeds: Seeds, start: State) -> Job:
         """The dense training under `seeds` from `start`, pruned as it goes."""
@@ -106,13 +125,27 @@ class Procedure:
             return ARMS["reinit"](here, replace(self.context, draw=repeat))  # number 0 is that of reinit itself
         return ARMS[arm](here, self.context)
 
+    def around_change(self, level: Level) -> list[tuple[str, int, Job]]:
+        """The first run of rigl up to the change of its mask at `change_at`, without that change and with it."""
+        if self.change_at is None or not self.looks_at_change:
+            return []
+        job, before = self.job_of(CHANGING, 0, level), self.change_at - self.context.rewiring.every
+        job = replace(job, plan=replace(job.plan, stop=self.change_at))
+        assert isinstance(job.update, RigL)
+        updates = (replace(job.update, stop=before) if before else None, job.update)
+        return [(moment, 0, replace(job, update=update)) for moment, update in zip(CHANGE, updates, strict=True)]
+
 
 @dataclass(frozen=True)
 class Compared:
-    """All that was trained: outcomes by arm, in order of their repeats; `level` holds mask, start and solution."""
+    """All that was trained: outcomes by arm, in order of their repeats; `level` holds mask, start and solution.
+
+    change: the trainings of rigl up to a change of its mask, `before` it and `after` it; empty where none was asked.
+    """
 
     level: Level
     outcomes: Mapping[str, Sequence[Outcome]]
+    change: Mapping[str, tuple[Job, Trace]]
 
     @property
     def mask(self) -> Mask:
@@ -151,7 +184,8 @@ def compare(asked: Procedure, store: Store, fit: Callable[[str, int], Fit]) -> C
     level = asked.level(solution)
     rest = [arm for arm in asked.arms if arm in ARMS or arm == "reinit_other_inits"]
     then = [(arm, n, asked.job_of(arm, n, level)) for n in range(asked.repeats) for arm in rest]
-    traces |= share(then, store, fit)
+    around = asked.around_change(level)
+    traces |= share([*then, *around], store, fit)
     jobs = {(arm, number): job for arm, number, job in [*first, *then]}
     places = sorted(jobs, key=lambda place: (asked.arms.index(place[0]), place[1]))
     found: dict[str, list[Outcome]] = {}
@@ -159,7 +193,7 @@ def compare(asked: Procedure, store: Store, fit: Callable[[str, int], Fit]) -> C
         place = arm, number
         found.setdefault(arm, []).append(Outcome(level, arm, number, jobs[place], traces[place]))
         controls.told(level, f"{arm} {number}", traces[place])
-    return Compared(level, found)
+    return Compared(level, found, {moment: (job, traces[moment, number]) for moment, number, job in around})
 
 
 def share(

@@ -15,6 +15,7 @@ from rich.table import Table
 from lth.core.files import write_csv
 from lth.flow.looks import DISTANCES, LINES, MAP, SIGNAL, TABLE, UPDATES
 from lth.flow.runs import LEVEL, Compared
+from lth.flow.spectra import SPECTRUM
 from lth.report.pages.flow import HEADS, cells, write_page
 from lth.report.papers.evci2022 import draw_flow
 from lth.report.progress import Progress
@@ -33,6 +34,7 @@ FILES = {
     "signal": SIGNAL,
     "map": MAP,
     "updates": UPDATES,
+    "spectrum": SPECTRUM,
 }
 """The tables of what was looked at, and their columns; figures are drawn from them."""
 METRICS = ("final_test_accuracy", "grad_norm_init", "grad_norm_end")

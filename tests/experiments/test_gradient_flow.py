@@ -20,6 +20,7 @@ from lth.core.errors import LotteryError
 from lth.core.rng import rng
 from lth.flow.looks import DISTANCES, LINES, MAP, SIGNAL, TABLE, UPDATES
 from lth.flow.runs import INITS, METHODS
+from lth.flow.spectra import SPECTRUM
 from lth.jobs import load, place
 from lth.report.tables import CURVES, LAYERS, RESULTS
 from lth.tickets.ticket import load_ticket
@@ -86,6 +87,7 @@ def test_what_it_leaves_behind(flow):
     to, shown = flow()
     columns = {"results": RESULTS, "layers": LAYERS, "curves": CURVES, "table": TABLE}
     columns |= {"distances": DISTANCES, "lines": LINES, "signal": SIGNAL, "map": MAP, "updates": UPDATES}
+    columns["spectrum"] = SPECTRUM
     rows = {name: read(to / f"{name}.csv") for name in columns}
     assert all(list(rows[name][0]) == columns[name] for name in columns)
     assert [row["init"] for row in rows["table"]] == list(INITS)
@@ -96,7 +98,7 @@ def test_what_it_leaves_behind(flow):
     assert all(row["status"] == "done" and row["level"] == "1" and row["seed"] == "0" for row in rows["results"])
     assert {row["weights_left"] for row in rows["results"] if row["arm"] != "small_dense"} == {"2210"}
     assert {row["arm"] for row in rows["updates"]} == {"set", "set_plus", "rigl", "rigl_plus"}
-    figures = ("accuracy", "signal", "gradient_norm", "updates", "interpolation", "map")
+    figures = ("accuracy", "signal", "gradient_norm", "updates", "spectrum", "interpolation", "map")
     assert {path.name for path in (to / "figures").iterdir()} == {
         f"evci2022_{name}.{kind}" for name in figures for kind in ("png", "pdf")
     }
@@ -162,7 +164,7 @@ def test_a_worker_helps_and_leaves_the_results_to_worker_0(flow, caplog):
 
 
 def test_two_workers_train_each_run_once(tmp_path, noise):
-    words = ["gradient_flow", PAPER, "scale=smoke", "repeats=1"]
+    words = ["gradient_flow", PAPER, "scale=smoke", "inits=[scratch]", "methods=[rigl]"]
     environment = {"LTH_DATA": str(noise), "WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-c", "from lth.cli import main; main()", *words],
@@ -175,7 +177,8 @@ def test_two_workers_train_each_run_once(tmp_path, noise):
     assert done.returncode == 0, done.stderr
     (results,) = tmp_path.glob("outputs/gradient_flow/*/*/results.csv")
     kept = len(list(tmp_path.glob("outputs/store/*/*/run.json")))
-    assert kept == len({row["run"] for row in read(results)}) == 1 + len(INITS) - 1 + len(METHODS) - 1
+    assert len({row["run"] for row in read(results)}) == 1 + 2 * 2
+    assert kept == 1 + 2 * 2 + 2  # and two up to the change of a mask
     assert sum(map(int, re.findall(r"(\d+) trained", done.stderr))) == kept
 
 
@@ -185,6 +188,8 @@ def test_two_workers_train_each_run_once(tmp_path, noise):
         (["inits=[lottery,luck]"], "inits=luck: unknown"),
         (["methods=[snip]"], "methods=snip: unknown"),
         (["repeats=0"], "repeats=0: must be at least 1"),
+        (["change_at=15"], "change_at=15: the mask does not change there: it does after each 10 iterations, up to 39"),
+        (["change_at=0"], "change_at=0: the mask does not change there"),
         (["line_examples=0"], "line_examples=0: must be at least 1"),
         (["worker=-1"], "worker=-1: must be at least 0"),
         (["gradual.density=1"], "gradual.density=1.0: must lie above 0 and below 1"),

@@ -10,37 +10,12 @@ from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import rng
 from lth.core.weights import masked
 from lth.flow.looks import Looks, layer_scaled, random_mask, signal_rows
-from lth.flow.runs import INITS, METHODS, Procedure, compare, share
+from lth.flow.runs import INITS, compare, share
 from lth.models.initialize import LayerScaled, glorot_normal, initialize
 from lth.pruning.mask import kept, prunable
-from lth.pruning.updates import GradualPruning, Rewiring
+from lth.pruning.updates import GradualPruning
 from lth.store.question import hash_of, question
 from lth.store.runs import Store
-from lth.tickets.context import context_of
-
-
-@pytest.fixture(scope="session")
-def asked(make_job, make_network):
-    """All rows and methods of the small network, two runs each; keywords change the procedure."""
-    job = make_job()
-
-    def fresh(seed: int) -> dict[str, torch.Tensor]:
-        return initialize(make_network(), "glorot_normal", seed)
-
-    job = replace(job, start=fresh(0))
-    context = context_of(job.model, job.start, fresh, Rewiring(every=5))
-    whole = Procedure(job, GradualPruning(0.2, 5, 15, 5), context, list(INITS), list(METHODS), 2)
-    return lambda **changes: replace(whole, **changes)
-
-
-@pytest.fixture(scope="session")
-def store(tmp_path_factory):
-    return Store(tmp_path_factory.mktemp("store"))
-
-
-@pytest.fixture(scope="session")
-def compared(asked, store):
-    return compare(asked(), store, lambda arm, number: store.train)
 
 
 def test_the_runs_of_a_row_differ_in_their_data_order_alone(compared, same_bits):

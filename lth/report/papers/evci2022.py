@@ -10,6 +10,7 @@ from lth.flow.runs import METHODS
 from lth.report.figures.axes import Sketch, legend_above, log_axis, new_figure
 from lth.report.figures.curves import Curve, curve
 from lth.report.figures.replicate import Drawn, drawing, write_sketch
+from lth.report.papers.hessian import sketch_spectrum
 from lth.report.papers.landscape import sketch_lines, sketch_map, sketch_signal
 from lth.report.papers.ways import ORDER_ALONE, about, handle, look, paper_name
 from lth.report.seeds.intervals import t_interval
@@ -25,7 +26,7 @@ def draw_flow(
 ) -> list[Drawn]:
     """Draws the paper's figures into `folder`, each as PNG and PDF, the main one first; none without anything seen.
 
-    looks: the rows of `lines`, `signal`, `map` and `updates`, as `lth.flow.looks` gives them.
+    looks: the rows of `lines`, `signal`, `map`, `updates` and `spectrum`, as `lth.flow` gives them.
     """
     with drawing():
         sketches = (
@@ -33,6 +34,7 @@ def draw_flow(
             sketch_signal(looks["signal"]),
             sketch_gradient_norm(results, curves),
             sketch_updates(looks["updates"]),
+            sketch_spectrum(looks["spectrum"]),
             sketch_lines(looks["lines"]),
             sketch_map(looks["map"]),
         )

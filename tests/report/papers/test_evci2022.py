@@ -53,7 +53,13 @@ def looks():
     points = ("pruned_end", "lottery_start", "lottery_end", "scratch_start", "scratch_end")
     places = [{"point": x, "draw": 0, "x": 1.0 * n, "y": 0.5 * n * n, "stress": 0.1} for n, x in enumerate(points)]
     updates = [{"arm": "rigl", "iteration": at, "before": 0.2, "after": 0.1 + at / 1000} for at in (50, 100, 150)]
-    return {"lines": lines, "signal": signal, "map": places, "updates": updates}
+    spectrum = [
+        {"arm": "rigl", "iteration": 100, "moment": moment, "kind": kind, "eigenvalue": value + shift, "weight": 0.25}
+        for moment, shift in (("before", 0.0), ("after", -0.5))
+        for kind, values in (("largest", (2.0, 1.0)), ("smallest", (-0.3, 0.1)), ("node", (-0.3, 0.1, 1.0, 2.0)))
+        for value in values
+    ]
+    return {"lines": lines, "signal": signal, "map": places, "updates": updates, "spectrum": spectrum}
 
 
 @pytest.fixture
@@ -65,7 +71,7 @@ def table():
 
 def test_all_figures_are_drawn_twice_with_the_same_bytes(tmp_path, results, curves, looks):
     drawn = [draw_flow(tmp_path / folder, results, curves, looks) for folder in ("a", "b")]
-    names = ("accuracy", "signal", "gradient_norm", "updates", "interpolation", "map")
+    names = ("accuracy", "signal", "gradient_norm", "updates", "spectrum", "interpolation", "map")
     assert [figure.name for figure in drawn[0]] == [f"evci2022_{name}" for name in names]
     for path in (tmp_path / "a").iterdir():
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
@@ -74,7 +80,7 @@ def test_all_figures_are_drawn_twice_with_the_same_bytes(tmp_path, results, curv
 
 
 def test_what_was_not_seen_is_left_out(tmp_path, results):
-    nothing = {"lines": [], "signal": [], "map": [], "updates": []}
+    nothing = {"lines": [], "signal": [], "map": [], "updates": [], "spectrum": []}
     assert [figure.name for figure in draw_flow(tmp_path, results, [], nothing)] == ["evci2022_accuracy"]
     diverged = [row | {"status": "diverged", "final_test_accuracy": None} for row in results]
     assert draw_flow(tmp_path, diverged, [], nothing) == []
@@ -95,7 +101,7 @@ def test_the_page_needs_nothing_else(tmp_path, results, curves, looks, table):
     drawn = draw_flow(tmp_path, results, curves, looks)
     write_page(tmp_path / "report.html", sentence(table), table, results, drawn, {"seed": 0}, "1 trained.")
     text = (tmp_path / "report.html").read_text()
-    assert text.count("<figure>") == 6 and not re.search(r'(src|href)="(?!data:)', text)
+    assert text.count("<figure>") == 7 and not re.search(r'(src|href)="(?!data:)', text)
     assert "98.00 ± 0.10" in text and "Lottery is +1.00 points from scratch" in text
 
 

@@ -1,0 +1,47 @@
+"""The Hessian's spectrum before and after a change of a mask (Evci et al. 2022, section 3), as rows of a table."""
+
+from functools import partial
+from typing import Any
+
+from lth.flow.runs import CHANGING, Compared
+from lth.probes.curvature import Hessian, extreme_eigenvalues, spectrum
+from lth.store.runs import Store
+from lth.training.gradient import examples
+from lth.training.job import Job
+from lth.training.trace import Trace
+
+SPECTRUM = ["arm", "iteration", "moment", "kind", "eigenvalue", "weight"]
+
+EXTREMES = 10
+"""So many eigenvalues of each end."""
+STEPS, PROBES = 80, 5
+"""Of the Lanczos quadrature: 400 products with the Hessian, enough for a density that is read by eye."""
+
+
+def spectra(compared: Compared, store: Store, count: int) -> list[dict[str, Any]]:
+    """The spectrum before and after the change, of the loss on `count` fixed training examples, without weight decay.
+
+    kind: `largest` and `smallest`, the outermost eigenvalues in nats per squared weight, the outermost first; `node`,
+    a point of the density of all, whose `weight` is its share of them (the shares of one moment sum to 1). A training
+    that diverged has none.
+    """
+    key = f"hessian examples={count} extremes={EXTREMES} steps={STEPS} probes={PROBES}"
+    return [
+        {"arm": CHANGING, "iteration": job.plan.stop, "moment": moment, **row}
+        for moment, (job, trace) in compared.change.items()
+        if trace.status == "done"
+        for row in store.probed(trace.run, key, partial(_spectrum, job, trace, count))
+    ]
+
+
+def _spectrum(job: Job, trace: Trace, count: int) -> list[dict[str, Any]]:
+    hessian = Hessian(job.model, trace.final, examples(job.data.train, count), trace.mask(job.mask), keep_graph=True)
+    ends = extreme_eigenvalues(hessian, EXTREMES, EXTREMES, tolerance=1e-3)
+    found = spectrum(hessian, STEPS, PROBES)
+    rows = [
+        {"kind": kind, "eigenvalue": float(value), "weight": None}
+        for kind, values in (("largest", ends.largest), ("smallest", ends.smallest))
+        for value in values
+    ]
+    nodes = zip(found.nodes, found.weights, strict=True)
+    return rows + [{"kind": "node", "eigenvalue": float(node), "weight": float(weight)} for node, weight in nodes]
