@@ -11,8 +11,9 @@ rigl, whose masks change in training. The runs of a row differ in their data ord
 mask; `scratch_other_inits` and `pruned_other_seeds` differ in more.
 
 Worker 0's folder holds table.csv (the paper's table), results.csv, layers.csv, curves.csv, what was looked at
-(distances, lines, signal, map, updates, spectrum), figures, report.html and the ticket; `draw` numbers the runs of an
-arm, `seed` is that of the mask. Every training is kept in <outputs>/store: the same command again trains nothing.
+(agreement, distances, lines, signal, map, updates, spectrum), figures, report.html and the ticket; `draw` numbers the
+runs of an arm, `seed` is that of the mask. Every training is kept in <outputs>/store: the same command again trains
+nothing. `lth claims evci2022` puts the paper's claims beside what was measured.
 """
 
 from dataclasses import asdict
@@ -77,7 +78,7 @@ def run(spec: GradientFlowSpec, folder: Path) -> None:
             return
         report.results(compared)
         looks = Looks(compared, data, store, spec.line_examples)
-        seen = {name: getattr(looks, name)() for name in ("table", "distances", "lines", "map", "updates")}
+        seen = {name: getattr(looks, name)() for name in ("table", "agreement", "distances", "lines", "map", "updates")}
         seen["signal"] = looks.signal(fresh, spec.repeats)
         seen["spectrum"] = spectra(compared, store, spec.spectrum_examples)
         provenance = {"setting": spec.setting(), "seed": spec.seed, "run": compared.solution.run}

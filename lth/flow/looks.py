@@ -14,7 +14,7 @@ from lth.core.weights import Mask, State, masked
 from lth.data.tensors import Data
 from lth.flow.runs import INITS, Compared
 from lth.models.initialize import initialize
-from lth.probes.agreement import agreement, logits_of, spread
+from lth.probes.agreement import agreement, disagreement, logits_of, spread, symmetric_kl
 from lth.probes.connectivity import interpolate, line
 from lth.probes.geometry import cosine_distance, distances, embed, l2_distance
 from lth.probes.signal import noise, signal
@@ -34,7 +34,8 @@ TABLE = [
     "disagreement_with_pruned",
     "distance_to_pruned",
 ]
-LINES = ["init", "at", "split", "alpha", "loss", "accuracy"]
+AGREEMENT = ["init", "draw", "disagreement", "kl", "disagreement_with_pruned", "kl_with_pruned"]
+LINES = ["init", "draw", "at", "split", "alpha", "loss", "accuracy"]
 SIGNAL = ["init", "sparsity", "draw", "std"]
 MAP = ["point", "draw", "x", "y", "stress"]
 DISTANCES = ["arm", "draw", "to", "l2", "cosine"]
@@ -64,22 +65,41 @@ class Looks:
         """
         return [self._row(init, found) for init, arm in INITS.items() if (found := self.compared.done(arm))]
 
-    def _row(self, init: str, outcomes: Sequence[Outcome]) -> Row:
+    def agreement(self) -> list[Row]:
+        """How each run agrees on test with the others of its row (means over them), and with the pruned solution.
+
+        Disagreements 0..1, and the symmetric KL divergence of the probabilities in nats.
+        """
+        return [
+            {"init": init, "draw": outcome.draw, **seen}
+            for init, arm in INITS.items()
+            if (found := self.compared.done(arm))
+            for outcome, seen in zip(found, self._seen_together(found)["runs"], strict=True)
+        ]
+
+    def _seen_together(self, outcomes: Sequence[Outcome]) -> Row:
+        """What is seen of the runs of one row at once, since logits take long."""
         solution = self.compared.solution
         names = [outcome.trace.run for outcome in outcomes]
         finals = [outcome.trace.final for outcome in outcomes]
 
         def compute() -> Row:
-            found = agreement([self._logits(state) for state in finals], self.data.test.labels, self._reference())
+            logits, reference = [self._logits(state) for state in finals], self._reference()
+            found = agreement(logits, self.data.test.labels, reference)
             away = spread([l2_distance(self.model, state, solution.final) for state in finals])
-            return {"agreement": asdict(found), "distance": asdict(away)}
+            runs = [_with_others(number, logits, reference) for number in range(len(logits))]
+            return {"agreement": asdict(found), "distance": asdict(away), "runs": runs}
 
-        key = f"agreement on test of {' '.join(names)} with {solution.run}"
-        seen = self.store.probed(names[0] if all(names) else "", key, compute)
-        found, several = seen["agreement"], len(finals) > 1
+        key = f"agreement on test of {' '.join(names)} with {solution.run}, by run"
+        seen: Row = self.store.probed(names[0] if all(names) else "", key, compute)
+        return seen
+
+    def _row(self, init: str, outcomes: Sequence[Outcome]) -> Row:
+        seen, several = self._seen_together(outcomes), len(outcomes) > 1
+        found = seen["agreement"]
         return {
             "init": init,
-            "seeds": len(finals),
+            "seeds": len(outcomes),
             "test_accuracy": found["accuracy"]["mean"],
             "test_accuracy_std": found["accuracy"]["std"],
             "ensemble_accuracy": found["ensemble"] if several else None,
@@ -114,17 +134,19 @@ class Looks:
     def lines(self) -> list[Row]:
         """Loss (nats) and accuracy on the straight line from start and end of lottery and scratch to the pruned one.
 
-        Of the first run of each, both ends under the mask, on train and test, alpha from -0.2 to 1.2.
+        Of the end of each run and the start that all of a row share, both ends under the mask, on train and test, alpha
+        from -0.2 to 1.2.
         """
         return [
-            row
+            {"init": init, "draw": outcome.draw, "at": at, **row}
             for init in ("lottery", "scratch")
-            for outcome in self.compared.done(INITS[init])[:1]
+            for number, outcome in enumerate(self.compared.done(INITS[init]))
             for at, state in (("start", outcome.job.start), ("end", outcome.trace.final))
-            for row in self._line(init, at, outcome.trace.run, state)
+            if at == "end" or number == 0
+            for row in self._line(at, outcome.trace.run, state)
         ]
 
-    def _line(self, init: str, at: str, run: str, state: State) -> Iterator[Row]:
+    def _line(self, at: str, run: str, state: State) -> Iterator[Row]:
         alphas, solution, splits = line(), self.compared.solution, ("train", "test")
 
         def compute() -> dict[str, list[tuple[float, float]]]:
@@ -136,7 +158,7 @@ class Looks:
         key += f" examples={self.line_examples}" if self.line_examples else ""
         for split, scores in self.store.probed(run, key, compute).items():
             for alpha, (loss, accuracy) in zip(alphas, scores, strict=True):
-                yield {"init": init, "at": at, "split": split, "alpha": alpha, "loss": loss, "accuracy": accuracy}
+                yield {"split": split, "alpha": alpha, "loss": loss, "accuracy": accuracy}
 
     def _seen(self) -> Data:
         if self.line_examples is None:
@@ -174,6 +196,17 @@ class Looks:
             for iteration, seen in observed
             if "before/total" in seen
         ]
+
+
+def _with_others(number: int, logits: Sequence[Tensor], reference: Tensor) -> Row:
+    """How network `number` agrees with the others, None where there are none, and with the reference."""
+    own, others = logits[number], [*logits[:number], *logits[number + 1 :]]
+    measures = {"disagreement": disagreement, "kl": symmetric_kl}
+    seen: Row = {
+        name: spread([measure(own, other) for other in others]).mean if others else None
+        for name, measure in measures.items()
+    }
+    return seen | {f"{name}_with_pruned": measure(own, reference) for name, measure in measures.items()}
 
 
 def signal_rows(model: nn.Module, fresh: Initialize, data: Data, seed: int, draws: int) -> list[Row]:

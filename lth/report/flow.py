@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lth.core.files import write_csv
-from lth.flow.looks import DISTANCES, LINES, MAP, SIGNAL, TABLE, UPDATES
+from lth.flow.looks import AGREEMENT, DISTANCES, LINES, MAP, SIGNAL, TABLE, UPDATES
 from lth.flow.runs import LEVEL, Compared
 from lth.flow.spectra import SPECTRUM
 from lth.report.pages.flow import HEADS, cells, write_page
@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 FILES = {
     "table": TABLE,
+    "agreement": AGREEMENT,
     "distances": DISTANCES,
     "lines": LINES,
     "signal": SIGNAL,

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from lth import spec
 from lth.core.errors import LotteryError
 from lth.core.rng import rng
-from lth.flow.looks import DISTANCES, LINES, MAP, SIGNAL, TABLE, UPDATES
+from lth.flow.looks import AGREEMENT, DISTANCES, LINES, MAP, SIGNAL, TABLE, UPDATES
 from lth.flow.runs import INITS, METHODS
 from lth.flow.spectra import SPECTRUM
 from lth.jobs import load, place
@@ -87,7 +87,7 @@ def test_what_it_leaves_behind(flow):
     to, shown = flow()
     columns = {"results": RESULTS, "layers": LAYERS, "curves": CURVES, "table": TABLE}
     columns |= {"distances": DISTANCES, "lines": LINES, "signal": SIGNAL, "map": MAP, "updates": UPDATES}
-    columns["spectrum"] = SPECTRUM
+    columns |= {"spectrum": SPECTRUM, "agreement": AGREEMENT}
     rows = {name: read(to / f"{name}.csv") for name in columns}
     assert all(list(rows[name][0]) == columns[name] for name in columns)
     assert [row["init"] for row in rows["table"]] == list(INITS)

@@ -111,11 +111,30 @@ def test_the_table_is_that_of_the_networks(compared, store, data):
     assert pruned["disagreement_with_pruned"] == 0 == pruned["distance_to_pruned"] and pruned["disagreement"] is None
 
 
+def test_the_agreement_of_runs_averages_to_the_table(compared, store, data):
+    looks = Looks(compared, data, store)
+    rows, table = looks.agreement(), {row["init"]: row for row in looks.table()}
+    for init, arm in INITS.items():
+        own = [row for row in rows if row["init"] == init]
+        assert [row["draw"] for row in own] == [outcome.draw for outcome in compared.outcomes[arm]]
+        for column in ("disagreement", "disagreement_with_pruned"):
+            values = [row[column] for row in own]
+            assert values == [None] or table[init][column] == pytest.approx(sum(values) / len(values))
+    (pruned,) = [row for row in rows if row["init"] == "pruned"]
+    assert pruned["kl_with_pruned"] == 0 and pruned["kl"] is None
+
+
 def test_lines_begin_and_end_at_the_networks_themselves(compared, store, data):
     rows = Looks(compared, data, store).lines()
-    ends = {(row["init"], row["at"]): row["accuracy"] for row in rows if row["split"] == "test" and row["alpha"] == 0}
+    ends = {
+        (row["init"], row["at"], row["draw"]): row["accuracy"]
+        for row in rows
+        if row["split"] == "test" and row["alpha"] == 0
+    }
+    assert len(ends) == 6  # two starts, and the ends of two runs each
     for init in ("lottery", "scratch"):
-        assert ends[init, "end"] == compared.outcomes[INITS[init]][0].trace.points[-1].test_accuracy
+        for outcome in compared.outcomes[INITS[init]]:
+            assert ends[init, "end", outcome.draw] == outcome.trace.points[-1].test_accuracy
     assert len({row["loss"] for row in rows if row["alpha"] == 1 and row["split"] == "train"}) == 1
     few = Looks(compared, data, store, 10).lines()
     assert len(few) == len(rows) and few != rows

@@ -153,7 +153,7 @@ def _judge(claim: Mapping[str, Any], rows: Sequence[Row]) -> Judged:
     if not found:
         return Judged(*about, {}, "not measured", "no level at that density")
     measured = {by_level[level]: found[level] for level in sorted(found)}
-    verdicts = {_decide(claim, interval) for interval in found.values()}
+    verdicts = {decide(claim, interval) for interval in found.values()}
     verdict: Verdict = (
         "not reproduced" if "not reproduced" in verdicts else "undecided" if "undecided" in verdicts else "reproduced"
     )
@@ -167,7 +167,8 @@ def _asked(claim: Mapping[str, Any], percent: float) -> bool:
     return bool(claim["to"] <= percent <= claim["from"])
 
 
-def _decide(claim: Mapping[str, Any], interval: Interval) -> Verdict:
+def decide(claim: Mapping[str, Any], interval: Interval) -> Verdict:
+    """Whether all of `interval` lies within the claim's bounds, or all of it beyond one of them."""
     low, high = interval.low, interval.high
     least, most = claim.get("at_least", -math.inf), claim.get("at_most", math.inf)
     if interval.n < SEEDS or low is None or high is None:

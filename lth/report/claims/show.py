@@ -11,6 +11,7 @@ from rich.text import Text
 
 from lth.core.files import write_text
 from lth.report.claims import Judged, Verdict, judge, load_claims, papers
+from lth.report.claims.flow import judge_flow, tables_below
 from lth.report.seeds.gather import gather
 from lth.report.seeds.intervals import Interval
 from lth.report.statistics import percent
@@ -21,7 +22,7 @@ COLOURS: dict[Verdict, str] = {
     "undecided": "yellow",
     "not measured": "dim",
 }
-HEAD = ("claim", "what", "paper", "measured (95% t interval, n seeds)", "verdict")
+HEAD = ("claim", "what", "paper", "measured (95% t interval)", "verdict")
 
 
 def written(interval: Interval, unit: str) -> str:
@@ -63,7 +64,8 @@ def markdown(title: str, claims: Sequence[Judged], command: str) -> str:
     lines += [
         "",
         "A verdict holds where the whole interval lies on one side of the claim's bound; fewer than three seeds decide",
-        "nothing. Differences are paired by seed; several densities are all to hold, and are not corrected for.",
+        "nothing. Differences are paired by seed, or by data order within one mask. Nothing is corrected for",
+        "there being several claims, or several densities of one.",
     ]
     return "\n".join(lines) + "\n"
 
@@ -88,7 +90,10 @@ def main(words: Sequence[str]) -> None:
     asked = parser.parse_args(words)
     about = load_claims(asked.paper)
     title, command = about["title"], about["command"]
-    claims = judge(asked.paper, gather(asked.folders).rows)
+    if about.get("experiment") == "gradient_flow":
+        claims = judge_flow(about, tables_below(asked.folders, about))
+    else:
+        claims = judge(asked.paper, gather(asked.folders).rows)
     console = Console()
     console.print(table(title, claims))
     console.print(f"Of {len(claims)} claims: {summary(claims)}.", highlight=False)

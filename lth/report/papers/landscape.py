@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 from lth.flow.runs import INITS
 from lth.report.figures.axes import Sketch, density_axis, legend_above, log_axis, new_figure
 from lth.report.papers.ways import handle, look
-from lth.report.statistics import measured
+from lth.report.statistics import mean, measured
 from lth.report.tables import Row
 
 
@@ -50,12 +50,15 @@ def sketch_lines(rows: Sequence[Row]) -> Sketch | None:
         return None
     splits = list(dict.fromkeys(row["split"] for row in rows))
     names = list(dict.fromkeys((row["init"], row["at"]) for row in rows))
+    drawn = list(dict.fromkeys((row["init"], row["at"], row["draw"]) for row in rows))
     figure, [across] = new_figure(1, len(splits), 2.9, sharey=True)
     for axes, split in zip(across, splits, strict=True):
-        for init, at in names:
-            own = [row for row in rows if (row["init"], row["at"], row["split"]) == (init, at, split)]
+        for init, at, draw in drawn:
+            own = [
+                row for row in rows if (row["init"], row["at"], row["draw"], row["split"]) == (init, at, draw, split)
+            ]
             x, y = [row["alpha"] for row in own], [row["loss"] for row in own]
-            axes.plot(x, y, color=look(INITS[init]).colour, linestyle=dashes(at), linewidth=1.3)
+            axes.plot(x, y, color=look(INITS[init]).colour, linestyle=dashes(at), linewidth=0.9)
         for end in (0, 1):
             axes.axvline(end, color="#333333", linewidth=0.6)
         axes.set_title(split, loc="left")
@@ -68,11 +71,14 @@ def sketch_lines(rows: Sequence[Row]) -> Sketch | None:
     legend_above(figure, handles)
     caption = (
         "Loss on the straight line between a network (alpha 0) and the pruned solution (alpha 1), both under its mask:"
-        " from the start (dashed) and the end (solid) of the first run of each. Without a barrier two networks lie in"
-        " one basin. The loss axis is logarithmic. "
+        " from the start (dashed) and the end (solid) of each run. Without a barrier two networks lie in one basin. The"
+        " loss axis is logarithmic. "
     )
     at_half = [row for row in rows if row["split"] == splits[-1] and row["alpha"] == 0.5]
-    alt = "; ".join(f"{row['init']} {row['at']}: {row['loss']:.3g} half way on {row['split']}" for row in at_half)
+    means = {name: mean(row["loss"] for row in at_half if (row["init"], row["at"]) == name) for name in names}
+    alt = "; ".join(
+        f"{init} {at}: {value:.3g} half way on {splits[-1]}" for (init, at), value in means.items() if value is not None
+    )
     return Sketch("evci2022_interpolation", "Interpolation to the pruned solution", caption, alt + ".", figure)
 
 

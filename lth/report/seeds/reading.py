@@ -31,14 +31,16 @@ def boolean(text: str) -> bool:
 
 
 TEXTS = ("experiment", "setting", "data", "model", "arm", "status", "schedule", "run")
+LOOKS = ("init", "at", "split", "to", "point", "moment", "kind")
+"""Texts of the tables of what was looked at."""
 COUNTS = ("seed", "level", "draw", "weights_left", "rewind", "early_stop_iteration", "iterations", "iteration")
 READERS: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys([*RESULTS, *CURVES], float),
-    **dict.fromkeys(TEXTS, str),
+    **dict.fromkeys((*TEXTS, *LOOKS), str),
     **dict.fromkeys(COUNTS, int),
     "early_stop_censored": boolean,
 }
-"""Column -> what its text is read with; an empty cell is None."""
+"""Column -> what its text is read with, `float` where it is not named; an empty cell is None."""
 
 
 def results_below(place: Path) -> list[Path]:
@@ -126,7 +128,7 @@ def _read_row(where: str, cells: Mapping[Any, Any], columns: Sequence[str], need
     row: Row = {}
     for column in columns:
         try:
-            row[column] = READERS[column](cells[column]) if cells[column] else None
+            row[column] = READERS.get(column, float)(cells[column]) if cells[column] else None
         except ValueError as error:
             raise LotteryError(f"{where}: {column}: {error}") from error
     empty = [column for column in needed if row[column] is None]

@@ -38,7 +38,7 @@ def curves(results):
 @pytest.fixture
 def looks():
     lines = [
-        {"init": init, "at": at, "split": split, "alpha": alpha, "loss": 0.1 + alpha**2, "accuracy": 0.9}
+        {"init": init, "draw": 0, "at": at, "split": split, "alpha": alpha, "loss": 0.1 + alpha**2, "accuracy": 0.9}
         for init in ("lottery", "scratch")
         for at in ("start", "end")
         for split in ("train", "test")

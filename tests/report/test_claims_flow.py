@@ -1,0 +1,169 @@
+"""Claims about sparse training within one mask and over several, from made-up tables with known answers."""
+
+import csv
+
+import pytest
+
+from lth.core.errors import LotteryError
+from lth.report.claims import load_claims
+from lth.report.claims.flow import ESTIMATORS, judge_flow, tables_below
+from lth.report.claims.show import cells, main
+from lth.report.flow import FILES
+from lth.report.tables import CURVES, RESULTS
+
+CLAIMS = load_claims("evci2022")
+ARMS = {"ticket": 0.985, "reinit": 0.970, "reinit_plus": 0.975, "rigl": 0.98, "pruned_other_seeds": 0.983}
+AWAY = {"ticket": 2.0, "reinit": 10.0}
+INITS = {"lottery": (0.004, 0.002), "scratch": (0.03, 0.02)}
+"""init -> (disagreement with the others, rise of the error half way to the pruned solution)."""
+
+
+def mask(seed=0, runs=5, **changes):
+    """The tables of one mask; `changes` add to the accuracy of an arm."""
+
+    def result(arm, draw, accuracy):
+        about = {"experiment": "gradient_flow", "setting": "s", "data": "mnist", "model": "lenet5", "seed": seed}
+        about |= {"level": 1, "arm": arm, "draw": draw, "status": "done", "density": 0.05, "schedule": "gradual"}
+        return dict.fromkeys(RESULTS) | about | {"iterations": 1000, "run": f"{seed}{arm}{draw}"} | accuracy
+
+    results = [
+        result(arm, draw, {"final_test_accuracy": accuracy + changes.get(arm, 0.0) + 0.0002 * draw})
+        for arm, accuracy in ARMS.items()
+        for draw in range(runs)
+    ]
+    results.append(result("pruned", 0, {"final_test_accuracy": 0.985}))
+    curves = [
+        {**dict.fromkeys(CURVES), "run": row["run"], "iteration": at, "grad_norm": norm}
+        for row in results
+        for at, norm in ((0, 9.0), (50, 0.4 if row["arm"] == "reinit_plus" else 0.2), (900, 5.0))
+    ]
+    return {
+        "results": results,
+        "curves": curves,
+        "table": [
+            {"init": init, "test_accuracy": 0.97, "ensemble_accuracy": 0.97 + gain}
+            for init, gain in (("lottery", 0.0005), ("scratch", 0.01))
+        ],
+        "agreement": [
+            {"init": init, "draw": draw, "disagreement": own + 0.0001 * draw, "disagreement_with_pruned": own}
+            for init, (own, _) in INITS.items()
+            for draw in range(runs)
+        ],
+        "distances": [
+            {"arm": arm, "draw": draw, "to": to, "l2": (l2 if to == "pruned" else 7.0) + 0.01 * draw}
+            for arm, l2 in AWAY.items()
+            for draw in range(runs)
+            for to in ("init", "pruned")
+        ],
+        "lines": [
+            {"init": init, "draw": draw, "at": "end", "split": "test", "alpha": alpha}
+            | {"accuracy": 0.98 - (rise * 2 + 0.001 * draw) * (alpha == 0.5)}
+            for init, (_, rise) in INITS.items()
+            for draw in range(runs)
+            for alpha in (0.0, 0.5, 1.0)
+        ],
+        "signal": [
+            {"init": init, "sparsity": sparsity, "draw": draw, "std": (1.0 if sparsity == 0 else kept) * (1 + draw)}
+            for init, kept in (("dense", 0.1), ("sparsity_aware", 0.9))
+            for sparsity in (0.0, 0.95)
+            for draw in range(runs)
+        ],
+        "updates": [{"arm": "rigl", "iteration": at, "before": 1.0, "after": 1.1 + at / 1e4} for at in (1, 2, 3)],
+        "map": [],
+        "spectrum": [
+            {"moment": moment, "kind": "smallest", "eigenvalue": value}
+            for moment, first in (("before", -0.2), ("after", -0.3))
+            for value in (first, -0.1)
+        ],
+    }
+
+
+def judged(*masks):
+    return {claim.name: claim for claim in judge_flow(CLAIMS, dict(enumerate(masks)))}
+
+
+def measured(claim):
+    (interval,) = claim.measured.values()
+    return interval
+
+
+def test_every_claim_names_an_estimator_of_a_table_and_a_bound():
+    for claim in CLAIMS["claim"]:
+        assert claim["estimator"] in ESTIMATORS and {"at_least", "at_most"} & claim.keys()
+        if "table" in claim:
+            columns = RESULTS if claim["table"] == "results" else FILES[claim["table"]]
+            assert {claim["column"], *claim.get("of", {}), *claim.get("than", {})} <= set(columns)
+
+
+def test_within_one_mask_the_unit_is_the_run():
+    found = judged(mask())
+    assert measured(found["G3"]).mean == pytest.approx(1.5) and measured(found["G3"]).n == 5
+    assert measured(found["G8"]).mean == pytest.approx(2.0)  # not the start, and not what comes late
+    assert measured(found["G6"]).mean == pytest.approx(0.1) and measured(found["G10"]).mean == pytest.approx(10.02)
+    assert measured(found["G14"]).mean == pytest.approx(4.2) and measured(found["G13"]).mean == pytest.approx(0.6)
+    assert measured(found["G15"]).mean == pytest.approx(0.138, abs=0.003)
+    assert measured(found["G16"]).mean == pytest.approx(-2.6)
+    assert "over 5 runs within one mask" in found["G3"].note and "draws of weights" in found["G6"].note
+    assert {found[f"G{number}"].verdict for number in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 14, 15, 16)} == {
+        "reproduced"
+    }
+    single = found["G11"], found["G17"], found["G18"]  # one number a mask
+    assert {claim.verdict for claim in single} == {"undecided"} and "1 of at least 3 masks" in single[0].note
+    assert measured(single[0]).mean == pytest.approx(1.5)
+
+
+def test_over_three_masks_the_unit_is_the_mask():
+    found = judged(*(mask(seed, reinit=0.002 * (seed - 1)) for seed in range(3)))
+    assert measured(found["G3"]).n == 3 and "over 3 masks" in found["G3"].note
+    assert found["G18"].verdict == "reproduced"
+    assert measured(judged(mask(), mask(1, reinit=0.5))["G3"]).mean == pytest.approx(1.5)  # two: the first alone
+
+
+def test_what_does_not_hold_is_said_with_a_likely_reason():
+    claim = judged(mask(ticket=-0.02))["G3"]
+    assert claim.verdict == "not reproduced" and "TensorFlow" in claim.note
+    assert cells(claim)[3].startswith("at 5.0%: -0.50 points")
+
+
+def test_what_was_not_trained_is_not_measured():
+    tables = mask()
+    tables["results"] = [row for row in tables["results"] if row["arm"] != "rigl"]
+    tables["spectrum"] = []
+    found = judged(tables)
+    assert found["G5"].verdict == found["G11"].verdict == "not measured" and found["G3"].verdict == "reproduced"
+
+
+def written(folder, tables):
+    for name, rows in tables.items():
+        columns = {"results": RESULTS, "curves": CURVES, **FILES}[name]
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / f"{name}.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, columns)
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def test_the_tables_are_read_from_the_jobs_the_latest_of_a_seed(tmp_path, capsys):
+    written(tmp_path / "b", mask(runs=3))
+    written(tmp_path / "c", mask(1))
+    found = tables_below([tmp_path], CLAIMS)
+    assert sorted(found) == [0, 1] and judge_flow(CLAIMS, found) == judge_flow(CLAIMS, {0: mask(runs=3), 1: mask(1)})
+    main(["evci2022", str(tmp_path / "c"), "--to", str(tmp_path / "claims.md")])
+    assert "15 reproduced, 3 undecided" in capsys.readouterr().out and "| G18 |" in (tmp_path / "claims.md").read_text()
+
+
+def test_without_results_of_its_network_the_command_is_named(tmp_path):
+    tables = mask()
+    tables["results"] = [row | {"model": "mlp"} for row in tables["results"]]
+    written(tmp_path, tables)
+    with pytest.raises(LotteryError, match="no results of lenet5 on mnist; run lth gradient_flow paper=evci2022"):
+        tables_below([tmp_path], CLAIMS)
+
+
+def test_two_settings_are_never_mixed(tmp_path):
+    other = mask(1)
+    other["results"] = [row | {"setting": "t"} for row in other["results"]]
+    written(tmp_path / "a", mask())
+    written(tmp_path / "b", other)
+    with pytest.raises(LotteryError, match=r"results of 2 settings \(s, t\): name one's folder"):
+        tables_below([tmp_path], CLAIMS)
