@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import open_dict
 from safetensors.torch import load_file, save_file
 
 from lth import spec
@@ -21,7 +19,7 @@ from lth.core.rng import rng
 from lth.flow.looks import AGREEMENT, DISTANCES, LINES, MAP, SIGNAL, TABLE, UPDATES
 from lth.flow.runs import INITS, METHODS
 from lth.flow.spectra import SPECTRUM
-from lth.jobs import load, place
+from lth.jobs import place
 from lth.report.tables import CURVES, LAYERS, RESULTS
 from lth.tickets.ticket import load_ticket
 
@@ -49,27 +47,9 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def flow(folder, noise, monkeypatch, capsys):
+def flow(folder, noise, here):
     """Runs `lth gradient_flow` to its end in this process; its folder and what it printed."""
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("LTH_DATA", str(noise))
-    monkeypatch.setenv("WANDB_MODE", "disabled")
-    spec.register()
-    counter = itertools.count(len(list(folder.glob("jobs/*"))))
-
-    def run(*words: str) -> tuple[Path, str]:
-        with initialize_config_dir(str(place("conf")), version_base="1.3"):
-            asked = [PAPER, "scale=smoke", "hydra.mode=RUN", *words]
-            config = compose("gradient_flow", asked, return_hydra_config=True)
-        HydraConfig.instance().set_config(config)
-        with open_dict(config):
-            del config["hydra"]
-        to = folder / "jobs" / str(next(counter))
-        load("gradient_flow").run(spec.read(config), to)
-        captured = capsys.readouterr()
-        return to, captured.out + captured.err
-
-    return run
+    return lambda *words: here(folder, noise, "gradient_flow", PAPER, "scale=smoke", "hydra.mode=RUN", *words)
 
 
 def read(path: Path) -> list[dict[str, str]]:

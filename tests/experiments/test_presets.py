@@ -4,55 +4,41 @@ import csv
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from lth.core.rng import rng
 
 
-@pytest.fixture
-def noise(tmp_path):
-    """Writes a prepared file of noise, small enough to be quick; the environment that names its folder."""
-
-    def write(name: str, shape: tuple[int, int, int]) -> dict[str, str]:
-        tensors = {}
-        for part, count in (("train", 5_070), ("test", 20)):
-            images = torch.randint(256, (count, *shape), generator=rng(0, part), dtype=torch.uint8)
-            tensors[f"{part}_images"] = images
-            tensors[f"{part}_labels"] = torch.randint(10, (count,), generator=rng(1, part))
-        save_file(tensors, tmp_path / f"{name}.safetensors")
-        return {"LTH_DATA": str(tmp_path), "WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
-
-    return write
+def write_noise(folder: Path, name: str, shape: tuple[int, int, int], train: int = 5_070) -> None:
+    """Writes a prepared file of noise, small enough to be quick."""
+    tensors = {}
+    for part, count in (("train", train), ("test", 20)):
+        tensors[f"{part}_images"] = torch.randint(256, (count, *shape), generator=rng(0, part), dtype=torch.uint8)
+        tensors[f"{part}_labels"] = torch.randint(10, (count,), generator=rng(1, part))
+    save_file(tensors, folder / f"{name}.safetensors")
 
 
 @pytest.mark.parametrize("name", ["conv2", "conv4", "conv6"])
-def test_the_conv_presets_run(tmp_path, noise, name):
-    words = ["imp", f"paper=frankle2019/{name}", "scale=smoke", "recipe.iterations=1"]
-    environment = noise("cifar10", (3, 32, 32))
-    words += ["hydra.mode=RUN", "arms=[ticket]", "levels=1", "recipe.test=improved", "data.validation=5"]
-    tensors = load_file(tmp_path / "cifar10.safetensors")
-    save_file({key: value[:70].clone() for key, value in tensors.items()}, tmp_path / "cifar10.safetensors")
-    done = subprocess.run(
-        [sys.executable, "-c", "from lth.cli import main; main()", *words],
-        cwd=tmp_path,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "conv1" in next(tmp_path.glob("outputs/imp/*/layers.csv")).read_text()
+def test_the_conv_presets_run(tmp_path, here, name):
+    write_noise(tmp_path, "cifar10", (3, 32, 32), train=70)
+    words = [f"paper=frankle2019/{name}", "scale=smoke", "hydra.mode=RUN", "arms=[ticket]", "levels=1"]
+    words += ["recipe.iterations=1", "recipe.test=improved", "data.validation=5"]
+    folder, _ = here(tmp_path, tmp_path, "imp", *words)
+    assert "conv1" in (folder / "layers.csv").read_text()
 
 
-def test_the_lenet_preset_runs_over_seeds_and_schedules_in_parallel(tmp_path, noise):
+def test_the_lenet_preset_runs_over_seeds_and_schedules_in_parallel(tmp_path):
+    write_noise(tmp_path, "mnist", (1, 28, 28))
+    environment = {"LTH_DATA": str(tmp_path), "WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
     words = ["imp", "paper=frankle2019/lenet", "scale=smoke", "levels=1", "recipe.iterations=20"]
     done = subprocess.run(
         [sys.executable, "-c", "from lth.cli import main; main()", *words],
         cwd=tmp_path,
-        env={**os.environ, **noise("mnist", (1, 28, 28))},
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         timeout=200,
