@@ -1,0 +1,39 @@
+"""Experiments that run to their end in this process: a new one costs seconds for its imports alone."""
+
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import open_dict
+
+from lth import spec
+from lth.jobs import load, place
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[Path, str]]:
+    """`here(folder, root, experiment, *words)` runs `lth experiment words` in `folder`; `root`: its prepared data.
+
+    Gives the job's folder and what was printed.
+    """
+    spec.register()
+    counter = itertools.count()
+
+    def run(folder: Path, root: Path, experiment: str, *words: str) -> tuple[Path, str]:
+        monkeypatch.chdir(folder)
+        monkeypatch.setenv("LTH_DATA", str(root))
+        monkeypatch.setenv("WANDB_MODE", "disabled")
+        with initialize_config_dir(str(place("conf")), version_base="1.3"):
+            config = compose(experiment, list(words), return_hydra_config=True)
+        HydraConfig.instance().set_config(config)
+        with open_dict(config):
+            del config["hydra"]
+        to = folder / "jobs" / f"{len(list(folder.glob('jobs/*')))}-{next(counter)}"
+        load(experiment).run(spec.read(config), to)
+        captured = capsys.readouterr()
+        return to, captured.out + captured.err
+
+    return run
