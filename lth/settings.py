@@ -106,6 +106,7 @@ class Training(Machine):
     recipe: Recipe = field(default_factory=Recipe)
     probe_every: Duration = 500
     rewiring: RewiringSpec = field(default_factory=RewiringSpec)
+    line_examples: int | None = None
     seed: int = 0
     seeds: SeedsSpec = field(default_factory=SeedsSpec)
     scale: str = "quick"
@@ -114,6 +115,8 @@ class Training(Machine):
     def __post_init__(self) -> None:
         if self.threads < 1:
             raise SettingError("threads", self.threads, "must be at least 1")
+        if self.line_examples is not None and self.line_examples < 1:
+            raise SettingError("line_examples", self.line_examples, "must be at least 1, or null for all")
         if self.data.name == "own" and not self.data._target_:
             problem = "needs data._target_=my_module.my_function, or data.name=NAME of a prepared NAME.safetensors"
             raise SettingError("data", "own", problem)
@@ -137,9 +140,14 @@ class Training(Machine):
             "schedule": schedule,
         }
 
+    @property
+    def unnamed(self) -> Sequence[str]:
+        """The keys that are not in the name of a replicate."""
+        return MACHINE
+
     def replicate(self) -> str:
         """A hash of this replicate, seeds and extent too: the stable name of its W&B run."""
-        return self.hash_of([key for key in asdict(self) if key not in MACHINE], 12)
+        return self.hash_of([key for key in vars(self) if key not in self.unnamed], 12)
 
     def hash_of(self, keys: Sequence[str], digits: int = 10) -> str:
         """A hash of the values of `keys`; where the prepared data lie is in none."""

@@ -2,27 +2,25 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import cache
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from lth.core.rng import address, rng
-from lth.core.weights import Mask, State, masked
+from lth.core.weights import Mask, State
 from lth.data.tensors import Data
 from lth.flow.runs import INITS, Compared
+from lth.flow.solution import Lines, Row, distances_of, line_rows
 from lth.models.initialize import initialize
 from lth.probes.agreement import agreement, logits_of, spread
-from lth.probes.connectivity import interpolate, line
-from lth.probes.geometry import cosine_distance, distances, embed, l2_distance
+from lth.probes.geometry import distances, embed, l2_distance
 from lth.probes.signal import noise, signal
 from lth.pruning.mask import Layer, prunable, shuffled
 from lth.store.runs import Store
 from lth.tickets.arms import Outcome
 from lth.tickets.context import Initialize
-from lth.training.gradient import examples
 
 TABLE = [
     "init",
@@ -43,8 +41,6 @@ UPDATES = ["arm", "iteration", "before", "after"]
 SPARSITIES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99)
 """Where the signal is looked at; masks are drawn at random, each layer at the same sparsity."""
 
-Row = dict[str, Any]
-
 
 class Looks:
     """The looks at what was `compared` on `data`: pure, and kept in `store` with the runs where they take long.
@@ -53,8 +49,9 @@ class Looks:
     """
 
     def __init__(self, compared: Compared, data: Data, store: Store, line_examples: int | None = None) -> None:
-        self.compared, self.data, self.store, self.line_examples = compared, data, store, line_examples
-        self.model = compared.level.job.model
+        self.compared, self.data, self.store = compared, data, store
+        self.seen_lines = Lines(data, store, line_examples)
+        self.model = compared.level.job.model.to(data.train.labels.device)  # no training moved it where all was found
 
     def table(self) -> list[Row]:
         """The paper's table: accuracies, disagreements (both 0..1) and L2 distances, a row a way to begin.
@@ -100,16 +97,12 @@ class Looks:
 
         L2 in units of the weights, and one less the cosine. A network of another shape has only the first.
         """
-        return [row for arm in self.compared.outcomes for one in self.compared.done(arm) for row in self._far(one)]
-
-    def _far(self, outcome: Outcome) -> Iterator[Row]:
-        job, final, solution = outcome.job, outcome.trace.final, self.compared.solution.final
-        ends: dict[str, State] = {"init": masked(job.start, job.mask)}
-        if outcome.arm != "small_dense":
-            ends["pruned"] = solution
-        for to, state in ends.items():
-            l2, cosine = (measure(job.model, final, state) for measure in (l2_distance, cosine_distance))
-            yield {"arm": outcome.arm, "draw": outcome.draw, "to": to, "l2": l2, "cosine": cosine}
+        return [
+            {"arm": arm, "draw": outcome.draw, "to": to, **far}
+            for arm in self.compared.outcomes
+            for outcome in self.compared.done(arm)
+            for to, far in distances_of(outcome, self.compared.solution.final).items()
+        ]
 
     def lines(self) -> list[Row]:
         """Loss (nats) and accuracy on the straight line from start and end of lottery and scratch to the pruned one.
@@ -125,24 +118,10 @@ class Looks:
         ]
 
     def _line(self, init: str, at: str, run: str, state: State) -> Iterator[Row]:
-        alphas, solution, splits = line(), self.compared.solution, ("train", "test")
-
-        def compute() -> dict[str, list[tuple[float, float]]]:
-            data = self._seen()
-            found = interpolate(self.model, state, solution.final, data, self.compared.mask, alphas, splits)
-            return {split: [(score.loss, score.accuracy) for score in found.scores[split]] for split in splits}
-
-        key = f"interpolation from {at} to {solution.run} alphas={list(alphas)} splits={list(splits)}"
-        key += f" examples={self.line_examples}" if self.line_examples else ""
-        for split, scores in self.store.probed(run, key, compute).items():
-            for alpha, (loss, accuracy) in zip(alphas, scores, strict=True):
-                yield {"init": init, "at": at, "split": split, "alpha": alpha, "loss": loss, "accuracy": accuracy}
-
-    def _seen(self) -> Data:
-        if self.line_examples is None:
-            return self.data
-        train, test = (examples(split, self.line_examples) for split in (self.data.train, self.data.test))
-        return replace(self.data, train=train, test=test)
+        solution = self.compared.solution
+        words = f"from {at} to {solution.run}"
+        scores = self.seen_lines.scores(self.model, (state, solution.final), run, words, self.compared.mask)
+        return ({"init": init, "at": at, **row} for row in line_rows(scores))
 
     def map(self) -> list[Row]:
         """Start and end points of lottery and scratch and the pruned solution, in the plane (weights kept alone)."""
