@@ -111,6 +111,7 @@ def test_the_presets_of_a_scale_can_be_overridden():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
+        ("line_examples=0", "line_examples=0: must be at least 1"),
         ("levels=-1", "levels=-1: must be at least 0"),
         ("threads=0", "threads=0"),
         ("arm_levels=some", "arm_levels=some"),
@@ -158,6 +159,27 @@ def test_the_replicate_differs_by_seed_and_extent_but_not_by_machine():
         assert composed(override).replicate() != base, override
     for override in ("outputs=x", "device=cpu", "wandb.mode=offline"):
         assert composed(override).replicate() == base, override
+
+
+@pytest.mark.parametrize(
+    ("experiment", "overrides", "name"),
+    [
+        ("imp", [], "b84688bafd5f"),
+        ("imp", ["levels=3", "seed=2"], "6761a3a4ab0f"),
+        ("imp", ["line_examples=50"], "b84688bafd5f"),
+        ("gradient_flow", [], "6f9599971f04"),
+        ("gradient_flow", ["line_examples=50"], "e911fcd95828"),
+    ],
+)
+def test_replicates_keep_their_names(experiment, overrides, name):
+    assert composed(*overrides, experiment=experiment).replicate() == name
+
+
+def test_probes_change_the_replicate_and_never_the_setting():
+    asked = composed("probes=[interpolation]")
+    few = composed("probes=[interpolation]", "line_examples=50")
+    assert len({composed().replicate(), asked.replicate(), few.replicate()}) == 3
+    assert composed().setting() == asked.setting() == few.setting() == "4b1740e478"
 
 
 def test_the_whole_configuration_can_be_written_as_yaml():

@@ -45,9 +45,9 @@ METRICS: dict[str, tuple[str, ...]] = {
         "ensemble_accuracy",
     ),
 }
-"""What each probe measures of an arm; `line_examples` is of `interpolation`, `agreement` sees all of test."""
+"""What each probe measures of an arm; `agreement` sees all of test, `interpolation` the `line_examples`, empty: all."""
 PLACE = ("run", "level", "arm", "draw")
-PROBES = [*PLACE, "density", *(metric for metrics in METRICS.values() for metric in metrics)]
+PROBES = [*PLACE, "density", "line_examples", *(metric for metrics in METRICS.values() for metric in metrics)]
 LINES = [*PLACE, "split", "alpha", "loss", "accuracy"]
 
 Watch = Callable[[str, int], Progress]
@@ -91,7 +91,7 @@ class LevelLooks:
             found: Row = self._distance(outcome, networks) if "distance" in self.probes else {}
             if networks.comparable(outcome) and "interpolation" in self.probes:
                 scores = self._line(outcome, networks, partial(_after, progress, each * number))
-                found |= _barriers(scores)
+                found |= {"line_examples": self.seen_lines.examples} | _barriers(scores)
                 lines += [place | point for point in line_rows(scores)]
             if networks.comparable(outcome) and "agreement" in self.probes:
                 found |= self._agreement(outcome, networks)

@@ -86,6 +86,6 @@ class Lines:
 
 def line_rows(scores: Scores) -> Iterator[Row]:
     """A row a split and place: `split`, `alpha`, `loss` and `accuracy`."""
-    for split, found in scores.items():
-        for alpha, (loss, accuracy) in zip(line(), found, strict=True):
+    for split in SPLITS:  # what was kept comes back in another order
+        for alpha, (loss, accuracy) in zip(line(), scores[split], strict=True):
             yield {"split": split, "alpha": alpha, "loss": loss, "accuracy": accuracy}

@@ -19,6 +19,7 @@ from omegaconf import open_dict
 
 from lth import spec
 from lth.core.errors import LotteryError
+from lth.flow.levels import LINES, PROBES
 from lth.jobs import load, place
 from lth.report.tables import CURVES, LAYERS, RESULTS
 from lth.tickets.arms import ARMS
@@ -112,6 +113,27 @@ def test_the_arms_whose_masks_or_networks_are_their_own(imp, tmp_path):
     assert len(ends) == len(results)
 
 
+def test_probes_change_no_training_and_leave_their_tables_and_a_figure(imp, tmp_path, monkeypatch):
+    words = [*TINY, "levels=1", "model=mlp", "model.widths=[8]", "arms=[ticket,reinit]", "draws=2", "line_examples=50"]
+    with monkeypatch.context() as quick:
+        quick.setattr("lth.report.replicate.draw_replicate", lambda *_: [])
+        without, _ = imp(*words)
+    count = kept_runs(tmp_path)
+    asked = "probes=[distance,interpolation,agreement]"
+    folder, shown = imp(*words, asked)
+    assert "0 trained" in shown and kept_runs(tmp_path) == count
+    for name in ("results.csv", "layers.csv", "curves.csv"):
+        assert (folder / name).read_bytes() == (without / name).read_bytes()
+    probes, lines = read(folder / "probes.csv"), read(folder / "lines.csv")
+    assert list(probes[0]) == PROBES and list(lines[0]) == LINES
+    assert [row["run"] for row in probes] == [row["run"] for row in read(folder / "results.csv")]
+    assert all(row[key] for row in probes if row["arm"] == "reinit" for key in PROBES)
+    assert len(lines) == 3 * 58
+    assert (folder / "figures" / "probes.png").exists()
+    assert "Against the pruned solution" in (folder / "report.html").read_text()
+    assert not (without / "probes.csv").exists() and not (without / "lines.csv").exists()
+
+
 def test_the_same_command_again_trains_nothing_and_says_the_same(imp, tmp_path):
     first, _ = imp(*TINY)
     count = kept_runs(tmp_path)
@@ -193,6 +215,7 @@ def test_without_a_validation_split_early_stop_columns_are_empty(imp):
         (["levels=200"], "levels=200: level"),
         (["data.validation=4000"], "data.validation=4000"),
         (["arms=[ticket,sesame]"], "arms=sesame: unknown"),
+        (["probes=[distance,sesame]"], "probes=sesame: unknown; known: distance, interpolation, agreement"),
         (["arm_levels=[9]"], "arm_levels=9"),
         (["pruning.score=luck"], "pruning.score=luck"),
         (["model=lenet5"], "model=lenet5: needs inputs of at least 16x16"),

@@ -17,7 +17,7 @@ from lth.report.figures.axes import (
     plot_arm,
     summarize,
 )
-from lth.report.statistics import at, densities, percent
+from lth.report.statistics import at, densities, measured, percent
 from lth.report.tables import Row
 
 Panel = tuple[str, str, float]
@@ -45,7 +45,7 @@ PANELS: tuple[tuple[Panel, ...], ...] = (
 )
 """By row; what is not here is in `probes.csv` alone."""
 ABOUT = {
-    "distance": "Distance: in the weights and biases, pruned ones as zeros; own start: where the training began.",
+    "distance": "Distance: over weights and biases, pruned ones as zeros; own start: where its training began.",
     "interpolation": "Barrier: how far loss (nats) or error rises, on the straight line between the two networks, above"
     " what lies between their own; 0 where they are in one basin.",
     "agreement": "Agreement: the share of the test set that two networks classify differently, and the symmetric KL"
@@ -60,31 +60,44 @@ def sketch_probes(results: Sequence[Row], probes: Sequence[Row]) -> Sketch | Non
     if not rows or len(densities(probes)) < 2:
         return None
     figure, grid = new_figure(len(rows), max(len(across) for across in rows), 0.6 + 1.55 * len(rows))
-    for axes_across, across in zip(grid, rows, strict=True):
-        for axes in axes_across[len(across) :]:
+    for number, across in enumerate(rows):
+        below = len(rows[number + 1]) if number + 1 < len(rows) else 0
+        for axes in grid[number][len(across) :]:
             axes.set_axis_off()
-        for axes, panel in zip(axes_across, across, strict=False):
+        for column, (axes, panel) in enumerate(zip(grid[number], across, strict=False)):
             _draw(axes, probes, *panel)
+            if column < below:  # the panel below says it
+                axes.set_xlabel("")
     arms = arms_with(probes, *(column for across in rows for column, _, _ in across))
     legend_above(figure, [arm_handle(arm) for arm in arms])
+    caption = f"{_about(probes)} {about_spread(results)}"
+    return Sketch("probes", "Against the pruned solution", caption, _values(rows, probes), figure)
+
+
+def _about(probes: Sequence[Row]) -> str:
+    """What the panels show, in words."""
     caption = (
-        "Every arm as it ends, against the pruned solution of its level: the trained weights that the mask was taken"
-        " from, pruned by it and not trained again. "
+        "Every arm as it ends, under its own mask, against the pruned solution of its level: the trained weights that"
+        " the mask of IMP was taken from, pruned by it and not trained again. "
     )
     caption += " ".join(ABOUT[name] for name, columns in METRICS.items() if arms_with(probes, *columns))
-    return Sketch(
-        "probes", "Against the pruned solution", f"{caption} {about_spread(results)}", _values(rows, probes), figure
-    )
+    few = max((row["line_examples"] or 0 for row in probes), default=0)
+    caption += f" Barriers were seen on {few:,} fixed examples of each split." if few else ""
+    if any(row["arm"] == "small_dense" for row in probes):
+        caption += " small_dense has other shapes, and so a distance to its own start alone."
+    return caption
 
 
 def _draw(axes: Axes, probes: Sequence[Row], column: str, title: str, factor: float) -> None:
-    for arm in reversed(arms_with(probes, column)):  # the ticket, drawn last, lies on top
-        plot_arm(axes, arm, summarize(probes, arm, column, factor))
+    lines = {arm: summarize(probes, arm, column, factor) for arm in arms_with(probes, column)}
+    for arm in reversed(lines):  # the ticket, drawn last, lies on top
+        plot_arm(axes, arm, lines[arm])
     density_axis(axes, densities(probes).values(), labels=4)
     axes.set_title(title, loc="left")
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     if column != "ensemble_accuracy":
-        axes.set_ylim(bottom=0)
-    axes.yaxis.set_major_locator(MaxNLocator(4))
+        top = max(each.high for line in lines.values() for each in line if measured(each.high)) or 1.0
+        axes.set_ylim(-0.06 * top, 1.06 * top)  # all of these are 0 at least; a marker there is whole
 
 
 def _values(rows: Sequence[Sequence[Panel]], probes: Sequence[Row]) -> str:
