@@ -78,9 +78,11 @@ def run(spec: GradientFlowSpec, folder: Path) -> None:
             return
         report.results(compared)
         looks = Looks(compared, data, store, spec.line_examples)
-        seen = {name: getattr(looks, name)() for name in ("table", "agreement", "distances", "lines", "map", "updates")}
+        watch = report.bars.looking
+        seen = {name: getattr(looks, name)() for name in ("table", "agreement", "distances", "map", "updates")}
+        seen["lines"] = looks.lines(watch)
         seen["signal"] = looks.signal(fresh, spec.repeats)
-        seen["spectrum"] = spectra(compared, store, spec.spectrum_examples)
+        seen["spectrum"] = spectra(compared, store, spec.spectrum_examples, watch)
         provenance = {"setting": spec.setting(), "seed": spec.seed, "run": compared.solution.run}
         report.finish(seen, Ticket(compared.mask, compared.start, 0, provenance))
 

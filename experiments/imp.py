@@ -3,12 +3,18 @@
     lth imp                                            MNIST-1D, one seed: about a minute
     lth imp -m seed=0,1,2,3,4                          five seeds
     lth imp data=mnist model=lenet_300_100 levels=16   the paper's network
+    lth imp 'probes=[distance,interpolation,agreement]'   why: where the arms end, and how alike they are
 
 Trains a network, prunes its smallest weights, sets the survivors back to the rewind point, and again, `levels` times.
 At each level the ticket meets its controls (`arms`): reinit (the same mask, new weights), shuffle (other places, the
 same weights), scratch (both new), finetune and restart (the trained weights go on), reinit_plus (new weights, scaled to
 the mask), small_dense (a narrower network), set and rigl (the mask changes in training). A network that is a winning
 ticket trains as fast and as well as the dense one where its controls do not.
+
+`probes` compares every arm, as it ends at every level, with the pruned solution: the trained network that the mask was
+taken from, pruned by it and not trained again (Evci et al. 2022). distance is that of the weights, interpolation the
+barrier of loss and error on the straight line between the two, agreement that of the predictions, with the ticket and
+between draws too. They change no training; what they see is in probes.csv, lines.csv and a figure.
 
 The job's folder holds results.csv, layers.csv, curves.csv, figures, report.html and the last ticket. Every training is
 kept in <outputs>/store, so the same command again trains nothing, and a killed one goes on.
@@ -17,6 +23,7 @@ kept in <outputs>/store, so the same command again trains nothing, and a killed 
 import logging
 import shlex
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -24,12 +31,14 @@ from hydra.core.hydra_config import HydraConfig
 from lth.api import Procedure, build_model, load_data, rewiring_of, search, ticket_of
 from lth.core.machine import prepare
 from lth.core.rng import seeds_from
+from lth.flow.levels import LevelLooks
 from lth.jobs import sweep_number
 from lth.probes.gradient import GradientNorm
 from lth.report.replicate import Replicate
 from lth.report.wandb.tracking import Wandb
 from lth.spec import Spec
 from lth.store.runs import Store
+from lth.tickets.arms import Outcome
 from lth.training.gradient import EXAMPLES
 from lth.training.job import Job
 from lth.training.recipe import iterations_of
@@ -57,6 +66,7 @@ def run(spec: Spec, folder: Path) -> None:
         rewiring_of(spec, len(data.train)),
     )
     store = Store(Path(spec.outputs) / "store", spec.store.checkpoint_seconds)
+    looks = LevelLooks(spec.probes, data, store, spec.line_examples)
     probe = GradientNorm(iterations_of(spec.probe_every, len(data.train) // spec.recipe.batch_size, "probe_every"))
 
     if probe.every and EXAMPLES / spec.recipe.batch_size / probe.every > 0.05:  # it costs as many batches as it holds
@@ -76,9 +86,13 @@ def run(spec: Spec, folder: Path) -> None:
         store,
         job_of_sweep,
     ) as replicate:
-        for outcome in outcomes:
-            replicate.add(outcome)
-        last = outcome.level
+        for _, found in groupby(outcomes, key=lambda outcome: outcome.level.index):
+            level: list[Outcome] = []
+            for outcome in found:
+                replicate.add(outcome)
+                level.append(outcome)
+            replicate.close_level(looks.at(level, replicate.looking))
+        last = level[0].level
         provenance = {"setting": spec.setting(), "seed": spec.seed, "level": last.index}
         replicate.finish(ticket_of(last, provenance), len(data.test))
 

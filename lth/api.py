@@ -17,7 +17,7 @@ from lth.core.weights import State, clone
 from lth.data import sources
 from lth.data.tensors import Data, prepare
 from lth.models import build
-from lth.models.initialize import INITIALIZERS, initialize
+from lth.models.initialize import INITIALIZERS, initialize, needs_mask
 from lth.pruning.mask import Layer, dense, prunable
 from lth.pruning.schedule import Pruning, ladder
 from lth.pruning.scores import check_score
@@ -66,6 +66,9 @@ def build_model(spec: "Training", data: Data, seeds: Seeds) -> tuple[nn.Module, 
     if asked.initializer not in INITIALIZERS:
         problem = f"must be one of {', '.join(INITIALIZERS)}"
         raise SettingError("model.initializer", asked.initializer, problem)
+    if asked.plus_initializer not in INITIALIZERS or not needs_mask(asked.plus_initializer):
+        problem = f"must be one that scales by a mask: {', '.join(filter(needs_mask, INITIALIZERS))}"
+        raise SettingError("model.plus_initializer", asked.plus_initializer, problem)
 
     def construct() -> nn.Module:
         if not asked._target_:
@@ -75,7 +78,8 @@ def build_model(spec: "Training", data: Data, seeds: Seeds) -> tuple[nn.Module, 
             raise SettingError("model._target_", asked._target_, "does not give a torch.nn.Module")
         return model
 
-    model, fresh = drawn(construct, asked.initializer, seeds.init)
+    fresh = Fresh(construct, asked.initializer, asked.plus_initializer)
+    model = fresh.constructed(seeds.init)
     check_fit(model, data)
     return model, fresh
 
@@ -85,12 +89,6 @@ def rewiring_of(spec: "Training", examples: int) -> Rewiring:
     per_epoch, asked = examples // spec.recipe.batch_size, spec.rewiring
     stop = None if asked.stop is None else iterations_of(asked.stop, per_epoch, "rewiring.stop")
     return Rewiring(asked.drop, iterations_of(asked.every, per_epoch, "rewiring.every"), stop)
-
-
-def drawn(construct: Callable[[], nn.Module], initializer: str, seed: int) -> tuple[nn.Module, Fresh]:
-    """A network that `construct` builds under `seed`, and its initialiser: a fresh initial state by seed."""
-    fresh = Fresh(construct, initializer)
-    return fresh.constructed(seed), fresh
 
 
 def check_fit(model: nn.Module, data: Data) -> None:
@@ -204,7 +202,8 @@ def find_ticket(
         model = copy.deepcopy(model)
         fresh: Callable[[int], State] = partial(_redrawn, copy.deepcopy(model))  # training changes the model itself
     else:
-        model, fresh = drawn(model, "default", seed)
+        fresh = Fresh(model, "default")
+        model = fresh.constructed(seed)
     start = clone(model.state_dict())
     held_out = len(train[1]) // 10 if validation is None else validation
     tensors = dict(zip(sources.NAMES, (*train, *test), strict=True))

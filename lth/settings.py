@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from omegaconf import MISSING
 
@@ -31,10 +31,16 @@ class DataSpec:
 
 @dataclass
 class ModelSpec:
-    """Which network, and how it is initialised; `widths` are for model=mlp, `_target_` and `args` for model=own."""
+    """Which network, and how it is initialised; `widths` are for model=mlp, `_target_` and `args` for model=own.
+
+    plus_initializer: of the arms `*_plus`, whose draws are scaled to the mask.
+    """
+
+    LATER: ClassVar = ("plus_initializer",)
 
     name: str = MISSING
     initializer: str = "glorot_normal"
+    plus_initializer: str = "sparsity_aware"
     widths: list[int] | None = None
     _target_: str | None = None
     args: dict[str, Any] = field(default_factory=dict)
@@ -106,6 +112,7 @@ class Training(Machine):
     recipe: Recipe = field(default_factory=Recipe)
     probe_every: Duration = 500
     rewiring: RewiringSpec = field(default_factory=RewiringSpec)
+    line_examples: int | None = None
     seed: int = 0
     seeds: SeedsSpec = field(default_factory=SeedsSpec)
     scale: str = "quick"
@@ -114,6 +121,8 @@ class Training(Machine):
     def __post_init__(self) -> None:
         if self.threads < 1:
             raise SettingError("threads", self.threads, "must be at least 1")
+        if self.line_examples is not None and self.line_examples < 1:
+            raise SettingError("line_examples", self.line_examples, "must be at least 1, or null for all")
         if self.data.name == "own" and not self.data._target_:
             problem = "needs data._target_=my_module.my_function, or data.name=NAME of a prepared NAME.safetensors"
             raise SettingError("data", "own", problem)
@@ -137,13 +146,25 @@ class Training(Machine):
             "schedule": schedule,
         }
 
+    @property
+    def unnamed(self) -> Sequence[str]:
+        """The keys that are not in the name of a replicate."""
+        return MACHINE
+
     def replicate(self) -> str:
         """A hash of this replicate, seeds and extent too: the stable name of its W&B run."""
-        return self.hash_of([key for key in asdict(self) if key not in MACHINE], 12)
+        return self.hash_of([key for key in vars(self) if key not in self.unnamed], 12)
 
     def hash_of(self, keys: Sequence[str], digits: int = 10) -> str:
         """A hash of the values of `keys`; where the prepared data lie is in none."""
         whole = asdict(self)
-        asked = {key: whole[key] for key in keys}
+        asked = {key: _without_later(getattr(self, key), whole[key]) for key in keys}
         del asked["data"]["root"]
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:digits]
+
+
+def _without_later(settings: Any, values: Any) -> Any:
+    """`values` of `settings` less those of its fields `LATER` that are as by default: so older hashes stay."""
+    later, default = getattr(settings, "LATER", ()), type(settings)() if hasattr(settings, "LATER") else None
+    as_before = {key for key in later if getattr(settings, key) == getattr(default, key)}
+    return {key: value for key, value in values.items() if key not in as_before} if as_before else values

@@ -1,5 +1,6 @@
 """The one door from Hydra: the configuration of each experiment as checked dataclasses. Imports no torch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +25,7 @@ class Spec(Training):
     arm_levels: Any = "all"
     one_shot_arms: list[str] | None = None
     draws: int = 1
+    probes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -48,12 +50,18 @@ class Spec(Training):
     def setting(self) -> str:
         """A hash of all that gives a row its meaning, without seeds: reports never average across it.
 
-        Left out too is what only says how many rows there are (levels, arms, arm_levels, draws) and the machine.
+        Left out too is what only says how many rows there are (levels, arms, arm_levels, draws), how much is looked at
+        (probes, line_examples), and the machine.
         """
         keys = ["experiment", "data", "model", "recipe", "pruning", "rewind"]
         if self.rewiring != RewiringSpec():  # as by default it is not named: so the hashes of older results stay
             keys.append("rewiring")
         return self.hash_of(keys)
+
+    @property
+    def unnamed(self) -> Sequence[str]:
+        """Without probes nothing of them is in the name: so the names of older replicates stay."""
+        return MACHINE if self.probes else (*MACHINE, "probes", "line_examples")
 
 
 @dataclass
@@ -75,24 +83,24 @@ class GradientFlowSpec(Training):
     inits: list[str] = field(default_factory=lambda: ["lottery", "scratch"])
     methods: list[str] = field(default_factory=list)
     repeats: int = 5
-    line_examples: int | None = None
     change_at: Duration | None = None
     spectrum_examples: int = 1000
     worker: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for key, least in (("repeats", 1), ("worker", 0), ("line_examples", 1), ("spectrum_examples", 1)):
-            if getattr(self, key) is not None and getattr(self, key) < least:
+        for key, least in (("repeats", 1), ("worker", 0), ("spectrum_examples", 1)):
+            if getattr(self, key) < least:
                 raise SettingError(key, getattr(self, key), f"must be at least {least}")
 
     def setting(self) -> str:
         """A hash of all that gives a row its meaning, without seeds and what only says how many rows there are."""
         return self.hash_of(["experiment", "data", "model", "recipe", "gradual", "rewiring"])
 
-    def replicate(self) -> str:
-        """As of any training; every worker of one replicate has the same."""
-        return self.hash_of([key for key in vars(self) if key not in (*MACHINE, "worker")], 12)
+    @property
+    def unnamed(self) -> Sequence[str]:
+        """Every worker of one replicate has the same name."""
+        return (*MACHINE, "worker")
 
 
 @dataclass

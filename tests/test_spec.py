@@ -73,7 +73,8 @@ def test_the_setting_of_gradient_flow_leaves_out_seeds_extent_and_machine():
     base = composed(experiment="gradient_flow")
     for override in ("seed=3", "repeats=2", "inits=[pruned]", "methods=[]", "worker=1", "outputs=x", "data.root=y"):
         assert composed(override, experiment="gradient_flow").setting() == base.setting(), override
-    for override in ("recipe.lr=0.1", "gradual.density=0.1", "rewiring.drop=0.1"):
+    plus = "model.plus_initializer=layer_scaled"
+    for override in ("recipe.lr=0.1", "gradual.density=0.1", "rewiring.drop=0.1", plus):
         assert composed(override, experiment="gradient_flow").setting() != base.setting(), override
     assert composed("worker=1", experiment="gradient_flow").replicate() == base.replicate()
     assert composed("repeats=2", experiment="gradient_flow").replicate() != base.replicate()
@@ -111,6 +112,7 @@ def test_the_presets_of_a_scale_can_be_overridden():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
+        ("line_examples=0", "line_examples=0: must be at least 1"),
         ("levels=-1", "levels=-1: must be at least 0"),
         ("threads=0", "threads=0"),
         ("arm_levels=some", "arm_levels=some"),
@@ -158,6 +160,27 @@ def test_the_replicate_differs_by_seed_and_extent_but_not_by_machine():
         assert composed(override).replicate() != base, override
     for override in ("outputs=x", "device=cpu", "wandb.mode=offline"):
         assert composed(override).replicate() == base, override
+
+
+@pytest.mark.parametrize(
+    ("experiment", "overrides", "name"),
+    [
+        ("imp", [], "b84688bafd5f"),
+        ("imp", ["levels=3", "seed=2"], "6761a3a4ab0f"),
+        ("imp", ["line_examples=50"], "b84688bafd5f"),
+        ("gradient_flow", [], "b9ee56f031c2"),
+        ("gradient_flow", ["line_examples=50"], "5000affe0c11"),
+    ],
+)
+def test_replicates_keep_their_names(experiment, overrides, name):
+    assert composed(*overrides, experiment=experiment).replicate() == name
+
+
+def test_probes_change_the_replicate_and_never_the_setting():
+    asked = composed("probes=[interpolation]")
+    few = composed("probes=[interpolation]", "line_examples=50")
+    assert len({composed().replicate(), asked.replicate(), few.replicate()}) == 3
+    assert composed().setting() == asked.setting() == few.setting() == "4b1740e478"
 
 
 def test_the_whole_configuration_can_be_written_as_yaml():

@@ -1,28 +1,23 @@
 """What Evci et al. 2022 look at in the trained networks, as rows of tables; what takes long is kept with the runs."""
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
-from functools import cache
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from functools import cache, partial
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from lth.core.rng import address, rng
-from lth.core.weights import Mask, State, masked
+from lth.core.weights import State
 from lth.data.tensors import Data
+from lth.flow.propagation import SPARSITIES, signal_rows
 from lth.flow.runs import INITS, Compared
-from lth.models.initialize import initialize
+from lth.flow.solution import Lines, Row, Watch, after, distances_of, line_rows, unwatched
 from lth.probes.agreement import agreement, disagreement, logits_of, spread, symmetric_kl
-from lth.probes.connectivity import interpolate, line
-from lth.probes.geometry import cosine_distance, distances, embed, l2_distance
-from lth.probes.signal import noise, signal
-from lth.pruning.mask import Layer, prunable, shuffled
+from lth.probes.connectivity import line
+from lth.probes.geometry import distances, embed, l2_distance
 from lth.store.runs import Store
 from lth.tickets.arms import Outcome
 from lth.tickets.context import Initialize
-from lth.training.gradient import examples
+from lth.training.job import Progress
 
 TABLE = [
     "init",
@@ -36,15 +31,9 @@ TABLE = [
 ]
 AGREEMENT = ["init", "draw", "disagreement", "kl", "disagreement_with_pruned", "kl_with_pruned"]
 LINES = ["init", "draw", "at", "split", "alpha", "loss", "accuracy"]
-SIGNAL = ["init", "sparsity", "draw", "std"]
 MAP = ["point", "draw", "x", "y", "stress"]
 DISTANCES = ["arm", "draw", "to", "l2", "cosine"]
 UPDATES = ["arm", "iteration", "before", "after"]
-
-SPARSITIES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99)
-"""Where the signal is looked at; masks are drawn at random, each layer at the same sparsity."""
-
-Row = dict[str, Any]
 
 
 class Looks:
@@ -54,8 +43,9 @@ class Looks:
     """
 
     def __init__(self, compared: Compared, data: Data, store: Store, line_examples: int | None = None) -> None:
-        self.compared, self.data, self.store, self.line_examples = compared, data, store, line_examples
-        self.model = compared.level.job.model
+        self.compared, self.data, self.store = compared, data, store
+        self.seen_lines = Lines(data, store, line_examples)
+        self.model = compared.level.job.model.to(data.train.labels.device)  # no training moved it where all was found
 
     def table(self) -> list[Row]:
         """The paper's table: accuracies, disagreements (both 0..1) and L2 distances, a row a way to begin.
@@ -120,51 +110,37 @@ class Looks:
 
         L2 in units of the weights, and one less the cosine. A network of another shape has only the first.
         """
-        return [row for arm in self.compared.outcomes for one in self.compared.done(arm) for row in self._far(one)]
+        return [
+            {"arm": arm, "draw": outcome.draw, "to": to, **far}
+            for arm in self.compared.outcomes
+            for outcome in self.compared.done(arm)
+            for to, far in distances_of(outcome, self.compared.solution.final).items()
+        ]
 
-    def _far(self, outcome: Outcome) -> Iterator[Row]:
-        job, final, solution = outcome.job, outcome.trace.final, self.compared.solution.final
-        ends: dict[str, State] = {"init": masked(job.start, job.mask)}
-        if outcome.arm != "small_dense":
-            ends["pruned"] = solution
-        for to, state in ends.items():
-            l2, cosine = (measure(job.model, final, state) for measure in (l2_distance, cosine_distance))
-            yield {"arm": outcome.arm, "draw": outcome.draw, "to": to, "l2": l2, "cosine": cosine}
-
-    def lines(self) -> list[Row]:
+    def lines(self, watch: Watch = unwatched) -> list[Row]:
         """Loss (nats) and accuracy on the straight line from start and end of lottery and scratch to the pruned one.
 
         Of the end of each run and the start that all of a row share, both ends under the mask, on train and test, alpha
         from -0.2 to 1.2.
         """
-        return [
-            {"init": init, "draw": outcome.draw, "at": at, **row}
+        begun = [
+            (init, at, outcome)
             for init in ("lottery", "scratch")
             for number, outcome in enumerate(self.compared.done(INITS[init]))
-            for at, state in (("start", outcome.job.start), ("end", outcome.trace.final))
+            for at in ("start", "end")
             if at == "end" or number == 0
-            for row in self._line(at, outcome.trace.run, state)
         ]
+        progress, rows = watch("lines", len(line()) * len(begun)), list[Row]()
+        for number, (init, at, outcome) in enumerate(begun):
+            own = partial(after, progress, len(line()) * number)
+            rows += [{"init": init, "draw": outcome.draw, "at": at, **row} for row in self._line(at, outcome, own)]
+        return rows
 
-    def _line(self, at: str, run: str, state: State) -> Iterator[Row]:
-        alphas, solution, splits = line(), self.compared.solution, ("train", "test")
-
-        def compute() -> dict[str, list[tuple[float, float]]]:
-            data = self._seen()
-            found = interpolate(self.model, state, solution.final, data, self.compared.mask, alphas, splits)
-            return {split: [(score.loss, score.accuracy) for score in found.scores[split]] for split in splits}
-
-        key = f"interpolation from {at} to {solution.run} alphas={list(alphas)} splits={list(splits)}"
-        key += f" examples={self.line_examples}" if self.line_examples else ""
-        for split, scores in self.store.probed(run, key, compute).items():
-            for alpha, (loss, accuracy) in zip(alphas, scores, strict=True):
-                yield {"split": split, "alpha": alpha, "loss": loss, "accuracy": accuracy}
-
-    def _seen(self) -> Data:
-        if self.line_examples is None:
-            return self.data
-        train, test = (examples(split, self.line_examples) for split in (self.data.train, self.data.test))
-        return replace(self.data, train=train, test=test)
+    def _line(self, at: str, outcome: Outcome, progress: Progress) -> Iterator[Row]:
+        solution, run = self.compared.solution, outcome.trace.run
+        ends = (outcome.job.start if at == "start" else outcome.trace.final, solution.final)
+        words = f"from {at} to {solution.run}"
+        return line_rows(self.seen_lines.scores(self.model, ends, run, words, self.compared.mask, progress))
 
     def map(self) -> list[Row]:
         """Start and end points of lottery and scratch and the pruned solution, in the plane (weights kept alone)."""
@@ -207,42 +183,3 @@ def _with_others(number: int, logits: Sequence[Tensor], reference: Tensor) -> Ro
         for name, measure in measures.items()
     }
     return seen | {f"{name}_with_pruned": measure(own, reference) for name, measure in measures.items()}
-
-
-def signal_rows(model: nn.Module, fresh: Initialize, data: Data, seed: int, draws: int) -> list[Row]:
-    """The std of the logits at initialisation against sparsity, for N(0, 1) inputs, each draw with a mask of its own.
-
-    init: `dense`, the network's own initialiser `fresh`; `layer_scaled`, the same over the root of each layer's density
-    (Liu et al. 2019); `sparsity_aware`, N(0, 2 / the inputs that are left of each unit).
-    """
-    images = noise(data.shape).to(data.train.images.device)
-    rows = []
-    for sparsity in SPARSITIES:
-        for draw in range(draws):
-            mask = random_mask(prunable(model), 1 - sparsity, seed, draw)
-            number = address(seed, "signal", draw)
-            own = fresh(number)
-            states = {
-                "dense": own,
-                "layer_scaled": layer_scaled(own, mask),
-                "sparsity_aware": initialize(model, "sparsity_aware", number, mask),
-            }
-            for init, state in states.items():
-                std = signal(model, state, images, mask).output
-                rows.append({"init": init, "sparsity": sparsity, "draw": draw, "std": std})
-    return rows
-
-
-def layer_scaled(state: Mapping[str, Tensor], mask: Mask) -> State:
-    """`state` with each masked layer over the root of its density (Liu et al. 2019, as compared by Evci et al.)."""
-    scales = {name: math.sqrt(kept.float().mean().item()) for name, kept in mask.items()}
-    return {name: tensor / scales[name] if name in scales else tensor for name, tensor in state.items()}
-
-
-def random_mask(layers: Sequence[Layer], density: float, seed: int, draw: int) -> Mask:
-    """A mask that keeps round(density x size) weights of each layer, at least one, at random places."""
-    first = {
-        layer.name: (torch.arange(layer.size) < max(1, round(density * layer.size))).reshape(layer.shape)
-        for layer in layers
-    }
-    return shuffled(first, rng(seed, "signal mask", round(1e6 * density), draw))

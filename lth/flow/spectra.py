@@ -1,9 +1,9 @@
 """The Hessian's spectrum before and after a change of a mask (Evci et al. 2022, section 3), as rows of a table."""
 
 from functools import partial
-from typing import Any
 
 from lth.flow.runs import CHANGING, Compared
+from lth.flow.solution import Row, Watch, unwatched
 from lth.probes.curvature import Hessian, extreme_eigenvalues, spectrum
 from lth.store.runs import Store
 from lth.training.gradient import examples
@@ -18,7 +18,7 @@ STEPS, PROBES = 80, 5
 """Of the Lanczos quadrature: 400 products with the Hessian, enough for a density that is read by eye."""
 
 
-def spectra(compared: Compared, store: Store, count: int) -> list[dict[str, Any]]:
+def spectra(compared: Compared, store: Store, count: int, watch: Watch = unwatched) -> list[Row]:
     """The spectrum before and after the change, of the loss on `count` fixed training examples, without weight decay.
 
     kind: `largest` and `smallest`, the outermost eigenvalues in nats per squared weight, the outermost first; `node`,
@@ -26,19 +26,20 @@ def spectra(compared: Compared, store: Store, count: int) -> list[dict[str, Any]
     that diverged has none.
     """
     key = f"hessian examples={count} extremes={EXTREMES} steps={STEPS} probes={PROBES}"
-    return [
-        {"arm": CHANGING, "iteration": job.plan.stop, "moment": moment, **row}
-        for moment, (job, trace) in compared.change.items()
-        if trace.status == "done"
-        for row in store.probed(trace.run, key, partial(_spectrum, job, trace, count))
-    ]
+    progress, rows = watch("spectrum", len(compared.change)), list[Row]()
+    for number, (moment, (job, trace)) in enumerate(compared.change.items(), 1):
+        if trace.status == "done":
+            found = store.probed(trace.run, key, partial(_spectrum, job, trace, count))
+            rows += [{"arm": CHANGING, "iteration": job.plan.stop, "moment": moment, **row} for row in found]
+        progress(number)
+    return rows
 
 
-def _spectrum(job: Job, trace: Trace, count: int) -> list[dict[str, Any]]:
+def _spectrum(job: Job, trace: Trace, count: int) -> list[Row]:
     hessian = Hessian(job.model, trace.final, examples(job.data.train, count), trace.mask(job.mask), keep_graph=True)
     ends = extreme_eigenvalues(hessian, EXTREMES, EXTREMES, tolerance=1e-3)
     found = spectrum(hessian, STEPS, PROBES)
-    rows = [
+    rows: list[Row] = [
         {"kind": kind, "eigenvalue": float(value), "weight": None}
         for kind, values in (("largest", ends.largest), ("smallest", ends.smallest))
         for value in values

@@ -17,6 +17,7 @@ from lth.data.tensors import Data, Split
 from lth.probes.agreement import holding
 from lth.probes.geometry import Tensors, check_fit
 from lth.training.evaluate import CHUNK, Score, evaluate
+from lth.training.job import Progress
 
 
 def line(first: float = -0.2, last: float = 1.2, points: int = 29) -> tuple[float, ...]:
@@ -66,21 +67,25 @@ def interpolate(
     mask: Tensors | None = None,
     alphas: Sequence[float] = line(),
     splits: Sequence[str] = ("train", "test"),
+    progress: Progress | None = None,
 ) -> Line:
     """Loss and accuracy along the straight line from `start` to `end` (Evci et al. 2022, section 3), on `splits`.
 
     Both ends are masked by `mask` first (None: as they are; the authors take the start's). Every parameter and float
     buffer is mixed; other buffers are those of the nearer end. BatchNorm's statistics are then recomputed on
     `data.train`, at the ends too, since those of a mixture are not mixtures. `model` gives the architecture, lies where
-    `data` does, and is unchanged. Raises LotteryError naming the tensor where the two networks differ in shape.
+    `data` does, and is unchanged. `progress` is called with the number of places seen. Raises LotteryError naming the
+    tensor where the two networks differ in shape.
     """
     check_fit(model, [start, end], mask)
     ends = masked(start, mask or {}), masked(end, mask or {})
     scores: dict[str, list[Score]] = {split: [] for split in splits}
-    for alpha in alphas:
+    for seen, alpha in enumerate(alphas, 1):
         with holding(model, mixed(*ends, alpha)), batch_norm_on(model, data.train):
             for split, found in scores.items():
                 found.append(evaluate(model, getattr(data, split)))
+        if progress:
+            progress(seen)
     return Line(tuple(alphas), {split: tuple(found) for split, found in scores.items()})
 
 

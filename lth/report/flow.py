@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from lth.core.files import write_csv
-from lth.flow.looks import AGREEMENT, DISTANCES, LINES, MAP, SIGNAL, TABLE, UPDATES
+from lth.flow.looks import AGREEMENT, DISTANCES, LINES, MAP, TABLE, UPDATES
+from lth.flow.propagation import SIGNAL
 from lth.flow.runs import LEVEL, Compared
 from lth.flow.spectra import SPECTRUM
 from lth.report.pages.flow import HEADS, cells, write_page

@@ -38,6 +38,14 @@ class Progress:
 
     def training(self, start: int, stop: int) -> Callable[[int], None]:
         """What to call with each iteration of a training from `start` to `stop`."""
+        return self._part(start, stop, "iterations", "it")
+
+    def looking(self, what: str, count: int) -> Callable[[int], None]:
+        """What to call with the number of looks, of `count`, that are done; the bar shows where they take a while."""
+        self.outer.set_postfix_str(what, refresh=False)
+        return self._part(0, count, what, "look", delay=0.5)
+
+    def _part(self, start: int, stop: int, what: str, unit: str, delay: float = 0.0) -> Callable[[int], None]:
         self._close_inner()
 
         def update(iteration: int) -> None:
@@ -47,8 +55,9 @@ class Progress:
                 self.inner = tqdm(
                     total=stop,
                     initial=iteration if iteration - start > STEP else start,
-                    desc="iterations",
-                    unit="it",
+                    desc=what,
+                    unit=unit,
+                    delay=delay,
                     leave=False,
                     disable=None,
                     dynamic_ncols=True,

@@ -2,14 +2,15 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from lth.flow.levels import METRICS, Seen
 from lth.report.figures.replicate import draw_replicate
 from lth.report.pages.replicate import write_page
-from lth.report.progress import Progress
+from lth.report.progress import Progress as Bars
 from lth.report.statistics import STOP, accuracy_column, arms_of, at, densities, mean, sentence
 from lth.report.tables import RESULTS, Row, Tables, curve_rows, layer_rows
 from lth.report.terminal import print_summary
@@ -17,7 +18,7 @@ from lth.report.wandb.tracking import Chart, Wandb
 from lth.store.runs import Store
 from lth.tickets.arms import Outcome
 from lth.tickets.ticket import Ticket
-from lth.training.job import Job
+from lth.training.job import Job, Progress
 
 log = logging.getLogger(__name__)
 
@@ -30,11 +31,12 @@ LEVEL_METRICS = (
     "grad_norm_end",
 )
 """What is logged of each arm at each level. A search chooses by `ticket/early_stop_val_loss`: no test set is in it."""
+PROBE_METRICS = tuple(metric for metrics in METRICS.values() for metric in metrics)
 CURVE_METRICS = ("train_loss", "val_loss", "val_accuracy", "test_accuracy", "grad_norm", "lr")
 
 
 class Replicate:
-    """Takes each trained arm as it comes; the tables are whole after every level, whatever ends the job.
+    """Takes each trained arm as it comes, and what was seen of a level; whatever ends the job, its tables are whole.
 
     about: the columns of `results.csv` that name the experiment; config: the whole configuration, for the page;
     command: what would run five seeds; store: knows which runs this command has trained, rather than found;
@@ -56,7 +58,7 @@ class Replicate:
         self.tables = Tables(folder, about)
         self.title = f"seed {about['seed']}, {about['schedule']}"
         self.in_sweep = job_of_sweep is not None  # then a line a job, since several share the terminal
-        self.bars = Progress(trainings, self.title, row=job_of_sweep)
+        self.bars = Bars(trainings, self.title, row=job_of_sweep)
         self.level: list[Outcome] = []  # the outcomes of the present level
         self.began = time.perf_counter()
 
@@ -69,14 +71,16 @@ class Replicate:
             self.tables.write()
         self.wandb.stop()
 
-    def progress(self, job: Job) -> Callable[[int], None]:
+    def progress(self, job: Job) -> Progress:
         """What a training of `job` calls with its iterations."""
         return self.bars.training(job.plan.start, job.plan.stop)
 
+    def looking(self, what: str, count: int) -> Progress:
+        """What is called with the number of looks, of `count`, that are done."""
+        return self.bars.looking(what, count)
+
     def add(self, outcome: Outcome) -> None:
         """Takes one outcome: a row in the tables, and beside the run in the store."""
-        if self.level and self.level[0].level.index != outcome.level.index:
-            self._close_level()
         self.level.append(outcome)
         self.store.keep_row(self.tables.add(outcome))
         self.wandb.start(trained=bool(self.store.trained))
@@ -91,12 +95,12 @@ class Replicate:
 
     def finish(self, ticket: Ticket, test_examples: int) -> None:
         """Writes everything that there is to see, and says what it shows."""
-        self._close_level()
         self.bars.close()
         path = ticket.save(self.folder / "ticket.safetensors")
         results = self.tables.results
         says = sentence(results, test_examples, self.command)
-        drawn = draw_replicate(self.folder / "figures", results, self.tables.layers, self.tables.curves)
+        tables = self.tables
+        drawn = draw_replicate(self.folder / "figures", results, tables.layers, tables.curves, tables.probes)
         seconds = time.perf_counter() - self.began
         write_page(self.folder / "report.html", says, results, drawn, self.config, seconds, len(self.store.trained))
         table = [[row[column] for column in RESULTS] for row in results]
@@ -108,26 +112,32 @@ class Replicate:
         else:
             print_summary(results, says, self.folder, seconds, self.store.trained)
 
-    def _close_level(self) -> None:
-        """Writes the tables, and logs the level that is over: its arms as means over their draws."""
+    def close_level(self, seen: Seen) -> None:
+        """Writes the tables, and logs the level that is over: means over the draws of its arms, and what was `seen`."""
+        self.tables.add_seen(seen)
         self.tables.write()
-        if not self.level:
-            return
         level = self.level[0].level
         values: Row = {"level": level.index, "density": level.density, "sparsity": 1 - level.density}
         rows = [row for row in self.tables.results if row["level"] == level.index]
-        for arm in dict.fromkeys(row["arm"] for row in rows):
-            for metric in LEVEL_METRICS:
-                value = mean(row[metric] for row in rows if row["arm"] == arm)
-                if value is not None:
-                    values[f"{arm}/{metric}"] = value
+        values |= means(rows, LEVEL_METRICS) | means(seen.probes, PROBE_METRICS)
         for row in layer_rows(self.level[0]):
             place = f"layer/{row['layer']}"
             values |= {f"{place}/density": row["density"], f"{place}/sparsity": 1 - row["density"]}
             if row["grad_norm_init"] is not None:
                 values[f"{place}/grad_norm"] = row["grad_norm_init"]
+        self.wandb.start(trained=bool(self.store.trained or self.store.looked))
         self.wandb.log(values, level.index)
         self.level = []
+
+
+def means(rows: Sequence[Row], metrics: Sequence[str]) -> Row:
+    """`<arm>/<metric>` -> the mean over the rows of that arm, for all that was measured."""
+    found = {
+        f"{arm}/{metric}": mean(row[metric] for row in rows if row["arm"] == arm)
+        for arm in arms_of(rows)
+        for metric in metrics
+    }
+    return {key: value for key, value in found.items() if value is not None}
 
 
 def charts(results: Sequence[Row]) -> list[Chart]:

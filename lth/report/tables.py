@@ -1,10 +1,11 @@
-"""Rows and tables: `results.csv`, `layers.csv`, `curves.csv`. Their columns are a contract that scripts rely on."""
+"""Rows and tables: results, layers, curves, and of probes. Their columns are a contract that scripts rely on."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lth.core.files import write_csv
+from lth.flow.levels import LINES, PROBES, Seen
 from lth.pruning.mask import density as density_of
 from lth.pruning.mask import kept
 from lth.tickets.arms import Outcome
@@ -139,13 +140,15 @@ def curve_rows(trace: Trace) -> list[Row]:
 
 
 class Tables:
-    """The three tables of a job as they grow, written whole after every level."""
+    """The tables of a job as they grow, written whole after every level; those of probes where there are any."""
 
     def __init__(self, folder: Path, about: Mapping[str, Any]) -> None:
         self.folder, self.about = folder, about
         self.results: list[Row] = []
         self.layers: list[Row] = []
         self.curves: list[Row] = []
+        self.probes: list[Row] = []
+        self.lines: list[Row] = []
         self._drawn: set[str] = set()
 
     def add(self, outcome: Outcome) -> Row:
@@ -158,12 +161,21 @@ class Tables:
             self.curves += curve_rows(outcome.trace)
         return row
 
+    def add_seen(self, seen: Seen) -> None:
+        """Adds what probes saw at a level."""
+        self.probes += seen.probes
+        self.lines += seen.lines
+
     def write(self) -> None:
-        """Writes `results.csv`, `layers.csv` and `curves.csv`."""
+        """Writes `results.csv`, `layers.csv` and `curves.csv`; with rows, `probes.csv` and `lines.csv`."""
         tables: Iterable[tuple[str, Sequence[str], list[Row]]] = (
             ("results", RESULTS, self.results),
             ("layers", LAYERS, self.layers),
             ("curves", CURVES, self.curves),
+            ("probes", PROBES, self.probes),
+            ("lines", LINES, self.lines),
         )
         for name, columns, rows in tables:
+            if name in ("probes", "lines") and not rows:
+                continue
             write_csv(self.folder / f"{name}.csv", columns, rows)

@@ -46,6 +46,7 @@ class Store:
     folder: Path
     checkpoint_seconds: float = 60.0
     trained: set[str] = field(default_factory=set)  # the hashes that this object has trained, not found
+    looked: set[str] = field(default_factory=set)  # the runs of which it has found out something that was not kept
 
     def __post_init__(self) -> None:
         with writing(self.folder):
@@ -108,7 +109,12 @@ class Store:
         `key` names the probe, its arguments, and any other run that it looks at. A run without a name is kept nowhere:
         then it is computed.
         """
-        return remembered(self.path(run) / PROBES, key, compute) if run else plain(compute())
+
+        def anew() -> Any:
+            self.looked.add(run)
+            return compute()
+
+        return remembered(self.path(run) / PROBES, key, anew) if run else plain(compute())
 
     def _train(
         self,

@@ -22,11 +22,13 @@ Initialize = Callable[[int], State]
 class Fresh:
     """A fresh initial state by seed, of the network that `construct` builds.
 
-    With the initialiser `default` it is that of a network built anew, so that it keeps its own way to draw.
+    With the initialiser `default` it is that of a network built anew, so that it keeps its own way to draw. `plus` is
+    the initialiser that scales a draw to a mask.
     """
 
     construct: Callable[[], nn.Module]
     initializer: str
+    plus: str = "sparsity_aware"
 
     def __call__(self, seed: int) -> State:
         model = self.constructed(seed)
@@ -80,10 +82,10 @@ def context_of(model: nn.Module, start: State, fresh: Initialize, rewiring: Rewi
     """What the arms on `model` draw from: `fresh`, and the same scaled to a mask or for a narrower network."""
     template = copy.deepcopy(model)  # training changes the model itself
     load(template, start)
-    initializer = fresh.initializer if isinstance(fresh, Fresh) else "default"
+    initializer, plus = (fresh.initializer, fresh.plus) if isinstance(fresh, Fresh) else ("default", "sparsity_aware")
 
     def scaled(seed: int, mask: Mask) -> State:
-        return initialize(template, "sparsity_aware", seed, mask)
+        return initialize(template, plus, seed, mask)
 
     def small(narrow: nn.Module, seed: int) -> State:
         return initialize(narrow, initializer, seed)

@@ -16,7 +16,8 @@ from safetensors.torch import load_file, save_file
 from lth import spec
 from lth.core.errors import LotteryError
 from lth.core.rng import rng
-from lth.flow.looks import AGREEMENT, DISTANCES, LINES, MAP, SIGNAL, TABLE, UPDATES
+from lth.flow.looks import AGREEMENT, DISTANCES, LINES, MAP, TABLE, UPDATES
+from lth.flow.propagation import SIGNAL
 from lth.flow.runs import INITS, METHODS
 from lth.flow.spectra import SPECTRUM
 from lth.jobs import place

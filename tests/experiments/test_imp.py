@@ -2,7 +2,6 @@
 
 import contextlib
 import csv
-import itertools
 import os
 import random
 import re
@@ -13,13 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import open_dict
 
-from lth import spec
 from lth.core.errors import LotteryError
-from lth.jobs import load, place
+from lth.flow.levels import LINES, PROBES
 from lth.report.tables import CURVES, LAYERS, RESULTS
 from lth.tickets.arms import ARMS
 
@@ -46,26 +41,9 @@ def command(tmp_path, prepared_mnist1d):
 
 
 @pytest.fixture
-def imp(tmp_path, prepared_mnist1d, monkeypatch, capsys):
+def imp(tmp_path, prepared_mnist1d, here):
     """Runs `lth imp` to its end in this process; its folder and what it printed."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("LTH_DATA", str(prepared_mnist1d))
-    monkeypatch.setenv("WANDB_MODE", "disabled")
-    spec.register()
-    counter = itertools.count()
-
-    def run(*words: str) -> tuple[Path, str]:
-        with initialize_config_dir(str(place("conf")), version_base="1.3"):
-            config = compose("imp", list(words), return_hydra_config=True)
-        HydraConfig.instance().set_config(config)
-        with open_dict(config):
-            del config["hydra"]
-        folder = tmp_path / "jobs" / str(next(counter))
-        load("imp").run(spec.read(config), folder)
-        captured = capsys.readouterr()
-        return folder, captured.out + captured.err
-
-    return run
+    return lambda *words: here(tmp_path, prepared_mnist1d, "imp", *words)
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -110,6 +88,27 @@ def test_the_arms_whose_masks_or_networks_are_their_own(imp, tmp_path):
     assert len({row["run"] for row in results}) == len(results)
     ends = {tuple(float(row[key]) for key in ("final_test_accuracy", "final_val_loss")) for row in results}
     assert len(ends) == len(results)
+
+
+def test_probes_change_no_training_and_leave_their_tables_and_a_figure(imp, tmp_path, monkeypatch):
+    words = [*TINY, "levels=1", "model=mlp", "model.widths=[8]", "arms=[ticket,reinit]", "draws=2", "line_examples=50"]
+    with monkeypatch.context() as quick:
+        quick.setattr("lth.report.replicate.draw_replicate", lambda *_: [])
+        without, _ = imp(*words)
+    count = kept_runs(tmp_path)
+    asked = "probes=[distance,interpolation,agreement]"
+    folder, shown = imp(*words, asked)
+    assert "0 trained" in shown and kept_runs(tmp_path) == count
+    for name in ("results.csv", "layers.csv", "curves.csv"):
+        assert (folder / name).read_bytes() == (without / name).read_bytes()
+    probes, lines = read(folder / "probes.csv"), read(folder / "lines.csv")
+    assert list(probes[0]) == PROBES and list(lines[0]) == LINES
+    assert [row["run"] for row in probes] == [row["run"] for row in read(folder / "results.csv")]
+    assert all(row[key] for row in probes if row["arm"] == "reinit" for key in PROBES)
+    assert len(lines) == 3 * 58
+    assert (folder / "figures" / "probes.png").exists()
+    assert "Against the pruned solution" in (folder / "report.html").read_text()
+    assert not (without / "probes.csv").exists() and not (without / "lines.csv").exists()
 
 
 def test_the_same_command_again_trains_nothing_and_says_the_same(imp, tmp_path):
@@ -189,10 +188,15 @@ def test_without_a_validation_split_early_stop_columns_are_empty(imp):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
+        (
+            ["model.plus_initializer=glorot_normal"],
+            "model.plus_initializer=glorot_normal: must be one that",
+        ),
         (["rewind=61"], "rewind=61: is past the end of a training of 60 iterations"),
         (["levels=200"], "levels=200: level"),
         (["data.validation=4000"], "data.validation=4000"),
         (["arms=[ticket,sesame]"], "arms=sesame: unknown"),
+        (["probes=[distance,sesame]"], "probes=sesame: unknown; known: distance, interpolation, agreement"),
         (["arm_levels=[9]"], "arm_levels=9"),
         (["pruning.score=luck"], "pruning.score=luck"),
         (["model=lenet5"], "model=lenet5: needs inputs of at least 16x16"),

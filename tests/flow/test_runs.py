@@ -4,15 +4,10 @@ import fcntl
 from dataclasses import replace
 
 import pytest
-import torch
 
 from lth.core.errors import LotteryError, SettingError
-from lth.core.rng import rng
-from lth.core.weights import masked
-from lth.flow.looks import Looks, layer_scaled, random_mask, signal_rows
-from lth.flow.runs import INITS, compare, share
-from lth.models.initialize import LayerScaled, glorot_normal, initialize
-from lth.pruning.mask import kept, prunable
+from lth.flow.runs import compare, share
+from lth.pruning.mask import kept
 from lth.pruning.updates import GradualPruning
 from lth.store.question import hash_of, question
 from lth.store.runs import Store
@@ -97,86 +92,3 @@ def test_without_a_pruned_solution_there_is_no_mask(asked, tmp_path):
     broken = replace(whole.job, plan=replace(whole.job.plan, lr=1e30, optimizer="sgd"))
     with pytest.raises(LotteryError, match="so there is no mask"):
         compare(replace(whole, job=broken, inits=[], methods=[]), store, lambda arm, number: store.train)
-
-
-def test_the_table_is_that_of_the_networks(compared, store, data):
-    looks = Looks(compared, data, store)
-    rows = {row["init"]: row for row in looks.table()}
-    assert list(rows) == list(INITS) and rows == {row["init"]: row for row in looks.table()}
-    for init, arm in INITS.items():
-        accuracies = [outcome.trace.points[-1].test_accuracy for outcome in compared.outcomes[arm]]
-        assert rows[init]["seeds"] == len(accuracies)
-        assert rows[init]["test_accuracy"] == pytest.approx(sum(accuracies) / len(accuracies), abs=1e-12)
-    pruned = rows["pruned"]
-    assert pruned["disagreement_with_pruned"] == 0 == pruned["distance_to_pruned"] and pruned["disagreement"] is None
-
-
-def test_the_agreement_of_runs_averages_to_the_table(compared, store, data):
-    looks = Looks(compared, data, store)
-    rows, table = looks.agreement(), {row["init"]: row for row in looks.table()}
-    for init, arm in INITS.items():
-        own = [row for row in rows if row["init"] == init]
-        assert [row["draw"] for row in own] == [outcome.draw for outcome in compared.outcomes[arm]]
-        for column in ("disagreement", "disagreement_with_pruned"):
-            values = [row[column] for row in own]
-            assert values == [None] or table[init][column] == pytest.approx(sum(values) / len(values))
-    (pruned,) = [row for row in rows if row["init"] == "pruned"]
-    assert pruned["kl_with_pruned"] == 0 and pruned["kl"] is None
-
-
-def test_lines_begin_and_end_at_the_networks_themselves(compared, store, data):
-    rows = Looks(compared, data, store).lines()
-    ends = {
-        (row["init"], row["at"], row["draw"]): row["accuracy"]
-        for row in rows
-        if row["split"] == "test" and row["alpha"] == 0
-    }
-    assert len(ends) == 6  # two starts, and the ends of two runs each
-    for init in ("lottery", "scratch"):
-        for outcome in compared.outcomes[INITS[init]]:
-            assert ends[init, "end", outcome.draw] == outcome.trace.points[-1].test_accuracy
-    assert len({row["loss"] for row in rows if row["alpha"] == 1 and row["split"] == "train"}) == 1
-    few = Looks(compared, data, store, 10).lines()
-    assert len(few) == len(rows) and few != rows
-
-
-def test_distances_and_updates(compared, store, data):
-    looks = Looks(compared, data, store)
-    rows = {(row["arm"], row["draw"], row["to"]): row for row in looks.distances()}
-    assert rows["pruned", 0, "pruned"]["l2"] == 0 and ("small_dense", 0, "pruned") not in rows
-    start = masked(compared.start, compared.mask)
-    final = compared.outcomes["ticket"][1].trace.final
-    squares = sum(float((start[name] - final[name]).double().square().sum()) for name in start)
-    assert rows["ticket", 1, "init"]["l2"] == pytest.approx(squares**0.5)
-    assert looks.updates() == []  # nobody looked
-
-
-def test_a_random_mask_has_its_counts_and_at_least_one_weight(make_network):
-    layers = prunable(make_network())
-    for density in (1.0, 0.3, 1e-6):
-        counts = kept(random_mask(layers, density, 0, 0))
-        assert counts == {layer.name: max(1, round(density * layer.size)) for layer in layers}
-    first, second = (random_mask(layers, 0.3, 0, draw) for draw in (0, 1))
-    assert any(not torch.equal(first[name], second[name]) for name in first)
-
-
-def test_layer_scaled_is_the_initialiser_of_that_name(make_network):
-    model = make_network()
-    mask = random_mask(prunable(model), 0.25, 0, 0)
-    state = initialize(model, "glorot_normal", 3)
-    scaled = layer_scaled(state, mask)
-    for name, module in (("fc1.weight", model.fc1), ("output.weight", model.output)):
-        own = LayerScaled(glorot_normal)(module, mask[name], rng(3, "init", *name.rsplit(".", 1)))
-        assert torch.allclose(scaled[name], own)
-    assert torch.equal(scaled["fc1.bias"], state["fc1.bias"])
-
-
-def test_the_signal_fades_with_the_dense_initialiser_alone(make_network, data):
-    model = make_network()
-    rows = signal_rows(model, lambda seed: initialize(model, "glorot_normal", seed), data, 0, 2)
-    std = {
-        (init, sparsity): sum(r["std"] for r in rows if (r["init"], r["sparsity"]) == (init, sparsity)) / 2
-        for init, sparsity in {(row["init"], row["sparsity"]) for row in rows}
-    }
-    assert std["dense", 0.8] < 0.3 * std["dense", 0.0] and std["sparsity_aware", 0.8] > 0.5 * std["sparsity_aware", 0.0]
-    assert std["dense", 0.0] == std["layer_scaled", 0.0]

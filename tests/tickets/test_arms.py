@@ -109,6 +109,15 @@ def test_an_arm_with_a_plus_is_scaled_to_what_the_mask_leaves_each_unit(
         assert torch.allclose(start["fc1.weight"], whole["fc1.weight"] * (36 / inputs).sqrt())
 
 
+def test_the_initialiser_of_a_plus_is_that_of_the_network(rounds: Callable[..., list[Level]]) -> None:
+    level = rounds()[2]
+    fresh = Fresh(lambda: level.job.model, "glorot_normal", "sparsity_aware_average_uniform")
+    start = ARMS["reinit_plus"](level, context_of(level.job.model, level.job.start, fresh, Rewiring())).start
+    seed = address(level.job.seeds.init, "reinit_plus", 2, 0)
+    own = initialize(level.job.model, "sparsity_aware_average_uniform", seed, level.job.mask)
+    assert digest(start) == digest(own) != digest(initialize(level.job.model, "sparsity_aware", seed, level.job.mask))
+
+
 def test_what_no_module_redraws_is_that_of_the_start_whatever_was_trained_meanwhile(
     make_job: Callable[..., Job],
 ) -> None:

@@ -28,6 +28,7 @@ from lth.report.figures.axes import (
     summarize,
 )
 from lth.report.figures.curves import sketch_curves
+from lth.report.figures.probes import sketch_probes
 from lth.report.statistics import accuracy_column, arms_of, at, densities, measured, percent
 from lth.report.tables import Row
 from lth.training.gradient import EXAMPLES
@@ -46,7 +47,9 @@ class Drawn:
     path: Path
 
 
-def draw_replicate(folder: Path, results: list[Row], layers: list[Row], curves: list[Row]) -> list[Drawn]:
+def draw_replicate(
+    folder: Path, results: list[Row], layers: list[Row], curves: list[Row], probes: Sequence[Row] = ()
+) -> list[Drawn]:
     """Draws what one replicate shows into `folder`, each figure as PNG and PDF; what was drawn, the main one first.
 
     Figures against density need two levels. What was not measured is left out: no figure has an empty panel, and a
@@ -55,7 +58,8 @@ def draw_replicate(folder: Path, results: list[Row], layers: list[Row], curves: 
     with drawing():
         accuracy, trained = sketch_accuracy(results), sketch_curves(results, curves)
         norms, densities = sketch_gradient_norm(results), sketch_layers(results, layers)
-        return [write_sketch(folder, sketch) for sketch in (accuracy, trained, norms, densities) if sketch]
+        sketches = (accuracy, trained, norms, sketch_probes(results, probes), densities)
+        return [write_sketch(folder, sketch) for sketch in sketches if sketch]
 
 
 @contextmanager

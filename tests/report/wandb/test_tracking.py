@@ -14,7 +14,7 @@ from PIL import Image
 
 from lth import spec
 from lth.cli import place
-from lth.report.replicate import LEVEL_METRICS
+from lth.report.replicate import LEVEL_METRICS, PROBE_METRICS
 from lth.report.tables import RESULTS
 from lth.report.wandb.run import wandb_mode
 from lth.report.wandb.tracking import Chart, Wandb
@@ -180,6 +180,44 @@ def check_curves(rows: list[dict]) -> None:
     for trained in ("ticket/level_00", "ticket/level_01", "reinit/level_01"):
         assert curves[f"curve/{trained}/val_loss"] == [0, 20, 40, 60]
         assert {curves[f"curve/{trained}/{key}"][0] for key in ("grad_norm", "lr", "test_accuracy")} == {0}
+
+
+PROBED = """\
+import os, sys
+from lth.cli import main
+from lth.report import replicate
+replicate.draw_replicate = lambda *_: []  # that takes most of the time
+for mode, words in (("disabled", []), ("offline", {probes}), ("offline", {probes})):
+    os.environ["WANDB_MODE"] = mode
+    sys.argv = ["lth", *{words}, *words]
+    main()
+"""
+
+
+def test_probes_of_what_is_trained_already_write_one_run(tmp_path, prepared_mnist1d, runs, records, history):
+    words = ["imp", "scale=smoke", "levels=1", "arms=[ticket,reinit]", f"data.root={prepared_mnist1d}", "outputs=out"]
+    words += ["model=mlp", "model.widths=[4]"]
+    script = PROBED.format(words=words, probes=["probes=[distance,interpolation,agreement]", "line_examples=50"])
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and "warning" not in done.stderr, done.stderr
+    (path,) = runs(tmp_path / "out")
+    rows = history(records(path), "level")
+    with max(tmp_path.glob("out/imp/*/probes.csv")).open() as file:
+        probes = list(csv.DictReader(file))
+    assert len(rows) == 2 and len(probes) == 3
+    for probed in probes:
+        measured = {f"{probed['arm']}/{key}": float(probed[key]) for key in PROBE_METRICS if probed[key]}
+        row = rows[int(probed["level"])]
+        assert {key: row[key] for key in measured} == pytest.approx(measured, rel=1e-12)
+    logged = {key for row in rows for key in row if key.split("/")[-1] in PROBE_METRICS}
+    of_draws = ("disagreement_between_draws", "ensemble_accuracy")
+    assert logged == {
+        f"{arm}/{key}" for arm in ("ticket", "reinit") for key in PROBE_METRICS if key not in of_draws
+    } - {
+        "ticket/disagreement_with_ticket",
+        "ticket/kl_with_ticket",
+    }
 
 
 def test_nothing_is_begun_before_a_training(tracker, ticket, tmp_path, monkeypatch):
