@@ -1,1 +1,1 @@
-"""Gradient flow in sparse networks (Evci et al. 2022): the trainings that are compared, and the looks at them."""
+"""Gradient flow in sparse networks (Evci et al. 2022): what is compared, the looks at it and at levels of `lth imp`."""
