@@ -184,8 +184,10 @@ def censored_handle() -> Line2D:
 
 
 def legend_above(figure: Figure, handles: Sequence[Line2D]) -> None:
-    """Puts the legend above the panels, where it covers no data, in one row or two."""
+    """Puts the legend above the panels, where it covers no data, in as few rows as the figure's width allows."""
     columns = len(handles) if len(handles) <= 5 else math.ceil(len(handles) / 2)
+    widest = 0.5 + 0.065 * max(len(str(handle.get_label())) for handle in handles)  # inches, line and gap included
+    columns = max(1, min(columns, int(figure.get_figwidth() / widest)))
     figure.legend(handles=list(handles), loc="outside upper center", ncols=columns, columnspacing=1.6)
 
 

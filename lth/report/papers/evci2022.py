@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from numpy.typing import NDArray
 
 from lth.flow.runs import METHODS
 from lth.report.figures.axes import Sketch, legend_above, log_axis, new_figure
@@ -17,6 +19,8 @@ from lth.report.seeds.intervals import t_interval
 from lth.report.statistics import arms_of, measured
 from lth.report.tables import Row
 
+LEAST_ERROR = 0.01
+"""In percent: one of 10,000 test examples; the axis ends there."""
 STILL = ("pruned", "ticket", "reinit", "reinit_plus", "restart", "small_dense")
 MOVING = ("reinit", "reinit_plus", "set", "set_plus", "rigl", "rigl_plus")
 
@@ -56,22 +60,42 @@ def sketch_accuracy(results: Sequence[Row]) -> Sketch | None:
         seen, style = t_interval(values), look(arm)
         axes.plot(values, [place] * len(values), "|", color=style.colour, markersize=7, alpha=0.6)
         if seen.low is not None and seen.high is not None:
-            axes.hlines(place, seen.low, seen.high, color=style.colour, linewidth=1.3)
+            ends = (max(seen.low, 0.0), min(seen.high, 100 - LEAST_ERROR))
+            axes.hlines(place, *ends, color=style.colour, linewidth=1.3)
         axes.plot([seen.mean], [place], style.marker, color=style.colour)
         words.append(f"{paper_name(arm)} {seen.mean:.2f}% (n = {seen.n})")
     axes.set_yticks(range(len(accuracies)), [paper_name(arm) for arm in accuracies])
     axes.invert_yaxis()
-    lowest = min(min(values) for values in accuracies.values())
-    highest = max(max(values) for values in accuracies.values())
-    margin = 0.06 * max(highest - lowest, 0.1)
-    axes.set_xlim(lowest - margin, highest + margin)
+    error_axis(axes, [value for values in accuracies.values() for value in values])
     axes.set_xlabel("final test accuracy (%)")
     caption = (
         "Final test accuracy of every way to train the sparse network: each run a stroke, the mean a marker, bars "
     )
-    caption += f"95% t intervals, cut at the edge of the panel. {ORDER_ALONE}"
+    caption += f"95% t intervals, cut at the edge of the panel. The axis is logarithmic in the error. {ORDER_ALONE}"
     caption += "; ".join(f"{paper_name(arm)}: {about(arm)}" for arm in accuracies) + "."
     return Sketch("evci2022_accuracy", "Accuracy of all methods", caption, "; ".join(words) + ".", figure)
+
+
+def error_axis(axes: Axes, accuracies: Sequence[float]) -> None:
+    """Makes x an axis of `accuracies` in percent that is logarithmic in the error, so that 98 and 99 are as far apart
+    as 96 and 98: a run that failed leaves room for the others.
+    """
+
+    def scaled(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(-np.log(np.maximum(100 - x, LEAST_ERROR)))
+
+    axes.set_xscale("function", functions=(scaled, lambda y: 100 - np.exp(-y)))
+    ends = np.array([min(accuracies), max(accuracies)])
+    first, last = scaled(ends)
+    margin = 0.06 * max(last - first, 0.5)
+    low, high = 100 - np.exp(-np.array([first - margin, last + margin]))
+    axes.set_xlim(low, high)
+    ticks = [tick for tick in (0, 50, 80, 90, 95, 98, 99, 99.5, 99.8, 99.9) if low < tick < high]
+    if len(ticks) < 3:  # a narrow range has round numbers of its own
+        ticks = [tick for tick in MaxNLocator(4).tick_values(low, high) if low < tick < high]
+    axes.set_xticks(ticks)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.5g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def norms(results: Sequence[Row], curves: Sequence[Row], arm: str) -> Curve:

@@ -17,7 +17,8 @@ def sketch_signal(rows: Sequence[Row]) -> Sketch | None:
     if not rows:
         return None
     figure, [[axes]] = new_figure(1, 1, 2.75)
-    ends = []
+    ends, seen = [], [row["std"] for row in rows if row["std"] > 0]
+    below = min(seen, default=1.0) / 100  # a network whose output is dead has no place on a logarithmic axis
     for init in dict.fromkeys(row["init"] for row in rows):
         by_density: dict[float, list[float]] = {}
         for row in rows:
@@ -25,12 +26,13 @@ def sketch_signal(rows: Sequence[Row]) -> Sketch | None:
                 by_density.setdefault(1 - row["sparsity"], []).append(row["std"])
         x, style = [100 * density for density in by_density], look(init)
         means = [sum(stds) / len(stds) for stds in by_density.values()]
-        low, high = ([end(stds) for stds in by_density.values()] for end in (min, max))
+        low, high = ([max(end(stds), below) for stds in by_density.values()] for end in (min, max))
         axes.plot(x, means, color=style.colour, marker=style.marker, linestyle=style.dashes)
         axes.fill_between(x, low, high, color=style.colour, alpha=0.18, linewidth=0)
         ends.append(f"{init}: {means[0]:.3g} dense, {means[-1]:.3g} at the sparsest")
     density_axis(axes, {1 - row["sparsity"] for row in rows})
-    log_axis(axes, [row["std"] for row in rows])
+    log_axis(axes, seen)
+    axes.set_ylim(bottom=min(seen, default=1.0) / 2)
     axes.set_ylabel("std of the logits at initialisation")
     legend_above(figure, [handle(init, init) for init in dict.fromkeys(row["init"] for row in rows)])
     draws = 1 + max(row["draw"] for row in rows)
@@ -41,6 +43,8 @@ def sketch_signal(rows: Sequence[Row]) -> Sketch | None:
         f" sparsity_aware: N(0, 2 / the inputs that are left of each unit). Means over {draws} draws of weights and"
         " mask, bands from the lowest to the highest. Both axes are logarithmic. "
     )
+    if len(seen) < len(rows):
+        caption += f"{len(rows) - len(seen)} of {len(rows)} networks let nothing through: bands to the bottom. "
     return Sketch("evci2022_signal", "Signal propagation", caption, "; ".join(ends) + ".", figure)
 
 

@@ -3,11 +3,13 @@
 import re
 
 import pytest
+from matplotlib.figure import Figure
 
 from lth.flow.runs import INITS, METHODS
 from lth.report.flow import level_values, print_table, sentence
 from lth.report.pages.flow import write_page
-from lth.report.papers.evci2022 import draw_flow, norms
+from lth.report.papers.evci2022 import draw_flow, error_axis, norms
+from lth.report.papers.landscape import sketch_signal
 from lth.report.papers.ways import about, paper_name
 from lth.report.tables import CURVES, RESULTS
 
@@ -84,6 +86,25 @@ def test_what_was_not_seen_is_left_out(tmp_path, results):
     assert [figure.name for figure in draw_flow(tmp_path, results, [], nothing)] == ["evci2022_accuracy"]
     diverged = [row | {"status": "diverged", "final_test_accuracy": None} for row in results]
     assert draw_flow(tmp_path, diverged, [], nothing) == []
+
+
+@pytest.mark.parametrize("accuracies", [[11.35, 97.8, 98.5], [45.7, 59.3], [98.51, 98.53], [100.0, 100.0], [0.0, 50.0]])
+def test_the_axis_of_accuracies_is_even_in_the_logarithm_of_the_error(accuracies):
+    axes = Figure().subplots()
+    error_axis(axes, accuracies)
+    low, high = axes.get_xlim()
+    assert low < min(accuracies) and (high > max(accuracies) or max(accuracies) == 100)
+    assert all(low < tick < high for tick in axes.get_xticks()) and len(axes.get_xticks()) >= 2
+    place = axes.transData.transform([[96, 0], [98, 0], [99, 0]])[:, 0]
+    assert place[1] - place[0] == pytest.approx(place[2] - place[1])
+
+
+def test_a_network_without_output_leaves_the_band_whole(looks):
+    looks["signal"][0]["std"] = 0.0
+    sketch = sketch_signal(looks["signal"])
+    assert "1 of 18 networks let nothing through" in sketch.caption
+    (bottom, _), band = sketch.figure.axes[0].get_ylim(), sketch.figure.axes[0].collections[0].get_paths()[0]
+    assert 0 < band.vertices[:, 1].min() < bottom
 
 
 def test_gradient_norms_are_means_where_all_runs_were_looked_at(results, curves):
