@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml  # type: ignore[import-untyped,unused-ignore]  # it has no types of its own
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -17,9 +18,9 @@ from torch import nn
 
 from lth.api import build_model, load_data
 from lth.core.errors import LotteryError
-from lth.core.rng import seeds_from
+from lth.core.rng import rng, seeds_from
 from lth.core.weights import Mask, State, masked
-from lth.data.tensors import Data
+from lth.data.tensors import Data, Split
 from lth.report.seeds.reading import read_results
 from lth.report.tables import Row
 from lth.settings import Training
@@ -28,6 +29,7 @@ from lth.tickets.ticket import Ticket, load_ticket
 
 TICKET = "ticket.safetensors"
 CONFIG = Path(".hydra") / "config.yaml"
+NOISE = "noise"
 WEIGHTS = ("early_stop", "final", "rewind")
 
 
@@ -60,22 +62,24 @@ def open_ticket(
     store: Path | None = None,
     weights: str = "early_stop",
     level: int | None = None,
+    inputs: tuple[tuple[int, ...], int] = ((3, 32, 32), 10),
 ) -> Opened:
     """The ticket at `place`, a job's folder or a ticket's file.
 
     config, model: what the network is, where the user says so: a configuration's file, the keys of its group `model`.
     store: where trainings are kept, else the one that the job used. level: another one of the job, by the weights that
-    it was trained to. Raises LotteryError, of one line, for all that is missing or does not fit.
+    it was trained to. inputs: (shape of one, number of classes) where only the network is named, and no data: they are
+    noise then. Raises LotteryError, of one line, for all that is missing or does not fit.
     """
     path = place / TICKET if place.is_dir() else place
     if not path.is_file():
         raise LotteryError(f"{place}: there is no {TICKET}; give a job's folder, or a ticket's file")
     ticket = load_ticket(path)
     spec = _spec(path, ticket, config, model or {})
-    data = load_data(spec)
+    data = noise(*inputs) if spec.data.name == NOISE else load_data(spec)
     network, _ = build_model(spec, data, seeds_from(spec.seed, **vars(spec.seeds)))
     ticket.apply(network)  # names what does not fit
-    rows = _rows(path, ticket)
+    rows = _rows(path, ticket) if data.name != NOISE else []
     if level is not None and not any(row["level"] == level for row in rows):
         raise LotteryError(f"--level {level}: {path.parent} has {sorted({row['level'] for row in rows}) or 'no rows'}")
     runs = {row["level"]: row["run"] for row in rows if row["arm"] == "ticket"}
@@ -102,9 +106,11 @@ def _spec(path: Path, ticket: Ticket, config: Path | None, model: Mapping[str, A
             read = OmegaConf.to_container(OmegaConf.load(source))
         else:
             read = {key: ticket.provenance[key] for key in ("model", "data") if key in ticket.provenance}
+        if isinstance(read, dict) and model and "data" not in read:
+            read |= {"data": {"name": NOISE}}
         if not isinstance(read, dict) or "data" not in read or not ("model" in read or model):
             raise LotteryError(
-                f"{path} does not say what its network and data are; name them: --config outputs/.../{CONFIG}"
+                f"{path} does not say what its network and data are; name them: --config outputs/.../{CONFIG}, or --model"
             )
         asked = {key.name: read[key.name] for key in fields(Training) if key.name in read} | {"experiment": "cost"}
         if model:
@@ -122,6 +128,14 @@ def _spec(path: Path, ticket: Ticket, config: Path | None, model: Mapping[str, A
         ) from error
     assert isinstance(spec, Training)
     return spec
+
+
+def noise(shape: tuple[int, ...], classes: int) -> Data:
+    """Inputs of N(0, 1), to time and compare with, where there are no data: an accuracy on them says nothing."""
+    labels = torch.arange(256) % classes
+    images = torch.randn(256, *shape, generator=rng(0, "cost", "inputs"))
+    split = Split(images, labels)
+    return Data(NOISE, split, Split(images[:0], labels[:0]), split, classes)
 
 
 def _rows(path: Path, ticket: Ticket) -> list[Row]:

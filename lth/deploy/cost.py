@@ -15,7 +15,7 @@ from lth.core.errors import LotteryError, SettingError
 from lth.core.weights import Mask, modes_kept
 from lth.data.tensors import Split
 from lth.deploy import export
-from lth.deploy.forms import FORMS, Form, Subject
+from lth.deploy.forms import DEFAULT, FORMS, Form, Subject
 from lth.deploy.latency import Latency, latencies
 from lth.deploy.measure import Counts, Weighted, compression_ratio, counts, theoretical_speedup
 from lth.training.evaluate import evaluate
@@ -84,8 +84,8 @@ def cost(
 
     images: inputs (N, ...) to time and compare with, repeated where a batch is larger. `mask`: which weights are kept;
     None is those of Linear layers and convolutions that are not zero. `test` gives accuracies, `calibration` (training
-    inputs) static int8. `forms`: None is all, those that this model or installation does not allow with the reason in
-    their note; a form asked for by name must work. Raises SettingError for an unknown form, LotteryError.
+    inputs) static int8. `forms`: None is DEFAULT, those that this model or installation does not allow with the
+    reason in their note; a form asked for by name must work. Raises SettingError for an unknown form, LotteryError.
     """
     for name in forms or ():
         if name not in FORMS:
@@ -95,7 +95,7 @@ def cost(
         dense.eval()
         ticket.eval()
         made = {"dense": Form("every weight kept", export.sizes(dense.state_dict(), {}, "dense"), dense)}
-        for name in ("masked", *(name for name in forms or FORMS if name != "masked")):
+        for name in ("masked", *(name for name in forms or DEFAULT if name != "masked")):
             try:
                 made[name] = FORMS[name](subject)
             except LotteryError as error:

@@ -1,6 +1,7 @@
 """The forms that a ticket can be kept and run in."""
 
 import copy
+import gzip
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,9 @@ from torch import Tensor, nn
 from lth.core.errors import LotteryError
 from lth.core.weights import Mask
 from lth.deploy import export, quantize
-from lth.deploy.measure import Counts
+from lth.deploy.measure import Counts, counts
+from lth.deploy.onnx import OnnxNetwork, onnx_content
+from lth.deploy.shrink import removal, shrunk
 from lth.deploy.sparse import CsrConv2d, CsrLinear, csr_network
 
 
@@ -85,6 +88,23 @@ def _int8_static(subject: Subject) -> Form:
     return Form("int8 weights and activations, calibrated on training batches", file, network)
 
 
+def _shrunk(subject: Subject) -> Form:
+    few = subject.images[:2]
+    removed = removal(subject.network, subject.mask, few)
+    left = f"; {removed.stay} more stay, for their bias passes a padded convolution" if removed.stay else ""
+    if not removed.count:
+        raise LotteryError(f"no channel or unit can be removed whole{left}")
+    network = shrunk(subject.network, subject.mask, few, removed)
+    note = f"{removed.count} channels or units that are pruned whole are removed{left}"
+    return Form(note, export.sizes(network.state_dict(), {}, "dense"), network, counts=counts(network, subject.images))
+
+
+def _onnx(subject: Subject) -> Form:
+    content = onnx_content(subject.network, subject.images)
+    size = (len(content), len(gzip.compress(content, mtime=0)))
+    return Form("ONNX Runtime: dense kernels, zeros save no time", size, OnnxNetwork(content))
+
+
 FORMS: dict[str, Callable[[Subject], Form]] = {
     "masked": _masked,
     "csr": _csr,
@@ -92,5 +112,10 @@ FORMS: dict[str, Callable[[Subject], Form]] = {
     "packed_int8": _packed_int8,
     "int8_dynamic": _int8_dynamic,
     "int8_static": _int8_static,
+    "shrunk": _shrunk,
+    "onnx": _onnx,
 }
 """Name -> how a ticket is brought into that form; LotteryError where it cannot be."""
+
+DEFAULT = tuple(name for name in FORMS if name != "onnx")
+"""The forms that a cost table has unless others are asked for; the export to ONNX takes many seconds."""

@@ -135,6 +135,35 @@ def noise_sentence(cost: Cost) -> str:
     )
 
 
+def shrink_table(name: str, rows: Sequence[Row], batch: int, threads: int) -> Table:
+    """A row for the network and each time that it was shrunk."""
+    lines = [
+        [
+            str(row["times"]),
+            number(row["parameters"]),
+            number(row["multiply_adds"] / 1e6, 2),
+            number(row["conv_linear_multiply_adds"] / 1e6, 2),
+            f"{1e3 * row['seconds']:,.2f} ({1e3 * row['low']:,.2f}-{1e3 * row['high']:,.2f})",
+            number(row["speedup"], 2, "x"),
+        ]
+        for row in rows
+    ]
+    columns = ("shrunk", "parameters", "M products", "conv, linear", f"batch {batch}, ms", "faster")
+    title = f"{name} ({threads} thread{'s' * (threads > 1)}; median latency and quartiles)"
+    return _table(title, columns, lines)
+
+
+def print_shrinking(name: str, rows: Sequence[Row], batch: int, threads: int) -> None:
+    """Prints the table, and what is counted in it."""
+    console = Console()
+    console.print(shrink_table(name, rows, batch, threads))
+    console.print(
+        "M products: multiply-adds of one input in millions, as Torch-Pruning counts them, norms and pooling too; conv,"
+        " linear: those layers alone. Each small network gives the logits of the masked one that it was made from.",
+        highlight=False,
+    )
+
+
 def search_sentence(found: SearchCost, level: int | None) -> str:
     """What it took to find the ticket, in words."""
     pace = " (to the rewind point at the pace of level 0)" if found.estimated else ""

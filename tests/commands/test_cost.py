@@ -1,6 +1,7 @@
 """`lth cost` as its user meets it: a job's folder, a ticket's file, own networks, and what is missing."""
 
 import csv
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +17,7 @@ from lth.commands.cost import main
 from lth.commands.opened import open_ticket
 from lth.core.errors import LotteryError
 from lth.core.rng import Seeds
+from lth.deploy.export import FORMATS
 from lth.models.lenet import mlp
 from lth.pruning.schedule import Pruning
 from lth.report.tables import Tables
@@ -125,6 +127,15 @@ def test_own_code_runs_only_where_the_user_names_it(make_job: Callable[..., Path
         main([str(job), *QUICK, "--model", "lenet_300_100"])
 
 
+def test_a_ticket_found_in_python_takes_its_network_from_the_command_line(job: Path, tmp_path: Path) -> None:
+    found = load_ticket(job / "ticket.safetensors")
+    bare = Ticket(found.mask, found.state).save(tmp_path / "ticket.safetensors")
+    words = ["--model", "lth.models.lenet.mlp", "--args", "shape=[1,6,6]", "classes=3", "widths=[12,8]"]
+    main([str(bare), *QUICK, *words, "--input", "1,6,6", "--classes", "3"])
+    rows = costs(tmp_path)
+    assert rows["masked"]["test_accuracy"] == "" and float(rows["csr"]["difference"]) < 1e-5
+
+
 def network(width: int) -> nn.Module:
     return mlp((1, 6, 6), 3, [width])
 
@@ -137,6 +148,10 @@ def test_what_is_missing_is_said_in_a_line(job: Path, tmp_path: Path) -> None:
         ([str(job), "--batches", "1,x"], "batches=x: must be a whole number"),
         ([str(job), "--forms", "coo", *QUICK], "forms=coo: unknown"),
         ([str(job), "--args", "width=5"], "--args: are those of --model"),
+        (["--shrink", "0.5"], "--shrink: name a network"),
+        (["--shrink", "1.5", "--model", "lenet5", "--input", "1,28,28"], "share=1.5: must be between 0 and 1"),
+        (["--shrink", "0.5", "--model", "lenet5", "--input", "1,x"], "input=1,x: must be the shape"),
+        (["--shrink", "0.5", "--model", "lenet5", "--times", "0"], "times=0: must be at least 1"),
         ([str(job), "--threads", "0"], "threads=0: must be at least 1"),
         ([str(job), "--level", "1", "--store", str(tmp_path)], "--level 1: its trained weights are not in"),
     ):
@@ -147,3 +162,23 @@ def test_what_is_missing_is_said_in_a_line(job: Path, tmp_path: Path) -> None:
     Ticket(bare.mask, bare.state).save(tmp_path / "bare.safetensors")
     with pytest.raises(LotteryError, match="does not say what its network and data are"):
         main([str(tmp_path / "bare.safetensors")])
+
+
+def test_resnet18_halved_and_halved_again(tmp_path: Path, capsys: Any) -> None:
+    """The parameters and multiply-adds are those that Torch-Pruning 1.6.1 gives for torchvision's, measured apart."""
+    words = ["--model", "torchvision.models.resnet18", "--input", "3,32,32", "--rounds", "3", "--batches", "1"]
+    main(["--shrink", "0.5", "--times", "2", *words, "--to", str(tmp_path)])
+    rows = list(csv.DictReader((tmp_path / "shrink.csv").read_text().splitlines()))
+    assert [row["parameters"] for row in rows] == ["11689512", "3055880", "831096"]
+    assert [f"{int(row['multiply_adds']) / 1e6:.2f}" for row in rows] == ["37.69", "10.19", "2.94"]
+    shown = capsys.readouterr().out
+    assert "11,689,512" in shown and "3,055,880" in shown and "831,096" in shown
+
+
+def test_exported_files_are_read_again(job: Path, tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    main([str(job), *QUICK, "--forms", "packed", "--to", str(tmp_path), "--export", str(tmp_path / "files")])
+    shown = capsys.readouterr().out
+    assert shown.count("loaded again, weights equal") == 3 and shown.count("loaded again, weights within 0.0") == 2
+    assert "not written: onnx is not installed: pip install 'lth[onnx]'" in shown
+    assert sorted(path.stem for path in (tmp_path / "files").iterdir()) == sorted(FORMATS)

@@ -13,7 +13,7 @@ from lth.core.weights import Mask, clone, load
 from lth.data.tensors import Data
 from lth.deploy.cost import COLUMNS, LAYER_COLUMNS, Cost, cost
 from lth.deploy.export import sizes
-from lth.deploy.forms import FORMS
+from lth.deploy.forms import DEFAULT
 from lth.training.evaluate import evaluate
 
 Make = Callable[[], nn.Module]
@@ -41,7 +41,7 @@ def by_form(found: Cost) -> dict[str, dict[str, Any]]:
 
 
 def test_every_form_has_a_row_of_the_same_columns(found: Cost) -> None:
-    assert [row["form"] for row in found.rows] == ["dense", *FORMS]
+    assert [row["form"] for row in found.rows] == ["dense", *DEFAULT]
     assert all(set(row) <= set(found.columns) for row in found.rows) and set(COLUMNS) < set(found.columns)
     assert all(list(row) == list(LAYER_COLUMNS) for row in found.layers)
 
