@@ -110,7 +110,7 @@ def _spec(path: Path, ticket: Ticket, config: Path | None, model: Mapping[str, A
             read |= {"data": {"name": NOISE}}
         if not isinstance(read, dict) or "data" not in read or not ("model" in read or model):
             raise LotteryError(
-                f"{path} does not say what its network and data are; name them: --config outputs/.../{CONFIG}, or --model"
+                f"{path} does not say what its network and data are; name them by --config or --model"
             )
         asked = {key.name: read[key.name] for key in fields(Training) if key.name in read} | {"experiment": "cost"}
         if model:
