@@ -109,9 +109,7 @@ def _spec(path: Path, ticket: Ticket, config: Path | None, model: Mapping[str, A
         if isinstance(read, dict) and model and "data" not in read:
             read |= {"data": {"name": NOISE}}
         if not isinstance(read, dict) or "data" not in read or not ("model" in read or model):
-            raise LotteryError(
-                f"{path} does not say what its network and data are; name them by --config or --model"
-            )
+            raise LotteryError(f"{path} does not say what its network and data are; name them by --config or --model")
         asked = {key.name: read[key.name] for key in fields(Training) if key.name in read} | {"experiment": "cost"}
         if model:
             asked["model"] = dict(model)

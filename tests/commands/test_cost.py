@@ -26,7 +26,7 @@ from lth.store.runs import Store
 from lth.tickets.ticket import Ticket, load_ticket
 from lth.training.recipe import Recipe
 
-QUICK = ["--rounds", "3", "--batches", "1"]
+QUICK = ["--rounds", "3", "--batches", "1", "--forms", "csr"]
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def test_a_job_s_ticket_scores_what_its_results_say(job: Path, tmp_path: Path, c
 
 def test_the_tables_fit_eighty_columns(job: Path, tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    main([str(job), "--rounds", "3", "--to", str(tmp_path)])
+    main([str(job), "--rounds", "3", "--to", str(tmp_path)])  # with every form
     lines = capsys.readouterr().out.splitlines()
     assert max(len(line) for line in lines if not line.startswith("In ")) <= 80
     named = [line.split()[0] for line in lines if line.startswith(" int8_dynamic ")]
@@ -119,7 +119,8 @@ def test_own_code_runs_only_where_the_user_names_it(make_job: Callable[..., Path
         LotteryError, match=r"model is code of its own, .*: to run it say so, by --config .*config.yaml"
     ):
         main([str(job), *QUICK])
-    main([str(job), *QUICK, "--config", str(job / ".hydra" / "config.yaml")])
+    opened = open_ticket(job, config=job / ".hydra" / "config.yaml")
+    assert [layer.out_features for layer in opened.model if isinstance(layer, nn.Linear)] == [5, 3]
     main([str(job), *QUICK, "--model", f"{__name__}.network", "--args", "width=5"])
     with pytest.raises(LotteryError, match="the ticket does not fit"):
         main([str(job), *QUICK, "--model", f"{__name__}.network", "--args", "width=6"])
@@ -146,7 +147,7 @@ def test_what_is_missing_is_said_in_a_line(job: Path, tmp_path: Path) -> None:
         ([], "give a job's folder"),
         ([str(job), "--level", "7"], r"--level 7: .* has \[0, 1, 2\]"),
         ([str(job), "--batches", "1,x"], "batches=x: must be a whole number"),
-        ([str(job), "--forms", "coo", *QUICK], "forms=coo: unknown"),
+        ([str(job), *QUICK, "--forms", "coo"], "forms=coo: unknown"),
         ([str(job), "--args", "width=5"], "--args: are those of --model"),
         (["--shrink", "0.5"], "--shrink: name a network"),
         (["--shrink", "1.5", "--model", "lenet5", "--input", "1,28,28"], "share=1.5: must be between 0 and 1"),
@@ -177,7 +178,7 @@ def test_resnet18_halved_and_halved_again(tmp_path: Path, capsys: Any) -> None:
 
 def test_exported_files_are_read_again(job: Path, tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
-    main([str(job), *QUICK, "--forms", "packed", "--to", str(tmp_path), "--export", str(tmp_path / "files")])
+    main([str(job), *QUICK, "--to", str(tmp_path), "--export", str(tmp_path / "files")])
     shown = capsys.readouterr().out
     assert shown.count("loaded again, weights equal") == 3 and shown.count("loaded again, weights within 0.0") == 2
     assert "not written: onnx is not installed: pip install 'lth[onnx]'" in shown

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 from torch import nn
 
@@ -15,6 +15,7 @@ from lth.deploy.quantize import BITS, accuracy_grid, dynamic_int8, fake_quantize
 from lth.training.evaluate import evaluate
 
 
+@settings(max_examples=20)
 @given(bits=some.sampled_from(BITS), seed=some.integers(0, 99), scale=some.sampled_from([1e-30, 1e-3, 1.0, 1e20]))
 def test_zeros_stay_zeros_and_no_weight_moves_by_more_than_half_a_level(bits: int, seed: int, scale: float) -> None:
     weight = scale * torch.randn(4, 3, 2, generator=torch.Generator().manual_seed(seed))
