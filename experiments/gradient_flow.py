@@ -18,7 +18,7 @@ is that of the mask. Every training is kept in <outputs>/store: the same command
 from dataclasses import asdict
 from pathlib import Path
 
-from lth.api import build_model, load_data, rewiring_of
+from lth.api import build_model, load_data, network_of, rewiring_of
 from lth.core.machine import prepare
 from lth.core.rng import seeds_from
 from lth.data.tensors import Data
@@ -76,7 +76,7 @@ def run(spec: GradientFlowSpec, folder: Path) -> None:
         looks = Looks(compared, data, store, spec.line_examples)
         seen = {name: getattr(looks, name)() for name in ("table", "distances", "lines", "map", "updates")}
         seen["signal"] = looks.signal(fresh, spec.repeats)
-        provenance = {"setting": spec.setting(), "seed": spec.seed, "run": compared.solution.run}
+        provenance = {"setting": spec.setting(), "seed": spec.seed, "run": compared.solution.run, **network_of(spec)}
         report.finish(seen, Ticket(compared.mask, compared.start, 0, provenance))
 
 

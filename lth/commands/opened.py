@@ -155,7 +155,7 @@ def _trained(store: Path | None, run: str | None, weights: str) -> tuple[str, St
     if weights == "rewind" or store is None or not run or not (folder := store / run[:2] / run).is_dir():
         return "rewind", None
     states = read_run(folder).states
-    kind = weights if weights in states else "final"
+    kind = weights if weights in states and f"{weights}_mask" not in states else "final"  # then under another mask
     if kind not in states:
         raise LotteryError(f"the run {run} diverged: it has no trained weights; say --weights rewind")
     return kind, states[kind]

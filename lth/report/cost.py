@@ -76,6 +76,8 @@ def layer_table(cost: Cost) -> Table:
 
 def count_table(cost: Cost) -> Table:
     """A row a form: parameters, non-zeros, compression ratio, theoretical speed-up, and the file's size."""
+    largest = max((row["bytes"] or 0 for row in cost.rows), default=0)
+    unit, size, digits = ("kB", 1e3, 1) if largest < 1e7 else ("MB", 1e6, 2)
     rows = [
         [
             row["form"],
@@ -83,13 +85,13 @@ def count_table(cost: Cost) -> Table:
             number(row["nonzero"]),
             number(row["compression_ratio"], 2, "x"),
             number(row["theoretical_speedup"], 2, "x"),
-            number(row["bytes"] and row["bytes"] / 1e3, 1),
-            number(row["gzip_bytes"] and row["gzip_bytes"] / 1e3, 1),
+            number(row["bytes"] and row["bytes"] / size, digits),
+            number(row["gzip_bytes"] and row["gzip_bytes"] / size, digits),
         ]
         for row in cost.rows
     ]
-    columns = ("form", "parameters", "non-zero", "compression", "in theory", "kB", "gzip kB")
-    return _table("Kept (compression, theoretical speed-up: ShrinkBench's; 1 kB = 1000 bytes)", columns, rows)
+    columns = ("form", "parameters", "non-zero", "compression", "in theory", unit, f"gzip {unit}")
+    return _table("Kept (compression, speed-up in theory: ShrinkBench's; 1 kB = 1000 bytes)", columns, rows)
 
 
 def time_table(cost: Cost) -> Table:
