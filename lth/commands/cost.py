@@ -9,6 +9,8 @@ network. It writes cost.csv and cost_layers.csv.
 
 import argparse
 import copy
+import os
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -66,6 +68,8 @@ def parser() -> argparse.ArgumentParser:
 def main(words: Sequence[str]) -> None:
     """Runs `lth cost` with the command line `words`."""
     asked = parser().parse_args(words)
+    if os.getcwd() not in sys.path:  # the user's own classes lie in the current folder
+        sys.path.insert(0, os.getcwd())
     prepare("cpu", at_least("threads", asked.threads))
     model = own_model(asked.model, asked.args)
     batches = [at_least("batches", whole("batches", word)) for word in asked.batches.split(",")]
