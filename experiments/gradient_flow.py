@@ -19,7 +19,7 @@ nothing. `lth claims evci2022` puts the paper's claims beside what was measured.
 from dataclasses import asdict
 from pathlib import Path
 
-from lth.api import build_model, load_data, rewiring_of
+from lth.api import build_model, load_data, network_of, rewiring_of
 from lth.core.machine import prepare
 from lth.core.rng import seeds_from
 from lth.data.tensors import Data
@@ -83,7 +83,7 @@ def run(spec: GradientFlowSpec, folder: Path) -> None:
         seen["lines"] = looks.lines(watch)
         seen["signal"] = looks.signal(fresh, spec.repeats)
         seen["spectrum"] = spectra(compared, store, spec.spectrum_examples, watch)
-        provenance = {"setting": spec.setting(), "seed": spec.seed, "run": compared.solution.run}
+        provenance = {"setting": spec.setting(), "seed": spec.seed, "run": compared.solution.run, **network_of(spec)}
         report.finish(seen, Ticket(compared.mask, compared.start, 0, provenance))
 
 

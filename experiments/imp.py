@@ -28,7 +28,7 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 
-from lth.api import Procedure, build_model, load_data, rewiring_of, search, ticket_of
+from lth.api import Procedure, build_model, load_data, network_of, rewiring_of, search, ticket_of
 from lth.core.machine import prepare
 from lth.core.rng import seeds_from
 from lth.flow.levels import LevelLooks
@@ -93,7 +93,7 @@ def run(spec: Spec, folder: Path) -> None:
                 level.append(outcome)
             replicate.close_level(looks.at(level, replicate.looking))
         last = level[0].level
-        provenance = {"setting": spec.setting(), "seed": spec.seed, "level": last.index}
+        provenance = {"setting": spec.setting(), "seed": spec.seed, "level": last.index, **network_of(spec)}
         replicate.finish(ticket_of(last, provenance), len(data.test))
 
 

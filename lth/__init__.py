@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from lth.core.errors import LotteryError
     from lth.core.rng import Seeds
     from lth.data.tensors import Data, Split, prepare
+    from lth.deploy.cost import cost
+    from lth.deploy.shrink import shrunk
     from lth.probes.gradient import gradient_norm
     from lth.pruning.schedule import Pruning
     from lth.store.runs import Store
@@ -33,6 +35,7 @@ _PLACES = {
     "Split": "data.tensors",
     "Store": "store.runs",
     "Ticket": "tickets.ticket",
+    "cost": "deploy.cost",
     "evaluate": "training.evaluate",
     "find_ticket": "api",
     "gradient_norm": "probes.gradient",
@@ -40,6 +43,7 @@ _PLACES = {
     "plan": "training.recipe",
     "prepare": "data.tensors",
     "prune": "api",
+    "shrunk": "deploy.shrink",
     "train": "training.loop",
 }
 
@@ -54,6 +58,7 @@ __all__ = [
     "Split",
     "Store",
     "Ticket",
+    "cost",
     "evaluate",
     "find_ticket",
     "gradient_norm",
@@ -61,6 +66,7 @@ __all__ = [
     "plan",
     "prepare",
     "prune",
+    "shrunk",
     "train",
 ]
 

@@ -3,7 +3,7 @@
 import copy
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,6 +82,11 @@ def build_model(spec: "Training", data: Data, seeds: Seeds) -> tuple[nn.Module, 
     model = fresh.constructed(seeds.init)
     check_fit(model, data)
     return model, fresh
+
+
+def network_of(spec: "Training") -> dict[str, Any]:
+    """What a ticket keeps so that its network and data can be had again; where the data lie is the machine's affair."""
+    return {"model": asdict(spec.model), "data": {**asdict(spec.data), "root": None}}
 
 
 def rewiring_of(spec: "Training", examples: int) -> Rewiring:

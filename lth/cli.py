@@ -23,6 +23,7 @@ lth EXPERIMENT -m seed=0,1,2,3,4   a sweep, a job for each value
 lth EXPERIMENT --cfg job           the configuration it would run with
 lth report [folders]               what several seeds show: tables, intervals, verdicts
 lth claims PAPER [folders]         a paper's claims beside what was measured
+lth cost JOB                       what its ticket is worth: size, FLOPs, latency, accuracy
 lth dashboard                      a W&B workspace or report with the panels that matter
 lth list                           the experiments
 
@@ -33,7 +34,11 @@ Shell completion: eval "$(lth -sc install=bash)"   (also zsh through bashcompini
 OPEN = ("model.args.", "data.args.", "pruning.fractions.")
 """Keys below which any name may stand; Hydra wants a mark for a name that its configuration does not have yet."""
 
-COMMANDS = {"claims": "lth.report.claims.show", "dashboard": "lth.report.wandb.dashboard"}
+COMMANDS = {
+    "claims": "lth.report.claims.show",
+    "cost": "lth.commands.cost",
+    "dashboard": "lth.report.wandb.dashboard",
+}
 """Commands that are no experiment, and the modules that do them."""
 
 LAUNCHERS = {"submitit_slurm": "slurm", "submitit_local": "slurm", "ray": "ray"}

@@ -7,6 +7,7 @@ from torch import nn
 from lth.core.errors import SettingError
 from lth.models.conv import conv2, conv4, conv6
 from lth.models.lenet import lenet5, lenet_300_100, mlp
+from lth.models.resnet import resnet18
 
 Builder = Callable[[Sequence[int], int], nn.Module]
 """(shape of one input (C, H, W), number of classes) -> network with logits of shape (batch, classes)."""
@@ -17,6 +18,7 @@ MODELS: dict[str, Builder] = {
     "conv2": conv2,
     "conv4": conv4,
     "conv6": conv6,
+    "resnet18": resnet18,
 }
 
 

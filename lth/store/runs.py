@@ -208,6 +208,14 @@ def read_trace(folder: Path) -> Trace:
         raise LotteryError(f"cannot read {folder / 'run.json'}: {error}") from error
 
 
+def read_run(folder: Path) -> Trace:
+    """What is kept in the run's `folder`, weights too; LotteryError naming it where there is none or it is damaged."""
+    try:
+        return _with_weights(folder, _read_body(folder))
+    except (DamagedFileError, OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise LotteryError(f"cannot read the run {folder}: {error}") from error
+
+
 def _read_body(folder: Path) -> dict[str, Any]:
     content = json.loads((folder / "run.json").read_text())
     body: dict[str, Any] = content["body"]
@@ -222,18 +230,22 @@ def _read(folder: Path, asked: dict[str, Any]) -> Trace:
         body = _read_body(folder)
         if body["question"] != asked:
             raise DamagedFileError("it answers another question")
-        weights = folder / "weights.safetensors"
-        if _file_digest(weights) != body["weights"]:
-            raise DamagedFileError(f"{weights.name} does not have the checksum it was written with")
-        states: dict[str, State] = {}
-        for key, tensor in load_file(weights).items():
-            kind, _, name = key.partition("/")
-            states.setdefault(kind, {})[name] = tensor
-        return trace_from(body["trace"], states)
+        return _with_weights(folder, body)
     except (FileNotFoundError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise DamagedFileError(str(error)) from error
     except OSError as error:
         raise LotteryError(f"cannot read {error.filename}: {error.strerror or error}") from error
+
+
+def _with_weights(folder: Path, body: dict[str, Any]) -> Trace:
+    weights = folder / "weights.safetensors"
+    if _file_digest(weights) != body["weights"]:
+        raise DamagedFileError(f"{weights.name} does not have the checksum it was written with")
+    states: dict[str, State] = {}
+    for key, tensor in load_file(weights).items():
+        kind, _, name = key.partition("/")
+        states.setdefault(kind, {})[name] = tensor
+    return trace_from(body["trace"], states)
 
 
 def _digest(body: dict[str, Any]) -> str:

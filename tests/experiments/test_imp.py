@@ -17,6 +17,7 @@ from lth.core.errors import LotteryError
 from lth.flow.levels import LINES, PROBES
 from lth.report.tables import CURVES, LAYERS, RESULTS
 from lth.tickets.arms import ARMS
+from lth.tickets.ticket import load_ticket
 
 MAIN = "from lth.cli import main; main()"
 TINY = ["scale=smoke", "probe_every=20"]
@@ -73,7 +74,9 @@ def test_what_an_experiment_leaves_behind(imp, tmp_path):
     assert {row["level"]: row["weights_left"] for row in results} == {"0": "43000", "1": "34500", "2": "27690"}
     assert len({row["run"] for row in results}) == len(results) == kept_runs(tmp_path)
     assert {path.suffix for path in (folder / "figures").iterdir()} == {".png", ".pdf"}
-    assert (folder / "ticket.safetensors").exists() and (folder / "report.html").exists()
+    assert (folder / "report.html").exists()
+    about = load_ticket(folder / "ticket.safetensors").provenance  # enough to have its network and data again
+    assert (about["model"]["name"], about["data"]["name"]) == ("lenet_300_100", "mnist1d")
     assert "One seed: no verdict" in shown and "seed=0,1,2,3,4" in shown
 
 

@@ -1,0 +1,1 @@
+"""Commands that are no experiment, and need all the pieces put together."""

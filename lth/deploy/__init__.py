@@ -1,0 +1,1 @@
+"""What a ticket is worth: counts, FLOPs, sizes, latency; exported, quantised, shrunk."""

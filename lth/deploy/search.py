@@ -1,0 +1,59 @@
+"""What it took to find a ticket: every training that its mask and its rewind point come from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lth.core.errors import LotteryError
+
+
+@dataclass(frozen=True)
+class SearchCost:
+    """trainings: to find the ticket, that to the rewind point counted as one; its own training is not among them.
+
+    flops: of training iterations with dense kernels, forward and backward; evaluation is left out. seconds: as the
+    trainings were measured; where `estimated`, with the training to the rewind point, which no row holds, at the pace
+    of level 0.
+    """
+
+    trainings: int
+    iterations: int
+    epochs: float
+    flops: float
+    seconds: float
+    estimated: bool
+
+
+def search_cost(
+    rows: Sequence[Mapping[str, Any]], level: int, flops_per_iteration: float, iterations_per_epoch: int
+) -> SearchCost:
+    """What the ticket of `level` took to find, by `rows` of `results.csv` of one setting and seed.
+
+    Iterative pruning takes the trainings of levels 0 to `level` - 1, one-shot that of level 0 alone. Raises
+    LotteryError where a row is missing, or rows are of several settings or seeds.
+    """
+    tickets = {row["level"]: row for row in rows if row["arm"] == "ticket" and row["draw"] in (0, None)}
+    if len({(row["setting"], row["seed"]) for row in rows}) > 1:
+        raise LotteryError("the rows are of several settings or seeds: the cost of a search is that of one")
+    if level not in tickets:
+        raise LotteryError(f"there is no ticket of level {level}; the rows have levels {sorted(tickets)}")
+    one_shot = tickets[level]["schedule"] == "one_shot"
+    needed = range(min(level, 1) if one_shot else level)
+    if missing := [number for number in needed if number not in tickets]:
+        raise LotteryError(f"the ticket of level {level} comes from level {missing[0]}, which the rows do not have")
+    trained = [tickets[number] for number in needed]
+    rewind = tickets[level]["rewind"]
+    iterations = sum(row["iterations"] - row["rewind"] for row in trained)
+    seconds = sum(row["seconds"] for row in trained)
+    if rewind and 0 in tickets:
+        first = tickets[0]
+        seconds += first["seconds"] / (first["iterations"] - first["rewind"]) * rewind
+    total = iterations + rewind
+    return SearchCost(
+        len(trained) + bool(rewind),
+        total,
+        total / iterations_per_epoch,
+        total * flops_per_iteration,
+        seconds,
+        bool(rewind),
+    )

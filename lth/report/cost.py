@@ -1,0 +1,199 @@
+"""The cost of a ticket on the terminal: what is left of it, how it is kept, how fast it runs, and what it scores."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from lth.core.files import write_csv
+from lth.deploy.cost import LAYER_COLUMNS, Cost
+from lth.deploy.search import SearchCost
+
+Row = Mapping[str, Any]
+NOISY = 0.3
+"""Quartiles further apart than this share of the median are called disturbed."""
+
+DENSE_KERNELS = (
+    "Masked zeros do not speed up dense kernels: masked runs as long as dense, whatever the theoretical speed-up."
+)
+
+
+def write_cost(folder: Path, cost: Cost) -> list[Path]:
+    """Writes `cost.csv` and `layers.csv` to `folder`; where they are."""
+    tables: list[tuple[str, Sequence[str], Sequence[Row]]] = [
+        ("cost.csv", cost.columns, cost.rows),
+        ("cost_layers.csv", LAYER_COLUMNS, cost.layers),
+    ]
+    for name, columns, rows in tables:
+        write_csv(folder / name, columns, rows)
+    return [folder / name for name, *_ in tables]
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    table = Table(
+        title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
+    )
+    for place, name in enumerate(columns):
+        table.add_column(name, justify="right" if place else "left", no_wrap=place == 0)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def number(value: float | None, digits: int = 0, unit: str = "") -> str:
+    """`value` with thousands separated; a dash for what was not measured."""
+    return "-" if value is None else f"{value:,.{digits}f}{unit}"
+
+
+def flops(value: float) -> str:
+    """FLOPs with the prefix that leaves one to three digits before the point."""
+    for power, prefix in ((15, "P"), (12, "T"), (9, "G"), (6, "M"), (3, "k")):
+        if value >= 10**power:
+            return f"{value / 10**power:.3g} {prefix}FLOPs"
+    return f"{value:.0f} FLOPs"
+
+
+def layer_table(cost: Cost) -> Table:
+    """A row a layer: shape of the weight, parameters, weights kept, sparsity, FLOPs dense and of the kept weights."""
+    rows = [
+        [
+            row["layer"] or row["kind"],
+            row["shape"],
+            number(row["parameters"]),
+            number(row["kept"]),
+            number(row["sparsity"] and 100 * row["sparsity"], 1),
+            number(row["flops"] / 1e6, 3),
+            number(row["sparse_flops"] / 1e6, 3),
+        ]
+        for row in cost.layers
+    ]
+    columns = ("layer", "weight", "parameters", "kept", "sparsity %", "MFLOPs", "sparse")
+    return _table("Layers (FLOPs of one input; 1 multiply-add = 2 FLOPs)", columns, rows)
+
+
+def count_table(cost: Cost) -> Table:
+    """A row a form: parameters, non-zeros, compression ratio, theoretical speed-up, and the file's size."""
+    largest = max((row["bytes"] or 0 for row in cost.rows), default=0)
+    unit, size, digits = ("kB", 1e3, 1) if largest < 1e7 else ("MB", 1e6, 2)
+    rows = [
+        [
+            row["form"],
+            number(row["parameters"]),
+            number(row["nonzero"]),
+            number(row["compression_ratio"], 2, "x"),
+            number(row["theoretical_speedup"], 2, "x"),
+            number(row["bytes"] and row["bytes"] / size, digits),
+            number(row["gzip_bytes"] and row["gzip_bytes"] / size, digits),
+        ]
+        for row in cost.rows
+    ]
+    columns = ("form", "parameters", "non-zero", "compression", "in theory", unit, f"gzip {unit}")
+    return _table("Kept (compression, speed-up in theory: ShrinkBench's; 1 kB = 1000 bytes)", columns, rows)
+
+
+def time_table(cost: Cost) -> Table:
+    """A row a form: median latency (quartiles) by batch size, how much faster than dense, accuracy and its change."""
+    rows = []
+    units = {size: _unit(cost, size) for size in cost.batches}
+    for row in cost.rows:
+        cells = [row["form"]]
+        for size, (_, scale, digits) in units.items():
+            times = [row.get(f"batch_{size}_{what}") for what in ("seconds", "low", "high")]
+            median, low, high = (number(None if time is None else scale * time, digits) for time in times)
+            own = row["runs_as"] == row["form"]
+            cells += [f"{median} ({low}-{high})", number(row[f"batch_{size}_speedup"], 2, "x")] if own else ["-", "-"]
+        accuracy, change = row["test_accuracy"], row["test_accuracy_change"]
+        cells.append("-" if accuracy is None else f"{100 * accuracy:.2f}")
+        rows.append([*cells, "-" if change is None else f"{100 * change:+.2f}"])
+    timed = [name for size, (unit, *_) in units.items() for name in (f"batch {size}, {unit}", "faster")]
+    threads = f"{cost.threads} thread{'s' * (cost.threads > 1)}"
+    title = f"Run ({threads}; median latency and quartiles; faster: than dense)"
+    return _table(title, ("form", *timed, "test %", "change"), rows)
+
+
+def _unit(cost: Cost, size: int) -> tuple[str, float, int]:
+    """(unit, units a second, digits) that the latencies at one batch size are shown in."""
+    slowest = max((row.get(f"batch_{size}_high") or 0.0 for row in cost.rows), default=0.0)
+    return ("us", 1e6, 0) if slowest < 1e-3 else ("ms", 1e3, 2) if slowest < 1 else ("s", 1.0, 2)
+
+
+def noise_sentence(cost: Cost) -> str:
+    """What to think of the latencies, where other work has disturbed them; else nothing."""
+    spreads = [
+        (row[f"batch_{size}_high"] - row[f"batch_{size}_low"]) / row[f"batch_{size}_seconds"]
+        for row in cost.rows
+        for size in cost.batches
+        if row["runs_as"]
+    ]
+    widest = max(spreads, default=0.0)
+    if widest <= NOISY:
+        return ""
+    return (
+        f"Other work on this machine disturbed the timing: quartiles lie up to {100 * widest:.0f}% of the median apart."
+        " Run it again when the machine is quiet."
+    )
+
+
+def shrink_table(name: str, rows: Sequence[Row], batch: int, threads: int) -> Table:
+    """A row for the network and each time that it was shrunk."""
+    lines = [
+        [
+            str(row["times"]),
+            number(row["parameters"]),
+            number(row["multiply_adds"] / 1e6, 2),
+            number(row["conv_linear_multiply_adds"] / 1e6, 2),
+            f"{1e3 * row['seconds']:,.2f} ({1e3 * row['low']:,.2f}-{1e3 * row['high']:,.2f})",
+            number(row["speedup"], 2, "x"),
+        ]
+        for row in rows
+    ]
+    columns = ("shrunk", "parameters", "M products", "conv, linear", f"batch {batch}, ms", "faster")
+    title = f"{name} ({threads} thread{'s' * (threads > 1)}; median latency and quartiles)"
+    return _table(title, columns, lines)
+
+
+def print_shrinking(name: str, rows: Sequence[Row], batch: int, threads: int) -> None:
+    """Prints the table, and what is counted in it."""
+    console = Console()
+    console.print(shrink_table(name, rows, batch, threads))
+    console.print(
+        "M products: multiply-adds of one input in millions, as Torch-Pruning counts them, norms and pooling too; conv,"
+        " linear: those layers alone. Each small network gives the logits of the masked one that it was made from.",
+        highlight=False,
+    )
+
+
+def search_sentence(found: SearchCost, level: int | None) -> str:
+    """What it took to find the ticket, in words."""
+    pace = " (to the rewind point at the pace of level 0)" if found.estimated else ""
+    return (
+        f"To find the ticket of level {level} took {found.trainings} trainings: {found.iterations:,} iterations,"
+        f" {found.epochs:,.1f} epochs, {flops(found.flops)}, {found.seconds:,.0f} s{pace}."
+    )
+
+
+def zeros_sentence(cost: Cost) -> str:
+    """Why the dense network has zeros, where it has: ShrinkBench's ratios count them as they are."""
+    dense = cost.rows[0]
+    zeros = dense["parameters"] - dense["nonzero"]
+    return f"{zeros:,} parameters of the dense network are zero, too (biases that start there)." if zeros else ""
+
+
+def print_cost(title: str, cost: Cost, found: SearchCost | None, level: int | None, written: Sequence[Path]) -> None:
+    """Prints the tables, what cannot be expected of them, notes on the forms, and where the files lie."""
+    console = Console()
+    console.print(title, style="bold", markup=False, highlight=False)
+    for table in (layer_table(cost), count_table(cost), time_table(cost)):
+        console.print(table)
+    console.print(DENSE_KERNELS, highlight=False)
+    for row in cost.rows[2:]:
+        console.print(f"  {row['form']}: {row['note']}", highlight=False, markup=False)
+    for sentence in filter(None, (zeros_sentence(cost), noise_sentence(cost))):
+        console.print(sentence, highlight=False)
+    if found is not None:
+        console.print(search_sentence(found, level), highlight=False)
+    if written:
+        console.print(f"In {', '.join(map(str, written))}", highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,185 @@
+"""`lth cost` as its user meets it: a job's folder, a ticket's file, own networks, and what is missing."""
+
+import csv
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from safetensors.torch import save_file
+from torch import nn
+
+from lth.api import Procedure, build_model, load_data, network_of, search, ticket_of
+from lth.commands.cost import main
+from lth.commands.opened import open_ticket
+from lth.core.errors import LotteryError
+from lth.core.rng import Seeds
+from lth.deploy.export import FORMATS
+from lth.models.lenet import mlp
+from lth.pruning.schedule import Pruning
+from lth.report.tables import Tables
+from lth.settings import DataSpec, ModelSpec, Training
+from lth.store.runs import Store
+from lth.tickets.ticket import Ticket, load_ticket
+from lth.training.recipe import Recipe
+
+QUICK = ["--rounds", "3", "--batches", "1", "--forms", "csr"]
+
+
+@pytest.fixture(scope="module")
+def make_job(tensors: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """A job's folder as `lth imp` leaves it, of two prunings of a small network, with its store."""
+
+    def make(model: ModelSpec, trained: bool = True) -> Path:
+        root = tmp_path_factory.mktemp("outputs")
+        save_file(tensors, root / "small.safetensors")
+        spec = Training(
+            outputs=str(root),
+            experiment="imp",
+            data=DataSpec("small", str(root), 23),
+            model=model,
+            recipe=Recipe(iterations=40, batch_size=20, lr=0.01, evaluate_every=10, test="always"),
+        )
+        data = load_data(spec)
+        network, fresh = build_model(spec, data, Seeds())
+        folder, store = root / "imp" / "job", Store(root / ("store" if trained else "elsewhere"))
+        about = {"setting": "s", "seed": 0, "data": "small", "model": model.name, "schedule": "iterative"}
+        tables = Tables(folder, about)
+        asked = Procedure(spec.recipe, Pruning(fraction=0.6), 2, arms=("ticket", "shuffle"))
+        for outcome in search(network, fresh(0), data, Seeds(), asked, store.train, fresh):
+            tables.add(outcome)
+        tables.write()
+        last = outcome.level
+        ticket_of(last, {"setting": "s", "seed": 0, "level": 2, **network_of(spec)}).save(folder / "ticket.safetensors")
+        (folder / ".hydra").mkdir()
+        (folder / ".hydra" / "config.yaml").write_text(yaml.safe_dump(asdict(spec)))
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def job(make_job: Callable[..., Path]) -> Path:
+    return make_job(ModelSpec("mlp", widths=[12, 8]))
+
+
+def results(folder: Path) -> dict[int, dict[str, str]]:
+    rows = list(csv.DictReader((folder / "results.csv").read_text().splitlines()))
+    return {int(row["level"]): row for row in rows if row["arm"] == "ticket"}
+
+
+def costs(folder: Path) -> dict[str, dict[str, str]]:
+    return {row["form"]: row for row in csv.DictReader((folder / "cost.csv").read_text().splitlines())}
+
+
+def test_a_job_s_ticket_scores_what_its_results_say(job: Path, tmp_path: Path, capsys: Any) -> None:
+    for level, folder in ((2, tmp_path / "last"), (1, tmp_path / "first")):
+        main([str(job), "--level", str(level), *QUICK, "--to", str(folder)])
+        rows, known = costs(folder), results(job)
+        assert float(rows["masked"]["test_accuracy"]) == float(known[level]["early_stop_test_accuracy"])
+        assert float(rows["dense"]["test_accuracy"]) == float(known[0]["early_stop_test_accuracy"])
+        assert 1 - float(rows["masked"]["sparsity"]) == pytest.approx(float(known[level]["density"]))
+    shown = capsys.readouterr().out
+    assert "Masked zeros do not speed up dense kernels" in shown
+    assert "To find the ticket of level 2 took 2 trainings: 80 iterations, 16.0" in " ".join(shown.split())
+    layers = {
+        row["layer"]: row for row in csv.DictReader((tmp_path / "last" / "cost_layers.csv").read_text().splitlines())
+    }
+    assert list(layers) == ["fc1", "fc2", "output"] and layers["fc1"]["shape"] == "12x36"
+
+
+def test_the_tables_fit_eighty_columns(job: Path, tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    main([str(job), "--rounds", "3", "--to", str(tmp_path)])  # with every form
+    lines = capsys.readouterr().out.splitlines()
+    assert max(len(line) for line in lines if not line.startswith("In ")) <= 80
+    named = [line.split()[0] for line in lines if line.startswith(" int8_dynamic ")]
+    assert len(named) == 2, "no cell is broken over lines"
+
+
+def test_a_ticket_s_file_alone_is_rebuilt_from_what_it_keeps(job: Path, tmp_path: Path, monkeypatch: Any) -> None:
+    alone = tmp_path / "away" / "ticket.safetensors"
+    ticket = load_ticket(job / "ticket.safetensors")
+    ticket.save(alone)
+    monkeypatch.setenv("LTH_DATA", str(job.parent.parent))
+    main([str(alone), *QUICK])
+    rows = costs(alone.parent)
+    assert rows["masked"]["test_accuracy"] == "", "rewound weights have no accuracy to speak of"
+    assert int(rows["masked"]["nonzero"]) == sum(int(kept.sum()) for kept in ticket.mask.values())
+    opened = open_ticket(alone, store=job.parent.parent / "store")
+    assert opened.weights == "early_stop" and opened.dense is None
+
+
+def test_own_code_runs_only_where_the_user_names_it(make_job: Callable[..., Path]) -> None:
+    job = make_job(ModelSpec("own", "default", None, f"{__name__}.network", {"width": 5}))
+    with pytest.raises(
+        LotteryError, match=r"model is code of its own, .*: to run it say so, by --config .*config.yaml"
+    ):
+        main([str(job), *QUICK])
+    opened = open_ticket(job, config=job / ".hydra" / "config.yaml")
+    assert [layer.out_features for layer in opened.model if isinstance(layer, nn.Linear)] == [5, 3]
+    main([str(job), *QUICK, "--model", f"{__name__}.network", "--args", "width=5"])
+    with pytest.raises(LotteryError, match="the ticket does not fit"):
+        main([str(job), *QUICK, "--model", f"{__name__}.network", "--args", "width=6"])
+    with pytest.raises(LotteryError, match="the ticket does not fit"):
+        main([str(job), *QUICK, "--model", "lenet_300_100"])
+
+
+def test_a_ticket_found_in_python_takes_its_network_from_the_command_line(job: Path, tmp_path: Path) -> None:
+    found = load_ticket(job / "ticket.safetensors")
+    bare = Ticket(found.mask, found.state).save(tmp_path / "ticket.safetensors")
+    words = ["--model", "lth.models.lenet.mlp", "--args", "shape=[1,6,6]", "classes=3", "widths=[12,8]"]
+    main([str(bare), *QUICK, *words, "--input", "1,6,6", "--classes", "3"])
+    rows = costs(tmp_path)
+    assert rows["masked"]["test_accuracy"] == "" and float(rows["csr"]["difference"]) < 1e-5
+
+
+def network(width: int) -> nn.Module:
+    return mlp((1, 6, 6), 3, [width])
+
+
+def test_what_is_missing_is_said_in_a_line(job: Path, tmp_path: Path) -> None:
+    for words, named in (
+        ([str(tmp_path / "nowhere")], "there is no ticket.safetensors"),
+        ([], "give a job's folder"),
+        ([str(job), "--level", "7"], r"--level 7: .* has \[0, 1, 2\]"),
+        ([str(job), "--batches", "1,x"], "batches=x: must be a whole number"),
+        ([str(job), *QUICK, "--forms", "coo"], "forms=coo: unknown"),
+        ([str(job), "--args", "width=5"], "--args: are those of --model"),
+        (["--shrink", "0.5"], "--shrink: name a network"),
+        (["--shrink", "1.5", "--model", "lenet5", "--input", "1,28,28"], "share=1.5: must be between 0 and 1"),
+        (["--shrink", "0.5", "--model", "lenet5", "--input", "1,x"], "input=1,x: must be the shape"),
+        (["--shrink", "0.5", "--model", "lenet5", "--times", "0"], "times=0: must be at least 1"),
+        ([str(job), "--threads", "0"], "threads=0: must be at least 1"),
+        ([str(job), "--level", "1", "--store", str(tmp_path)], "--level 1: its trained weights are not in"),
+    ):
+        with pytest.raises(LotteryError, match=named) as error:
+            main([*words, "--to", str(tmp_path)])
+        assert "\n" not in str(error.value)
+    bare = load_ticket(job / "ticket.safetensors")
+    Ticket(bare.mask, bare.state).save(tmp_path / "bare.safetensors")
+    with pytest.raises(LotteryError, match="does not say what its network and data are"):
+        main([str(tmp_path / "bare.safetensors")])
+
+
+def test_resnet18_halved_and_halved_again(tmp_path: Path, capsys: Any) -> None:
+    """The parameters and multiply-adds are those that Torch-Pruning 1.6.1 gives for torchvision's, measured apart."""
+    words = ["--model", "torchvision.models.resnet18", "--input", "3,32,32", "--rounds", "3", "--batches", "1"]
+    main(["--shrink", "0.5", "--times", "2", *words, "--to", str(tmp_path)])
+    rows = list(csv.DictReader((tmp_path / "shrink.csv").read_text().splitlines()))
+    assert [row["parameters"] for row in rows] == ["11689512", "3055880", "831096"]
+    assert [f"{int(row['multiply_adds']) / 1e6:.2f}" for row in rows] == ["37.69", "10.19", "2.94"]
+    shown = capsys.readouterr().out
+    assert "11,689,512" in shown and "3,055,880" in shown and "831,096" in shown
+
+
+def test_exported_files_are_read_again(job: Path, tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    main([str(job), *QUICK, "--to", str(tmp_path), "--export", str(tmp_path / "files")])
+    shown = capsys.readouterr().out
+    assert shown.count("loaded again, weights equal") == 3 and shown.count("loaded again, weights within 0.0") == 2
+    assert "not written: onnx is not installed: pip install 'lth[onnx]'" in shown
+    assert sorted(path.stem for path in (tmp_path / "files").iterdir()) == sorted(FORMATS)

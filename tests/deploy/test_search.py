@@ -1,0 +1,41 @@
+"""What a ticket took to find is the sum over the trainings that its mask comes from."""
+
+from typing import Any
+
+import pytest
+
+from lth.core.errors import LotteryError
+from lth.deploy.search import search_cost
+
+
+def rows(schedule: str = "iterative", rewind: int = 0) -> list[dict[str, Any]]:
+    about = {"setting": "s", "seed": 0, "schedule": schedule, "rewind": rewind, "iterations": 100, "draw": 0}
+    tickets = [{**about, "level": level, "arm": "ticket", "seconds": 10.0 + level} for level in range(4)]
+    return [*tickets, {**about, "level": 3, "arm": "reinit", "seconds": 1e6}]
+
+
+def test_iterative_pruning_takes_every_level_before() -> None:
+    found = search_cost(rows(), 3, flops_per_iteration=5, iterations_per_epoch=50)
+    assert (found.trainings, found.iterations, found.epochs) == (3, 300, 6)
+    assert (found.flops, found.seconds, found.estimated) == (1500, 33, False)
+    dense = search_cost(rows(), 0, 5, 50)
+    assert (dense.trainings, dense.iterations, dense.seconds) == (0, 0, 0)
+
+
+def test_one_shot_takes_the_dense_training_alone() -> None:
+    assert search_cost(rows("one_shot"), 3, 5, 50).iterations == 100
+
+
+def test_the_training_to_the_rewind_point_counts_once() -> None:
+    found = search_cost(rows(rewind=20), 3, 5, 50)
+    assert found.trainings == 4 and found.iterations == 20 + 3 * 80
+    assert found.seconds == 33 + 10 / 80 * 20 and found.estimated
+
+
+def test_missing_and_mixed_rows_are_named() -> None:
+    with pytest.raises(LotteryError, match="no ticket of level 9"):
+        search_cost(rows(), 9, 5, 50)
+    with pytest.raises(LotteryError, match="comes from level 1"):
+        search_cost([row for row in rows() if row["level"] != 1], 3, 5, 50)
+    with pytest.raises(LotteryError, match="several settings or seeds"):
+        search_cost([*rows(), {**rows()[0], "seed": 1}], 3, 5, 50)
