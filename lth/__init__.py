@@ -9,13 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lth.api import Search, find_ticket, prune
+    from lth.api import Search, find_ticket
     from lth.core.errors import LotteryError
     from lth.core.rng import Seeds
     from lth.data.tensors import Data, Split, prepare
     from lth.probes.gradient import gradient_norm
     from lth.pruning.schedule import Pruning
     from lth.store.runs import Store
+    from lth.tickets.pruned import prune
     from lth.tickets.ticket import Ticket, load_ticket
     from lth.training.evaluate import evaluate
     from lth.training.job import Job
@@ -39,7 +40,7 @@ _PLACES = {
     "load_ticket": "tickets.ticket",
     "plan": "training.recipe",
     "prepare": "data.tensors",
-    "prune": "api",
+    "prune": "tickets.pruned",
     "train": "training.loop",
 }
 

@@ -144,6 +144,13 @@ class Training(Machine):
     def hash_of(self, keys: Sequence[str], digits: int = 10) -> str:
         """A hash of the values of `keys`; where the prepared data lie is in none."""
         whole = asdict(self)
-        asked = {key: whole[key] for key in keys}
+        asked = {key: _without_later(getattr(self, key), whole[key]) for key in keys}
         del asked["data"]["root"]
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:digits]
+
+
+def _without_later(settings: Any, values: Any) -> Any:
+    """`values` of `settings` less those of its fields `LATER` that are as by default: so older hashes stay."""
+    later, default = getattr(settings, "LATER", ()), type(settings)() if hasattr(settings, "LATER") else None
+    as_before = {key for key in later if getattr(settings, key) == getattr(default, key)}
+    return {key: value for key, value in values.items() if key not in as_before} if as_before else values
