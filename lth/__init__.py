@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lth.probes.gradient import gradient_norm
     from lth.pruning.schedule import Pruning
     from lth.store.runs import Store
+    from lth.tickets.interchange import from_torch_pruning, make_permanent, to_torch_pruning
     from lth.tickets.pruned import prune
     from lth.tickets.ticket import Ticket, load_ticket
     from lth.training.evaluate import evaluate
@@ -36,11 +37,14 @@ _PLACES = {
     "Ticket": "tickets.ticket",
     "evaluate": "training.evaluate",
     "find_ticket": "api",
+    "from_torch_pruning": "tickets.interchange",
     "gradient_norm": "probes.gradient",
     "load_ticket": "tickets.ticket",
+    "make_permanent": "tickets.interchange",
     "plan": "training.recipe",
     "prepare": "data.tensors",
     "prune": "tickets.pruned",
+    "to_torch_pruning": "tickets.interchange",
     "train": "training.loop",
 }
 
@@ -57,11 +61,14 @@ __all__ = [
     "Ticket",
     "evaluate",
     "find_ticket",
+    "from_torch_pruning",
     "gradient_norm",
     "load_ticket",
+    "make_permanent",
     "plan",
     "prepare",
     "prune",
+    "to_torch_pruning",
     "train",
 ]
 

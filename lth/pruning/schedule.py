@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lth.core.errors import SettingError
 from lth.pruning.densities import KINDS, allocated, check_densities, ratios_of
-from lth.pruning.shapes import blocks, check_shape, parts_of, units_of, word
+from lth.pruning.shapes import blocks, check_groups, check_shape, parts_of, units_of, word
 
 if TYPE_CHECKING:
     from lth.pruning.mask import Layer
@@ -54,7 +54,7 @@ class Pruning:
     at: str = "trained"
     shape: str = "weight"
     norm: float = 2.0
-    groups: dict[str, list[str]] = field(default_factory=dict)
+    groups: Any = None
     densities: Any = "uniform"
     steps: int | None = None
     examples: int = 10
@@ -83,12 +83,10 @@ class Pruning:
 
     def _check_together(self) -> None:
         """Raises SettingError for choices of which one leaves the other nothing to do."""
+        check_groups(self.groups)
         if bool(self.groups) != (self.scope == "groups"):
-            raise SettingError(
-                "pruning.groups", dict(self.groups), "goes with pruning.scope=groups, each needs the other"
-            )
-        if "" in self.groups:
-            raise SettingError("pruning.groups", dict(self.groups), "a group needs a name")
+            problem = "goes with pruning.scope=groups: one needs the other, as in {convs: ['conv*'], rest: ['*']}"
+            raise SettingError("pruning.groups", self.groups, problem)
         if self.densities != "uniform" and self.scope != "layerwise":
             problem = "says what each layer keeps, so that layers do not compete: it needs pruning.scope=layerwise"
             raise SettingError("pruning.densities", self.densities, problem)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lth.core.errors import SettingError
 
@@ -28,6 +28,16 @@ def check_shape(shape: str) -> None:
         raise SettingError("pruning.shape", shape, f"must be weight, {', '.join(CHANNELS)}, or N:M such as 2:4")
     if found and not 0 < found[0] < found[1]:
         raise SettingError("pruning.shape", shape, "must keep at least one of M weights, and fewer than M")
+
+
+def check_groups(groups: Any) -> None:
+    """Raises SettingError for what does not name lists of patterns."""
+    named = isinstance(groups, Mapping) and all(
+        name and isinstance(x, (list, tuple)) and x for name, x in groups.items()
+    )
+    if groups is not None and not named:
+        problem = "must name lists of layer patterns, such as {convs: ['conv*'], rest: ['*']}"
+        raise SettingError("pruning.groups", groups, problem)
 
 
 def word(shape: str) -> str:
@@ -72,7 +82,7 @@ def parts_of(pruning: "Pruning", names: Sequence[str]) -> dict[str, list[str]]:
     for name in names:
         group = group_of(name, pruning.groups)
         if group is None:
-            problem = f"{name} is of no group; end with one of ['*'], or exclude it"
+            problem = f"{name} is of no group; end with a group of ['*'], or exclude it"
             raise SettingError("pruning.groups", dict(pruning.groups), problem)
         parts[group].append(name)
     for group, found in parts.items():
