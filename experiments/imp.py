@@ -68,7 +68,7 @@ def run(spec: Spec, folder: Path) -> None:
     outcomes = search(model, fresh(seeds.init), data, seeds, asked, fit, fresh)
     with Replicate(
         folder,
-        spec.about(spec.pruning.schedule),
+        spec.about(spec.pruning.way),
         asdict(spec),
         asked.trainings,
         five_seeds(spec),

@@ -225,7 +225,7 @@ def find_ticket(
         "data": data.name,
         "model": type(model).__name__,
         "seed": seed,
-        "schedule": asked.pruning.schedule,
+        "schedule": asked.pruning.way,
     }
     rows = [result_row(outcome, about) for outcome in outcomes]
     return Search(rounds, tickets, tickets[_best(rounds)], rows)

@@ -104,6 +104,11 @@ class Pruning:
         """Whether a level's mask needs the training of no other level but the dense one."""
         return self.schedule != "iterative" or self.at == "init"
 
+    @property
+    def way(self) -> str:
+        """How masks come about, in a word of the results: the schedule, and whether it is done before training."""
+        return self.schedule if self.at == "trained" else f"{self.schedule}_at_init"
+
     def fraction_of(self, layer: "Layer") -> float:
         """The fraction of its surviving weights that `layer` loses at a level."""
         key = layer.key_in(self.fractions)
