@@ -3,6 +3,7 @@
     lth imp                                            MNIST-1D, one seed: about a minute
     lth imp -m seed=0,1,2,3,4                          five seeds
     lth imp data=mnist model=lenet_300_100 levels=16   the paper's network
+    lth imp pruning=synflow                            pruned before any training; also snip, grasp
 
 Trains a network, prunes its smallest weights, sets the survivors back to the rewind point, and again, `levels` times.
 At each level the ticket meets its controls (`arms`): reinit (the same mask, new weights), shuffle (other places, the

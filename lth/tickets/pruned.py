@@ -75,12 +75,13 @@ def prune(
     examples: tuple[Tensor, Tensor] | None = None,
     **how: Any,
 ) -> dict[str, Tensor]:
-    """The mask of `model` less `fraction` of the weights that `mask` keeps (None: all), by its present weights.
+    """The mask of `model` less `fraction` of what `mask` keeps (None: all), by its present weights.
 
-    `seed`: of a random score. `initial`: the weights that training began with, for a score that compares. `examples`:
-    (inputs, labels) of the training split as the model takes them, for a score that asks the network; on any device,
-    it is asked where they lie. `how`: the other fields of `Pruning`, such as score, shape, scope, densities, fractions,
-    exclude. Raises LotteryError for a mask of another model, and where a layer would be left with nothing.
+    Of its weights, or of its channels with such a `shape`; `N:M` has a density of its own. `seed`: of a random score.
+    `initial`: the weights that training began with, for a score that compares. `examples`: (inputs, labels) of the
+    training split as the model takes them, for a score that asks the network; it is asked where they lie. `how`: the
+    other fields of `Pruning`, such as score, shape, scope, densities, fractions, exclude. The model is left as it was.
+    Raises LotteryError for a mask of another model, and where a layer would be left with nothing.
     """
     pruning = Pruning(fraction=fraction, **how)
     layers = layers_of(model, pruning)

@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import nn
 
+import lth
 from lth.api import Procedure, search
-from lth.core.errors import SettingError
+from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import Seeds, rng
 from lth.core.weights import digest, masked
 from lth.data.tensors import Data
@@ -21,7 +22,7 @@ from lth.pruning.select import selection_of
 from lth.pruning.updates import GradualPruning, Moment
 from lth.tickets.imp import Level, levels, prune
 from lth.tickets.pruned import checked, weights_left
-from lth.tickets.scoring import gradual_of, network_of
+from lth.tickets.scoring import gradual_of, network_of, scoring_examples
 from lth.training.job import Job
 from lth.training.loop import train
 from lth.training.recipe import Recipe
@@ -234,3 +235,39 @@ def test_what_a_rung_leaves_is_known_in_weights_beforehand(make_job: Callable[..
     layers, rungs = checked(job.model, pruning, 1, ())
     mask = run(job, pruning, 1)[1].job.mask
     assert weights_left(layers, pruning, rungs[1]) == sum(int(kept.sum()) for kept in mask.values())
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"score": "grasp_magnitude", "at": "init", "schedule": "one_shot", "scope": "global"},
+        {"score": "movement", "shape": "output"},
+        {"schedule": "gradual", "densities": "erk"},
+    ],
+    ids=["at init", "channels", "gradual"],
+)
+def test_find_ticket_and_prune_take_them_all(
+    make_network: Callable[[], nn.Module], tensors: dict[str, torch.Tensor], how: dict
+) -> None:
+    train, test = ((tensors[f"{part}_images"], tensors[f"{part}_labels"]) for part in ("train", "test"))
+    model, pruning = make_network(), Pruning(**how, fraction=0.4)
+    pruning.gradual.every = 2
+    found = lth.find_ticket(model, train, test, levels=1, recipe=Recipe(iterations=12, batch_size=20), pruning=pruning)
+    layers, rungs = checked(model, pruning, 1, ())
+    assert selection_of(pruning, layers).count(found.tickets[1].mask) == rungs[1]
+    assert found.rows[1]["schedule"] == pruning.way and found.rows[1]["density"] == found.tickets[1].density
+    if pruning.schedule != "gradual":
+        once = {key: value for key, value in how.items() if key not in ("at", "schedule")}
+        state = found.levels[0].trace.final if pruning.at == "trained" else model.state_dict()
+        scored = make_network()
+        scored.load_state_dict(state)
+        chosen = scoring_examples(found.levels[0].job.data.train, 10)
+        more = {"initial": model.state_dict(), "examples": (chosen.images, chosen.labels)}
+        assert digest(lth.prune(scored, 0.4, **once, **more)) == digest(found.tickets[1].mask)
+
+
+def test_what_a_score_needs_is_asked_for_in_one_line(make_network: Callable[[], nn.Module]) -> None:
+    with pytest.raises(LotteryError, match=r"score snip needs .* give examples="):
+        lth.prune(make_network(), 0.5, score="snip")
+    with pytest.raises(LotteryError, match=r"score movement needs .* give initial="):
+        lth.prune(make_network(), 0.5, score="movement")
