@@ -4,6 +4,7 @@
     lth imp -m seed=0,1,2,3,4                          five seeds
     lth imp data=mnist model=lenet_300_100 levels=16   the paper's network
     lth imp 'probes=[distance,interpolation,agreement]'   why: where the arms end, and how alike they are
+    lth imp pruning=synflow                            pruned before any training; also snip, grasp
 
 Trains a network, prunes its smallest weights, sets the survivors back to the rewind point, and again, `levels` times.
 At each level the ticket meets its controls (`arms`): reinit (the same mask, new weights), shuffle (other places, the
@@ -78,7 +79,7 @@ def run(spec: Spec, folder: Path) -> None:
     outcomes = search(model, fresh(seeds.init), data, seeds, asked, fit, fresh)
     with Replicate(
         folder,
-        spec.about(spec.pruning.schedule),
+        spec.about(spec.pruning.way),
         asdict(spec),
         asked.trainings,
         five_seeds(spec),

@@ -40,7 +40,6 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
-from lth import api
 from lth.core.errors import LotteryError
 from lth.core.files import write_csv, write_json
 from lth.core.machine import describe, prepare
@@ -51,6 +50,7 @@ from lth.models import build
 from lth.models.initialize import initialize
 from lth.report.progress import Progress
 from lth.spec import SpeedSpec
+from lth.tickets.pruned import prune
 from lth.training.job import Job
 from lth.training.loop import train
 from lth.training.recipe import Recipe, plan
@@ -119,7 +119,7 @@ def make_job(images: Mapping[str, Tensor], spec: SpeedSpec) -> Job:
     load(model, start)
     length = 2 * (spec.blocks + 1) * spec.iterations + 1
     recipe = Recipe(iterations=length, evaluate_every=length)
-    return Job(model, start, api.prune(model, 0.8), data, plan(recipe, len(data.train)), seeds_from(spec.seed))
+    return Job(model, start, prune(model, 0.8), data, plan(recipe, len(data.train)), seeds_from(spec.seed))
 
 
 class Turns:

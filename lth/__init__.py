@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lth.api import Search, find_ticket, prune
+    from lth.api import Search, find_ticket
     from lth.core.errors import LotteryError
     from lth.core.rng import Seeds
     from lth.data.tensors import Data, Split, prepare
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from lth.probes.gradient import gradient_norm
     from lth.pruning.schedule import Pruning
     from lth.store.runs import Store
+    from lth.tickets.interchange import from_torch_pruning, make_permanent, to_torch_pruning
+    from lth.tickets.pruned import prune
     from lth.tickets.ticket import Ticket, load_ticket
     from lth.training.evaluate import evaluate
     from lth.training.job import Job
@@ -38,12 +40,15 @@ _PLACES = {
     "cost": "deploy.cost",
     "evaluate": "training.evaluate",
     "find_ticket": "api",
+    "from_torch_pruning": "tickets.interchange",
     "gradient_norm": "probes.gradient",
     "load_ticket": "tickets.ticket",
+    "make_permanent": "tickets.interchange",
     "plan": "training.recipe",
     "prepare": "data.tensors",
-    "prune": "api",
+    "prune": "tickets.pruned",
     "shrunk": "deploy.shrink",
+    "to_torch_pruning": "tickets.interchange",
     "train": "training.loop",
 }
 
@@ -61,12 +66,15 @@ __all__ = [
     "cost",
     "evaluate",
     "find_ticket",
+    "from_torch_pruning",
     "gradient_norm",
     "load_ticket",
+    "make_permanent",
     "plan",
     "prepare",
     "prune",
     "shrunk",
+    "to_torch_pruning",
     "train",
 ]
 

@@ -18,9 +18,7 @@ from lth.data import sources
 from lth.data.tensors import Data, prepare
 from lth.models import build
 from lth.models.initialize import INITIALIZERS, initialize, needs_mask
-from lth.pruning.mask import Layer, dense, prunable
-from lth.pruning.schedule import Pruning, ladder
-from lth.pruning.scores import check_score
+from lth.pruning.schedule import Pruning
 from lth.pruning.updates import Rewiring
 from lth.report.tables import result_row
 from lth.store.runs import Store
@@ -28,6 +26,8 @@ from lth.tickets import arms as controls
 from lth.tickets import imp
 from lth.tickets.context import Fresh, context_of
 from lth.tickets.imp import Fit, Level, rewind_point
+from lth.tickets.pruned import checked, weights_left
+from lth.tickets.scoring import gradual_of
 from lth.tickets.ticket import Ticket
 from lth.training.job import Job
 from lth.training.loop import train
@@ -129,7 +129,9 @@ class Procedure:
     def trainings(self) -> int:
         """How many trainings it takes, that to the rewind point left out."""
         pruned = self.levels if self.arm_levels is None else len(set(self.arm_levels))
-        tickets = pruned if self.pruning.schedule == "one_shot" else self.levels
+        tickets = pruned if self.pruning.levels_apart else self.levels
+        if self.pruning.schedule == "gradual":  # a training for the mask, and one of the ticket
+            tickets *= 2
         return 1 + tickets + pruned * controls.each_level(self.arms, self.draws)
 
 
@@ -148,17 +150,15 @@ def search(
     network too, else by its modules' `reset_parameters`). All settings are checked before the first training: raises
     SettingError.
     """
-    check_score(asked.pruning)
-    layers = prunable(model, asked.pruning.exclude, asked.pruning.output)
-    for layer in layers:
-        if layer.kind == "output":
-            log.info("output layer: %s", layer.name)
-    rungs = ladder(layers, asked.pruning, asked.levels)
+    layers, rungs = checked(model, asked.pruning, asked.levels, asked.arms)
     controls.check(asked.arms, asked.arm_levels, asked.levels, asked.draws)
     job = Job(model, start, {}, data, plan(asked.recipe, len(data.train), asked.rewind), seeds)
     context = context_of(model, start, fresh, asked.rewiring)
     run_at = range(1, asked.levels + 1) if asked.arm_levels is None else asked.arm_levels
-    controls.check_possible(asked.arms, context, job, layers, [sum(rungs[level].values()) for level in run_at])
+    if asked.pruning.schedule == "gradual":
+        gradual_of(job, layers, asked.pruning, rungs[-1])
+    counts = [weights_left(layers, asked.pruning, rungs[level]) for level in run_at]
+    controls.check_possible(asked.arms, context, job, layers, counts)
 
     def run() -> Iterator[controls.Outcome]:
         dense = Job(model, rewind_point(job, fit), {}, data, job.plan, seeds)
@@ -229,7 +229,7 @@ def find_ticket(
         "data": data.name,
         "model": type(model).__name__,
         "seed": seed,
-        "schedule": asked.pruning.schedule,
+        "schedule": asked.pruning.way,
     }
     rows = [result_row(outcome, about) for outcome in outcomes]
     return Search(rounds, tickets, tickets[_best(rounds)], rows)
@@ -256,18 +256,3 @@ def _best(rounds: Sequence[Level]) -> int:
 def ticket_of(level: Level, provenance: dict[str, Any]) -> Ticket:
     """The ticket that `level` trained."""
     return Ticket(level.job.mask, level.job.start, level.job.plan.start, {**provenance, "run": level.trace.run})
-
-
-def prune(
-    model: nn.Module, fraction: float, mask: dict[str, Tensor] | None = None, *, seed: int = 0, **how: Any
-) -> dict[str, Tensor]:
-    """The mask of `model` less `fraction` of the weights that `mask` keeps (None: all), by its present weights.
-
-    `seed`: of a random score. `how`: the other fields of `Pruning`, such as score, scope, fractions, exclude.
-    """
-    pruning = Pruning(fraction=fraction, **how)
-    check_score(pruning)
-    layers = prunable(model, pruning.exclude, pruning.output)
-    mask = mask if mask is not None else dense(layers)
-    sizes = [Layer(layer.name, (int(mask[layer.name].sum()),), layer.kind) for layer in layers]
-    return imp.prune(clone(model.state_dict()), mask, ladder(sizes, pruning, 1)[1], pruning, seed)

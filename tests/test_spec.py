@@ -119,6 +119,9 @@ def test_the_presets_of_a_scale_can_be_overridden():
         ("pruning.fraction=1", "pruning.fraction=1.0: must lie above 0 and below 1"),
         ("pruning.fractions.output=-0.1", "pruning.fractions.output=-0.1"),
         ("pruning.scope=tree", "pruning.scope=tree: must be one of layerwise, global"),
+        ("pruning.shape=row", "pruning.shape=row: must be weight, output, input, or N:M"),
+        ("pruning.densities=even", "pruning.densities=even: must be uniform, erk"),
+        ("pruning.scope=groups", "pruning.groups=None: goes with pruning.scope=groups"),
         ("recipe.optimizer=lion", "recipe.optimizer=lion"),
         ("recipe.schedule=step", "recipe.milestones"),
         ("recipe.lr=0", "recipe.lr=0.0"),
@@ -143,6 +146,32 @@ def test_the_setting_leaves_out_seeds_extent_and_machine():
     others = ("data=digits", "model=mlp", "pruning=global", "rewind=5", "data.validation=7", "rewiring.drop=0.1")
     for override in ("recipe.lr=0.1", *others):
         assert composed(override).setting() != base, override
+
+
+def test_the_hashes_of_older_results_stay():
+    """As they were before pruning had shapes, groups, densities, and scores at initialisation."""
+    known = {
+        (): ("4b1740e478", "b84688bafd5f"),
+        ("pruning=global",): ("d2c7efa37f", "48e873338605"),
+        ("pruning.score=random",): ("6f5d513779", "3de44507719a"),
+        ("pruning.schedule=one_shot",): ("004cb76be4", "9b0508a2c789"),
+        ("rewiring.drop=0.1",): ("d494ba0be9", "d6c4a6281772"),
+    }
+    for overrides, expected in known.items():
+        read = composed(*overrides)
+        assert (read.setting(), read.replicate()) == expected, overrides
+    base = known[()][0]
+    settings = ["pruning.at=init", "pruning.shape='2:4'", "pruning.norm=1", "pruning.steps=2", "pruning.examples=1"]
+    settings += ["pruning.densities=erk", "pruning.gradual.begin=5", "+pruning.fractions.conv=0.1"]
+    assert len({base, *(composed(override).setting() for override in settings)}) == len(settings) + 1
+
+
+def test_groups_and_densities_are_written_as_they_are_said():
+    read = composed("pruning.scope=groups", "pruning.groups={convs: ['conv*'], rest: ['*']}").pruning
+    assert read.groups == {"convs": ["conv*"], "rest": ["*"]}
+    assert composed("pruning.densities={fc*: 0.1, output: 1.0}").pruning.densities == {"fc*": 0.1, "output": 1.0}
+    read = composed("pruning=synflow").pruning
+    assert (read.score, read.at, read.schedule, read.scope) == ("synflow", "init", "one_shot", "global")
 
 
 def test_the_published_results_are_those_of_todays_preset():

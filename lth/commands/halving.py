@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lth.api import drawn
 from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import rng
 from lth.data.sources import call
@@ -17,6 +16,7 @@ from lth.deploy.latency import latencies
 from lth.deploy.measure import counts
 from lth.deploy.shrink import removal, shrunk
 from lth.models import build
+from lth.tickets.context import Fresh
 
 SHRINK_COLUMNS = (
     "times",
@@ -49,10 +49,10 @@ def untrained(asked: Namespace, model: dict[str, Any] | None) -> tuple[str, nn.M
     shape = input_shape(asked.input)
     target = model.get("_target_")
     if target is None:
-        name, network = model["name"], drawn(lambda: build(model["name"], shape, asked.classes), "default", 0)[0]
+        name, made = model["name"], lambda: build(model["name"], shape, asked.classes)
     else:
         name, made = target, lambda: call(target, model["args"], "model")
-        network, _ = drawn(made, "default", 0)
+    network = Fresh(made, "default").constructed(0)
     return name, network, torch.randn(2, *shape, generator=rng(0, "shrink", "inputs"))
 
 

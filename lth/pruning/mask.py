@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lth.core.errors import SettingError
 from lth.core.weights import Mask
+from lth.pruning.densities import KINDS
 
 Kind = Literal["conv", "linear", "output"]
 
@@ -25,16 +26,29 @@ _CONVOLUTIONS = (
 
 @dataclass(frozen=True)
 class Layer:
-    """A prunable tensor: its name in the state dict, its shape and what kind of layer it belongs to."""
+    """A prunable tensor: its name in the state dict, its shape and what kind of layer it belongs to.
+
+    channels: the axes of its (output, input) channels; None where no slice is a whole channel.
+    """
 
     name: str
     shape: tuple[int, ...]
     kind: Kind
+    channels: tuple[int | None, int | None] = (0, 1)
 
     @property
     def size(self) -> int:
         """The number of weights."""
         return torch.Size(self.shape).numel()
+
+    def matches(self, pattern: str) -> bool:
+        """Whether the layer's name matches `pattern` (`fnmatch`)."""
+        return fnmatchcase(self.name, pattern)
+
+    def key_in(self, options: Mapping[str, object]) -> str | None:
+        """The key of `options` that is for this layer: the first name pattern that matches, else its kind."""
+        patterns = [key for key in options if key not in KINDS and self.matches(key)]
+        return patterns[0] if patterns else self.kind if self.kind in options else None
 
 
 def prunable(model: nn.Module, exclude: Sequence[str] = (), output: str | None = None) -> list[Layer]:
@@ -57,16 +71,24 @@ def prunable(model: nn.Module, exclude: Sequence[str] = (), output: str | None =
         weight = f"{name}.weight" if name else "weight"
         if weight in parameters:
             kind: Kind = "output" if name == last else "linear" if name in linears else "conv"
-            layers.append(Layer(weight, tuple(module.weight.shape), kind))
+            layers.append(Layer(weight, tuple(module.weight.shape), kind, _channels(module)))
     for pattern in exclude:
-        if not any(fnmatchcase(layer.name, pattern) for layer in layers):
+        if not any(layer.matches(pattern) for layer in layers):
             raise SettingError("pruning.exclude", pattern, f"matches none of {', '.join(x.name for x in layers)}")
-    kept = [layer for layer in layers if not any(fnmatchcase(layer.name, pattern) for pattern in exclude)]
+    kept = [layer for layer in layers if not any(layer.matches(pattern) for pattern in exclude)]
     if not kept:
         raise SettingError(
             "pruning.exclude", list(exclude), "leaves nothing to prune; a model needs a Linear or Conv layer"
         )
     return kept
+
+
+def _channels(module: nn.Module) -> tuple[int | None, int | None]:
+    """The axes of a module's (output, input) channels: (out, in, ...), transposed (in, out, ...), over its groups."""
+    one_group = getattr(module, "groups", 1) == 1
+    if getattr(module, "transposed", False):
+        return (1 if one_group else None, 0)
+    return (0, 1 if one_group else None)
 
 
 def dense(layers: Sequence[Layer]) -> Mask:

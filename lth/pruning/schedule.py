@@ -1,26 +1,47 @@
-"""How many weights stay at each level: the ladder. Imports no torch, so that settings are checked early."""
+"""What is pruned, how, and how many weights stay at each level: the ladder. Imports no torch: checked early."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from math import inf
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lth.core.errors import SettingError
+from lth.pruning.densities import KINDS, allocated, check_densities, ratios_of
+from lth.pruning.shapes import blocks, check_groups, check_shape, parts_of, units_of, word
 
 if TYPE_CHECKING:
     from lth.pruning.mask import Layer
 
-SCOPES = ("layerwise", "global")
-SCHEDULES = ("iterative", "one_shot")
+SCOPES = ("layerwise", "global", "groups")
+SCHEDULES = ("iterative", "one_shot", "gradual")
+AT = ("trained", "init")
+
+
+@dataclass
+class Gradually:
+    """When `schedule=gradual` prunes: after the steps `begin`, `begin` + `every`, ..., `end`; durations.
+
+    None: from a quarter of the training on, up to three quarters of it.
+    """
+
+    begin: str | int | None = None
+    end: str | int | None = None
+    every: str | int = 100
 
 
 @dataclass
 class Pruning:
-    """What is pruned, by which score, within which scope, and how fast.
+    """What is pruned, by which score, in which shape, within which scope, and how fast.
 
     `fraction` of the surviving weights goes at each level; `fractions` overrides it by kind of layer (`conv`,
     `linear`, `output`) or by name pattern, the pattern first. `one_shot` prunes every level from the final weights of
-    level 0, to the count that the iterative ladder has there.
+    level 0, `gradual` in one training a level, each to the count that the iterative ladder has there.
+
+    at: the score sees trained weights, or (`init`) those of the rewind point, and no level needs another's training.
+    shape: `weight`, `output` or `input` channels, `N:M`; norm: L_n over a channel's scores. groups: for scope=groups,
+    name patterns by group. densities: how layers share what stays: `uniform`, `erk`, or in proportion to densities by
+    layer. steps: how often a score is taken within one pruning (None: as its paper does). examples: of each class, to
+    score on.
     """
 
     score: str = "magnitude"
@@ -30,9 +51,20 @@ class Pruning:
     fractions: dict[str, float] = field(default_factory=dict)
     exclude: list[str] = field(default_factory=list)
     output: str | None = None
+    at: str = "trained"
+    shape: str = "weight"
+    norm: float = 2.0
+    groups: Any = None
+    densities: Any = "uniform"
+    steps: int | None = None
+    examples: int = 10
+    gradual: Gradually = field(default_factory=Gradually)
+
+    LATER: ClassVar = ("at", "shape", "norm", "groups", "densities", "steps", "examples", "gradual")
+    """As by default they are in no hash: so those of older results stay."""
 
     def __post_init__(self) -> None:
-        for key, options in (("scope", SCOPES), ("schedule", SCHEDULES)):
+        for key, options in (("scope", SCOPES), ("schedule", SCHEDULES), ("at", AT)):
             if getattr(self, key) not in options:
                 raise SettingError(f"pruning.{key}", getattr(self, key), f"must be one of {', '.join(options)}")
         if not 0 < self.fraction < 1:
@@ -40,49 +72,129 @@ class Pruning:
         for name, fraction in self.fractions.items():
             if not 0 <= fraction < 1:
                 raise SettingError(f"pruning.fractions.{name}", fraction, "must be at least 0 and below 1")
+        check_shape(self.shape)
+        check_densities(self.densities)
+        if not 0 < self.norm <= inf:
+            raise SettingError("pruning.norm", self.norm, "must be above 0; inf is the largest")
+        for key in ("steps", "examples"):
+            if getattr(self, key) is not None and getattr(self, key) < 1:
+                raise SettingError(f"pruning.{key}", getattr(self, key), "must be at least 1")
+        self._check_together()
+
+    def _check_together(self) -> None:
+        """Raises SettingError for choices of which one leaves the other nothing to do."""
+        check_groups(self.groups)
+        if bool(self.groups) != (self.scope == "groups"):
+            problem = "goes with pruning.scope=groups: one needs the other, as in {convs: ['conv*'], rest: ['*']}"
+            raise SettingError("pruning.groups", self.groups, problem)
+        if self.densities != "uniform" and self.scope != "layerwise":
+            problem = "says what each layer keeps, so that layers do not compete: it needs pruning.scope=layerwise"
+            raise SettingError("pruning.densities", self.densities, problem)
+        if blocks(self.shape) and self.scope != "layerwise":
+            problem = f"with the shape {self.shape} every block keeps as many, layers do not compete: use layerwise"
+            raise SettingError("pruning.scope", self.scope, problem)
+        if blocks(self.shape) and self.densities != "uniform":
+            problem = f"with the shape {self.shape} every block keeps as many: leave it out"
+            raise SettingError("pruning.densities", self.densities, problem)
+        if self.at == "init" and self.schedule == "gradual":
+            raise SettingError("pruning.schedule", "gradual", "prunes in training, and pruning.at=init before any")
+
+    @property
+    def levels_apart(self) -> bool:
+        """Whether a level's mask needs the training of no other level but the dense one."""
+        return self.schedule != "iterative" or self.at == "init"
+
+    @property
+    def way(self) -> str:
+        """How masks come about, in a word of the results: the schedule, and whether it is done before training."""
+        return self.schedule if self.at == "trained" else f"{self.schedule}_at_init"
 
     def fraction_of(self, layer: "Layer") -> float:
         """The fraction of its surviving weights that `layer` loses at a level."""
-        for pattern, fraction in self.fractions.items():
-            if pattern not in ("conv", "linear", "output") and fnmatchcase(layer.name, pattern):
-                return fraction
-        return self.fractions.get(layer.kind, self.fraction)
+        key = layer.key_in(self.fractions)
+        return self.fraction if key is None else self.fractions[key]
 
 
 def _check_patterns(layers: Sequence["Layer"], pruning: Pruning) -> None:
     for pattern in pruning.fractions:
-        if pattern not in ("conv", "linear", "output") and not any(fnmatchcase(x.name, pattern) for x in layers):
+        if pattern not in KINDS and not any(layer.matches(pattern) for layer in layers):
             names = ", ".join(layer.name for layer in layers)
             raise SettingError(f"pruning.fractions.{pattern}", pruning.fractions[pattern], f"matches none of {names}")
 
 
-def ladder(layers: Sequence["Layer"], pruning: Pruning, levels: int) -> list[dict[str, int]]:
-    """How many weights stay at level 0, 1, ..., `levels`: by layer, or under the key "" for the global scope.
+def ladder(
+    layers: Sequence["Layer"], pruning: Pruning, levels: int, alive: Mapping[str, int] | None = None
+) -> list[dict[str, int]]:
+    """How many units stay at level 0, 1, ..., `levels`: by layer, by group, or under the key "" for the global scope.
 
-    `round(fraction * alive)` weights go at each level. Raises SettingError for unequal fractions with the global
-    scope, and where a level would remove nothing, or all that is left of a layer.
+    Units are single weights or channels; for the shape `N:M` the weights that each block of M keeps. `round(fraction *
+    alive)` of them go at each level, from `alive` units (by layer; None: all). Raises SettingError for unequal
+    fractions within a part, for a shape that a layer does not have, and where a level would remove nothing, or all
+    that is left of a layer.
     """
     _check_patterns(layers, pruning)
-    fractions = {layer.name: pruning.fraction_of(layer) for layer in layers}
-    sizes = {layer.name: layer.size for layer in layers}
-    if pruning.scope == "global":
-        if len(set(fractions.values())) > 1:
-            raise SettingError(
-                "pruning.fractions",
-                dict(pruning.fractions),
-                "must all be equal with pruning.scope=global; the group option pruning=global has one fraction",
-            )
-        fractions, sizes = {"": next(iter(fractions.values()))}, {"": sum(sizes.values())}
     if levels < 0:
         raise SettingError("levels", levels, "must be at least 0")
-    rungs = [sizes]
+    first = {layer.name: units_of(layer, pruning.shape) for layer in layers} | dict(alive or {})
+    if found := blocks(pruning.shape):
+        if levels > 1:
+            raise SettingError("levels", levels, f"the shape {pruning.shape} is reached at level 1: use levels=1")
+        return [first, {name: min(found[0], count) for name, count in first.items()}][: levels + 1]
+    if pruning.densities != "uniform":
+        return _allocated(layers, pruning, levels, first)
+    parts = parts_of(pruning, [layer.name for layer in layers])
+    fractions = {
+        part: _fraction(part, [x for x in layers if x.name in names], pruning) for part, names in parts.items()
+    }
+    rungs = [{part: sum(first[name] for name in names) for part, names in parts.items()}]
     for level in range(1, levels + 1):
-        alive = rungs[-1]
-        rung = {name: count - round(fractions[name] * count) for name, count in alive.items()}
-        if sum(rung.values()) == sum(alive.values()):
-            raise SettingError("levels", levels, f"level {level} would remove none of {sum(alive.values())} weights")
-        emptied = [name for name, count in rung.items() if count == 0 < alive[name]]
-        if emptied:
-            raise SettingError("levels", levels, f"level {level} would remove the last weight of {emptied[0] or 'all'}")
+        rung = {part: count - round(fractions[part] * count) for part, count in rungs[-1].items()}
+        _check_rung(level, rungs[-1], rung, pruning, levels)
         rungs.append(rung)
     return rungs
+
+
+def _fraction(part: str, layers: Sequence["Layer"], pruning: Pruning) -> float:
+    """The one fraction of a part."""
+    fractions = {pruning.fraction_of(layer) for layer in layers}
+    if len(fractions) > 1:
+        problem = "must all be equal with pruning.scope=global; the group option pruning=global has one fraction"
+        if pruning.scope == "groups":
+            problem = f"must be equal within the group {part}; the group option pruning=global has one fraction"
+        raise SettingError("pruning.fractions", dict(pruning.fractions), problem)
+    return fractions.pop()
+
+
+def _allocated(layers: Sequence["Layer"], pruning: Pruning, levels: int, first: dict[str, int]) -> list[dict[str, int]]:
+    """The ladder of `pruning.densities`: as many weights in all as the global one has, shared out among the layers."""
+    if pruning.fractions and len({pruning.fraction_of(layer) for layer in layers}) > 1:
+        problem = (
+            "must all be equal where pruning.densities says what a layer keeps; the group option pruning=global is"
+        )
+        raise SettingError("pruning.fractions", dict(pruning.fractions), problem)
+    ratios = ratios_of(layers, pruning.densities)
+    sizes = {layer.name: layer.size for layer in layers}
+    total = sum(
+        round(sizes[name] * count / units_of(layer, pruning.shape))
+        for layer, (name, count) in zip(layers, first.items(), strict=True)
+    )
+    fraction, rungs = pruning.fraction_of(layers[0]), [first]
+    for level in range(1, levels + 1):
+        total -= round(fraction * total)
+        shares = allocated(total, sizes, ratios)
+        rung = {
+            layer.name: min(rungs[-1][layer.name], round(shares[layer.name] * units_of(layer, pruning.shape)))
+            for layer in layers
+        }
+        _check_rung(level, rungs[-1], rung, pruning, levels)
+        rungs.append(rung)
+    return rungs
+
+
+def _check_rung(level: int, before: Mapping[str, int], rung: Mapping[str, int], pruning: Pruning, levels: int) -> None:
+    unit = word(pruning.shape)
+    if sum(rung.values()) == sum(before.values()):
+        raise SettingError("levels", levels, f"level {level} would remove none of {sum(before.values())} {unit}s")
+    emptied = [part for part, count in rung.items() if count == 0 < before[part]]
+    if emptied:
+        raise SettingError("levels", levels, f"level {level} would remove the last {unit} of {emptied[0] or 'all'}")

@@ -1,12 +1,19 @@
 """Exact selection: so many weights stay, never one more or less, and what is pruned never returns."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from lth.core.errors import LotteryError
 from lth.core.weights import Mask
+from lth.pruning.shapes import CHANNELS, axis_of, blocks, parts_of
+
+if TYPE_CHECKING:
+    from lth.pruning.mask import Layer
+    from lth.pruning.schedule import Pruning
 
 
 def highest(scores: Tensor, alive: Tensor, keep: int) -> Tensor:
@@ -41,3 +48,89 @@ def global_(scores: Mapping[str, Tensor], mask: Mapping[str, Tensor], keep: int)
     )
     parts = together.split([alive.numel() for alive in mask.values()])
     return {name: part.reshape(mask[name].shape) for name, part in zip(mask, parts, strict=True)}
+
+
+def in_blocks(scores: Tensor, alive: Tensor, keep: int, size: int) -> Tensor:
+    """Of every `size` consecutive entries along axis 1 the `keep` highest, out of the alive; all where fewer live.
+
+    scores, alive: (out, in, ...), in a multiple of `size`; among equals later places stay. The result is bool.
+    """
+    rows = scores.movedim(1, -1)  # the kernel's places apart: a block runs over input channels
+    living = alive.movedim(1, -1)
+    if rows[living].isnan().any():
+        raise LotteryError("a score is not a number (NaN); the weights that it was taken from have diverged")
+    values = torch.where(living, rows.double(), -torch.inf).reshape(-1, size)
+    order = torch.argsort(values, dim=1, stable=True)
+    order = order.gather(1, torch.argsort(living.reshape(-1, size).gather(1, order).int(), dim=1, stable=True))
+    chosen = torch.zeros(values.shape, dtype=torch.bool).scatter_(1, order[:, size - keep :], True)
+    return (chosen.reshape(rows.shape) & living).movedim(-1, 1).contiguous()
+
+
+def norms(scores: Tensor, axis: int, n: float) -> Tensor:
+    """The L_n norm of every slice of `scores` at `axis`: (channels,).
+
+    Of scores of both signs it is that of sums with sign: sign(s) |s|^n summed, its root with its sign; for n = inf the
+    one of largest magnitude. So `small_final`, whose scores are negative, keeps the channels of the smallest norm.
+    """
+    slices = scores.movedim(axis, 0).flatten(1)
+    if not (slices < 0).any():
+        norm: Tensor = torch.linalg.vector_norm(slices, n, dim=1)
+        return norm
+    if n == torch.inf:
+        return slices.gather(1, slices.abs().argmax(1, keepdim=True)).squeeze(1)
+    sums = (slices.sign() * slices.abs() ** n).sum(1)
+    return sums.sign() * sums.abs() ** (1 / n)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which units are chosen, and which of them compete. Plain data: it can be part of a training's question.
+
+    parts: the layers by part; shape: as in `Pruning`; axes: of the channels, by layer; norm: L_n over a channel.
+    """
+
+    parts: dict[str, list[str]]
+    shape: str = "weight"
+    axes: dict[str, int] = field(default_factory=dict)
+    norm: float = 2.0
+
+    def count(self, mask: Mapping[str, Tensor]) -> dict[str, int]:
+        """How many units of each part live, as the ladder counts them; of `N:M` all M."""
+        if found := blocks(self.shape):
+            return dict.fromkeys(self.parts, found[1])
+        return {part: sum(int(self.alive(x, mask[x]).sum()) for x in names) for part, names in self.parts.items()}
+
+    def alive(self, name: str, mask: Tensor) -> Tensor:
+        """Which units of a layer have a weight left: bool, of the weight's shape or (channels,)."""
+        return mask.movedim(self.axes[name], 0).flatten(1).any(1) if self.shape in CHANNELS else mask
+
+    def choose(self, scores: Mapping[str, Tensor], mask: Mapping[str, Tensor], keep: Mapping[str, int]) -> Mask:
+        """The mask of the units with the highest scores: `keep` in each part, out of those that `mask` keeps."""
+        scores, mask = ({name: x[name].cpu() for name in mask} for x in (scores, mask))
+        found: Mask = {}
+        for part, names in self.parts.items():
+            if size := blocks(self.shape):
+                found |= {name: in_blocks(scores[name], mask[name], keep[part], size[1]) for name in names}
+            else:
+                units = {name: self._reduced(name, scores[name], mask[name]) for name in names}
+                living = {name: self.alive(name, mask[name]) for name in names}
+                found |= global_(units, living, keep[part])
+        return {name: self._expanded(name, found[name], mask[name]) for name in mask}
+
+    def _reduced(self, name: str, scores: Tensor, mask: Tensor) -> Tensor:
+        if self.shape not in CHANNELS:
+            return scores
+        return norms(torch.where(mask, scores, 0), self.axes[name], self.norm)
+
+    def _expanded(self, name: str, chosen: Tensor, mask: Tensor) -> Tensor:
+        if self.shape not in CHANNELS:
+            return chosen
+        lined = chosen.reshape([-1 if axis == self.axes[name] else 1 for axis in range(mask.ndim)])
+        return mask & lined
+
+
+def selection_of(pruning: "Pruning", layers: Sequence["Layer"]) -> Selection:
+    """How `pruning` chooses among the weights of `layers`; SettingError where a layer does not have its shape."""
+    parts = parts_of(pruning, [layer.name for layer in layers])
+    axes = {x.name: axis_of(x, pruning.shape) for x in layers} if pruning.shape in CHANNELS else {}
+    return Selection(parts, pruning.shape, axes, pruning.norm)

@@ -14,6 +14,7 @@ from torch import Tensor
 from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import rng
 from lth.core.weights import Mask
+from lth.pruning.gradual import GradualLadder
 from lth.pruning.select import highest, layerwise
 
 
@@ -170,7 +171,7 @@ class RigL(Rewiring):
         return {name: gradient[name].abs() for name in moment.mask}
 
 
-MaskUpdate = GradualPruning | Set | RigL
+MaskUpdate = GradualPruning | GradualLadder | Set | RigL
 
 
 def _check_names(key: str, mask: Mapping[str, Tensor]) -> None:

@@ -9,8 +9,10 @@ from lth.core.rng import rng
 from lth.core.weights import Mask, State, on_cpu
 from lth.pruning.mask import Layer, dense, density
 from lth.pruning.schedule import Pruning, ladder
-from lth.pruning.scores import SCORES
-from lth.pruning.select import global_, layerwise
+from lth.pruning.scores import SCORES, steps_of
+from lth.pruning.scores.basis import Basis, Network
+from lth.pruning.select import selection_of
+from lth.tickets.scoring import gradual_of, network_of
 from lth.training.job import Job
 from lth.training.trace import Trace
 
@@ -24,7 +26,8 @@ Fit = Callable[[Job], Trace]
 class Level:
     """One round: the ticket's training `job` (its mask, its rewind point) and what came of it.
 
-    `source` holds the trained weights that the mask was scored on; None at level 0, the dense network.
+    `source` holds the weights that the mask was scored on, or that a gradual pruning ended with; None at level 0, the
+    dense network.
     """
 
     index: int
@@ -64,31 +67,70 @@ def levels(
     """Levels 0 (the dense network) to `count`: `count` prunings, `count` + 1 trainings; the last is not pruned.
 
     `dense_job.start` is the rewind point. With the schedule `one_shot` every mask comes from level 0's final weights,
-    so that of the levels above 0 those in `only` can do without the others (None: all). Where a training that the next
-    mask would come from diverges, there is nothing to prune by: the levels end with it.
+    with `gradual` each from a training of its own, and with `pruning.at=init` all from the rewind point: then of the
+    levels above 0 those in `only` can do without the others (None: all). Where a training that the next mask would
+    come from diverges, there is nothing to prune by: the levels end with it.
     """
-    one_shot = pruning.schedule == "one_shot"
-    rungs = ladder(layers, pruning, count)
-    mask = dense(layers)
-    source: State | None = None
-    for index in range(count + 1):
-        if one_shot and index and only is not None and index not in only:
+    rungs, whole = ladder(layers, pruning, count), dense(layers)
+    job = replace(dense_job, mask=whole)
+    level = Level(0, job, fit(job), None)
+    yield level
+    mask, source = whole, _source(level, pruning)
+    for index in range(1, count + 1):
+        skipped = pruning.levels_apart and only is not None and index not in only
+        if skipped and pruning.schedule != "iterative":
             continue
-        if source is not None:
-            before = dense(layers) if one_shot else mask
-            scored = 0 if one_shot else index - 1  # one shot: one draw of a random score, so that masks are nested
-            mask = prune(source, before, rungs[index], pruning, dense_job.seeds.mask, scored)
-            for name in collapsed(before, mask):
-                log.warning("level %d: layer collapse: the last weight of %s was pruned", index, name)
+        before = mask if pruning.schedule == "iterative" else whole
+        if pruning.schedule == "gradual":
+            mask, source = _gradually(dense_job, layers, pruning, rungs[index], fit)
+        if source is None:
+            log.warning("there are no weights to prune by: level %d is the last", level.index)
+            return
+        if pruning.schedule != "gradual":
+            mask = _scored(dense_job, source, before, rungs[index], layers, pruning, index)
+        for name in collapsed(before, mask):
+            log.warning("level %d: layer collapse: the last weight of %s was pruned", index, name)
+        if skipped:
+            continue
         job = replace(dense_job, mask=mask)
         level = Level(index, job, fit(job), source)
         yield level
-        if one_shot and index:
-            continue
-        if level.trace.status == "diverged":
-            log.warning("there are no weights to prune by: level %d is the last", index)
-            return
-        source = on_cpu(level.trace.final)
+        if pruning.schedule == "iterative":
+            source = _source(level, pruning)
+
+
+def _source(level: Level, pruning: Pruning) -> State | None:
+    """The weights that a level after `level` is scored on; None where its training diverged."""
+    if pruning.at == "init":
+        return level.job.start
+    return on_cpu(level.trace.final) if level.trace.status == "done" else None
+
+
+def _gradually(
+    job: Job, layers: Sequence[Layer], pruning: Pruning, keep: dict[str, int], fit: Fit
+) -> tuple[Mask, State | None]:
+    """The mask and the final weights of a training of `job` that is pruned to `keep` as it goes."""
+    whole = dense(layers)
+    trace = fit(replace(job, mask=whole, update=gradual_of(job, layers, pruning, keep)))
+    if trace.status != "done":
+        log.warning("the training that is pruned as it goes diverged: %s", trace.message)
+        return whole, None
+    return trace.mask(whole), on_cpu(trace.final)
+
+
+def _scored(
+    job: Job,
+    source: State,
+    before: Mask,
+    keep: dict[str, int],
+    layers: Sequence[Layer],
+    pruning: Pruning,
+    index: int,
+) -> Mask:
+    """The mask of level `index`, scored on `source`."""
+    drawn = index - 1 if pruning.schedule == "iterative" else 0  # one draw of a random score, so that masks are nested
+    network = network_of(job, source, pruning)
+    return prune(source, before, keep, layers, pruning, job.seeds.mask, drawn, job.start, network)
 
 
 def collapsed(before: Mask, after: Mask) -> list[str]:
@@ -96,10 +138,30 @@ def collapsed(before: Mask, after: Mask) -> list[str]:
     return [name for name, alive in after.items() if before[name].any() and not alive.any()]
 
 
-def prune(trained: State, mask: Mask, keep: dict[str, int], pruning: Pruning, seed: int, level: int = 0) -> Mask:
-    """The mask that keeps exactly `keep` (by layer, or "" for all) of the weights that `mask` keeps.
+def prune(
+    trained: State,
+    mask: Mask,
+    keep: dict[str, int],
+    layers: Sequence[Layer],
+    pruning: Pruning,
+    seed: int,
+    level: int = 0,
+    initial: State | None = None,
+    network: Network | None = None,
+) -> Mask:
+    """The mask that keeps exactly `keep` units (by part, as `ladder` counts) of those that `mask` keeps.
 
-    `trained`: the weights that the score looks at. `seed` and `level` address the draws of a random score.
+    `trained`: the weights that the score looks at; `initial`, `network`: what else it may ask for. `seed` and `level`
+    address the draws of a random score. A score that is taken more than once prunes to counts that fall
+    exponentially, each time on what is left (Tanaka et al. 2020, algorithm 1).
     """
-    scores = SCORES[pruning.score]({name: trained[name] for name in mask}, rng(seed, "score", level))
-    return global_(scores, mask, keep[""]) if pruning.scope == "global" else layerwise(scores, mask, keep)
+    selection, steps = selection_of(pruning, layers), steps_of(pruning)
+    alive = selection.count(mask)
+    first = {name: initial[name] for name in mask} if initial is not None else None
+    for step in range(1, steps + 1):
+        basis = Basis({name: trained[name] for name in mask}, mask, rng(seed, "score", level), first, network)
+        counts = keep
+        if step < steps:
+            counts = {part: round(n * (keep[part] / max(1, n)) ** (step / steps)) for part, n in alive.items()}
+        mask = selection.choose(SCORES[pruning.score](basis), mask, counts)
+    return mask

@@ -185,14 +185,14 @@ def test_weights_that_are_no_numbers_are_an_error(make_job: Callable[..., Job]) 
     broken = clone(job.start) | {"fc1.weight": torch.full((12, 36), torch.nan)}
     mask, layers = dense(prunable(job.model)), prunable(job.model)
     with pytest.raises(LotteryError, match="NaN"):
-        prune(broken, mask, ladder(layers, Pruning(), 1)[1], Pruning(), 0)
+        prune(broken, mask, ladder(layers, Pruning(), 1)[1], layers, Pruning(), 0)
 
 
 def test_pruning_is_pure(make_job: Callable[..., Job]) -> None:
     job = make_job()
     layers = prunable(job.model)
     mask, before = dense(layers), digest(job.start)
-    pruned = prune(job.start, mask, ladder(layers, Pruning(), 1)[1], Pruning(), 0)
+    pruned = prune(job.start, mask, ladder(layers, Pruning(), 1)[1], layers, Pruning(), 0)
     assert density(mask) == 1 and digest(job.start) == before and density(pruned) < 1
 
 
@@ -203,7 +203,7 @@ def test_random_masks_are_drawn_by_seed_and_level_whatever_the_weights(make_job:
     other = {name: -2 * tensor for name, tensor in job.start.items()}
 
     def drawn(state: State, seed: int, level: int) -> str:
-        return digest(prune(state, mask, keep, pruning, seed, level))
+        return digest(prune(state, mask, keep, layers, pruning, seed, level))
 
     assert drawn(job.start, 0, 1) == drawn(other, 0, 1)
     assert len({drawn(job.start, seed, level) for seed in range(3) for level in range(3)}) == 9

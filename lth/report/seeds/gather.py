@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from lth.core.errors import LotteryError
-from lth.pruning.schedule import SCHEDULES
 from lth.report.seeds.reading import ASKED, folder_of, read_curves, read_results, results_below
 from lth.report.tables import Row
 from lth.tickets.arms import ARMS
@@ -68,11 +67,12 @@ def pairs_by_schedule(gathered: Gathered) -> list[tuple[str, str]]:
     without a common seed are paired only where that leaves no choice.
     """
     settings = gathered.settings()
-    first, second = ([key for key in settings if settings[key][0]["schedule"] == name] for name in SCHEDULES)
+    pair = "iterative", "one_shot"
+    first, second = ([key for key in settings if settings[key][0]["schedule"] == name] for name in pair)
     sure = [(x, y) for x in first for y in second if _match(settings[x], settings[y]) is True]
     open_ones = [(x, y) for x in first for y in second if _match(settings[x], settings[y]) is None]
     taken = [setting for pair in (*sure, *open_ones) for setting in pair]
-    alone = [pair for pair in open_ones if taken.count(pair[0]) == taken.count(pair[1]) == 1]
+    alone = [x for x in open_ones if taken.count(x[0]) == taken.count(x[1]) == 1]
     return sorted([*sure, *alone])
 
 

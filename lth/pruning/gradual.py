@@ -1,0 +1,71 @@
+"""Gradual pruning to a rung of the ladder: any shape and scope, in exact counts, in one training."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from lth.core.errors import LotteryError, SettingError
+from lth.core.rng import rng
+from lth.core.weights import Mask
+from lth.pruning.scores import SCORES
+from lth.pruning.scores.basis import Basis
+from lth.pruning.select import Selection
+
+if TYPE_CHECKING:
+    from lth.pruning.updates import Moment
+
+
+@dataclass(frozen=True)
+class GradualLadder:
+    """After the steps `begin`, `begin` + `every`, ..., `end` fewer units stay, at last `keep` of each part.
+
+    The counts fall as a cube (Zhu & Gupta 2017, eq. 1), from all to `keep`; for magnitudes, single weights and equal
+    densities these are the masks of `GradualPruning`. What is pruned stays pruned. A random score is drawn once.
+    """
+
+    score: str
+    selection: Selection
+    keep: dict[str, int]
+    begin: int
+    end: int
+    every: int
+
+    @property
+    def draws(self) -> bool:
+        """Whether the seed of masks plays a part."""
+        return self.score == "random"
+
+    def check(self, mask: Mapping[str, Tensor], start: int, total: int) -> None:
+        """Raises SettingError where it does not fit into a schedule from `start` to `total`."""
+        if self.every < 1:
+            raise SettingError("pruning.gradual.every", self.every, "must be at least one iteration")
+        if not start <= self.begin <= self.end:
+            problem = f"must lie between the first iteration {start} and the end of the pruning {self.end}"
+            raise SettingError("pruning.gradual.begin", self.begin, problem)
+        if self.end >= total:
+            problem = f"must lie before the end of a training of {total} iterations"
+            raise SettingError("pruning.gradual.end", self.end, problem)
+        if (self.end - self.begin) % self.every:
+            problem = f"{self.begin} to {self.end} is no multiple of it: the last pruning would miss the density"
+            raise SettingError("pruning.gradual.every", self.every, problem)
+        if not mask:
+            raise LotteryError("gradual: the mask names no layer; a whole one names them (lth.pruning.mask.dense)")
+
+    def due(self, iteration: int) -> bool:
+        """Whether the mask changes after `iteration` steps."""
+        return self.begin <= iteration <= self.end and (iteration - self.begin) % self.every == 0
+
+    def mask(self, moment: "Moment") -> Mask:
+        """The mask from that moment on; it keeps nothing that the mask before did not."""
+        if not all(bool(weight.isfinite().all()) for weight in moment.weights.values()):
+            return moment.mask  # the loss will tell
+        done = (moment.iteration - self.begin) / max(1, self.end - self.begin)
+        rest = (1 - done) ** 3 if moment.iteration < self.end else 0.0
+        whole = self.selection.count({name: alive | True for name, alive in moment.mask.items()})
+        living = self.selection.count(moment.mask)
+        keep = {part: min(living[part], round(n + (whole[part] - n) * rest)) for part, n in self.keep.items()}
+        weights = {name: moment.weights[name] for name in moment.mask}
+        basis = Basis(weights, moment.mask, rng(moment.seed, "score", 0))
+        return self.selection.choose(SCORES[self.score](basis), moment.mask, keep)

@@ -1,0 +1,63 @@
+"""Scores that ask the network: what would its loss, its gradient or its signal lose with a weight?
+
+As in the comparison of Frankle et al. 2021, "Pruning Neural Networks at Initialization", section 3 and its code.
+"""
+
+import torch
+from torch import Tensor
+
+from lth.core.errors import LotteryError
+from lth.pruning.scores.basis import Basis
+
+Scores = dict[str, Tensor]
+
+TEMPERATURE = 200.0
+"""What GraSP divides the logits by (Wang et al. 2020, code)."""
+
+
+def snip(basis: Basis) -> Scores:
+    """|w * gradient|: by how much the loss would change, to first order (Lee et al. 2019, eq. 4, not normalised)."""
+    weights = basis.leaves()
+    gradients = _gradients(basis.asked().loss(weights), weights)
+    return {name: (weight.detach() * gradients[name]).abs() for name, weight in weights.items()}
+
+
+def grasp(basis: Basis) -> Scores:
+    """w * (H gradient): the weights whose removal lets the gradient grow most go first (Wang et al. 2020, eq. 8).
+
+    H is the Hessian of the loss of the logits over 200; the paper prunes the highest -w * (H gradient).
+    """
+    weights = basis.leaves()
+    gradients = _gradients(basis.asked().loss(weights, TEMPERATURE), weights, again=True)
+    product = sum((gradient * gradient.detach()).sum() for gradient in gradients.values())
+    curved = _gradients(torch.as_tensor(product), weights)
+    return {name: weight.detach() * curved[name] for name, weight in weights.items()}
+
+
+def grasp_magnitude(basis: Basis) -> Scores:
+    """|w * (H gradient)|: the variant that Frankle et al. 2021 (section 5) find to be better than GraSP itself."""
+    return {name: score.abs() for name, score in grasp(basis).items()}
+
+
+def synflow(basis: Basis) -> Scores:
+    """|w * dR/dw| of the synaptic flow R: all weights by magnitude, an input of ones (Tanaka et al. 2020, eq. 4).
+
+    No data are seen. Taken 100 times within one pruning, so that no layer is cut before the others.
+    """
+    weights = {name: x.detach().double().abs().requires_grad_() for name, x in basis.leaves().items()}
+    gradients = _gradients(basis.asked().flow(weights), weights)
+    return {name: (weight.detach() * gradients[name]).abs() for name, weight in weights.items()}
+
+
+def _gradients(value: Tensor, weights: dict[str, Tensor], again: bool = False) -> dict[str, Tensor]:
+    """The gradient of `value` by each of `weights`; LotteryError naming a layer that plays no part."""
+    found = torch.autograd.grad(value, list(weights.values()), create_graph=again, allow_unused=True)
+    for name, gradient in zip(weights, found, strict=True):
+        if gradient is None:
+            raise LotteryError(f"{name} has no gradient to be scored by: it plays no part; pruning.exclude it")
+    return {name: gradient for name, gradient in zip(weights, found, strict=True) if gradient is not None}
+
+
+OF_NETWORK = (snip, grasp, grasp_magnitude, synflow)
+STEPS = {"synflow": 100}
+"""How often a score is taken within one pruning, where its paper takes it more than once."""

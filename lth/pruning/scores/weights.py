@@ -1,0 +1,118 @@
+"""Scores of weights alone: of those that training ended with, of those it began with, or of both.
+
+Zhou et al. 2019, "Deconstructing Lottery Tickets", section 3: wf is the final weight, wi the initial one. A weight
+whose sign changed has the score 0 in the variants `same_sign`: below every other, as the rest are not negative.
+"""
+
+import torch
+from torch import Tensor
+
+from lth.pruning.scores.basis import Basis
+
+Scores = dict[str, Tensor]
+
+
+def magnitude(basis: Basis) -> Scores:
+    """|w| (Han et al. 2015; the score of Frankle & Carbin 2019); of trained weights Zhou et al.'s `large_final`."""
+    return {name: weight.abs() for name, weight in basis.weights.items()}
+
+
+def large_final(basis: Basis) -> Scores:
+    """|wf|: `magnitude` by the name of Zhou et al. 2019."""
+    return magnitude(basis)
+
+
+def random(basis: Basis) -> Scores:
+    """A uniform draw: which weights stay is left to chance, how many is not."""
+    return {name: torch.rand(weight.shape, generator=basis.generator) for name, weight in basis.weights.items()}
+
+
+def small_final(basis: Basis) -> Scores:
+    """-|wf|."""
+    return {name: -weight.abs() for name, weight in basis.weights.items()}
+
+
+def large_init(basis: Basis) -> Scores:
+    """|wi|."""
+    return basis.compared(lambda wf, wi: wi.abs())
+
+
+def small_init(basis: Basis) -> Scores:
+    """-|wi|."""
+    return basis.compared(lambda wf, wi: -wi.abs())
+
+
+def large_init_large_final(basis: Basis) -> Scores:
+    """min(a |wf|, |wi|), with a by layer that makes the two means equal: else the larger of them would not count."""
+    return basis.compared(lambda wf, wi: torch.minimum(_alike(wf, wi), wi.abs()))
+
+
+def small_init_small_final(basis: Basis) -> Scores:
+    """-max(a |wf|, |wi|), with a as in `large_init_large_final`."""
+    return basis.compared(lambda wf, wi: -torch.maximum(_alike(wf, wi), wi.abs()))
+
+
+def magnitude_increase(basis: Basis) -> Scores:
+    """|wf| - |wi|."""
+    return basis.compared(lambda wf, wi: wf.abs() - wi.abs())
+
+
+def movement(basis: Basis) -> Scores:
+    """|wf - wi|: how far a weight went, wherever (the criterion of that name of Zhou et al. 2019)."""
+    return basis.compared(lambda wf, wi: (wf - wi).abs())
+
+
+def movement_away(basis: Basis) -> Scores:
+    """(wf^2 - wi^2) / 2: how far a weight went away from zero (movement pruning, Sanh et al. 2020).
+
+    Its score is -w * gradient, summed over the steps. Under plain SGD a step moves w by -rate * gradient, so the sum
+    times the rate is that of w dw, and in small steps the integral from wi to wf: all that is needed are the two ends.
+    """
+    return basis.compared(lambda wf, wi: (wf.square() - wi.square()) / 2)
+
+
+def large_final_same_sign(basis: Basis) -> Scores:
+    """|wf|, or 0 where the sign changed: max(0, wi wf / |wi|)."""
+    return basis.compared(lambda wf, wi: _same_sign(wf.abs(), wf, wi))
+
+
+def large_init_same_sign(basis: Basis) -> Scores:
+    """|wi|, or 0 where the sign changed."""
+    return basis.compared(lambda wf, wi: _same_sign(wi.abs(), wf, wi))
+
+
+def large_init_large_final_same_sign(basis: Basis) -> Scores:
+    """min(a |wf|, |wi|), or 0 where the sign changed."""
+    return basis.compared(lambda wf, wi: _same_sign(torch.minimum(_alike(wf, wi), wi.abs()), wf, wi))
+
+
+def movement_same_sign(basis: Basis) -> Scores:
+    """|wf - wi|, or 0 where the sign changed."""
+    return basis.compared(lambda wf, wi: _same_sign((wf - wi).abs(), wf, wi))
+
+
+def _alike(wf: Tensor, wi: Tensor) -> Tensor:
+    """a |wf|, of the same mean as |wi| over what is kept."""
+    return wf.abs() * (wi.abs().sum() / wf.abs().sum().clamp(min=torch.finfo(wf.dtype).tiny))
+
+
+def _same_sign(score: Tensor, wf: Tensor, wi: Tensor) -> Tensor:
+    return torch.where(wf.sign() == wi.sign(), score, 0)
+
+
+OF_ONE = (magnitude, random, large_final, small_final)
+"""Those that look at one state of the weights, or at none."""
+OF_BOTH = (
+    large_init,
+    small_init,
+    large_init_large_final,
+    small_init_small_final,
+    magnitude_increase,
+    movement,
+    movement_away,
+    large_final_same_sign,
+    large_init_same_sign,
+    large_init_large_final_same_sign,
+    movement_same_sign,
+)
+"""Those that look at initial weights too."""
