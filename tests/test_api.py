@@ -10,11 +10,12 @@ import torch
 from torch import nn
 
 import lth
-from lth.api import Procedure, drawn, search
+from lth.api import Procedure, search
 from lth.models.initialize import initialize
 from lth.pruning.updates import Rewiring
 from lth.report.tables import result_row
 from lth.tickets.arms import ARMS
+from lth.tickets.context import Fresh
 from lth.training.trace import Trace
 
 
@@ -56,11 +57,12 @@ def test_a_network_that_is_built_anew_keeps_its_own_way_to_draw(tensors):
     assert not torch.equal(other.best.state["first.weight"], search.best.state["first.weight"])
 
 
-def test_drawn_gives_a_fresh_network_by_seed():
-    model, fresh = drawn(Orthogonal, "default", 3)
+def test_a_fresh_network_is_that_of_its_seed():
+    fresh = Fresh(Orthogonal, "default")
+    model = fresh.constructed(3)
     assert torch.equal(fresh(3)["first.weight"], model.first.weight) and orthogonal(fresh(4))
     assert not torch.equal(fresh(4)["first.weight"], fresh(3)["first.weight"])
-    assert not orthogonal(drawn(Orthogonal, "glorot_normal", 3)[1](3))
+    assert not orthogonal(Fresh(Orthogonal, "glorot_normal")(3))
 
 
 def test_the_default_pruning_is_that_of_the_command_line(found):
@@ -164,7 +166,7 @@ def test_every_arm_trains_at_a_level_with_as_many_weights(make_job, make_network
     asked = Procedure(
         lth.Recipe(iterations=5, batch_size=20, schedule="cosine"), lth.Pruning(fraction=0.3), 2, 0, arms, **how
     )
-    _, fresh = drawn(make_network, "glorot_normal", 0)
+    fresh = Fresh(make_network, "glorot_normal")
     store = lth.Store(tmp_path)
     found = list(search(model, job.start, job.data, job.seeds, asked, store.train, fresh))
     assert len(found) == asked.trainings == len(store.trained) == 2 + len(arms)
