@@ -40,10 +40,10 @@ class ModelSpec:
 
     name: str = MISSING
     initializer: str = "glorot_normal"
-    plus_initializer: str = "sparsity_aware"
     widths: list[int] | None = None
     _target_: str | None = None
     args: dict[str, Any] = field(default_factory=dict)
+    plus_initializer: str = "sparsity_aware"
 
 
 @dataclass

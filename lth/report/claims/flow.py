@@ -161,6 +161,8 @@ def _judge(claim: Mapping[str, Any], masks: Mapping[int, Tables]) -> Judged:
     about = (claim["name"], claim["text"], unit, claim.get("paper"))
     by_mask = {seed: list(estimator(tables, claim).values()) for seed, tables in sorted(masks.items())}
     by_mask = {seed: values for seed, values in by_mask.items() if values}
+    if claim.get("per") == "mask":  # what the runs of a mask have in common is one value
+        by_mask = {seed: [statistics.fmean(values)] for seed, values in by_mask.items()}
     if not by_mask:
         return Judged(*about, {}, "not measured", "not among what was trained")
     first = next(iter(by_mask))

@@ -9,7 +9,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from lth.flow.runs import METHODS
-from lth.report.figures.axes import Sketch, legend_above, log_axis, new_figure
+from lth.report.figures.axes import Sketch, count_axis, legend_above, log_axis, new_figure
 from lth.report.figures.curves import Curve, curve
 from lth.report.figures.replicate import Drawn, drawing, write_sketch
 from lth.report.papers.hessian import sketch_spectrum
@@ -171,6 +171,7 @@ def sketch_updates(rows: Sequence[Row]) -> Sketch | None:
         axes.plot(x, gain, color=style.colour, marker=style.marker, linestyle="", markersize=3)
         words.append(f"{arm}: it rises at {sum(value > 0 for value in gain)} of {len(gain)} changes")
     axes.axhline(0, color="#333333", linewidth=0.8)
+    count_axis(axes.xaxis, 6)
     axes.set_xlabel("iteration")
     axes.set_ylabel("gradient norm after less before")
     legend_above(figure, [handle(arm, arm) for arm in arms])
