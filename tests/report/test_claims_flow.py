@@ -131,6 +131,7 @@ def test_what_does_not_hold_is_said_with_a_likely_reason():
     assert claim.verdict == "not reproduced" and "likely the draw" in claim.note
     assert "TensorFlow" in judged(mask(rigl=-0.02))["G5"].note
     assert cells(claim)[3].startswith("at 5.0%: -0.50 points")
+    assert cells(judged(mask())["G2"])[3].startswith("at 5.0%: 98.54% (98.")
 
 
 def test_what_was_not_trained_is_not_measured():

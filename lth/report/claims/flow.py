@@ -175,7 +175,7 @@ def _judge(claim: Mapping[str, Any], masks: Mapping[int, Tables]) -> Judged:
     notes = [f"over {interval.n} {over}" if interval.n >= SEEDS else f"{interval.n} of at least {SEEDS} masks"]
     notes += _about_paper(claim, interval)
     notes += [claim["otherwise"]] if verdict == "not reproduced" else []
-    return Judged(*about, {density: interval}, verdict, "; ".join(notes))
+    return Judged(*about, {density: interval}, verdict, "; ".join(notes), estimator is not value)
 
 
 def _about_paper(claim: Mapping[str, Any], interval: Interval) -> list[str]:
