@@ -17,12 +17,12 @@ from lth.jobs import load, place
 def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[Path, str]]:
     """`here(folder, root, experiment, *words)` runs `lth experiment words` in `folder`; `root`: its prepared data.
 
-    Gives the job's folder and what was printed.
+    Gives the job's folder and what was printed. With `figures=False` it draws none: that takes most of a short run.
     """
     spec.register()
     counter = itertools.count()
 
-    def run(folder: Path, root: Path, experiment: str, *words: str) -> tuple[Path, str]:
+    def run(folder: Path, root: Path, experiment: str, *words: str, figures: bool = True) -> tuple[Path, str]:
         monkeypatch.chdir(folder)
         monkeypatch.setenv("LTH_DATA", str(root))
         monkeypatch.setenv("WANDB_MODE", "disabled")
@@ -32,7 +32,10 @@ def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         with open_dict(config):
             del config["hydra"]
         to = folder / "jobs" / f"{len(list(folder.glob('jobs/*')))}-{next(counter)}"
-        load(experiment).run(spec.read(config), to)
+        with monkeypatch.context() as here:
+            for name in () if figures else ("replicate.draw_replicate", "flow.draw_flow"):
+                here.setattr(f"lth.report.{name}", lambda *arguments: [])
+            load(experiment).run(spec.read(config), to)
         captured = capsys.readouterr()
         return to, captured.out + captured.err
 

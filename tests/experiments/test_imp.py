@@ -44,7 +44,7 @@ def command(tmp_path, prepared_mnist1d):
 @pytest.fixture
 def imp(tmp_path, prepared_mnist1d, here):
     """Runs `lth imp` to its end in this process; its folder and what it printed."""
-    return lambda *words: here(tmp_path, prepared_mnist1d, "imp", *words)
+    return lambda *words, figures=False: here(tmp_path, prepared_mnist1d, "imp", *words, figures=figures)
 
 
 def read(path: Path) -> list[dict[str, str]]:
@@ -61,9 +61,8 @@ def kept_runs(tmp_path: Path) -> int:
 
 
 def test_what_an_experiment_leaves_behind(imp, tmp_path):
-    folder, shown = imp(
-        *TINY, "arms=[ticket,reinit,shuffle,scratch,finetune,restart]", "draws=2", "recipe.schedule=cosine"
-    )
+    arms = "arms=[ticket,reinit,shuffle,scratch,finetune,restart]"
+    folder, shown = imp(*TINY, arms, "draws=2", "recipe.schedule=cosine", figures=True)
     results = read(folder / "results.csv")
     assert list(results[0]) == RESULTS and len(results) == 3 + 2 * (3 * 2 + 2)
     assert list(read(folder / "layers.csv")[0]) == LAYERS and list(read(folder / "curves.csv")[0]) == CURVES
@@ -93,14 +92,12 @@ def test_the_arms_whose_masks_or_networks_are_their_own(imp, tmp_path):
     assert len(ends) == len(results)
 
 
-def test_probes_change_no_training_and_leave_their_tables_and_a_figure(imp, tmp_path, monkeypatch):
+def test_probes_change_no_training_and_leave_their_tables_and_a_figure(imp, tmp_path):
     words = [*TINY, "levels=1", "model=mlp", "model.widths=[8]", "arms=[ticket,reinit]", "draws=2", "line_examples=50"]
-    with monkeypatch.context() as quick:
-        quick.setattr("lth.report.replicate.draw_replicate", lambda *_: [])
-        without, _ = imp(*words)
+    without, _ = imp(*words)
     count = kept_runs(tmp_path)
     asked = "probes=[distance,interpolation,agreement]"
-    folder, shown = imp(*words, asked)
+    folder, shown = imp(*words, asked, figures=True)
     assert "0 trained" in shown and kept_runs(tmp_path) == count
     for name in ("results.csv", "layers.csv", "curves.csv"):
         assert (folder / name).read_bytes() == (without / name).read_bytes()
@@ -139,7 +136,7 @@ def written_since(began: float, tmp_path: Path) -> bool:
 
 
 def test_killed_at_any_moment_the_same_command_gives_the_same_bits(imp, command, tmp_path):
-    words = [*TINY, "recipe.iterations=3000", "levels=1", "arms=[ticket,reinit]", "store.checkpoint_seconds=0.1"]
+    words = [*TINY, "recipe.iterations=1500", "levels=1", "arms=[ticket,reinit]", "store.checkpoint_seconds=0.1"]
     unbroken, _ = imp(*words, "outputs=unbroken")
     chance = random.Random(0)
     for _ in range(3):

@@ -27,7 +27,7 @@ def test_the_conv_presets_run(tmp_path, here, name):
     write_noise(tmp_path, "cifar10", (3, 32, 32), train=70)
     words = [f"paper=frankle2019/{name}", "scale=smoke", "hydra.mode=RUN", "arms=[ticket]", "levels=1"]
     words += ["recipe.iterations=1", "recipe.test=improved", "data.validation=5"]
-    folder, _ = here(tmp_path, tmp_path, "imp", *words)
+    folder, _ = here(tmp_path, tmp_path, "imp", *words, figures=False)
     assert "conv1" in (folder / "layers.csv").read_text()
 
 

@@ -131,6 +131,7 @@ def test_what_does_not_hold_is_said_with_a_likely_reason():
     assert claim.verdict == "not reproduced" and "likely the draw" in claim.note
     assert "TensorFlow" in judged(mask(rigl=-0.02))["G5"].note
     assert cells(claim)[3].startswith("at 5.0%: -0.50 points")
+    assert cells(judged(mask())["G2"])[3].startswith("at 5.0%: 98.54% (98.")
 
 
 def test_what_was_not_trained_is_not_measured():
@@ -153,11 +154,18 @@ def written(folder, tables):
 
 def test_the_tables_are_read_from_the_jobs_the_latest_of_a_seed(tmp_path, capsys):
     written(tmp_path / "b", mask(runs=3))
-    written(tmp_path / "c", mask(1))
+    written(tmp_path / "b" / "c", mask(1))  # a folder within a job's is another job
     found = tables_below([tmp_path], CLAIMS)
     assert sorted(found) == [0, 1] and judge_flow(CLAIMS, found) == judge_flow(CLAIMS, {0: mask(runs=3), 1: mask(1)})
-    main(["evci2022", str(tmp_path / "c"), "--to", str(tmp_path / "claims.md")])
-    assert "15 reproduced, 4 undecided" in capsys.readouterr().out and "| G18 |" in (tmp_path / "claims.md").read_text()
+    for spectrum in tmp_path.rglob("spectrum.csv"):
+        spectrum.unlink()
+    (without,) = [x for x in judge_flow(CLAIMS, tables_below([tmp_path], CLAIMS)) if x.name == "G11"]
+    assert without.verdict == "not measured"
+    main(["evci2022", str(tmp_path / "b" / "c"), "--to", str(tmp_path / "claims.md")])
+    assert (
+        "15 reproduced, 3 undecided, 1 not measured" in capsys.readouterr().out
+        and "| G18 |" in (tmp_path / "claims.md").read_text()
+    )
 
 
 def test_without_results_of_its_network_the_command_is_named(tmp_path):

@@ -96,7 +96,10 @@ UNITS = {"earlier_than_dense": "%", "times_faster_than_control": " times"}
 
 @dataclass(frozen=True)
 class Judged:
-    """A claim and what came of it: measured by level with its density, the verdict, and what is to be said of it."""
+    """A claim and what came of it: measured by level with its density, the verdict, and what is to be said of it.
+
+    difference: whether what was measured is one between two ways, or a change, so that its sign matters.
+    """
 
     name: str
     text: str
@@ -105,6 +108,7 @@ class Judged:
     measured: dict[float, Interval]
     verdict: Verdict
     note: str
+    difference: bool = True
 
 
 def papers() -> list[str]:

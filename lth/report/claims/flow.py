@@ -16,7 +16,7 @@ from lth.report.claims import SEEDS, Judged, decide
 from lth.report.flow import FILES
 from lth.report.seeds.gather import gather
 from lth.report.seeds.intervals import Interval, t_interval
-from lth.report.seeds.reading import read_table
+from lth.report.seeds.reading import read_results, read_table
 from lth.report.tables import CURVES, Row
 
 Tables = Mapping[str, Sequence[Row]]
@@ -137,13 +137,15 @@ def tables_below(places: Sequence[Path], claims: Mapping[str, Any]) -> dict[int,
     for folder in gather(places).folders:
         if not (folder / "table.csv").exists():
             continue
-        gathered = gather([folder])
-        rows = select(gathered.rows, about)
+        rows = select(read_results(folder / "results.csv"), about)
         if rows:
             settings.add(rows[0]["setting"])
-            looks = {name: read_table(folder / f"{name}.csv", columns, ()) for name, columns in FILES.items()}
-            curves = read_table(folder / "curves.csv", CURVES, ("run", "iteration"))
-            found[rows[0]["seed"]] = {"results": rows, "curves": curves, **looks}
+            read = {"curves": CURVES, **FILES}.items()  # what is not there was not looked at
+            paths = {folder / f"{name}.csv": (name, columns) for name, columns in read}
+            looks = {
+                name: read_table(path, columns, ()) if path.exists() else [] for path, (name, columns) in paths.items()
+            }
+            found[rows[0]["seed"]] = {"results": rows, **looks}
     if not found:
         raise LotteryError(f"no results of {claims['model']} on {claims['data']}; run {claims['command']}")
     if len(settings) > 1:
@@ -175,7 +177,7 @@ def _judge(claim: Mapping[str, Any], masks: Mapping[int, Tables]) -> Judged:
     notes = [f"over {interval.n} {over}" if interval.n >= SEEDS else f"{interval.n} of at least {SEEDS} masks"]
     notes += _about_paper(claim, interval)
     notes += [claim["otherwise"]] if verdict == "not reproduced" else []
-    return Judged(*about, {density: interval}, verdict, "; ".join(notes))
+    return Judged(*about, {density: interval}, verdict, "; ".join(notes), estimator is not value)
 
 
 def _about_paper(claim: Mapping[str, Any], interval: Interval) -> list[str]:

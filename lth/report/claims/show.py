@@ -25,9 +25,9 @@ COLOURS: dict[Verdict, str] = {
 HEAD = ("claim", "what", "paper", "measured (95% t interval)", "verdict")
 
 
-def written(interval: Interval, unit: str) -> str:
-    """`interval` as a mean with its bounds and n; differences with their sign, ratios without."""
-    sign = "" if unit == " times" else "+"
+def written(interval: Interval, unit: str, difference: bool = True) -> str:
+    """`interval` as a mean with its bounds and n; differences with their sign, ratios and values without."""
+    sign = "+" if difference and unit != " times" else ""
     mean = f"{interval.mean:{sign}.2f}{unit}"
     if interval.low is None or interval.high is None:
         return f"{mean} (n = {interval.n})"
@@ -36,7 +36,8 @@ def written(interval: Interval, unit: str) -> str:
 
 def cells(claim: Judged) -> list[str]:
     """The cells of a claim's row: name, text, the paper's value, what was measured by density, verdict and note."""
-    measured = [f"at {percent(density)}%: {written(x, claim.unit)}" for density, x in claim.measured.items()]
+    found = {density: written(x, claim.unit, claim.difference) for density, x in claim.measured.items()}
+    measured = [f"at {percent(density)}%: {words}" for density, words in found.items()]
     paper = "" if claim.paper is None else f"{claim.paper:g}{claim.unit}"
     verdict = claim.verdict + (f" ({claim.note})" if claim.note else "")
     return [claim.name, claim.text, paper, "\n".join(measured) or "-", verdict]
