@@ -11,8 +11,8 @@ scope. Each mask is trained as it is (`ticket`), with its places shuffled within
 weights (`reinit`). Where neither hurts, a method tells no more than how many weights each layer is to keep.
 
 The job's folder holds table.csv (a row a method, density and arm, with what it took to find the mask), results.csv,
-layers.csv, curves.csv, figures, report.html and METHOD.safetensors, the last ticket of each; in results.csv `setting` and
-`schedule` tell methods apart. The dense network is trained once for all methods, every training is kept in
+layers.csv, curves.csv, figures, report.html and METHOD.safetensors, the last ticket of each; in results.csv `setting`
+and `schedule` tell methods apart. The dense network is trained once for all methods, every training is kept in
 <outputs>/store, and the same command again trains nothing. `lth claims frankle2021` puts the paper's claims beside it.
 """
 

@@ -44,7 +44,7 @@ def papers(of: str = "*") -> list[str]:
 
 @pytest.mark.parametrize(("paper", "scale"), list(product(papers(), ("smoke", "quick", "paper"))))
 def test_every_paper_composes_at_every_scale(paper, scale):
-    experiment = "gradient_flow" if paper in papers("evci2022") else "imp"
+    experiment = {"evci2022": "gradient_flow", "frankle2021": "at_init"}.get(paper.split("/")[0], "imp")
     read = composed(f"paper={paper}", f"scale={scale}", experiment=experiment)
     assert read.paper == paper and read.scale == scale
     assert experiment != "imp" or {"ticket", "reinit"} <= set(read.arms)

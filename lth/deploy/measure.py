@@ -128,7 +128,7 @@ def training_flops(model: nn.Module, images: Tensor, labels: Tensor) -> int:
 
 
 def iteration_flops(model: nn.Module, images: Tensor, labels: Tensor, batch_size: int) -> float:
-    """`training_flops` on a batch of `batch_size`, from the first two examples: FLOPs are in proportion to the batch."""
+    """`training_flops` on a batch of `batch_size`, from the first two examples: they grow in proportion."""
     batch = min(2, len(images))
     return training_flops(model, images[:batch], labels[:batch]) * batch_size / batch
 
