@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lth.pruning.methods import METHODS
@@ -12,6 +13,7 @@ from lth.report.figures.axes import (
     STYLES,
     ArmStyle,
     Sketch,
+    Summary,
     arm_handle,
     arm_style,
     density_axis,
@@ -59,7 +61,7 @@ def sketch_methods(rows: Sequence[Row], bars: Summarize = t_interval) -> Sketch 
     panels = draw_panels(lines, COLUMNS, bars, APART)
     if panels is None:
         return None
-    panels.figure.set_figheight(3.1)
+    panels.figure.set_size_inches(0.8 * PAGE_WIDTH, 3.1)  # wide enough for the legend
     named = [line_handle(line.label, line.look) for line in panels.lines]
     legend_above(panels.figure, [*named, arm_handle("dense", marker=False)])
     told = "; ".join(f"{name}: {text}" for name, text in meanings(line.label for line in panels.lines).items())
@@ -74,10 +76,7 @@ def sketch_methods(rows: Sequence[Row], bars: Summarize = t_interval) -> Sketch 
 def sketch_ablations(rows: Sequence[Row], bars: Summarize = t_interval) -> Sketch | None:
     """A panel a method: its mask as it is, and its ablations, on one scale; None where there are no ablations."""
     methods = {method: own for method, own in by_method(rows).items() if len(arms_of(own)) > 1}
-    lines = {
-        method: [Line(arm, arm, arm_style(arm), own) for arm in arms_of(own) if arm != "dense"]
-        for method, own in methods.items()
-    }
+    lines = {method: [Line(arm, arm, arm_style(arm), own) for arm in arms_of(own)] for method, own in methods.items()}
     points = {method: [line.points(ACCURACY, bars) for line in found] for method, found in lines.items()}
     pruned = [point for several in points.values() for line in several for point in line if point.density < 1]
     if not pruned:
@@ -86,26 +85,14 @@ def sketch_ablations(rows: Sequence[Row], bars: Summarize = t_interval) -> Sketc
     down = math.ceil(len(methods) / across)
     figure = Figure(figsize=(max(0.55, across / ACROSS) * PAGE_WIDTH, 0.6 + 1.75 * down), layout="constrained")
     grid = figure.subplots(down, across, squeeze=False, sharey=True)
-    low, high = fitting(pruned)
-    for number, axes in enumerate(grid.flat):
-        if number >= len(methods):
-            figure.delaxes(axes)
-            continue
-        method = list(methods)[number]
-        dense = [line[0].mean for line in points[method] if line and line[0].density == 1]
-        for mean in dense[:1]:
-            axes.axhline(mean, color=STYLES["dense"].colour, linewidth=STYLES["dense"].width)
-        for index in reversed(range(len(lines[method]))):
-            here = [point for point in points[method][index] if point.density < 1]
-            step = APART if any(point.high > point.low for point in pruned) else 0.0
-            plot_points(axes, lines[method][index].look, here, step * (index - 1))
-        density_axis(axes, [point.density for point in pruned], labels=4)
+    for spare in grid.flat[len(methods) :]:
+        figure.delaxes(spare)
+    for number, (axes, method) in enumerate(zip(grid.flat, methods, strict=False)):
+        _panel(axes, lines[method], points[method], pruned)
         axes.set_title(method, loc="left")
-        axes.set_ylim(low, min(high, 100 + 0.02 * (high - low)))
+        axes.set_ylabel("test accuracy (%)")
         axes.label_outer()
-        if number % across == 0:
-            axes.set_ylabel("test accuracy at the end (%)" if down == 1 else "test accuracy (%)")
-        if number + across >= len(methods):
+        if number + across >= len(methods):  # the lowest of its column
             axes.tick_params(labelbottom=True)
             axes.set_xlabel("weights left (%)")
     arms = list(dict.fromkeys(line.arm for found in lines.values() for line in found))
@@ -116,10 +103,25 @@ def sketch_ablations(rows: Sequence[Row], bars: Summarize = t_interval) -> Sketc
     )
     caption += f" are left, a panel a method, of its masks as they are and of their ablations. {told}; thin line: the"
     caption += f" dense network, where it lies within the panel. {about_seeds(rows, bars)}"
-    alt = "; ".join(
+    alt = " ".join(
         f"{method}: {values(found, COLUMNS, bars)}" for method, found in lines.items() if any(points[method])
     )
     return Sketch("frankle2021_ablations", "Ablations of each method", caption, alt, figure)
+
+
+def _panel(axes: Axes, lines: Sequence[Line], several: Sequence[list[Summary]], pruned: Sequence[Summary]) -> None:
+    """Draws the arms of one method, within limits that hold the points `pruned` of all methods."""
+    dense = [points[0].mean for points in several if points and points[0].density == 1]
+    for mean in dense[:1]:
+        axes.axhline(mean, color=STYLES["dense"].colour, linewidth=STYLES["dense"].width)
+    step = APART if any(point.high > point.low for point in pruned) else 0.0
+    for index in reversed(range(len(lines))):  # the mask as it is, drawn last, lies on top
+        here = [point for point in several[index] if point.density < 1]
+        side = -1 if index % 2 else 1
+        plot_points(axes, lines[index].look, here, side * step * ((index + 1) // 2))
+    density_axis(axes, [point.density for point in pruned], labels=4)
+    low, high = fitting(pruned)
+    axes.set_ylim(low, min(high, 100 + 0.02 * (high - low)))
 
 
 def look_of(method: str) -> ArmStyle:
