@@ -34,7 +34,7 @@ METHODS = {
     ),
     "synflow": _at_init("synflow", "the least synaptic flow, in 100 steps and without data (Tanaka et al. 2020)"),
     "snip": _at_init("snip", "the least effect on the loss, |weight x gradient| (Lee et al. 2019)"),
-    "grasp": _at_init("grasp", "what keeps the gradient flow (Wang et al. 2020)"),
+    "grasp": _at_init("grasp", "what holds the gradient flow back most (Wang et al. 2020)"),
     "grasp_magnitude": _at_init("grasp_magnitude", "the least effect on the gradient flow, up or down"),
     "magnitude": _at_init("magnitude", "the smallest initial weights"),
     "random": _at_init("random", "weights by chance, from all layers together"),
