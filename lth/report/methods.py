@@ -46,11 +46,12 @@ SHORT = tuple(name for name in HEADS if name not in ("trainings", "TFLOPs"))
 
 
 def by_method(rows: Iterable[Row]) -> dict[str, list[Row]]:
-    """Method -> its rows, methods in order of appearance."""
+    """Method -> its rows, methods in the order of METHODS, whatever order they came in."""
     found: dict[str, list[Row]] = {}
     for row in rows:
         found.setdefault(method_of(row["schedule"]), []).append(row)
-    return found
+    known = list(METHODS)
+    return dict(sorted(found.items(), key=lambda item: known.index(item[0]) if item[0] in known else len(known)))
 
 
 def compared(rows: Sequence[Row]) -> list[Row]:
