@@ -1,5 +1,6 @@
 """The one door from Hydra: the configuration of each experiment as checked dataclasses. Imports no torch."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,24 +9,22 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from lth.core.errors import SettingError
+from lth.pruning.methods import check_methods, pruning_of
 from lth.pruning.schedule import Pruning
 from lth.settings import MACHINE, Machine, RewiringSpec, Training
 from lth.training.recipe import Duration
 
 
 @dataclass
-class Spec(Training):
-    """One replicate of `lth imp`: everything that a job is asked to do."""
+class Levels(Training):
+    """What is asked of an experiment that prunes level by level: how, how deep, from where, against which arms."""
 
-    experiment: str = "imp"
     pruning: Pruning = field(default_factory=Pruning)
     levels: int = 12
     rewind: Duration = 0
     arms: list[str] = field(default_factory=lambda: ["ticket"])
     arm_levels: Any = "all"
-    one_shot_arms: list[str] | None = None
     draws: int = 1
-    probes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -35,12 +34,6 @@ class Spec(Training):
             isinstance(self.arm_levels, list) and all(isinstance(level, int) for level in self.arm_levels)
         ):
             raise SettingError("arm_levels", self.arm_levels, "must be all or a list of levels such as [3,7,12]")
-
-    @property
-    def arms_asked(self) -> list[str]:
-        """The arms of this schedule: `one_shot_arms` where it is one shot and they are given, else `arms`."""
-        one_shot = self.pruning.schedule == "one_shot"
-        return self.one_shot_arms if one_shot and self.one_shot_arms is not None else self.arms
 
     @property
     def controls(self) -> list[int] | None:
@@ -58,10 +51,52 @@ class Spec(Training):
             keys.append("rewiring")
         return self.hash_of(keys)
 
+
+@dataclass
+class Spec(Levels):
+    """One replicate of `lth imp`: everything that a job is asked to do."""
+
+    experiment: str = "imp"
+    one_shot_arms: list[str] | None = None
+    probes: list[str] = field(default_factory=list)
+
+    @property
+    def arms_asked(self) -> list[str]:
+        """The arms of this schedule: `one_shot_arms` where it is one shot and they are given, else `arms`."""
+        one_shot = self.pruning.schedule == "one_shot"
+        return self.one_shot_arms if one_shot and self.one_shot_arms is not None else self.arms
+
     @property
     def unnamed(self) -> Sequence[str]:
         """Without probes nothing of them is in the name: so the names of older replicates stay."""
         return MACHINE if self.probes else (*MACHINE, "probes", "line_examples")
+
+
+@dataclass
+class AtInitSpec(Levels):
+    """One replicate of `lth at_init`: several methods to find a mask, on one network, data and recipe."""
+
+    experiment: str = "at_init"
+    methods: list[str] = field(default_factory=lambda: ["imp", "magnitude_after", "snip"])
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_methods(self.methods, self.pruning)
+
+    def of(self, method: str) -> "AtInitSpec":
+        """The same, of one method alone: its setting is that of the method's rows.
+
+        A mask that was found at initialisation is trained from there: `rewind` is of the others.
+        """
+        found = copy.copy(self)
+        found.methods, found.pruning = [method], pruning_of(method, self.pruning)
+        found.rewind = self.rewind if found.pruning.at == "trained" else 0
+        return found
+
+    @property
+    def unnamed(self) -> Sequence[str]:
+        """No lines between networks are seen here."""
+        return (*MACHINE, "line_examples")
 
 
 @dataclass
@@ -133,7 +168,8 @@ class SpeedSpec(Machine):
 
 def register() -> None:
     """Puts the schemas where Hydra finds them, so that keys, names and types are checked before a job starts."""
-    for name, node in (("imp", Spec), ("gradient_flow", GradientFlowSpec), ("speed", SpeedSpec)):
+    schemas = {"imp": Spec, "at_init": AtInitSpec, "gradient_flow": GradientFlowSpec, "speed": SpeedSpec}
+    for name, node in schemas.items():
         ConfigStore.instance().store(name=f"schema_{name}", node=node)
 
 

@@ -44,7 +44,7 @@ def papers(of: str = "*") -> list[str]:
 
 @pytest.mark.parametrize(("paper", "scale"), list(product(papers(), ("smoke", "quick", "paper"))))
 def test_every_paper_composes_at_every_scale(paper, scale):
-    experiment = "gradient_flow" if paper in papers("evci2022") else "imp"
+    experiment = {"evci2022": "gradient_flow", "frankle2021": "at_init"}.get(paper.split("/")[0], "imp")
     read = composed(f"paper={paper}", f"scale={scale}", experiment=experiment)
     assert read.paper == paper and read.scale == scale
     assert experiment != "imp" or {"ticket", "reinit"} <= set(read.arms)
@@ -78,6 +78,27 @@ def test_the_setting_of_gradient_flow_leaves_out_seeds_extent_and_machine():
         assert composed(override, experiment="gradient_flow").setting() != base.setting(), override
     assert composed("worker=1", experiment="gradient_flow").replicate() == base.replicate()
     assert composed("repeats=2", experiment="gradient_flow").replicate() != base.replicate()
+
+
+def test_the_setting_of_at_init_is_that_of_one_method_without_seeds_extent_and_machine():
+    base = composed(experiment="at_init")
+    of = {method: base.of(method).setting() for method in base.methods}
+    assert len(set(of.values())) == len(of) == 7
+    for override in ("seed=3", "levels=3", "arm_levels=[1]", "arms=[ticket]", "draws=2", "methods=[imp]", "outputs=x"):
+        assert composed(override, experiment="at_init").of("imp").setting() == of["imp"], override
+    assert composed("pruning.fraction=0.3", experiment="at_init").of("snip").setting() != of["snip"]
+    later = composed("rewind=5", experiment="at_init")  # a mask from initialisation is trained from there
+    assert later.of("snip").setting() == of["snip"] and later.of("imp").setting() != of["imp"]
+    assert later.of("snip").rewind == 0 and later.of("imp").rewind == 5 and later.methods == base.methods
+
+
+def test_the_preset_of_frankle2021_has_the_recipe_of_the_authors_code():
+    read = composed("paper=frankle2021/lenet_300_100", "scale=paper", experiment="at_init")
+    recipe = read.recipe
+    assert (recipe.iterations, recipe.batch_size, recipe.lr, recipe.momentum) == ("40ep", 128, 0.1, 0.0)
+    assert (read.data.name, read.data.validation, read.model.initializer) == ("mnist", 0, "kaiming_normal")
+    quick = composed("paper=frankle2021/lenet_300_100", experiment="at_init")
+    assert quick.controls == [7, 13, 17] and quick.pruning.scope == "global"
 
 
 @pytest.mark.parametrize(

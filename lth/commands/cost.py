@@ -24,7 +24,7 @@ from lth.data.tensors import Split
 from lth.deploy.cost import BATCHES, Cost, cost
 from lth.deploy.export import FORMATS, export, load_exported
 from lth.deploy.forms import FORMS
-from lth.deploy.measure import training_flops
+from lth.deploy.measure import iteration_flops
 from lth.deploy.onnx import export_onnx
 from lth.deploy.search import SearchCost, search_cost
 from lth.report.cost import print_cost, print_shrinking, write_cost
@@ -151,12 +151,11 @@ def exported(opened: Opened, folder: Path) -> Iterator[str]:
 
 
 def search_of(opened: Opened) -> SearchCost | None:
-    """What it took to find the ticket; None where its job's rows are not there."""
-    if not opened.rows or opened.level is None:
+    """What it took to find the ticket; None where its job's rows are not there, or do not hold its mask's training."""
+    if not opened.rows or opened.level is None or opened.rows[0]["schedule"] == "gradual":
         return None
     train, batch_size = opened.data.train, opened.spec.recipe.batch_size
-    batch = min(2, len(train))  # FLOPs grow with the batch in proportion
-    flops = training_flops(opened.model, train.images[:batch], train.labels[:batch]) * batch_size / batch
+    flops = iteration_flops(opened.model, train.images, train.labels, batch_size)
     return search_cost(opened.rows, opened.level, flops, max(1, len(train) // batch_size))
 
 

@@ -127,6 +127,12 @@ def training_flops(model: nn.Module, images: Tensor, labels: Tensor) -> int:
     return int(counter.get_total_flops())
 
 
+def iteration_flops(model: nn.Module, images: Tensor, labels: Tensor, batch_size: int) -> float:
+    """`training_flops` on a batch of `batch_size`, from the first two examples: they grow in proportion."""
+    batch = min(2, len(images))
+    return training_flops(model, images[:batch], labels[:batch]) * batch_size / batch
+
+
 def compression_ratio(dense: Counts, sparse: Counts) -> float:
     """All parameters of `dense` / parameters of `sparse` that are not zero; biases and norms count too.
 

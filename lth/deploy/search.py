@@ -29,16 +29,20 @@ def search_cost(
 ) -> SearchCost:
     """What the ticket of `level` took to find, by `rows` of `results.csv` of one setting and seed.
 
-    Iterative pruning takes the trainings of levels 0 to `level` - 1, one-shot that of level 0 alone. Raises
-    LotteryError where a row is missing, or rows are of several settings or seeds.
+    Iterative pruning takes the trainings of levels 0 to `level` - 1, one-shot that of level 0 alone, a score at
+    initialisation none (taking a score is not counted). Raises LotteryError where a row is missing, rows are of several
+    settings or seeds, or the mask came about within a training that no row holds (gradual pruning).
     """
     tickets = {row["level"]: row for row in rows if row["arm"] == "ticket" and row["draw"] in (0, None)}
     if len({(row["setting"], row["seed"]) for row in rows}) > 1:
         raise LotteryError("the rows are of several settings or seeds: the cost of a search is that of one")
     if level not in tickets:
         raise LotteryError(f"there is no ticket of level {level}; the rows have levels {sorted(tickets)}")
-    one_shot = tickets[level]["schedule"] == "one_shot"
-    needed = range(min(level, 1) if one_shot else level)
+    schedule = tickets[level]["schedule"]
+    if schedule == "gradual" and level:
+        raise LotteryError("schedule gradual: the cost of its search is not known, no row holds the training of a mask")
+    count = 0 if schedule.endswith("at_init") else min(level, 1) if schedule == "one_shot" else level
+    needed = range(count)
     if missing := [number for number in needed if number not in tickets]:
         raise LotteryError(f"the ticket of level {level} comes from level {missing[0]}, which the rows do not have")
     trained = [tickets[number] for number in needed]

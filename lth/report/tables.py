@@ -150,12 +150,16 @@ class Tables:
         self.probes: list[Row] = []
         self.lines: list[Row] = []
         self._drawn: set[str] = set()
+        self._placed: set[tuple[str, int, str, int]] = set()
 
-    def add(self, outcome: Outcome) -> Row:
-        """Adds one trained arm; its row of `results.csv`."""
-        row = result_row(outcome, self.about)
+    def add(self, outcome: Outcome, about: Mapping[str, Any] | None = None) -> Row:
+        """Adds one trained arm; its row of `results.csv`. `about`: where it is not that of the whole job."""
+        row = result_row(outcome, about or self.about)
         self.results.append(row)
-        self.layers += layer_rows(outcome)
+        place = (outcome.trace.run, outcome.level.index, outcome.arm, outcome.draw)
+        if place not in self._placed:  # the dense network is that of several settings
+            self._placed.add(place)
+            self.layers += layer_rows(outcome)
         if outcome.trace.run not in self._drawn:  # two arms may be one training
             self._drawn.add(outcome.trace.run)
             self.curves += curve_rows(outcome.trace)

@@ -29,7 +29,7 @@ Arm = Callable[[Level, Context], Job]
 
 
 def ticket(level: Level, context: Context) -> Job:
-    """The mask of IMP, on the weights of the rewind point, at level 0 the dense network.
+    """The level's mask, on the weights of the rewind point, at level 0 the dense network.
 
     The winning ticket of Frankle & Carbin 2019, where it wins.
     """
@@ -37,7 +37,7 @@ def ticket(level: Level, context: Context) -> Job:
 
 
 def reinit(level: Level, context: Context) -> Job:
-    """The mask of IMP, on a new draw of the initialiser (random reinitialisation).
+    """The level's mask, on a new draw of the initialiser (random reinitialisation).
 
     Frankle & Carbin 2019, section 2.
     """
@@ -45,7 +45,7 @@ def reinit(level: Level, context: Context) -> Job:
 
 
 def reinit_plus(level: Level, context: Context) -> Job:
-    """The mask of IMP, on a new draw, scaled to each unit's unmasked fan-in.
+    """The level's mask, on a new draw, scaled to each unit's unmasked fan-in.
 
     Evci et al. 2022, section 3 and Scratch+: the variance is 2 over the inputs that the mask leaves the unit.
     """
@@ -53,7 +53,7 @@ def reinit_plus(level: Level, context: Context) -> Job:
 
 
 def shuffle(level: Level, context: Context) -> Job:
-    """The mask of IMP, shuffled within each layer, on the weights of the rewind point (random sparsity).
+    """The level's mask, shuffled within each layer, on the weights of the rewind point (random sparsity).
 
     Frankle & Carbin 2019, Fig. 1.
     """
@@ -61,7 +61,7 @@ def shuffle(level: Level, context: Context) -> Job:
 
 
 def scratch(level: Level, context: Context) -> Job:
-    """The mask of IMP, shuffled within each layer, on a new draw of the initialiser, nothing of the ticket.
+    """The level's mask, shuffled within each layer, on a new draw of the initialiser, nothing of the ticket.
 
     At rewind 0 it equals `shuffle` in distribution.
     """
@@ -82,7 +82,7 @@ def small_dense(level: Level, context: Context) -> Job:
 
 
 def finetune(level: Level, context: Context) -> Job:
-    """The mask of IMP, on the trained weights that it was scored on, the schedule's last rate held.
+    """The level's mask, on the trained weights that it was scored on, the schedule's last rate held.
 
     Renda et al. 2020, section 2.
     """
@@ -92,7 +92,7 @@ def finetune(level: Level, context: Context) -> Job:
 
 
 def restart(level: Level, context: Context) -> Job:
-    """The mask of IMP, on the trained weights that it was scored on, the schedule replayed.
+    """The level's mask, on the trained weights that it was scored on, the schedule replayed.
 
     Learning-rate rewinding in full (Renda et al. 2020, section 2).
     """
@@ -100,7 +100,7 @@ def restart(level: Level, context: Context) -> Job:
 
 
 def set_(level: Level, context: Context) -> Job:
-    """The mask of IMP, on a new draw of the initialiser; in training small weights go and random ones grow (SET).
+    """The level's mask, on a new draw of the initialiser; in training small weights go and random ones grow (SET).
 
     Mocanu et al. 2018, as in Evci et al. 2022: each layer's count stays, the share that goes follows the learning rate.
     """
@@ -108,7 +108,7 @@ def set_(level: Level, context: Context) -> Job:
 
 
 def rigl(level: Level, context: Context) -> Job:
-    """The mask of IMP, on a new draw of the initialiser; in training small weights go, large gradients grow (RigL).
+    """The level's mask, on a new draw of the initialiser; in training small weights go, large gradients grow (RigL).
 
     Evci et al. 2020, as in Evci et al. 2022: each layer's count stays, the share that goes follows the learning rate.
     """
@@ -116,12 +116,12 @@ def rigl(level: Level, context: Context) -> Job:
 
 
 def set_plus(level: Level, context: Context) -> Job:
-    """The mask of IMP, on a new draw, scaled to each unit's unmasked fan-in; it changes in training as in SET."""
+    """The level's mask, on a new draw, scaled to each unit's unmasked fan-in; it changes in training as in SET."""
     return context.rewired("set_plus", level, context.weights_plus("set_plus", level), Set)
 
 
 def rigl_plus(level: Level, context: Context) -> Job:
-    """The mask of IMP, on a new draw, scaled to each unit's unmasked fan-in; it changes in training as in RigL."""
+    """The level's mask, on a new draw, scaled to each unit's unmasked fan-in; it changes in training as in RigL."""
     return context.rewired("rigl_plus", level, context.weights_plus("rigl_plus", level), RigL)
 
 

@@ -26,6 +26,17 @@ def test_one_shot_takes_the_dense_training_alone() -> None:
     assert search_cost(rows("one_shot"), 3, 5, 50).iterations == 100
 
 
+def test_a_score_at_initialisation_takes_no_training() -> None:
+    for schedule in ("one_shot_at_init", "iterative_at_init", "snip_at_init"):
+        found = search_cost(rows(schedule), 3, 5, 50)
+        assert (found.trainings, found.iterations, found.flops, found.seconds) == (0, 0, 0, 0)
+
+
+def test_gradual_pruning_has_a_training_that_no_row_holds() -> None:
+    with pytest.raises(LotteryError, match="cost of its search is not known"):
+        search_cost(rows("gradual"), 3, 5, 50)
+
+
 def test_the_training_to_the_rewind_point_counts_once() -> None:
     found = search_cost(rows(rewind=20), 3, 5, 50)
     assert found.trainings == 4 and found.iterations == 20 + 3 * 80

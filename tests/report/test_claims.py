@@ -37,7 +37,7 @@ def verdicts(found):
 
 
 def test_every_claim_names_an_estimator_and_a_bound():
-    assert papers() == ["evci2022", "frankle2019"]
+    assert papers() == ["evci2022", "frankle2019", "frankle2021"]
     for claim in load_claims("frankle2019")["claim"]:
         assert claim["estimator"] in ESTIMATORS and {"at_least", "at_most"} & claim.keys()
         assert "densities" in claim or {"from", "to"} <= claim.keys()

@@ -286,8 +286,8 @@ def test_the_readme_says_of_the_arms_what_their_docstrings_say() -> None:
 
 
 def test_a_meaning_is_the_first_line_of_an_arms_docstring_without_its_full_stop() -> None:
-    assert meaning("ticket") == "the mask of IMP, on the weights of the rewind point, at level 0 the dense network"
+    assert meaning("ticket") == "the level's mask, on the weights of the rewind point, at level 0 the dense network"
     firsts = {"small_dense": "no mask"}
     for arm in ARMS:
-        assert meaning(arm).startswith(firsts.get(arm, "the mask of IMP")) and not meaning(arm).endswith(".")
+        assert meaning(arm).startswith(firsts.get(arm, "the level's mask")) and not meaning(arm).endswith(".")
     assert meaning("unknown") == ""

@@ -12,6 +12,7 @@ from rich.text import Text
 from lth.core.files import write_text
 from lth.report.claims import Judged, Verdict, judge, load_claims, papers
 from lth.report.claims.flow import judge_flow, tables_below
+from lth.report.claims.methods import judge_methods
 from lth.report.seeds.gather import gather
 from lth.report.seeds.intervals import Interval
 from lth.report.statistics import percent
@@ -93,6 +94,8 @@ def main(words: Sequence[str]) -> None:
     title, command = about["title"], about["command"]
     if about.get("experiment") == "gradient_flow":
         claims = judge_flow(about, tables_below(asked.folders, about))
+    elif about.get("experiment") == "at_init":
+        claims = judge_methods(about, gather(asked.folders).rows)
     else:
         claims = judge(asked.paper, gather(asked.folders).rows)
     console = Console()

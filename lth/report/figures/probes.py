@@ -78,7 +78,7 @@ def _about(probes: Sequence[Row]) -> str:
     """What the panels show, in words."""
     caption = (
         "Every arm as it ends, under its own mask, against the pruned solution of its level: the trained weights that"
-        " the mask of IMP was taken from, pruned by it and not trained again. "
+        " the level's mask was taken from, pruned by it and not trained again. "
     )
     caption += " ".join(ABOUT[name] for name, columns in METRICS.items() if arms_with(probes, *columns))
     few = max((row["line_examples"] or 0 for row in probes), default=0)

@@ -29,7 +29,7 @@ def paper_name(arm: str) -> str:
 
 def about(arm: str) -> str:
     """What `arm` is, in words."""
-    return (MEANINGS.get(arm) or meaning(arm)).replace("mask of IMP", "pruned solution's mask")
+    return (MEANINGS.get(arm) or meaning(arm)).replace("level's mask", "pruned solution's mask")
 
 
 def handle(name: str, label: str, marker: bool = True) -> Line2D:

@@ -27,6 +27,7 @@ from lth.report.seeds.export import (
     write_tables,
 )
 from lth.report.seeds.gather import Gathered, gather, pairs_by_schedule
+from lth.report.seeds.methods import draw_across
 from lth.report.seeds.reading import MERGED
 from lth.report.seeds.verdict import SEEDS, verdicts
 from lth.report.statistics import percent
@@ -114,9 +115,11 @@ def show_questions(folder: Path, gathered: Gathered, bars: str) -> list[str]:
     if len(asked) == 1:
         return []
     figures, notes = draw_networks(folder / "figures", gathered, BARS[bars])
-    says = [*(sentence(rows) for question in asked for rows in question.settings().values()), SCAN]
+    drawn, told, left = draw_across(folder / "figures", gathered, BARS[bars])
+    figures, notes = [*drawn, *figures], [*told, *notes, *left]
+    says = [*told, *(sentence(rows) for question in asked for rows in question.settings().values()), SCAN]
     pages = {f"{name}/report.html": question for name, question in zip(names, asked, strict=True)}
-    write_overview(folder / "report.html", says, pages, figures, notes)
+    write_overview(folder / "report.html", says, pages, figures, [note for note in notes if note not in told])
     return notes
 
 

@@ -43,7 +43,8 @@ class Wandb:
     ) -> None:
         self.mode: Any = wandb_mode(mode)
         self.directory = directory
-        self.arms = dict.fromkeys(["ticket", *config["arms"], *(config.get("one_shot_arms") or ())])
+        more = (name for key in ("one_shot_arms", "methods") for name in config.get(key) or ())
+        self.arms = dict.fromkeys(["ticket", *config["arms"], *more])
         self.arguments: dict[str, Any] = {
             "project": project,
             "entity": entity,

@@ -1,0 +1,133 @@
+"""Methods at their table, sentence, figures and claims, from made-up rows with known answers."""
+
+import pytest
+
+from lth.core.errors import LotteryError
+from lth.pruning.methods import METHODS
+from lth.report.claims import load_claims
+from lth.report.claims.methods import ESTIMATORS, judge_methods
+from lth.report.methods import cells, compared, effects, sentence, table_rows
+from lth.report.papers.frankle2021 import draw_methods, look_of, sketch_ablations, sketch_methods
+from lth.report.seeds.gather import Gathered
+from lth.report.seeds.intervals import t_interval
+from lth.report.seeds.methods import draw_across, unclear
+from lth.report.tables import RESULTS
+
+LADDER = {0: 1.0, 7: 0.2097, 13: 0.055, 17: 0.0225}
+ACCURACIES = {"imp": 0.98, "magnitude_after": 0.975, "snip": 0.97, "grasp": 0.969, "synflow": 0.971}
+ACCURACIES |= {"magnitude": 0.968, "random": 0.95}
+EFFECTS = {"imp": -0.01, "magnitude_after": -0.005}
+"""What shuffling and new weights change a method's accuracy by; 0.001 where it is not named."""
+
+
+def rows(seeds=3, methods=tuple(ACCURACIES), **changes):
+    """A made-up reproduction in which the paper's claims hold."""
+    made = []
+    for method in methods:
+        for seed in range(seeds):
+            for level, density in (*LADDER.items(), *([(1, 0.8)] if method == "imp" else [])):
+                for arm in ("ticket", "reinit", "shuffle") if level > 1 else ("ticket",):
+                    accuracy = ACCURACIES[method] + 0.0002 * seed if level else 0.98
+                    accuracy += EFFECTS.get(method, 0.001 + 0.0001 * seed) if arm != "ticket" else 0
+                    about = {"experiment": "at_init", "setting": f"s-{method}", "data": "mnist", "seed": seed}
+                    about |= {"model": "lenet_300_100", "level": level, "arm": arm, "draw": 0, "status": "done"}
+                    about |= {"density": density, "weights_left": round(266_200 * density), "rewind": 0}
+                    about |= {"schedule": METHODS[method].word(), "iterations": 100, "seconds": 2.0}
+                    run = f"dense{seed}" if level == 0 else f"{method}{seed}{level}{arm}"
+                    made.append(
+                        dict.fromkeys(RESULTS) | about | {"final_test_accuracy": accuracy, "run": run} | changes
+                    )
+    return made
+
+
+def test_only_levels_that_all_methods_have_are_compared():
+    assert {row["level"] for row in compared(rows())} == set(LADDER)
+    assert {row["level"] for row in compared(rows(methods=["imp"]))} == {*LADDER, 1}
+
+
+def test_a_table_has_the_difference_to_the_mask_as_it_is_and_what_it_took():
+    with pytest.raises(LotteryError, match="comes from level 2"):  # rows of imp that lack a level have no cost
+        table_rows(rows(seeds=1), 1e6, 50)
+    found = table_rows(rows(seeds=1, methods=["magnitude_after", "snip"]), 1e6, 50)
+    assert [(row["method"], row["level"]) for row in found if row["arm"] == "ticket"] == [
+        (method, level) for method in ("magnitude_after", "snip") for level in LADDER
+    ]
+    (reinit,) = [row for row in found if (row["method"], row["level"], row["arm"]) == ("snip", 13, "reinit")]
+    assert reinit["difference"] == pytest.approx(0.001) and reinit["search_flops"] == reinit["search_seconds"] == 0
+    after = found[-20]
+    assert (after["method"], after["search_iterations"], after["search_epochs"]) == ("magnitude_after", 0, 0)
+    texts = cells(found, "-")
+    assert [row[0] for row in texts] == ["dense", *["magnitude_after"] * 3, *["snip"] * 3]  # the dense network once
+    assert texts[1][1:] == ["21.0%", "97.50", "-0.50", "-0.50", "1", "100", "0.0001", "2"]
+
+
+def test_effects_are_means_over_densities_by_seed_and_need_three_seeds_for_a_verdict():
+    found = effects(rows(), "reinit")
+    assert found["imp"] == pytest.approx([-1.0] * 3) and found["snip"] == pytest.approx([0.1, 0.11, 0.12])
+    one, three = sentence(rows(seeds=1), 10_000), sentence(rows())
+    assert "One seed: no verdict" in one and "hurts" not in one and "snip +0.10" in one and "0.2" in one
+    low, high = (getattr(t_interval([0.1, 0.11, 0.12]), end) for end in ("low", "high"))
+    assert f"snip +0.11 [{low:+.2f}, {high:+.2f}] helps" in three and "no verdict" not in three
+    assert "imp -1.00 [-1.00, -1.00] hurts" in three
+    assert sentence(rows(methods=["snip"], arm="ticket")) == "There is no ablation to compare with."
+
+
+def test_figures_show_every_method_and_every_ablation(tmp_path):
+    drawn = draw_methods(tmp_path, rows())
+    assert [figure.name for figure in drawn] == ["frankle2021_methods", "frankle2021_ablations"]
+    assert all(figure.path.exists() and figure.path.with_suffix(".pdf").exists() for figure in drawn)
+    assert all(method in drawn[0].caption and method in drawn[1].alt for method in ACCURACIES)
+    assert "n = 3" in drawn[0].caption and "95% t intervals" in drawn[1].caption
+    looks = [look_of(method) for method in METHODS]
+    assert len({look.colour for look in looks}) == len({look.marker for look in looks}) == len(METHODS)
+
+
+def test_figures_need_something_to_show():
+    dense = [row for row in rows() if row["level"] == 0]
+    assert sketch_methods(dense) is None and sketch_ablations(dense) is None
+    assert sketch_ablations([row for row in rows() if row["arm"] == "ticket"]) is None
+
+
+def test_methods_of_two_settings_or_recipes_are_not_set_side_by_side(tmp_path):
+    mixed = [*rows(), *rows(methods=["snip"], setting="other")]
+    assert "snip has the settings other, s-snip" in unclear(mixed)
+    assert "other recipes" in unclear([*rows(methods=["imp"]), *rows(methods=["snip"], run="x")])
+    assert unclear(rows()) == ""
+    drawn, says, notes = draw_across(tmp_path, Gathered(mixed, {}, []), t_interval)
+    assert not drawn and not says and "are not set side by side" in notes[0]
+
+
+CLAIMS = load_claims("frankle2021")
+
+
+def verdicts(found):
+    return {claim.name: claim.verdict for claim in judge_methods(CLAIMS, found)}
+
+
+def test_every_claim_names_an_estimator_and_methods_that_there_are():
+    for claim in CLAIMS["claim"]:
+        assert claim["estimator"] in ESTIMATORS and {"at_least", "at_most"} & claim.keys()
+        for side in ("of", "than"):
+            named = claim[side]["method"] if isinstance(claim[side], dict) else claim[side]
+            assert named in METHODS
+    assert len({claim["name"] for claim in CLAIMS["claim"]}) == len(CLAIMS["claim"])
+
+
+def test_claims_hold_where_the_differences_have_the_papers_direction():
+    assert set(verdicts(rows()).values()) == {"reproduced"}
+    assert set(verdicts(rows(seeds=2)).values()) == {"undecided"}
+    found = verdicts(rows(methods=["snip", "random"]))
+    assert found["A1"] == "reproduced" and found["A2"] == "not measured" == found["A17"]
+    swapped = {"random": "snip_at_init", "snip": "random_at_init"}
+    other = [row | {"schedule": swapped.get(row["setting"][2:], row["schedule"])} for row in rows()]
+    (first, *_) = judge_methods(CLAIMS, other)
+    assert first.verdict == "not reproduced" and "likely the network" in first.note
+    assert {f"{100 * density:.1f}" for density in first.measured} == {"21.0", "5.5", "2.2"}
+    assert all(interval.mean == pytest.approx(-2.0) for interval in first.measured.values())
+
+
+def test_claims_need_rows_of_one_setting_a_method():
+    with pytest.raises(LotteryError, match="run lth at_init paper=frankle2021"):
+        judge_methods(CLAIMS, rows(data="mnist1d"))
+    with pytest.raises(LotteryError, match=r"results of 2 settings \(other, s-snip\) for snip"):
+        judge_methods(CLAIMS, [*rows(), *rows(methods=["snip"], setting="other")])
