@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from lth.core.errors import SettingError
 from lth.pruning.methods import check_methods, pruning_of
 from lth.pruning.schedule import Pruning
+from lth.pruning.shapes import blocks
 from lth.settings import MACHINE, Machine, RewiringSpec, Training
 from lth.training.recipe import Duration
 
@@ -139,6 +140,69 @@ class GradientFlowSpec(Training):
 
 
 @dataclass
+class ChannelsSpec:
+    """Tickets of whole output channels: `fraction` of those that are left goes at each of `levels`; 0 levels: none."""
+
+    fraction: float = 0.3
+    levels: int = 4
+
+
+@dataclass
+class DeploySpec(Training):
+    """One replicate of `lth deploy`: tickets of several kinds, each in every form that it can be kept and run in."""
+
+    experiment: str = "deploy"
+    pruning: Pruning = field(default_factory=Pruning)
+    levels: int = 6
+    channels: ChannelsSpec = field(default_factory=ChannelsSpec)
+    blocks: list[str] = field(default_factory=lambda: ["2:4"])
+    rewind: Duration = 0
+    bits: list[int] = field(default_factory=lambda: [8, 4, 2])
+    rounds: int = 25
+    onnx: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for key, value, least in (
+            ("levels", self.levels, 0),
+            ("channels.levels", self.channels.levels, 0),
+            ("rounds", self.rounds, 3),
+        ):
+            if value < least:
+                raise SettingError(key, value, f"must be at least {least}")
+        for shape in self.blocks:
+            if blocks(shape) is None:
+                raise SettingError("blocks", shape, "must be N:M in quotes, as in blocks=['2:4']")
+        if bad := [width for width in self.bits if not 2 <= width <= 8]:
+            raise SettingError("bits", bad[0], "must be a whole number from 2 to 8")
+
+    @property
+    def kinds(self) -> dict[str, tuple[Pruning, int]]:
+        """The kinds of ticket that are asked for, by name: how they are pruned, and how many levels they have.
+
+        Raises SettingError where there is none, or `pruning` itself asks for another shape than single weights.
+        """
+        if self.pruning.shape != "weight":
+            problem = "must be weight here: channels and blocks have keys of their own, channels.levels and blocks"
+            raise SettingError("pruning.shape", self.pruning.shape, problem)
+        alone: dict[str, Any] = {"scope": "layerwise", "groups": None, "densities": "uniform", "fractions": {}}
+        output = replace(self.pruning, shape="output", fraction=self.channels.fraction, **alone)
+        found = {"weights": (self.pruning, self.levels), "channels": (output, self.channels.levels)}
+        found |= {shape: (replace(self.pruning, shape=shape, **alone), 1) for shape in self.blocks}
+        kinds = {kind: asked for kind, asked in found.items() if asked[1]}
+        if not kinds:
+            raise SettingError("levels", 0, "leaves no ticket: there are no channels.levels and no blocks either")
+        return kinds
+
+    def setting(self) -> str:
+        """A hash of all that gives a row its meaning, without seeds and what only says how many rows there are.
+
+        Each kind has its own: that of this specification with the kind's `pruning`.
+        """
+        return self.hash_of(["experiment", "data", "model", "recipe", "pruning", "rewind"])
+
+
+@dataclass
 class RootSpec:
     """Where the prepared data lie."""
 
@@ -168,8 +232,8 @@ class SpeedSpec(Machine):
 
 def register() -> None:
     """Puts the schemas where Hydra finds them, so that keys, names and types are checked before a job starts."""
-    schemas = {"imp": Spec, "at_init": AtInitSpec, "gradient_flow": GradientFlowSpec, "speed": SpeedSpec}
-    for name, node in schemas.items():
+    schemas = {"imp": Spec, "at_init": AtInitSpec, "gradient_flow": GradientFlowSpec, "deploy": DeploySpec}
+    for name, node in (schemas | {"speed": SpeedSpec}).items():
         ConfigStore.instance().store(name=f"schema_{name}", node=node)
 
 

@@ -54,18 +54,27 @@ BATCHES = (1, 64)
 
 @dataclass(frozen=True)
 class Cost:
-    """`rows`: the dense network and every form, with `columns`. `layers`: those of the ticket, with LAYER_COLUMNS."""
+    """`rows`: the dense network and every form, with `columns`. `layers`: those of the ticket, with LAYER_COLUMNS.
+
+    made: the forms themselves, by name.
+    """
 
     rows: list[dict[str, Any]]
     layers: list[dict[str, Any]]
     batches: tuple[int, ...]
+    made: Mapping[str, Form]
     threads: int = field(default_factory=torch.get_num_threads)
 
     @property
     def columns(self) -> list[str]:
-        """The columns of `rows`: COLUMNS, then for each batch size the median, quartiles and speed-up."""
-        timed = [f"batch_{size}_{what}" for size in self.batches for what in ("seconds", "low", "high", "speedup")]
-        return [*COLUMNS[:-2], *timed, *COLUMNS[-2:]]
+        """The columns of `rows`."""
+        return columns_of(self.batches)
+
+
+def columns_of(batches: Sequence[int]) -> list[str]:
+    """COLUMNS, and before the last two for each batch size the median, quartiles and speed-up."""
+    timed = [f"batch_{size}_{what}" for size in batches for what in ("seconds", "low", "high", "speedup")]
+    return [*COLUMNS[:-2], *timed, *COLUMNS[-2:]]
 
 
 def cost(
@@ -79,13 +88,15 @@ def cost(
     forms: Sequence[str] | None = None,
     batches: Sequence[int] = BATCHES,
     rounds: int = 25,
+    strict: bool = True,
 ) -> Cost:
     """What `ticket`, a network with zeros at its pruned weights, costs beside `dense`, in each of `forms`.
 
     images: inputs (N, ...) to time and compare with, repeated where a batch is larger. `mask`: which weights are kept;
     None is those of Linear layers and convolutions that are not zero. `test` gives accuracies, `calibration` (training
     inputs) static int8. `forms`: None is DEFAULT, those that this model or installation does not allow with the
-    reason in their note; a form asked for by name must work. Raises SettingError for an unknown form, LotteryError.
+    reason in their note; so are all where not `strict`, else a form asked for by name must work. Raises SettingError
+    for an unknown form, LotteryError.
     """
     for name in forms or ():
         if name not in FORMS:
@@ -94,12 +105,12 @@ def cost(
     with modes_kept(dense), modes_kept(ticket):
         dense.eval()
         ticket.eval()
-        made = {"dense": Form("every weight kept", export.sizes(dense.state_dict(), {}, "dense"), dense)}
+        made = {"dense": Form("every weight kept", export.content(dense.state_dict(), {}, "dense"), dense)}
         for name in ("masked", *(name for name in forms or DEFAULT if name != "masked")):
             try:
                 made[name] = FORMS[name](subject)
             except LotteryError as error:
-                if forms:
+                if forms and strict:
                     raise
                 made[name] = Form(f"not here: {error}")
         whole, pruned = counts(dense, images), counts(ticket, images)
@@ -107,7 +118,7 @@ def cost(
         _compare(rows, made, images, test)
         for size in batches:
             _time(rows, made, images, size, rounds)
-        return Cost(rows, layer_rows(pruned, subject.mask), tuple(batches))
+        return Cost(rows, layer_rows(pruned, subject.mask), tuple(batches), made)
 
 
 def zeros(model: nn.Module) -> Mask:
@@ -122,7 +133,7 @@ def _row(name: str, form: Form, whole: Counts, pruned: Counts, test: Split | Non
     here = whole if name == "dense" else form.counts or pruned
     row: dict[str, Any] = {**dict.fromkeys(COLUMNS), "form": name, "note": form.note}
     row["runs_as"] = name if form.timed and form.network is not None else "masked" if form.network is not None else None
-    if form.file is None:
+    if (sizes := form.sizes) is None:
         return row
     row |= {
         "parameters": here.parameters,
@@ -132,8 +143,8 @@ def _row(name: str, form: Form, whole: Counts, pruned: Counts, test: Split | Non
         "flops": here.flops,
         "sparse_flops": here.sparse_flops,
         "theoretical_speedup": theoretical_speedup(whole, here),
-        "bytes": form.file[0],
-        "gzip_bytes": form.file[1],
+        "bytes": sizes[0],
+        "gzip_bytes": sizes[1],
     }
     if test is not None and form.network is not None:
         row["test_accuracy"] = evaluate(form.network, test).accuracy

@@ -20,16 +20,21 @@ from lth.deploy.sparse import CsrConv2d, CsrLinear, csr_network
 class Form:
     """A way to keep or run the ticket.
 
-    file: its bytes, and those after gzip; None where it could not be made. network: what gives its logits. timed:
-    whether that network is also how it is run; else it is unpacked first, and runs as `masked` does. counts: of a form
-    with other weights than the ticket's.
+    content: its file; None where it could not be made. network: what gives its logits. timed: whether that network is
+    also how it is run; else it is unpacked first, and runs as `masked` does. counts: of a form with other weights than
+    the ticket's.
     """
 
     note: str
-    file: tuple[int, int] | None = None
+    content: bytes | None = None
     network: nn.Module | None = None
     timed: bool = True
     counts: Counts | None = None
+
+    @property
+    def sizes(self) -> tuple[int, int] | None:
+        """The bytes of its file, and those after gzip."""
+        return None if self.content is None else (len(self.content), len(gzip.compress(self.content, mtime=0)))
 
 
 @dataclass(frozen=True)
@@ -41,13 +46,13 @@ class Subject:
     images: Tensor
     calibration: Sequence[Tensor] = ()
 
-    def size(self, form: str, mask: Mapping[str, Tensor] | None = None) -> tuple[int, int]:
-        """The bytes of its file in `form`, and after gzip; `mask` where not all of the masked weights are packed."""
-        return export.sizes(self.network.state_dict(), self.mask if mask is None else mask, form)
+    def content(self, form: str, mask: Mapping[str, Tensor] | None = None) -> bytes:
+        """Its file in `form`; `mask` where not all of the masked weights are packed."""
+        return export.content(self.network.state_dict(), self.mask if mask is None else mask, form)
 
 
 def _masked(subject: Subject) -> Form:
-    return Form("zeros in dense kernels: no time is saved", subject.size("dense"), subject.network)
+    return Form("zeros in dense kernels: no time is saved", subject.content("dense"), subject.network)
 
 
 def _csr(subject: Subject) -> Form:
@@ -56,13 +61,13 @@ def _csr(subject: Subject) -> Form:
         raise LotteryError("the model has no layer that CSR can do: Linear, or Conv2d without groups")
     unfolded = any(isinstance(module, CsrConv2d) for module in network.modules())
     note = "zeros are skipped" + ("; convolutions are unfolded first" if unfolded else "")
-    return Form(note, subject.size("csr"), network)
+    return Form(note, subject.content("csr"), network)
 
 
 def _packed(subject: Subject) -> Form:
     return Form(
         "mask as bits and kept values; unpacked when loaded, runs as masked",
-        subject.size("packed"),
+        subject.content("packed"),
         subject.network,
         False,
     )
@@ -71,20 +76,20 @@ def _packed(subject: Subject) -> Form:
 def _packed_int8(subject: Subject) -> Form:
     network = copy.deepcopy(subject.network)
     network.load_state_dict(quantize.fake_quantized(network.state_dict(), subject.mask, 8))
-    return Form("as packed, kept values in 8 bits; runs as masked", subject.size("packed_int8"), network, False)
+    return Form("as packed, kept values in 8 bits; runs as masked", subject.content("packed_int8"), network, False)
 
 
 def _int8_dynamic(subject: Subject) -> Form:
     network = quantize.dynamic_int8(subject.network)
     names = quantize.int8_weights(network).keys() & subject.mask.keys()
-    file = subject.size("int8", {name: subject.mask[name] for name in names})
+    file = subject.content("int8", {name: subject.mask[name] for name in names})
     return Form("int8 weights of Linear layers; ReLU and other activations: unchanged", file, network)
 
 
 def _int8_static(subject: Subject) -> Form:
     network = quantize.static_int8(subject.network, subject.calibration)
     names = quantize.int8_weights(network).keys() & subject.mask.keys()
-    file = subject.size("int8", {name: subject.mask[name] for name in names})
+    file = subject.content("int8", {name: subject.mask[name] for name in names})
     return Form("int8 weights and activations, calibrated on training batches", file, network)
 
 
@@ -96,13 +101,14 @@ def _shrunk(subject: Subject) -> Form:
         raise LotteryError(f"no channel or unit can be removed whole{left}")
     network = shrunk(subject.network, subject.mask, few, removed)
     note = f"{removed.count} channels or units that are pruned whole are removed{left}"
-    return Form(note, export.sizes(network.state_dict(), {}, "dense"), network, counts=counts(network, subject.images))
+    return Form(
+        note, export.content(network.state_dict(), {}, "dense"), network, counts=counts(network, subject.images)
+    )
 
 
 def _onnx(subject: Subject) -> Form:
     content = onnx_content(subject.network, subject.images)
-    size = (len(content), len(gzip.compress(content, mtime=0)))
-    return Form("ONNX Runtime: dense kernels, zeros save no time", size, OnnxNetwork(content))
+    return Form("ONNX Runtime: dense kernels, zeros save no time", content, OnnxNetwork(content))
 
 
 FORMS: dict[str, Callable[[Subject], Form]] = {

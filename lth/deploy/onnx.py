@@ -83,11 +83,14 @@ class OnnxNetwork(nn.Module):
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Within, the exporter keeps its progress and its notices to itself."""
-    log = logging.getLogger("torch.onnx")
-    before, log.level = log.level, logging.ERROR
+    logs = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    before = [log.level for log in logs]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
+            for log in logs:
+                log.setLevel(logging.ERROR)
             yield
         finally:
-            log.level = before
+            for log, level in zip(logs, before, strict=True):
+                log.setLevel(level)

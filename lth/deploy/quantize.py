@@ -64,9 +64,10 @@ def accuracy_grid(
     bits: Sequence[int],
     test: Split,
 ) -> list[dict[str, Any]]:
-    """Rows density, bits, test_accuracy: each ticket (trained state, mask) in 32 bits, then in each of `bits`.
+    """Rows density, bits, nonzero, test_accuracy: each ticket (trained state, mask) in 32 bits, then in each of `bits`.
 
-    The masked weights are quantised, others stay as they are. `model` is run with them, and is then as it was.
+    The masked weights are quantised, others stay as they are; nonzero: parameters that are not zero, since small kept
+    weights become zero, too. `model` is run with them, and is then as it was.
     """
     for width in bits:
         check_bits(width)
@@ -79,7 +80,9 @@ def accuracy_grid(
             masked = copy.deepcopy(model.state_dict())
             for width in (32, *bits):
                 load(model, masked if width == 32 else fake_quantized(masked, mask, width))
-                found.append({"density": density, "bits": width, "test_accuracy": evaluate(model, test).accuracy})
+                nonzero = sum(int(x.count_nonzero()) for x in model.parameters())
+                accuracy = evaluate(model, test).accuracy
+                found.append({"density": density, "bits": width, "nonzero": nonzero, "test_accuracy": accuracy})
     finally:
         model.load_state_dict(before)
     return found

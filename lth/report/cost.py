@@ -32,7 +32,8 @@ def write_cost(folder: Path, cost: Cost) -> list[Path]:
     return [folder / name for name, *_ in tables]
 
 
-def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """`rows` under `columns`, the first to the left and never broken, all others to the right."""
     table = Table(
         title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
     )
@@ -71,7 +72,7 @@ def layer_table(cost: Cost) -> Table:
         for row in cost.layers
     ]
     columns = ("layer", "weight", "parameters", "kept", "sparsity %", "MFLOPs", "sparse")
-    return _table("Layers (FLOPs of one input; 1 multiply-add = 2 FLOPs)", columns, rows)
+    return table("Layers (FLOPs of one input; 1 multiply-add = 2 FLOPs)", columns, rows)
 
 
 def count_table(cost: Cost) -> Table:
@@ -91,7 +92,7 @@ def count_table(cost: Cost) -> Table:
         for row in cost.rows
     ]
     columns = ("form", "parameters", "non-zero", "compression", "in theory", unit, f"gzip {unit}")
-    return _table("Kept (compression, speed-up in theory: ShrinkBench's; 1 kB = 1000 bytes)", columns, rows)
+    return table("Kept (compression, speed-up in theory: ShrinkBench's; 1 kB = 1000 bytes)", columns, rows)
 
 
 def time_table(cost: Cost) -> Table:
@@ -111,7 +112,7 @@ def time_table(cost: Cost) -> Table:
     timed = [name for size, (unit, *_) in units.items() for name in (f"batch {size}, {unit}", "faster")]
     threads = f"{cost.threads} thread{'s' * (cost.threads > 1)}"
     title = f"Run ({threads}; median latency and quartiles; faster: than dense)"
-    return _table(title, ("form", *timed, "test %", "change"), rows)
+    return table(title, ("form", *timed, "test %", "change"), rows)
 
 
 def _unit(cost: Cost, size: int) -> tuple[str, float, int]:
@@ -120,13 +121,13 @@ def _unit(cost: Cost, size: int) -> tuple[str, float, int]:
     return ("us", 1e6, 0) if slowest < 1e-3 else ("ms", 1e3, 2) if slowest < 1 else ("s", 1.0, 2)
 
 
-def noise_sentence(cost: Cost) -> str:
-    """What to think of the latencies, where other work has disturbed them; else nothing."""
+def noise_sentence(rows: Sequence[Row], batches: Sequence[int]) -> str:
+    """What to think of the latencies in `rows`, where other work has disturbed them; else nothing."""
     spreads = [
         (row[f"batch_{size}_high"] - row[f"batch_{size}_low"]) / row[f"batch_{size}_seconds"]
-        for row in cost.rows
-        for size in cost.batches
-        if row["runs_as"]
+        for row in rows
+        for size in batches
+        if row.get(f"batch_{size}_seconds")
     ]
     widest = max(spreads, default=0.0)
     if widest <= NOISY:
@@ -152,7 +153,7 @@ def shrink_table(name: str, rows: Sequence[Row], batch: int, threads: int) -> Ta
     ]
     columns = ("shrunk", "parameters", "M products", "conv, linear", f"batch {batch}, ms", "faster")
     title = f"{name} ({threads} thread{'s' * (threads > 1)}; median latency and quartiles)"
-    return _table(title, columns, lines)
+    return table(title, columns, lines)
 
 
 def print_shrinking(name: str, rows: Sequence[Row], batch: int, threads: int) -> None:
@@ -191,7 +192,7 @@ def print_cost(title: str, cost: Cost, found: SearchCost | None, level: int | No
     console.print(DENSE_KERNELS, highlight=False)
     for row in cost.rows[2:]:
         console.print(f"  {row['form']}: {row['note']}", highlight=False, markup=False)
-    for sentence in filter(None, (zeros_sentence(cost), noise_sentence(cost))):
+    for sentence in filter(None, (zeros_sentence(cost), noise_sentence(cost.rows, cost.batches))):
         console.print(sentence, highlight=False)
     if found is not None:
         console.print(search_sentence(found, level), highlight=False)

@@ -1,0 +1,201 @@
+"""What tickets are worth: each in every form that it can be kept and run in, and what it took to find it."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from lth.core.errors import SettingError
+from lth.core.weights import Mask, State, load, on_cpu
+from lth.data.tensors import Data
+from lth.deploy.cost import BATCHES, columns_of, cost
+from lth.deploy.forms import FORMS
+from lth.deploy.kept import keep
+from lth.deploy.measure import training_flops
+from lth.deploy.quantize import accuracy_grid
+from lth.deploy.search import SearchCost, search_cost
+from lth.probes.sensitivity import sensitivity
+from lth.pruning.mask import prunable
+from lth.pruning.schedule import Pruning
+from lth.pruning.shapes import blocks
+from lth.store.runs import Store
+from lth.tickets.imp import Level
+from lth.training.evaluate import evaluate
+
+Row = dict[str, Any]
+
+DENSE = "dense"
+"""The kind of the network that nothing is pruned of; it has forms, too."""
+PLACE = ("kind", "level", "run", "density")
+COST = [
+    *PLACE,
+    *columns_of(BATCHES)[:-2],
+    "validation_accuracy",
+    "file_difference",
+    "file",
+    "runs_as",
+    "note",
+]
+GRID = [*PLACE, "bits", "nonzero", "test_accuracy"]
+SENSITIVITY = ["layer", "density", "accuracy"]
+TICKETS = [
+    *PLACE,
+    "weights_left",
+    "test_accuracy",
+    "search_trainings",
+    "search_iterations",
+    "search_epochs",
+    "search_flops",
+    "search_seconds",
+]
+CALIBRATION = 10
+"""Training batches that static int8 takes its ranges from."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """A trained ticket: of which kind, at which level. `state`: its weights at the early stop, else at the end."""
+
+    kind: str
+    level: int
+    run: str
+    mask: Mask
+    state: State
+
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return f"{self.kind.replace(':', '_of_')}-{self.level}" if self.level else self.kind
+
+
+def found_at(kind: str, level: Level) -> Found | None:
+    """The ticket that `level` trained, on the CPU; None where that training diverged."""
+    trace = level.trace
+    if trace.status != "done":
+        return None
+    mask = {name: kept.cpu() for name, kept in level.job.mask.items()}
+    state = on_cpu(trace.states.get("early_stop", trace.final))
+    return Found(kind if level.index else DENSE, level.index, trace.run, mask, state)
+
+
+def fitted(pruning: Pruning, model: nn.Module) -> Pruning:
+    """`pruning`; of the shape N:M without the layers whose inputs M does not divide.
+
+    Raises SettingError where no layer is left.
+    """
+    if (found := blocks(pruning.shape)) is None:
+        return pruning
+    layers = prunable(model, pruning.exclude, pruning.output)
+    whole = [x.name for x in layers if x.shape[1] % found[1]]
+    if len(whole) == len(layers):
+        problem = f"no layer has inputs that {found[1]} divides; leave it out"
+        raise SettingError("blocks", pruning.shape, problem)
+    return replace(pruning, exclude=[*pruning.exclude, *whole])
+
+
+class Worth:
+    """Looks at trained tickets on the CPU; what does not depend on the clock is kept in `store` with their runs.
+
+    model: the architecture; files: the folder that forms are written to, one a ticket.
+    """
+
+    def __init__(self, model: nn.Module, data: Data, store: Store, files: Path) -> None:
+        self.model, self.data, self.store, self.files = copy.deepcopy(model).cpu(), data, store, files
+        self.sizes = {layer.name: layer.size for layer in prunable(self.model)}
+
+    def place(self, ticket: Found) -> Row:
+        """PLACE of `ticket`. density: kept / weights of all Linear layers and convolutions, not pruned ones too."""
+        left = sum(int(ticket.mask[name].sum()) if name in ticket.mask else size for name, size in self.sizes.items())
+        density = left / sum(self.sizes.values())
+        return {"kind": ticket.kind, "level": ticket.level, "run": ticket.run, "density": density}
+
+    def costs(self, ticket: Found, dense: Found, rounds: int, onnx: bool, batch_size: int) -> list[Row]:
+        """Rows COST: the dense network and every form of `ticket`, by turns, each file read again."""
+        network, whole = copy.deepcopy(self.model), copy.deepcopy(self.model)
+        load(network, ticket.state, ticket.mask)
+        load(whole, dense.state, dense.mask)
+        images = self.data.test.images[: max(BATCHES)]
+        size = max(1, min(batch_size, len(self.data.train) // CALIBRATION))
+        found = cost(
+            whole,
+            network,
+            images,
+            mask=ticket.mask,
+            test=self.data.test,
+            calibration=self.data.train.images[: CALIBRATION * size].split(size),
+            forms=[name for name in FORMS if onnx or name != "onnx"],
+            rounds=rounds,
+            strict=False,
+        )
+        files = keep(self.files / ticket.name, found.made, ticket.mask, images)
+        rows = []
+        for row in found.rows:
+            path, difference = files.get(row["form"], (None, None))
+            network_of_form = found.made[row["form"]].network
+            own = {"file": path and str(path.relative_to(self.files.parent)), "file_difference": difference}
+            if len(self.data.validation) and network_of_form is not None:
+                own["validation_accuracy"] = evaluate(network_of_form, self.data.validation).accuracy
+            rows.append({**dict.fromkeys(COST), **self.place(ticket), **row, **own})
+        return rows
+
+    def grid(self, ticket: Found, bits: Sequence[int]) -> list[Row]:
+        """Rows GRID: `ticket` in 32 bits, and with its weights rounded to each of `bits`."""
+
+        def compute() -> list[Row]:
+            return accuracy_grid(self.model, [(ticket.state, ticket.mask)], bits, self.data.test)
+
+        key = f"weights rounded to {','.join(map(str, bits))} bits, test"
+        return [row | self.place(ticket) for row in self.store.probed(ticket.run, key, compute)]
+
+    def sensitivity(self, dense: Found) -> list[Row]:
+        """Rows SENSITIVITY of the dense network, on validation, else on train."""
+        split = "validation" if len(self.data.validation) else "train"
+
+        def compute() -> list[Row]:
+            return sensitivity(self.model, dense.state, self.data, split=split)
+
+        rows: list[Row] = self.store.probed(dense.run, f"sensitivity of each layer on {split}", compute)
+        return rows
+
+    def searched(self, ticket: Found, results: Sequence[Mapping[str, Any]], batch_size: int, test: float | None) -> Row:
+        """A row TICKETS: what it took to find `ticket`, by the rows of `results.csv` of its kind."""
+        train = self.data.train
+        batch = min(2, len(train))  # FLOPs grow with the batch in proportion
+        flops = training_flops(self.model, train.images[:batch], train.labels[:batch]) * batch_size / batch
+        took: SearchCost = search_cost(results, ticket.level, flops, max(1, len(train) // batch_size))
+        place = self.place(ticket)
+        return place | {
+            "weights_left": round(place["density"] * sum(self.sizes.values())),
+            "test_accuracy": test,
+            "search_trainings": took.trainings,
+            "search_iterations": took.iterations,
+            "search_epochs": took.epochs,
+            "search_flops": took.flops,
+            "search_seconds": took.seconds,
+        }
+
+
+def rounded_rows(grid: Sequence[Row], costs: Sequence[Row]) -> list[Row]:
+    """Rows COST of `grid`, in a form `bits_N` for each width but 32: rounded weights that are kept as floats."""
+    masked = {(row["kind"], row["level"]): row for row in costs if row["form"] in ("masked", DENSE)}
+    dense = next(row for row in costs if row["form"] == DENSE)
+    found = []
+    for row in grid:
+        if row["bits"] != 32:
+            base = masked[row["kind"], row["level"]]
+            found.append(
+                {key: base[key] for key in (*PLACE, "parameters", "flops")}
+                | {
+                    "form": f"bits_{row['bits']}",
+                    "nonzero": row["nonzero"],
+                    "compression_ratio": dense["parameters"] / row["nonzero"] if row["nonzero"] else None,
+                    "test_accuracy": row["test_accuracy"],
+                    "test_accuracy_change": row["test_accuracy"] - dense["test_accuracy"],
+                    "runs_as": "masked",
+                    "note": f"weights rounded to {row['bits']} bits and kept as floats: no byte and no time is saved",
+                }
+            )
+    return [dict.fromkeys(COST) | row for row in found]
