@@ -30,7 +30,7 @@ from lth.jobs import sweep_number
 from lth.probes.gradient import GradientNorm
 from lth.pruning.updates import GradualPruning
 from lth.report.flow import FlowReport
-from lth.report.wandb.tracking import Wandb
+from lth.report.wandb.tracking import tracker
 from lth.spec import GradientFlowSpec
 from lth.store.runs import Store
 from lth.tickets.arms import REWIRED
@@ -70,7 +70,7 @@ def run(spec: GradientFlowSpec, folder: Path) -> None:
         return train
 
     about = spec.about("gradual")
-    wandb = tracker(spec, asked.arms)
+    wandb = tracker(spec, asdict(spec) | {"arms": asked.arms})
     with FlowReport(folder, about, asdict(spec), asked.trainings, wandb, store, job_of_sweep) as report:
         compared = compare(asked, store, fit)
         if spec.worker:
@@ -95,19 +95,3 @@ def gradual_of(spec: GradientFlowSpec, data: Data) -> GradualPruning:
         for key, value in (("begin", asked.begin), ("end", asked.end), ("every", asked.every))
     )
     return GradualPruning(asked.density, begin, end, every)
-
-
-def tracker(spec: GradientFlowSpec, arms: list[str]) -> Wandb:
-    """The W&B run of this replicate, not yet begun."""
-    return Wandb(
-        Path(spec.outputs),
-        mode=spec.wandb.mode,
-        project=spec.wandb.project,
-        entity=spec.wandb.entity,
-        tags=spec.wandb.tags,
-        experiment=spec.experiment,
-        setting=spec.setting(),
-        name=f"{spec.data.name}-{spec.model.name}-seed{spec.seed}",
-        id=spec.replicate(),
-        config={**asdict(spec), "arms": arms},
-    )

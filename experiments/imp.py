@@ -36,7 +36,7 @@ from lth.flow.levels import LevelLooks
 from lth.jobs import sweep_number
 from lth.probes.gradient import GradientNorm
 from lth.report.replicate import Replicate
-from lth.report.wandb.tracking import Wandb
+from lth.report.wandb.tracking import tracker
 from lth.spec import Spec
 from lth.store.runs import Store
 from lth.tickets.arms import Outcome
@@ -83,7 +83,7 @@ def run(spec: Spec, folder: Path) -> None:
         asdict(spec),
         asked.trainings,
         five_seeds(spec),
-        tracker(spec),
+        tracker(spec, asdict(spec)),
         store,
         job_of_sweep,
     ) as replicate:
@@ -96,22 +96,6 @@ def run(spec: Spec, folder: Path) -> None:
         last = level[0].level
         provenance = {"setting": spec.setting(), "seed": spec.seed, "level": last.index, **network_of(spec)}
         replicate.finish(ticket_of(last, provenance), len(data.test))
-
-
-def tracker(spec: Spec) -> Wandb:
-    """The W&B run of this replicate, not yet begun."""
-    return Wandb(
-        Path(spec.outputs),
-        mode=spec.wandb.mode,
-        project=spec.wandb.project,
-        entity=spec.wandb.entity,
-        tags=spec.wandb.tags,
-        experiment=spec.experiment,
-        setting=spec.setting(),
-        name=f"{spec.data.name}-{spec.model.name}-seed{spec.seed}",
-        id=spec.replicate(),
-        config=asdict(spec),
-    )
 
 
 def five_seeds(spec: Spec) -> str:

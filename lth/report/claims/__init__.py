@@ -182,15 +182,20 @@ def decide(claim: Mapping[str, Any], interval: Interval) -> Verdict:
     return "not reproduced" if high < least or low > most else "undecided"
 
 
+def about_paper(claim: Mapping[str, Any], interval: Interval) -> list[str]:
+    """Whether the paper's value lies in `interval`, in words; nothing where either is not there."""
+    paper, low, high = claim.get("paper"), interval.low, interval.high
+    if paper is None or low is None or high is None:
+        return []
+    return [f"the paper's value lies {'in' if low <= paper <= high else 'outside'} the interval"]
+
+
 def _notes(claim: Mapping[str, Any], rows: Sequence[Row], found: Estimate) -> Iterable[str]:
     seeds = min(interval.n for interval in found.values())
     if seeds < SEEDS:
         yield f"{seeds} of at least {SEEDS} seeds"
-    paper = claim.get("paper")
-    if paper is not None and len(found) == 1:
-        (interval,) = found.values()
-        if interval.low is not None and interval.high is not None:
-            yield f"the paper's value lies {'in' if interval.low <= paper <= interval.high else 'outside'} the interval"
+    if len(found) == 1:
+        yield from about_paper(claim, *found.values())
     if claim["estimator"] in ("earlier_than_dense", "times_faster_than_control"):
         censored = censored_seeds(rows)
         arms = {claim.get("arm", "ticket"), claim.get("control", "ticket")}

@@ -12,10 +12,10 @@ from typing import Any
 
 from lth.core.errors import LotteryError
 from lth.probes.connectivity import barrier
-from lth.report.claims import SEEDS, Judged, decide
+from lth.report.claims import SEEDS, Judged, about_paper, decide
 from lth.report.flow import FILES
 from lth.report.seeds.gather import gather
-from lth.report.seeds.intervals import Interval, t_interval
+from lth.report.seeds.intervals import t_interval
 from lth.report.seeds.reading import read_results, read_table
 from lth.report.tables import CURVES, Row
 
@@ -175,13 +175,6 @@ def _judge(claim: Mapping[str, Any], masks: Mapping[int, Tables]) -> Judged:
     density = select(masks[first]["results"], {"arm": "pruned"})[0]["density"]
     verdict = decide(claim, interval)
     notes = [f"over {interval.n} {over}" if interval.n >= SEEDS else f"{interval.n} of at least {SEEDS} masks"]
-    notes += _about_paper(claim, interval)
+    notes += about_paper(claim, interval)
     notes += [claim["otherwise"]] if verdict == "not reproduced" else []
     return Judged(*about, {density: interval}, verdict, "; ".join(notes), estimator is not value)
-
-
-def _about_paper(claim: Mapping[str, Any], interval: Interval) -> list[str]:
-    paper, low, high = claim.get("paper"), interval.low, interval.high
-    if paper is None or low is None or high is None:
-        return []
-    return [f"the paper's value lies {'in' if low <= paper <= high else 'outside'} the interval"]

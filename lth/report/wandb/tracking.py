@@ -3,9 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lth.report.wandb.run import begin, by_agent, gave_up, pictures, wandb_mode
+
+if TYPE_CHECKING:
+    from lth.settings import Training  # its values are read here
 
 
 @dataclass(frozen=True)
@@ -141,3 +144,19 @@ class Wandb:
         except Exception as error:  # whatever it is, no experiment ends by it
             self.failed, self.run = True, None
             gave_up(error, "the job goes on without it, its own files hold everything")
+
+
+def tracker(spec: "Training", config: Mapping[str, Any]) -> Wandb:
+    """The W&B run of the replicate that `spec` asks for, not yet begun; `config` is what it shows of the settings."""
+    return Wandb(
+        Path(spec.outputs),
+        mode=spec.wandb.mode,
+        project=spec.wandb.project,
+        entity=spec.wandb.entity,
+        tags=spec.wandb.tags,
+        experiment=spec.experiment,
+        setting=spec.setting(),
+        name=f"{spec.data.name}-{spec.model.name}-seed{spec.seed}",
+        id=spec.replicate(),
+        config=config,
+    )
