@@ -28,7 +28,7 @@ from lth.jobs import sweep_number
 from lth.probes.gradient import GradientNorm
 from lth.pruning.methods import METHODS
 from lth.report.at_init import AtInitReport
-from lth.report.wandb.tracking import Wandb
+from lth.report.wandb.tracking import tracker
 from lth.spec import AtInitSpec
 from lth.store.runs import Store
 from lth.tickets.imp import Level
@@ -57,7 +57,8 @@ def run(spec: AtInitSpec, folder: Path) -> None:
     trainings = sum(procedure.trainings for procedure in asked.values())
     about = {method: spec.of(method).about(METHODS[method].word()) for method in spec.methods}
     flops = iteration_flops(model, data.train.images, data.train.labels, size)
-    with AtInitReport(folder, about, asdict(spec), trainings, tracker(spec), store, job_of_sweep) as report:
+    wandb = tracker(spec, asdict(spec))
+    with AtInitReport(folder, about, asdict(spec), trainings, wandb, store, job_of_sweep) as report:
         for method, outcomes in found.items():
             last: Level | None = None
             for outcome in outcomes:
@@ -80,20 +81,4 @@ def procedure(spec: AtInitSpec, data: Data) -> Procedure:
         spec.controls,
         spec.draws,
         rewiring_of(spec, len(data.train)),
-    )
-
-
-def tracker(spec: AtInitSpec) -> Wandb:
-    """The W&B run of this replicate, not yet begun."""
-    return Wandb(
-        Path(spec.outputs),
-        mode=spec.wandb.mode,
-        project=spec.wandb.project,
-        entity=spec.wandb.entity,
-        tags=spec.wandb.tags,
-        experiment=spec.experiment,
-        setting=spec.setting(),
-        name=f"{spec.data.name}-{spec.model.name}-seed{spec.seed}",
-        id=spec.replicate(),
-        config=asdict(spec),
     )

@@ -30,7 +30,7 @@ from lth.flow.worth import Found, Row, Worth, fitted, found_at, rounded_rows
 from lth.jobs import sweep_number
 from lth.probes.gradient import GradientNorm
 from lth.report.deploy import DeployReport
-from lth.report.wandb.tracking import Wandb
+from lth.report.wandb.tracking import tracker
 from lth.spec import DeploySpec
 from lth.store.runs import Store
 from lth.tickets.arms import Outcome
@@ -58,7 +58,7 @@ def run(spec: DeploySpec, folder: Path) -> None:
         kind: search(model, fresh(seeds.init), trained_on, seeds, how, fit, fresh) for kind, how in asked.items()
     }
     trainings = sum(how.trainings for how in asked.values())
-    wandb = tracker(spec, list(asked))
+    wandb = tracker(spec, {**asdict(spec), "arms": list(asked)})
     with DeployReport(folder, asdict(spec), trainings, f"seed {spec.seed}", wandb, worth.store, job_of_sweep) as report:
         last: Outcome | None = None
         tickets: list[Found] = []
@@ -104,19 +104,3 @@ def seen(worth: Worth, spec: DeploySpec, report: DeployReport, tickets: list[Fou
         progress(number)
     costs += rounded_rows(grid, costs)
     return {"cost": costs, "grid": grid, "tickets": found, "sensitivity": worth.sensitivity(dense)}
-
-
-def tracker(spec: DeploySpec, kinds: list[str]) -> Wandb:
-    """The W&B run of this replicate, not yet begun."""
-    return Wandb(
-        Path(spec.outputs),
-        mode=spec.wandb.mode,
-        project=spec.wandb.project,
-        entity=spec.wandb.entity,
-        tags=spec.wandb.tags,
-        experiment=spec.experiment,
-        setting=spec.setting(),
-        name=f"{spec.data.name}-{spec.model.name}-seed{spec.seed}",
-        id=spec.replicate(),
-        config={**asdict(spec), "arms": kinds},
-    )
