@@ -1,6 +1,12 @@
-"""What the tests share: one thread, hypothesis without a clock, a small network and small generated data."""
+"""What the tests share: one thread, hypothesis without a clock, a small network, small generated data, `lth` itself."""
 
-from collections.abc import Callable
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +31,8 @@ settings.register_profile("laws", derandomize=True, deadline=None, max_examples=
 settings.load_profile("laws")
 
 CLASSES, SIDE = 3, 6
+MAIN = "from lth.cli import main; main()"
+QUIET = {"WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
 
 
 def images_of(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -126,3 +134,65 @@ def prepared_mnist1d(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tensors[f"{part}_images"] = noise + torch.nn.functional.one_hot(tensors[f"{part}_labels"], 40)[:, None, None]
     save_file(tensors, root / "mnist1d.safetensors")
     return root
+
+
+class Running:
+    """A process that `tests/forks.py` has forked."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self.pid = int(self._when("pid", 60))
+
+    def _when(self, name: str, seconds: float) -> str:
+        deadline = time.monotonic() + seconds
+        while not (self.place / name).exists():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no {name} after {seconds} s: {(self.place / 'err').read_text()}")
+            time.sleep(0.01)
+        return (self.place / name).read_text()
+
+    def poll(self) -> int | None:
+        """Its exit status, None before its end."""
+        return int(self._when("code", 0)) if (self.place / "code").exists() else None
+
+    def wait(self, seconds: float = 200) -> subprocess.CompletedProcess[str]:
+        """Its exit status and what it printed, once it has ended; after `seconds` it is killed."""
+        try:
+            code = int(self._when("code", seconds))
+        except TimeoutError:
+            os.kill(self.pid, signal.SIGKILL)
+            raise
+        out, err = ((self.place / name).read_text() for name in ("out", "err"))
+        return subprocess.CompletedProcess([], code, out, err)
+
+
+@pytest.fixture(scope="session")
+def begin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Running]]:
+    """`begin(*words, cwd, code, **environment)` starts `lth words`, or other `code`, in another process.
+
+    A variable of the environment that is None is left out there.
+    """
+    command = [sys.executable, str(Path(__file__).parent / "forks.py")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True, env={**os.environ, **QUIET}) as forks:
+        assert forks.stdin is not None
+
+        def start(*words: str, cwd: Path, code: str = MAIN, **environment: str | None) -> Running:
+            place = tmp_path_factory.mktemp("process")
+            kept = {key: value for key, value in ({**os.environ, **QUIET} | environment).items() if value is not None}
+            asked = {"code": code, "words": words, "cwd": str(cwd), "place": str(place), "environment": kept}
+            print(json.dumps(asked), file=forks.stdin, flush=True)
+            return Running(place)
+
+        yield start
+
+
+@pytest.fixture(scope="session")
+def command(begin: Callable[..., Running]) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`command(*words, cwd, code, check, **environment)` runs `lth words`, or other `code`, in another process."""
+
+    def run(*words: str, check: bool = True, **how: Any) -> subprocess.CompletedProcess[str]:
+        done = begin(*words, **how).wait()
+        assert not check or done.returncode == 0, done.stderr
+        return done
+
+    return run

@@ -3,9 +3,8 @@
 import csv
 import os
 import re
-import subprocess
-import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import hydra_plugins.hydra_joblib_launcher as joblib_plugin
@@ -47,30 +46,21 @@ exec "$@"
 """
 
 
-def lth(*words: str, cwd: Path, code: str = MAIN, check: bool = True) -> subprocess.CompletedProcess[str]:
-    """Runs `lth` with `words` and what each launcher needs: stand-ins for Slurm's commands, a folder for Ray."""
+@pytest.fixture
+def lth(command):
+    """Runs `lth` with words and what each launcher needs: stand-ins for Slurm's commands, a folder for Ray."""
     with tempfile.TemporaryDirectory(prefix="lth", dir="/tmp") as short:  # Ray's sockets want a short path
         environment = {
-            "PATH": f"{cwd / 'bin'}:{os.environ['PATH']}",
             "RAY_TMPDIR": short,
             "RAY_AUTH_TOKEN": "0" * 64,  # else Ray writes one to the home folder
             "RAY_USAGE_STATS_ENABLED": "0",
-            "WANDB_MODE": "disabled",
-            "OMP_NUM_THREADS": "1",
         }
-        done = subprocess.run(
-            [sys.executable, "-c", code, *words],
-            cwd=cwd,
-            capture_output=True,
-            text=True,
-            env={**os.environ, **environment},
-            timeout=300,
+        yield lambda *words, cwd, **how: command(
+            *words, cwd=cwd, PATH=f"{cwd / 'bin'}:{os.environ['PATH']}", **environment, **how
         )
-    assert not check or done.returncode == 0, done.stderr
-    return done
 
 
-def sweep(folder: Path, launcher: str, *words: str) -> list[list[dict[str, str]]]:
+def sweep(lth: Callable[..., object], folder: Path, launcher: str, *words: str) -> list[list[dict[str, str]]]:
     """Two jobs that have the dense training and the first ticket in common; their tables without the seconds."""
     (folder / "bin").mkdir(parents=True)
     (folder / "mine.py").write_text(NETWORK)
@@ -85,8 +75,8 @@ def sweep(folder: Path, launcher: str, *words: str) -> list[list[dict[str, str]]
     return tables
 
 
-def test_every_launcher_gives_the_same_results_and_shares_one_store(tmp_path):
-    found = {launcher: sweep(tmp_path / launcher, launcher, *words) for launcher, words in LAUNCHERS.items()}
+def test_every_launcher_gives_the_same_results_and_shares_one_store(lth, tmp_path):
+    found = {launcher: sweep(lth, tmp_path / launcher, launcher, *words) for launcher, words in LAUNCHERS.items()}
     for launcher, tables in found.items():
         assert tables == found["joblib"], launcher
         runs = {row["run"] for table in tables for row in table}
@@ -104,13 +94,13 @@ def test_every_launcher_gives_the_same_results_and_shares_one_store(tmp_path):
 
 
 @pytest.mark.parametrize("launcher", ["basic", "joblib", "slurm", "slurm_local", "ray", "ray_cluster"])
-def test_every_launcher_composes_with_a_papers_preset(tmp_path, launcher):
+def test_every_launcher_composes_with_a_papers_preset(lth, tmp_path, launcher):
     shown = lth("imp", "paper=frankle2019/lenet", f"hydra/launcher={launcher}", "--cfg", "hydra", cwd=tmp_path).stdout
     assert f"hydra/launcher: {launcher}" in shown and "seed: 0,1,2" in shown
 
 
 @pytest.mark.parametrize(("launcher", "extra"), [("slurm", "slurm"), ("ray", "ray"), ("ray_cluster", "ray")])
-def test_a_launcher_that_is_not_installed_is_one_line_and_writes_nothing(tmp_path, launcher, extra):
+def test_a_launcher_that_is_not_installed_is_one_line_and_writes_nothing(lth, tmp_path, launcher, extra):
     alone = tmp_path / "plugins"  # as if joblib's were the only one
     alone.mkdir()
     (alone / "hydra_joblib_launcher").symlink_to(Path(joblib_plugin.__file__).parent)

@@ -2,10 +2,7 @@
 
 import csv
 import itertools
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -147,18 +144,9 @@ def test_a_worker_helps_and_leaves_the_results_to_worker_0(flow, caplog):
     assert not (to / "results.csv").exists() and not shown
 
 
-def test_two_workers_train_each_run_once(tmp_path, noise):
+def test_two_workers_train_each_run_once(command, tmp_path, noise):
     words = ["gradient_flow", PAPER, "scale=smoke", "inits=[scratch]", "methods=[]"]
-    environment = {"LTH_DATA": str(noise), "WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", "from lth.cli import main; main()", *words],
-        cwd=tmp_path,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-    assert done.returncode == 0, done.stderr
+    done = command(*words, cwd=tmp_path, LTH_DATA=str(noise))
     (results,) = tmp_path.glob("outputs/gradient_flow/*/*/results.csv")
     kept = len(list(tmp_path.glob("outputs/store/*/*/run.json")))
     assert len({row["run"] for row in read(results)}) == kept == 1 + 2

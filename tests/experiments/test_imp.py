@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,26 +20,13 @@ from lth.report.tables import CURVES, LAYERS, RESULTS
 from lth.tickets.arms import ARMS
 from lth.tickets.ticket import load_ticket
 
-MAIN = "from lth.cli import main; main()"
 TINY = ["scale=smoke", "probe_every=20"]
 
 
 @pytest.fixture
-def command(tmp_path, prepared_mnist1d):
+def start(begin, tmp_path, prepared_mnist1d):
     """Starts `lth imp` in a folder of its own with the words given; the process."""
-
-    def start(*words: str) -> subprocess.Popen[str]:
-        environment = {"LTH_DATA": str(prepared_mnist1d), "WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
-        return subprocess.Popen(
-            [sys.executable, "-c", MAIN, "imp", *words],
-            cwd=tmp_path,
-            env={**os.environ, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    return start
+    return partial(begin, "imp", cwd=tmp_path, LTH_DATA=str(prepared_mnist1d))
 
 
 @pytest.fixture
@@ -135,18 +123,18 @@ def written_since(began: float, tmp_path: Path) -> bool:
     return False
 
 
-def test_killed_at_any_moment_the_same_command_gives_the_same_bits(imp, command, tmp_path):
+def test_killed_at_any_moment_the_same_command_gives_the_same_bits(imp, start, tmp_path):
     words = [*TINY, "recipe.iterations=1500", "levels=1", "arms=[ticket,reinit]", "store.checkpoint_seconds=0.1"]
     unbroken, _ = imp(*words, "outputs=unbroken")
     chance = random.Random(0)
     for _ in range(3):
-        began, process = time.time(), command(*words)
+        began, process = time.time(), start(*words)
         while not written_since(began, tmp_path):  # it has got past where the one before was killed
             assert process.poll() is None, "it ended before it could be killed"
             time.sleep(0.01)
         time.sleep(chance.uniform(0, 0.2))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        os.kill(process.pid, signal.SIGKILL)
+        assert process.wait().returncode == -signal.SIGKILL
     resumed, shown = imp(*words)
     assert " 0 trained" not in shown
     assert without_seconds(resumed) == without_seconds(unbroken)
@@ -155,15 +143,14 @@ def test_killed_at_any_moment_the_same_command_gives_the_same_bits(imp, command,
     assert not list(tmp_path.glob("outputs/store/*/*/checkpoint*"))
 
 
-def test_two_at_once_train_each_run_once_and_agree(command, imp, tmp_path):
-    processes = [
-        command(*TINY, "recipe.iterations=300", f"arms=[{arms}]") for arms in ("ticket,reinit", "ticket,shuffle")
-    ]
+def test_two_at_once_train_each_run_once_and_agree(start, imp, tmp_path):
+    both_arms = ("ticket,reinit", "ticket,shuffle")
+    processes = [start(*TINY, "recipe.iterations=300", f"arms=[{arms}]") for arms in both_arms]
     trained = 0
     for process in processes:
-        shown, told = process.communicate(timeout=120)
-        assert process.returncode == 0, told
-        trained += int(shown.split(" trained,")[0].split()[-1])
+        done = process.wait()
+        assert done.returncode == 0, done.stderr
+        trained += int(done.stdout.split(" trained,")[0].split()[-1])
     assert trained == kept_runs(tmp_path) == 3 + 2 + 2
     alone, _ = imp(*TINY, "recipe.iterations=300", "arms=[ticket,reinit]", "outputs=alone")
     both = [row for path in tmp_path.glob("outputs/imp/*") for row in without_seconds(path)]

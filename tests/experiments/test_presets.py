@@ -1,9 +1,6 @@
 """A paper's preset is a sweep without -m, and runs at scale=smoke."""
 
 import csv
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -31,19 +28,10 @@ def test_the_conv_presets_run(tmp_path, here, name):
     assert "conv1" in (folder / "layers.csv").read_text()
 
 
-def test_the_lenet_preset_runs_over_seeds_and_schedules_in_parallel(tmp_path):
+def test_the_lenet_preset_runs_over_seeds_and_schedules_in_parallel(command, tmp_path):
     write_noise(tmp_path, "mnist", (1, 28, 28))
-    environment = {"LTH_DATA": str(tmp_path), "WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
     words = ["imp", "paper=frankle2019/lenet", "scale=smoke", "levels=1", "recipe.iterations=20"]
-    done = subprocess.run(
-        [sys.executable, "-c", "from lth.cli import main; main()", *words],
-        cwd=tmp_path,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-    assert done.returncode == 0, done.stderr
+    command(*words, cwd=tmp_path, LTH_DATA=str(tmp_path))
     asked, trained = [], set()
     for path in tmp_path.glob("outputs/imp/*/*/results.csv"):
         with path.open() as file:

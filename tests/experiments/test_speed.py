@@ -2,9 +2,6 @@
 
 import csv
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -37,17 +34,10 @@ def images():
     return tensors
 
 
-def test_it_prints_and_keeps_three_times_two_ratios_and_a_share(tmp_path, images):
+def test_it_prints_and_keeps_three_times_two_ratios_and_a_share(command, tmp_path, images):
     save_file(images, tmp_path / "mnist.safetensors")
-    done = subprocess.run(
-        [sys.executable, "-c", "from lth.cli import main; main()", "speed", "scale=smoke", "blocks=3"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "LTH_DATA": str(tmp_path), "OMP_NUM_THREADS": "1"},
-    )
-    assert done.returncode == 0 and "warning" not in done.stderr, done.stderr
+    done = command("speed", "scale=smoke", "blocks=3", cwd=tmp_path, LTH_DATA=str(tmp_path))
+    assert "warning" not in done.stderr, done.stderr
     for words in (
         *MEASURES,
         "at least 5",

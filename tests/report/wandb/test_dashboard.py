@@ -31,14 +31,13 @@ report([Path("out")], wandb="offline")
 
 
 @pytest.fixture
-def logged(tmp_path, prepared_mnist1d, runs, records):
+def logged(command, tmp_path, prepared_mnist1d, runs, records):
     """The rows that two small replicates of every arm and their report have logged."""
     words = ["imp", "scale=smoke", "levels=3", f"arms=[{','.join(ARMS)}]", "arm_levels=[3]", "model=mlp"]
     words += ["model.widths=[8]", "recipe.iterations=4", "recipe.evaluate_every=2", f"data.root={prepared_mnist1d}"]
     words += ["rewiring.every=2"]
     script = RECORD.format(words=[*words, "outputs=out", "wandb.mode=offline"])
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
+    command(cwd=tmp_path, code=script, WANDB_MODE=None)
     found = [records(path) for path in runs(tmp_path / "out")]
     assert sorted(record["run"][0]["job_type"] for record in found) == ["imp", "imp", "report"]
     return [row["item"] for record in found for row in record["history"]]

@@ -3,8 +3,6 @@
 import csv
 import json
 import logging
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -131,13 +129,12 @@ for _ in range(2):
 
 
 def test_a_command_writes_one_run_and_the_same_command_again_writes_none(
-    tmp_path, prepared_mnist1d, runs, records, history
+    command, tmp_path, prepared_mnist1d, runs, records, history
 ):
     words = ["imp", "scale=smoke", "levels=1", "arms=[ticket,reinit]", f"data.root={prepared_mnist1d}"]
     script = TWICE.format(words=[*words, "outputs=out", "wandb.mode=offline"])
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0 and "warning" not in done.stderr, done.stderr
+    done = command(cwd=tmp_path, code=script, WANDB_MODE=None)
+    assert "warning" not in done.stderr, done.stderr
     assert "3 trained, 0 found" in done.stdout and "0 trained, 3 found" in done.stdout
     (path,) = runs(tmp_path / "out")
     found = records(path)
@@ -194,13 +191,12 @@ for mode, words in (("disabled", []), ("offline", {probes}), ("offline", {probes
 """
 
 
-def test_probes_of_what_is_trained_already_write_one_run(tmp_path, prepared_mnist1d, runs, records, history):
+def test_probes_of_what_is_trained_already_write_one_run(command, tmp_path, prepared_mnist1d, runs, records, history):
     words = ["imp", "scale=smoke", "levels=1", "arms=[ticket,reinit]", f"data.root={prepared_mnist1d}", "outputs=out"]
     words += ["model=mlp", "model.widths=[4]"]
     script = PROBED.format(words=words, probes=["probes=[distance,interpolation,agreement]", "line_examples=50"])
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0 and "warning" not in done.stderr, done.stderr
+    done = command(cwd=tmp_path, code=script, WANDB_MODE=None)
+    assert "warning" not in done.stderr, done.stderr
     (path,) = runs(tmp_path / "out")
     rows = history(records(path), "level")
     with max(tmp_path.glob("out/imp/*/probes.csv")).open() as file:
@@ -359,16 +355,15 @@ for environment in ({{"WANDB_MODE": "disabled"}}, {agent}):
 
 
 def test_a_trial_of_an_agent_is_the_agents_run_even_where_nothing_is_trained(
-    sweep, tmp_path, prepared_mnist1d, runs, records, history, inspect
+    command, sweep, tmp_path, prepared_mnist1d, runs, records, history, inspect
 ):
     """Else the server waits for a result for ever: the run that W&B knows has the agent's id, and not lth's own."""
     given = {"MODE": "offline", "SWEEP_ID": "sweep1", "RUN_ID": "trial1", "PROJECT": "searched", "ENTITY": "someone"}
     small = ["scale=smoke", "levels=1", "model=mlp", "model.widths=[4]", "outputs=out", "wandb.project=other"]
     words = trial(sweep, f"data.root={prepared_mnist1d}", *small)
     script = AGENT.format(words=words, agent={f"WANDB_{key}": value for key, value in given.items()})
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0 and "warning" not in done.stderr.lower(), done.stderr
+    done = command(cwd=tmp_path, code=script, WANDB_MODE=None)
+    assert "warning" not in done.stderr.lower(), done.stderr
     assert "0 trained, 2 found" in done.stdout
     (path,) = runs(tmp_path / "out")
     found = records(path)
