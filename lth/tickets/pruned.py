@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from lth.core.errors import LotteryError, SettingError
 from lth.core.weights import Mask, clone
+from lth.pruning.densities import MEASURED
 from lth.pruning.mask import Layer, dense, prunable
 from lth.pruning.schedule import Pruning, ladder
 from lth.pruning.scores import COMPARING, OF_NETWORK, check_score
@@ -41,7 +43,10 @@ def layers_of(model: nn.Module, pruning: Pruning) -> list[Layer]:
 def checked(
     model: nn.Module, pruning: Pruning, levels: int, arms: Sequence[str]
 ) -> tuple[list[Layer], list[dict[str, int]]]:
-    """The layers of `model` that are pruned, and the ladder; SettingError for what cannot be done."""
+    """The layers of `model` that are pruned, and the ladder; SettingError for what cannot be done.
+
+    Of densities that are still to be measured it is the ladder with the same density in every layer.
+    """
     layers = layers_of(model, pruning)
     for layer in layers:
         if layer.kind == "output":
@@ -51,7 +56,8 @@ def checked(
             if arm in arms:
                 problem = "goes on from trained weights, and with pruning.at=init the mask comes from none"
                 raise SettingError("arms", arm, problem)
-    return layers, ladder(layers, pruning, levels)
+    known = replace(pruning, densities={"*": 1.0}) if pruning.densities == MEASURED else pruning
+    return layers, ladder(layers, known, levels)
 
 
 def weights_left(layers: Sequence[Layer], pruning: Pruning, rung: Mapping[str, int]) -> int:
