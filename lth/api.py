@@ -3,7 +3,7 @@
 import copy
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from lth.models.initialize import INITIALIZERS, initialize, needs_mask
 from lth.probes.sensitivity import measured
 from lth.pruning.densities import MEASURED
 from lth.pruning.schedule import Pruning
+from lth.pruning.select import selection_of
 from lth.pruning.updates import Rewiring
 from lth.report.tables import result_row
 from lth.store.runs import Store
@@ -156,6 +157,7 @@ def search(
     controls.check(asked.arms, asked.arm_levels, asked.levels, asked.draws)
     job = Job(model, start, {}, data, plan(asked.recipe, len(data.train), asked.rewind), seeds)
     context = context_of(model, start, fresh, asked.rewiring)
+    context = replace(context, selection=selection_of(asked.pruning, layers))
     run_at = range(1, asked.levels + 1) if asked.arm_levels is None else asked.arm_levels
     if asked.pruning.schedule == "gradual":
         gradual_of(job, layers, asked.pruning, rungs[-1])

@@ -300,6 +300,24 @@ def test_find_ticket_and_prune_take_them_all(
         assert digest(lth.prune(scored, 0.4, **once, **more)) == digest(found.tickets[1].mask)
 
 
+@pytest.mark.parametrize("shape", ["output", "input", "2:4"])
+def test_a_shuffled_mask_has_the_shape_of_its_tickets(make_job: Callable[..., Job], data: Data, shape: str) -> None:
+    """As many units in each layer; blocks of N:M keep N. In other places, and in others again for another draw."""
+    job, pruning = make_job(), Pruning(shape=shape, fraction=0.5)
+    layers, rungs = checked(job.model, pruning, 1, ())
+    asked = Procedure(Recipe(iterations=30, batch_size=20), pruning, 1, 0, ("ticket", "shuffle"), draws=2)
+    found = list(search(job.model, job.start, data, Seeds(), asked, Pretend(), lambda seed: job.start))[1:]
+    for name in (layer.name for layer in layers):
+        masks = [outcome.job.mask[name] for outcome in found]
+        assert len({int(mask.sum()) for mask in masks}) == 1 and len({digest({name: x}) for x in masks}) == 3
+        for mask in masks:
+            if shape == "2:4":
+                assert (mask.reshape(-1, 4).sum(1) == 2).all()
+            else:
+                slices = mask.movedim(0 if shape == "output" else 1, 0).flatten(1)
+                assert torch.equal(slices.any(1), slices.all(1)) and int(slices.any(1).sum()) == rungs[1][name]
+
+
 def test_what_a_score_needs_is_asked_for_in_one_line(make_network: Callable[[], nn.Module]) -> None:
     with pytest.raises(LotteryError, match=r"score snip needs .* give examples="):
         lth.prune(make_network(), 0.5, score="snip")
