@@ -176,7 +176,7 @@ def _allocated(layers: Sequence["Layer"], pruning: Pruning, levels: int, first: 
     """The ladder of `pruning.densities`: as many weights in all as the global one has, shared out among the layers."""
     if pruning.fractions and len({pruning.fraction_of(layer) for layer in layers}) > 1:
         problem = (
-            "must all be equal where pruning.densities says what a layer keeps; the group option pruning=global is"
+            "must all be equal where pruning.densities says what a layer keeps; begin with pruning=erk or sensitivity"
         )
         raise SettingError("pruning.fractions", dict(pruning.fractions), problem)
     ratios = ratios_of(layers, pruning.densities)
