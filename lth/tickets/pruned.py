@@ -107,9 +107,18 @@ def prune(
         alive = {}
     keep = ladder(layers, pruning, 1, alive)[1]
     network = Network(model, state, *examples) if examples is not None else None
-    first = dict(initial) if initial is not None else None
+    first = None if initial is None else _initial(initial, layers)
     found = imp.prune(state, mask, keep, layers, pruning, seed, 0, first, network)
     return whole_layers_kept(mask, found)
+
+
+def _initial(initial: Mapping[str, Tensor], layers: Sequence[Layer]) -> dict[str, Tensor]:
+    """Those of `layers`; LotteryError where one is missing or of another shape."""
+    for layer in layers:
+        there = tuple(initial[layer.name].shape) if layer.name in initial else "nothing of that name"
+        if there != layer.shape:
+            raise LotteryError(f"initial does not fit: {layer.name} is {layer.shape}, initial has {there}")
+    return {layer.name: initial[layer.name] for layer in layers}
 
 
 def whole_layers_kept(before: Mask, after: Mask) -> Mask:

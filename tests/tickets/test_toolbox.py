@@ -321,6 +321,9 @@ def test_a_shuffled_mask_has_the_shape_of_its_tickets(make_job: Callable[..., Jo
 def test_what_a_score_needs_is_asked_for_in_one_line(make_network: Callable[[], nn.Module]) -> None:
     with pytest.raises(LotteryError, match=r"score snip needs .* give examples="):
         lth.prune(make_network(), 0.5, score="snip")
+    for wrong in ({}, {layer.name: torch.zeros(1) for layer in prunable(make_network())}):
+        with pytest.raises(LotteryError, match=r"initial does not fit: fc1.weight is \(12, 36\), initial has"):
+            lth.prune(make_network(), 0.5, score="movement", initial=wrong)
     with pytest.raises(SettingError, match=r"densities=sensitivity: is measured in a search"):
         lth.prune(make_network(), 0.5, densities="sensitivity")
     with pytest.raises(LotteryError, match=r"score movement needs .* give initial="):
