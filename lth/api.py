@@ -3,7 +3,7 @@
 import copy
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,10 @@ from lth.data import sources
 from lth.data.tensors import Data, prepare
 from lth.models import build
 from lth.models.initialize import INITIALIZERS, initialize, needs_mask
+from lth.probes.sensitivity import measured
+from lth.pruning.densities import MEASURED
 from lth.pruning.schedule import Pruning
+from lth.pruning.select import selection_of
 from lth.pruning.updates import Rewiring
 from lth.report.tables import result_row
 from lth.store.runs import Store
@@ -154,15 +157,19 @@ def search(
     controls.check(asked.arms, asked.arm_levels, asked.levels, asked.draws)
     job = Job(model, start, {}, data, plan(asked.recipe, len(data.train), asked.rewind), seeds)
     context = context_of(model, start, fresh, asked.rewiring)
+    context = replace(context, selection=selection_of(asked.pruning, layers))
     run_at = range(1, asked.levels + 1) if asked.arm_levels is None else asked.arm_levels
     if asked.pruning.schedule == "gradual":
         gradual_of(job, layers, asked.pruning, rungs[-1])
+    measure = None
+    if asked.pruning.densities == MEASURED:
+        measure = partial(measured, model, data, layers, asked.pruning.tolerance, asked.pruning.shape)
     counts = [weights_left(layers, asked.pruning, rungs[level]) for level in run_at]
     controls.check_possible(asked.arms, context, job, layers, counts)
 
     def run() -> Iterator[controls.Outcome]:
         dense = Job(model, rewind_point(job, fit), {}, data, job.plan, seeds)
-        rounds = imp.levels(dense, layers, asked.pruning, asked.levels, fit, asked.arm_levels)
+        rounds = imp.levels(dense, layers, asked.pruning, asked.levels, fit, asked.arm_levels, measure)
         yield from controls.outcomes(rounds, asked.arms, fit, context, asked.arm_levels, asked.draws)
 
     return run()

@@ -183,7 +183,8 @@ def test_the_hashes_of_older_results_stay():
         assert (read.setting(), read.replicate()) == expected, overrides
     base = known[()][0]
     settings = ["pruning.at=init", "pruning.shape='2:4'", "pruning.norm=1", "pruning.steps=2", "pruning.examples=1"]
-    settings += ["pruning.densities=erk", "pruning.gradual.begin=5", "+pruning.fractions.conv=0.1"]
+    settings += ["pruning.densities=erk", "pruning.tolerance=0.02", "pruning.gradual.begin=5"]
+    settings += ["+pruning.fractions.conv=0.1"]
     assert len({base, *(composed(override).setting() for override in settings)}) == len(settings) + 1
 
 
@@ -191,6 +192,8 @@ def test_groups_and_densities_are_written_as_they_are_said():
     read = composed("pruning.scope=groups", "pruning.groups={convs: ['conv*'], rest: ['*']}").pruning
     assert read.groups == {"convs": ["conv*"], "rest": ["*"]}
     assert composed("pruning.densities={fc*: 0.1, output: 1.0}").pruning.densities == {"fc*": 0.1, "output": 1.0}
+    read = composed("pruning=sensitivity").pruning
+    assert (read.densities, read.tolerance, read.scope, read.fractions) == ("sensitivity", 0.01, "layerwise", {})
     read = composed("pruning=synflow").pruning
     assert (read.score, read.at, read.schedule, read.scope) == ("synflow", "init", "one_shot", "global")
 

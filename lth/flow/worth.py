@@ -17,7 +17,7 @@ from lth.deploy.kept import keep
 from lth.deploy.measure import training_flops
 from lth.deploy.quantize import accuracy_grid
 from lth.deploy.search import SearchCost, search_cost
-from lth.probes.sensitivity import sensitivity
+from lth.probes.sensitivity import sensitivity, split_of
 from lth.pruning.mask import prunable
 from lth.pruning.schedule import Pruning
 from lth.pruning.shapes import blocks
@@ -152,7 +152,7 @@ class Worth:
 
     def sensitivity(self, dense: Found) -> list[Row]:
         """Rows SENSITIVITY of the dense network, on validation, else on train."""
-        split = "validation" if len(self.data.validation) else "train"
+        split = split_of(self.data)
 
         def compute() -> list[Row]:
             return sensitivity(self.model, dense.state, self.data, split=split)

@@ -1,8 +1,10 @@
 """How much of each layer alone can go: accuracy against its density, the other layers whole (Li et al. 2017, Fig. 2).
 
-What it tells can be the densities of a pruning: `Pruning(densities=densities_of(sensitivity(...), 0.01))`.
+What it tells can be the densities of a pruning: `Pruning(densities=densities_of(sensitivity(...), 0.01))`. In a search
+`Pruning(densities="sensitivity")` does that with the dense network, once it is trained.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +22,8 @@ from lth.pruning.scores.basis import Basis
 from lth.pruning.select import selection_of
 from lth.pruning.shapes import units_of
 from lth.training.evaluate import evaluate
+
+log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
@@ -60,6 +64,22 @@ def sensitivity(
             left = int(mask[layer.name].sum()) / layer.size
             rows.append({"layer": layer.name, "density": left, "accuracy": accuracy})
     return rows
+
+
+def measured(
+    model: nn.Module, data: Data, layers: Sequence[Layer], tolerance: float, shape: str, state: Tensors
+) -> dict[str, float]:
+    """The densities of `layers` by the sensitivity of the network at `state`, on validation, else on train."""
+    split = split_of(data)
+    found = densities_of(sensitivity(model, state, data, DENSITIES, split, shape, layers), tolerance)
+    told = ", ".join(f"{name} {100 * density:.3g}%" for name, density in found.items())
+    log.info("densities in proportion to where %s accuracy stays within %.3g points: %s", split, 100 * tolerance, told)
+    return found
+
+
+def split_of(data: Data) -> str:
+    """The split that chooses densities: `validation` where there is one, else `train`."""
+    return "validation" if len(data.validation) else "train"
 
 
 def densities_of(rows: Sequence[Mapping[str, Any]], tolerance: float) -> dict[str, float]:

@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from lth.pruning.mask import Layer
 
 KINDS = ("conv", "linear", "output")
-DENSITIES = ("uniform", "erk")
-"""`uniform`: each layer loses its own fraction; `erk`: `erdos_renyi_kernel`; or a density by kind or name pattern."""
+MEASURED = "sensitivity"
+DENSITIES = ("uniform", "erk", MEASURED)
+"""`uniform`: each layer loses its own fraction; `erk`: `erdos_renyi_kernel`; `sensitivity`: what the trained dense
+network tells (`lth.probes.sensitivity`), put in its place by a search; or a density by kind or name pattern."""
 
 
 def check_densities(asked: Any) -> None:
@@ -36,8 +38,11 @@ def erdos_renyi_kernel(layers: Sequence["Layer"]) -> dict[str, float]:
 def ratios_of(layers: Sequence["Layer"], asked: str | Mapping[str, float]) -> dict[str, float]:
     """The densities of `layers` in proportion; of a density by pattern, a name pattern before a kind.
 
-    Raises SettingError for a pattern that matches nothing, and for a layer without one.
+    Raises SettingError for a pattern that matches nothing, for a layer without one, and for what is to be measured.
     """
+    if asked == MEASURED:
+        problem = "is measured in a search, on the trained dense network; here give densities_of(sensitivity(...))"
+        raise SettingError("pruning.densities", asked, problem)
     if not isinstance(asked, Mapping):
         return erdos_renyi_kernel(layers)
     names = ", ".join(layer.name for layer in layers)

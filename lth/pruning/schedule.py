@@ -6,7 +6,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lth.core.errors import SettingError
-from lth.pruning.densities import KINDS, allocated, check_densities, ratios_of
+from lth.pruning.densities import KINDS, MEASURED, allocated, check_densities, ratios_of
 from lth.pruning.shapes import blocks, check_groups, check_shape, parts_of, units_of, word
 
 if TYPE_CHECKING:
@@ -40,8 +40,9 @@ class Pruning:
     at: the score sees trained weights, or (`init`) those of the rewind point, and no level needs another's training.
     shape: `weight`, `output` or `input` channels, `N:M`; norm: L_n over a channel's scores. groups: for scope=groups,
     name patterns by group. densities: how layers share what stays: `uniform`, `erk`, or in proportion to densities by
-    layer. steps: how often a score is taken within one pruning (None: as its paper does). examples: of each class, to
-    score on.
+    layer, or to what `sensitivity` measures: down to where each layer alone keeps accuracy within `tolerance` (0..1).
+    steps: how often a score is taken within one pruning (None: as its paper does). examples: of each class, to score
+    on.
     """
 
     score: str = "magnitude"
@@ -59,8 +60,9 @@ class Pruning:
     steps: int | None = None
     examples: int = 10
     gradual: Gradually = field(default_factory=Gradually)
+    tolerance: float = 0.01
 
-    LATER: ClassVar = ("at", "shape", "norm", "groups", "densities", "steps", "examples", "gradual")
+    LATER: ClassVar = ("at", "shape", "norm", "groups", "densities", "steps", "examples", "gradual", "tolerance")
     """As by default they are in no hash: so those of older results stay."""
 
     def __post_init__(self) -> None:
@@ -76,6 +78,8 @@ class Pruning:
         check_densities(self.densities)
         if not 0 < self.norm <= inf:
             raise SettingError("pruning.norm", self.norm, "must be above 0; inf is the largest")
+        if not 0 <= self.tolerance < 1:
+            raise SettingError("pruning.tolerance", self.tolerance, "must be at least 0 and below 1, in accuracy")
         for key in ("steps", "examples"):
             if getattr(self, key) is not None and getattr(self, key) < 1:
                 raise SettingError(f"pruning.{key}", getattr(self, key), "must be at least 1")
@@ -95,6 +99,9 @@ class Pruning:
             raise SettingError("pruning.scope", self.scope, problem)
         if blocks(self.shape) and self.densities != "uniform":
             problem = f"with the shape {self.shape} every block keeps as many: leave it out"
+            raise SettingError("pruning.densities", self.densities, problem)
+        if self.at == "init" and self.densities == MEASURED:
+            problem = "is measured on the trained dense network, and pruning.at=init prunes before any training"
             raise SettingError("pruning.densities", self.densities, problem)
         if self.at == "init" and self.schedule == "gradual":
             raise SettingError("pruning.schedule", "gradual", "prunes in training, and pruning.at=init before any")
@@ -169,7 +176,7 @@ def _allocated(layers: Sequence["Layer"], pruning: Pruning, levels: int, first: 
     """The ladder of `pruning.densities`: as many weights in all as the global one has, shared out among the layers."""
     if pruning.fractions and len({pruning.fraction_of(layer) for layer in layers}) > 1:
         problem = (
-            "must all be equal where pruning.densities says what a layer keeps; the group option pruning=global is"
+            "must all be equal where pruning.densities says what a layer keeps; begin with pruning=erk or sensitivity"
         )
         raise SettingError("pruning.fractions", dict(pruning.fractions), problem)
     ratios = ratios_of(layers, pruning.densities)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lth.core.errors import LotteryError
 from lth.core.weights import Mask
+from lth.pruning.mask import shuffled
 from lth.pruning.shapes import CHANNELS, axis_of, blocks, parts_of
 
 if TYPE_CHECKING:
@@ -66,6 +67,14 @@ def in_blocks(scores: Tensor, alive: Tensor, keep: int, size: int) -> Tensor:
     return (chosen.reshape(rows.shape) & living).movedim(-1, 1).contiguous()
 
 
+def _shuffled_blocks(alive: Tensor, size: int, generator: torch.Generator) -> Tensor:
+    """`alive` (out, in, ...) with every `size` consecutive entries along axis 1 in a new order."""
+    rows = alive.movedim(1, -1)
+    lined = rows.reshape(-1, size)
+    order = torch.rand(lined.shape, generator=generator).argsort(1)
+    return lined.gather(1, order).reshape(rows.shape).movedim(-1, 1).contiguous()
+
+
 def norms(scores: Tensor, axis: int, n: float) -> Tensor:
     """The L_n norm of every slice of `scores` at `axis`: (channels,).
 
@@ -116,6 +125,17 @@ class Selection:
                 living = {name: self.alive(name, mask[name]) for name in names}
                 found |= global_(units, living, keep[part])
         return {name: self._expanded(name, found[name], mask[name]) for name in mask}
+
+    def shuffled(self, mask: Mapping[str, Tensor], generator: torch.Generator) -> Mask:
+        """`mask` with the places of its units redrawn within each layer: channels whole, `N:M` within its blocks."""
+        if size := blocks(self.shape):
+            return {name: _shuffled_blocks(alive, size[1], generator) for name, alive in mask.items()}
+        if self.shape not in CHANNELS:
+            return shuffled(mask, generator)
+        return {
+            name: alive.index_select(axis, torch.randperm(alive.shape[axis], generator=generator))
+            for name, alive, axis in ((name, alive.cpu(), self.axes[name]) for name, alive in mask.items())
+        }
 
     def _reduced(self, name: str, scores: Tensor, mask: Tensor) -> Tensor:
         if self.shape not in CHANNELS:

@@ -8,6 +8,7 @@ would go.
 """
 
 from collections.abc import Mapping
+from numbers import Integral, Real
 from typing import Literal
 
 import torch
@@ -20,12 +21,12 @@ from lth.pruning.select import global_, highest, in_blocks, norms
 
 def removed(amount: float, alive: int, unit: str = "weight") -> int:
     """How many of `alive` units go; SettingError where there are not so many, or all would go."""
-    if isinstance(amount, int):
+    if isinstance(amount, (int, Integral)):  # NumPy's too
         if not 0 <= amount <= alive:
             raise SettingError("amount", amount, f"must be a count of 0 to {alive}, the {unit}s that are left")
         count = int(amount)
     else:
-        if not 0 <= amount <= 1:
+        if not isinstance(amount, (float, Real)) or not 0 <= amount <= 1:
             raise SettingError("amount", amount, "must be a fraction of 0 to 1, or a count as an int")
         count = round(amount * alive)
     if count == alive:
@@ -67,10 +68,11 @@ def ln_structured(
     """The whole slices at `dim` whose L_n norm, or that of `importance_scores`, is smallest; `n` above 0, inf too."""
     axis, alive = _axis(tensor, dim), _alive(tensor, mask)
     order = 2.0 if n == "fro" else n
-    if not order > 0:
+    if not isinstance(order, (int, float)) or not order > 0:
         raise SettingError("n", n, "must be a number above 0, inf, or fro")
-    scores = _alike(tensor, tensor if importance_scores is None else importance_scores)
-    return _slices_go(norms(torch.where(alive, scores, 0), axis, order), amount, axis, alive)
+    # as torch: pruned weights are zeros that count, scores that are given count whole
+    scores = torch.where(alive, tensor.detach().cpu(), 0) if importance_scores is None else importance_scores
+    return _slices_go(norms(_alike(tensor, scores), axis, order), amount, axis, alive)
 
 
 def global_unstructured(
@@ -78,10 +80,12 @@ def global_unstructured(
     amount: float,
     mask: Mapping[str, Tensor] | None = None,
     importance_scores: Mapping[str, Tensor] | None = None,
+    generator: torch.Generator | None = None,
 ) -> Mask:
     """The single weights of the smallest magnitude over all `tensors` together, by name as in `mask`.
 
-    `importance_scores` stand in for the tensors that they name. Raises LotteryError where a tensor would keep nothing.
+    `importance_scores` stand in for the tensors that they name; `generator` draws at random instead, as torch's
+    `pruning_method=RandomUnstructured`. Raises LotteryError where a tensor would keep nothing.
     """
     given, scored = mask or {}, importance_scores or {}
     for names in (given, scored):
@@ -90,6 +94,8 @@ def global_unstructured(
                 raise LotteryError(f"there is a mask or a score for {name}, and no tensor of that name")
     alive = {name: _alive(tensor, given.get(name)) for name, tensor in tensors.items()}
     scores = {name: _alike(tensor, scored.get(name, tensor)) for name, tensor in tensors.items()}
+    if generator is not None:
+        scores = {name: torch.rand(tensor.shape, generator=generator) for name, tensor in tensors.items()}
     total = sum(int(kept.sum()) for kept in alive.values())
     found = global_(scores, alive, total - removed(amount, total))
     for name, kept in found.items():

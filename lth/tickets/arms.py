@@ -55,7 +55,7 @@ def reinit_plus(level: Level, context: Context) -> Job:
 def shuffle(level: Level, context: Context) -> Job:
     """The level's mask, shuffled within each layer, on the weights of the rewind point (random sparsity).
 
-    Frankle & Carbin 2019, Fig. 1.
+    Frankle & Carbin 2019, Fig. 1. A mask of channels, or of N:M, is still one: whole channels change places.
     """
     return replace(level.job, mask=context.mask("shuffle", level))
 

@@ -10,6 +10,7 @@ from lth.core.rng import address, global_rng, rng
 from lth.core.weights import Mask, State, clone, load
 from lth.models.initialize import initialize
 from lth.pruning.mask import shuffled
+from lth.pruning.select import Selection
 from lth.pruning.updates import Rewiring, RigL, Set
 from lth.tickets.imp import Level
 from lth.training.job import Job
@@ -46,6 +47,7 @@ class Context:
 
     initialize: gives a fresh initial state by seed; scaled: one that is scaled to what a mask leaves each unit; small:
     one of another network than the level's. An arm that needs what is None is an error when it is asked for.
+    selection: in which units masks are shuffled; None for single weights.
     """
 
     initialize: Initialize
@@ -53,6 +55,7 @@ class Context:
     small: Callable[[nn.Module, int], State] | None = None
     rewiring: Rewiring = field(default_factory=Rewiring)
     draw: int = 0
+    selection: Selection | None = None
 
     def weights(self, arm: str, level: Level) -> State:
         """A new draw of the initialiser, addressed by (seed, level, draw)."""
@@ -64,8 +67,9 @@ class Context:
         return self.scaled(self.seed(arm, level), level.job.mask)
 
     def mask(self, arm: str, level: Level) -> Mask:
-        """The level's mask, shuffled within each layer, addressed by (seed, level, draw)."""
-        return shuffled(level.job.mask, rng(level.job.seeds.mask, arm, level.index, self.draw))
+        """The level's mask, shuffled within each layer in its own shape, addressed by (seed, level, draw)."""
+        generator = rng(level.job.seeds.mask, arm, level.index, self.draw)
+        return (self.selection.shuffled if self.selection else shuffled)(level.job.mask, generator)
 
     def seed(self, arm: str, level: Level) -> int:
         """The address of a new draw of weights."""

@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 Fit = Callable[[Job], Trace]
 """Trains a job, or finds its answer where it is kept already."""
 
+Measure = Callable[[State], dict[str, float]]
+"""The density that each layer is to have in proportion, by the weights of the trained dense network."""
+
 
 @dataclass(frozen=True)
 class Level:
@@ -63,19 +66,25 @@ def levels(
     count: int,
     fit: Fit,
     only: Collection[int] | None = None,
+    measure: Measure | None = None,
 ) -> Iterator[Level]:
     """Levels 0 (the dense network) to `count`: `count` prunings, `count` + 1 trainings; the last is not pruned.
 
     `dense_job.start` is the rewind point. With the schedule `one_shot` every mask comes from level 0's final weights,
     with `gradual` each from a training of its own, and with `pruning.at=init` all from the rewind point: then of the
-    levels above 0 those in `only` can do without the others (None: all). Where a training that the next mask would
-    come from diverges, there is nothing to prune by: the levels end with it.
+    levels above 0 those in `only` can do without the others (None: all). `measure` gives the densities of `pruning`.
+    Where a training that the next mask would come from diverges, there is nothing to prune by: the levels end with it.
     """
-    rungs, whole = ladder(layers, pruning, count), dense(layers)
+    rungs, whole = [] if measure else ladder(layers, pruning, count), dense(layers)
     job = replace(dense_job, mask=whole)
     level = Level(0, job, fit(job), None)
     yield level
     mask, source = whole, _source(level, pruning)
+    if measure:
+        if source is None:
+            log.warning("the dense network diverged, so there are no densities to prune to: level 0 is the last")
+            return
+        rungs = ladder(layers, replace(pruning, densities=measure(source)), count)
     for index in range(1, count + 1):
         skipped = pruning.levels_apart and only is not None and index not in only
         if skipped and pruning.schedule != "iterative":
@@ -83,11 +92,11 @@ def levels(
         before = mask if pruning.schedule == "iterative" else whole
         if pruning.schedule == "gradual":
             mask, source = _gradually(dense_job, layers, pruning, rungs[index], fit)
+        elif source is not None:
+            mask = _scored(dense_job, source, before, rungs[index], layers, pruning, index)
         if source is None:
             log.warning("there are no weights to prune by: level %d is the last", level.index)
             return
-        if pruning.schedule != "gradual":
-            mask = _scored(dense_job, source, before, rungs[index], layers, pruning, index)
         for name in collapsed(before, mask):
             log.warning("level %d: layer collapse: the last weight of %s was pruned", index, name)
         if skipped:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from lth.core.errors import LotteryError, SettingError
 from lth.core.weights import Mask, clone
+from lth.pruning.densities import MEASURED
 from lth.pruning.mask import Layer, dense, prunable
 from lth.pruning.schedule import Pruning, ladder
 from lth.pruning.scores import COMPARING, OF_NETWORK, check_score
@@ -41,7 +43,10 @@ def layers_of(model: nn.Module, pruning: Pruning) -> list[Layer]:
 def checked(
     model: nn.Module, pruning: Pruning, levels: int, arms: Sequence[str]
 ) -> tuple[list[Layer], list[dict[str, int]]]:
-    """The layers of `model` that are pruned, and the ladder; SettingError for what cannot be done."""
+    """The layers of `model` that are pruned, and the ladder; SettingError for what cannot be done.
+
+    Of densities that are still to be measured it is the ladder with the same density in every layer.
+    """
     layers = layers_of(model, pruning)
     for layer in layers:
         if layer.kind == "output":
@@ -51,7 +56,8 @@ def checked(
             if arm in arms:
                 problem = "goes on from trained weights, and with pruning.at=init the mask comes from none"
                 raise SettingError("arms", arm, problem)
-    return layers, ladder(layers, pruning, levels)
+    known = replace(pruning, densities={"*": 1.0}) if pruning.densities == MEASURED else pruning
+    return layers, ladder(layers, known, levels)
 
 
 def weights_left(layers: Sequence[Layer], pruning: Pruning, rung: Mapping[str, int]) -> int:
@@ -101,9 +107,18 @@ def prune(
         alive = {}
     keep = ladder(layers, pruning, 1, alive)[1]
     network = Network(model, state, *examples) if examples is not None else None
-    first = dict(initial) if initial is not None else None
+    first = None if initial is None else _initial(initial, layers)
     found = imp.prune(state, mask, keep, layers, pruning, seed, 0, first, network)
     return whole_layers_kept(mask, found)
+
+
+def _initial(initial: Mapping[str, Tensor], layers: Sequence[Layer]) -> dict[str, Tensor]:
+    """Those of `layers`; LotteryError where one is missing or of another shape."""
+    for layer in layers:
+        there = tuple(initial[layer.name].shape) if layer.name in initial else "nothing of that name"
+        if there != layer.shape:
+            raise LotteryError(f"initial does not fit: {layer.name} is {layer.shape}, initial has {there}")
+    return {layer.name: initial[layer.name] for layer in layers}
 
 
 def whole_layers_kept(before: Mask, after: Mask) -> Mask:

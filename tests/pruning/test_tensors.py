@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -61,6 +62,8 @@ def test_random_ones_remove_as_many_as_torch_and_are_drawn_by_their_generator(
         assert int(slices.sum()) == int(theirs("random_structured", amount, dim=dim).sum())
         moved = slices.movedim(dim, 0).flatten(1)
         assert torch.equal(moved.any(1), moved.all(1))
+    both = tensors.global_unstructured({"a": WEIGHT, "b": WEIGHT}, amount, generator=rng(seed))
+    assert sum(int(kept.sum()) for kept in both.values()) == 432 - round(amount * 432)
     again = tensors.random_unstructured(WEIGHT, amount, rng(seed))
     assert torch.equal(single, again)
     assert not torch.equal(
@@ -97,6 +100,13 @@ def test_scores_take_the_place_of_magnitudes() -> None:
         tensors.ln_structured(WEIGHT, 2, 1, 0, importance_scores=scored),
         theirs("ln_structured", 2, n=1, dim=0, importance_scores=scored),
     )
+    before, given = WEIGHT > 0, torch.randn(SHAPE, generator=rng(6))  # the scores at pruned places count too
+    module = nn.Conv2d(4, 6, 3)
+    prune.custom_from_mask(module, "weight", before)
+    prune.ln_structured(module, "weight", 3, n=2, dim=0, importance_scores=given)
+    found = tensors.ln_structured(WEIGHT, 3, 2, 0, before, given)
+    assert torch.equal(found, module.weight_mask.bool())
+    assert not torch.equal(found, tensors.ln_structured(WEIGHT, 3, 2, 0, before, given * before))
     both = tensors.global_unstructured({"a": WEIGHT, "b": WEIGHT}, 200, importance_scores={"b": WEIGHT.abs() + 9})
     assert int(both["a"].sum()) == 16 and both["b"].all()
 
@@ -141,6 +151,8 @@ def test_tensors_and_masks_are_left_as_they_are() -> None:
         (-0.1, "amount=-0.1: must be a fraction of 0 to 1"),
         (1.1, "amount=1.1: must be a fraction"),
         (float("nan"), "amount=nan: must be a fraction"),
+        ("0.5", r"amount=0\.5: must be a fraction"),
+        (np.int64(217), "amount=217: must be a count of 0 to"),
         (-1, "amount=-1: must be a count of 0 to"),
         (217, "amount=217: must be a count of 0 to"),
         (1.0, "amount=1.0: would remove all"),
@@ -165,6 +177,7 @@ def test_what_does_not_fit_is_one_line() -> None:
         (lambda: tensors.ln_structured(WEIGHT, 1, 2, 4), "dim=4: is none of a tensor of 4 dimensions"),
         (lambda: tensors.ln_structured(WEIGHT[0, 0, 0], 1, 2, 0), "dim=0: slices need two dimensions"),
         (lambda: tensors.ln_structured(WEIGHT, 1, 0, 0), "n=0: must be a number above 0"),
+        (lambda: tensors.ln_structured(WEIGHT, 1, "nuc", 0), "n=nuc: must be a number above 0"),
         (lambda: tensors.n_of_m(WEIGHT, 2, 3), "m=3: does not divide the width 4"),
         (lambda: tensors.n_of_m(WEIGHT, 4, 4), "n=4: must be at least 1 and below m=4"),
         (lambda: tensors.l1_unstructured(WEIGHT, 1, WEIGHT[0] > 0), r"the mask is \(4, 3, 3\), its tensor"),

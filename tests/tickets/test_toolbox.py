@@ -1,6 +1,6 @@
 """Every score with every shape, scope, schedule and place: exact counts, or one clear line before any training."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise, product
 
@@ -14,12 +14,14 @@ from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import Seeds, rng
 from lth.core.weights import digest, masked
 from lth.data.tensors import Data
+from lth.probes.sensitivity import densities_of, sensitivity
 from lth.pruning.gradual import GradualLadder
 from lth.pruning.mask import dense, density, prunable
 from lth.pruning.schedule import SCHEDULES, Pruning, ladder
 from lth.pruning.scores import COMPARING, IN_TRAINING, SCORES
 from lth.pruning.select import selection_of
 from lth.pruning.updates import GradualPruning, Moment
+from lth.tickets.arms import Outcome
 from lth.tickets.imp import Level, levels, prune
 from lth.tickets.pruned import checked, weights_left
 from lth.tickets.scoring import gradual_of, network_of, scoring_examples
@@ -102,6 +104,38 @@ def test_layer_densities_go_with_every_schedule(make_job: Callable[..., Job], de
     job, pruning = make_job(), Pruning(densities=densities, schedule=schedule, fraction=0.5)
     for level, rung in zip(run(job, pruning, 3), ladder(prunable(job.model), pruning, 3), strict=True):
         assert {name: int(mask.sum()) for name, mask in level.job.mask.items()} == rung
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_densities_by_sensitivity_are_those_of_the_trained_dense_network(
+    make_job: Callable[..., Job], data: Data, schedule: str
+) -> None:
+    """As if what the probe tells of level 0 had been given; it takes no training of its own."""
+    pruning = Pruning(densities="sensitivity", schedule=schedule, fraction=0.5, tolerance=0.05)
+    job, fit = make_job(), Pretend()
+    outcomes = list(searched(job, data, pruning, fit=fit))
+    told = densities_of(sensitivity(job.model, outcomes[0].level.trace.final, data), 0.05)
+    rungs = ladder(prunable(job.model), replace(pruning, densities=told), 2)
+    assert len(set(told.values())) > 1 and rungs != checked(job.model, pruning, 2, ())[1]
+    assert [{name: int(kept.sum()) for name, kept in x.level.job.mask.items()} for x in outcomes] == rungs
+    assert len(fit.jobs) == (5 if schedule == "gradual" else 3)
+    assert len(list(searched(make_job(), data, pruning, fit=Pretend((0,))))) == 1
+
+
+@pytest.mark.parametrize(
+    ("how", "problem"),
+    [
+        ({"at": "init"}, r"pruning\.densities=sensitivity: is measured on the trained dense network"),
+        ({"scope": "global"}, r"pruning\.densities=sensitivity: .*needs pruning\.scope=layerwise"),
+        ({"fractions": {"output": 0.1}}, r"pruning\.fractions=.*: must all be equal"),
+        ({"tolerance": 1.0}, r"pruning\.tolerance=1\.0: must be at least 0"),
+    ],
+)
+def test_densities_by_sensitivity_that_cannot_be_are_one_line_before_any_training(
+    make_job: Callable[..., Job], data: Data, how: dict, problem: str
+) -> None:
+    with pytest.raises(SettingError, match=problem):
+        searched(make_job(), data, Pruning(densities="sensitivity", **how))
 
 
 KNOWN = {  # as before there were shapes, groups and other scores
@@ -204,9 +238,9 @@ def test_times_that_do_not_fit_are_one_line_before_any_training(
         searched(make_job(), data, pruning)
 
 
-def searched(job: Job, data: Data, pruning: Pruning, *arms: str) -> object:
+def searched(job: Job, data: Data, pruning: Pruning, *arms: str, fit: Pretend | None = None) -> Iterator[Outcome]:
     asked = Procedure(Recipe(iterations=30, batch_size=20), pruning, 2, 0, ("ticket", *arms))
-    return search(job.model, job.start, data, Seeds(), asked, Pretend(), lambda seed: job.start)
+    return search(job.model, job.start, data, Seeds(), asked, fit or Pretend(), lambda seed: job.start)
 
 
 @pytest.mark.parametrize("arm", ["finetune", "restart"])
@@ -266,8 +300,31 @@ def test_find_ticket_and_prune_take_them_all(
         assert digest(lth.prune(scored, 0.4, **once, **more)) == digest(found.tickets[1].mask)
 
 
+@pytest.mark.parametrize("shape", ["output", "input", "2:4"])
+def test_a_shuffled_mask_has_the_shape_of_its_tickets(make_job: Callable[..., Job], data: Data, shape: str) -> None:
+    """As many units in each layer; blocks of N:M keep N. In other places, and in others again for another draw."""
+    job, pruning = make_job(), Pruning(shape=shape, fraction=0.5)
+    layers, rungs = checked(job.model, pruning, 1, ())
+    asked = Procedure(Recipe(iterations=30, batch_size=20), pruning, 1, 0, ("ticket", "shuffle"), draws=2)
+    found = list(search(job.model, job.start, data, Seeds(), asked, Pretend(), lambda seed: job.start))[1:]
+    for name in (layer.name for layer in layers):
+        masks = [outcome.job.mask[name] for outcome in found]
+        assert len({int(mask.sum()) for mask in masks}) == 1 and len({digest({name: x}) for x in masks}) == 3
+        for mask in masks:
+            if shape == "2:4":
+                assert (mask.reshape(-1, 4).sum(1) == 2).all()
+            else:
+                slices = mask.movedim(0 if shape == "output" else 1, 0).flatten(1)
+                assert torch.equal(slices.any(1), slices.all(1)) and int(slices.any(1).sum()) == rungs[1][name]
+
+
 def test_what_a_score_needs_is_asked_for_in_one_line(make_network: Callable[[], nn.Module]) -> None:
     with pytest.raises(LotteryError, match=r"score snip needs .* give examples="):
         lth.prune(make_network(), 0.5, score="snip")
+    for wrong in ({}, {layer.name: torch.zeros(1) for layer in prunable(make_network())}):
+        with pytest.raises(LotteryError, match=r"initial does not fit: fc1.weight is \(12, 36\), initial has"):
+            lth.prune(make_network(), 0.5, score="movement", initial=wrong)
+    with pytest.raises(SettingError, match=r"densities=sensitivity: is measured in a search"):
+        lth.prune(make_network(), 0.5, densities="sensitivity")
     with pytest.raises(LotteryError, match=r"score movement needs .* give initial="):
         lth.prune(make_network(), 0.5, score="movement")

@@ -1,7 +1,8 @@
 """Scores of weights alone: of those that training ended with, of those it began with, or of both.
 
-Zhou et al. 2019, "Deconstructing Lottery Tickets", section 3: wf is the final weight, wi the initial one. A weight
-whose sign changed has the score 0 in the variants `same_sign`: below every other, as the rest are not negative.
+Zhou et al. 2019, "Deconstructing Lottery Tickets", section 3, and its code: wf is the final weight, wi the initial one.
+The variants `same_sign` and `diff_sign` score 0 where the sign changed or stayed: below every other, as the rest are
+not negative (`magnitude_increase_same_sign` apart).
 """
 
 import torch
@@ -43,13 +44,16 @@ def small_init(basis: Basis) -> Scores:
 
 
 def large_init_large_final(basis: Basis) -> Scores:
-    """min(a |wf|, |wi|), with a by layer that makes the two means equal: else the larger of them would not count."""
-    return basis.compared(lambda wf, wi: torch.minimum(_alike(wf, wi), wi.abs()))
+    """min(a |wf|, |wi|), where a aligns percentiles: high are weights of a high rank in their layer, then and now.
+
+    What stays is what the quantiles of both keep, at the one percentile that leaves as many (the authors' code).
+    """
+    return basis.compared(lambda wf, wi: torch.minimum(_aligned(wf, wi), wi.abs()))
 
 
 def small_init_small_final(basis: Basis) -> Scores:
     """-max(a |wf|, |wi|), with a as in `large_init_large_final`."""
-    return basis.compared(lambda wf, wi: -torch.maximum(_alike(wf, wi), wi.abs()))
+    return basis.compared(lambda wf, wi: -torch.maximum(_aligned(wf, wi), wi.abs()))
 
 
 def magnitude_increase(basis: Basis) -> Scores:
@@ -76,6 +80,11 @@ def large_final_same_sign(basis: Basis) -> Scores:
     return basis.compared(lambda wf, wi: _same_sign(wf.abs(), wf, wi))
 
 
+def large_final_diff_sign(basis: Basis) -> Scores:
+    """|wf|, or 0 where the sign stayed: the control of `large_final_same_sign`."""
+    return basis.compared(lambda wf, wi: _same_sign(wf.abs(), wf, -wi))
+
+
 def large_init_same_sign(basis: Basis) -> Scores:
     """|wi|, or 0 where the sign changed."""
     return basis.compared(lambda wf, wi: _same_sign(wi.abs(), wf, wi))
@@ -83,7 +92,12 @@ def large_init_same_sign(basis: Basis) -> Scores:
 
 def large_init_large_final_same_sign(basis: Basis) -> Scores:
     """min(a |wf|, |wi|), or 0 where the sign changed."""
-    return basis.compared(lambda wf, wi: _same_sign(torch.minimum(_alike(wf, wi), wi.abs()), wf, wi))
+    return basis.compared(lambda wf, wi: _same_sign(torch.minimum(_aligned(wf, wi), wi.abs()), wf, wi))
+
+
+def magnitude_increase_same_sign(basis: Basis) -> Scores:
+    """|wf| - |wi|, or 0 where the sign changed: then above weights that shrank, as in the authors' code."""
+    return basis.compared(lambda wf, wi: _same_sign(wf.abs() - wi.abs(), wf, wi))
 
 
 def movement_same_sign(basis: Basis) -> Scores:
@@ -91,9 +105,10 @@ def movement_same_sign(basis: Basis) -> Scores:
     return basis.compared(lambda wf, wi: _same_sign((wf - wi).abs(), wf, wi))
 
 
-def _alike(wf: Tensor, wi: Tensor) -> Tensor:
-    """a |wf|, of the same mean as |wi| over what is kept."""
-    return wf.abs() * (wi.abs().sum() / wf.abs().sum().clamp(min=torch.finfo(wf.dtype).tiny))
+def _aligned(wf: Tensor, wi: Tensor) -> Tensor:
+    """For each weight the |wi| of the layer that has the rank of its |wf|; pruned ones are zero in both, so lowest."""
+    ranks = wf.abs().flatten().argsort(stable=True).argsort()
+    return wi.abs().flatten().sort().values[ranks].reshape(wi.shape)
 
 
 def _same_sign(score: Tensor, wf: Tensor, wi: Tensor) -> Tensor:
@@ -111,8 +126,10 @@ OF_BOTH = (
     movement,
     movement_away,
     large_final_same_sign,
+    large_final_diff_sign,
     large_init_same_sign,
     large_init_large_final_same_sign,
+    magnitude_increase_same_sign,
     movement_same_sign,
 )
 """Those that look at initial weights too."""

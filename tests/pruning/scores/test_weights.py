@@ -15,20 +15,22 @@ INITIAL = {"a": torch.tensor([[-1.0, -3.0], [2.0, -0.5]]), "b": torch.randn(3, 2
 MASK = {name: torch.ones(x.shape, dtype=torch.bool) for name, x in FINAL.items()}
 OF_WEIGHTS = [name for name in SCORES if name not in OF_NETWORK]
 
-ZHOU = {  # by hand, of "a" above: wf = -2, 1, 0, -0.5 and wi = -1, -3, 2, -0.5; sums 3.5 and 6.5
+ZHOU = {  # by hand, of "a" above: wf = -2, 1, 0, -0.5 and wi = -1, -3, 2, -0.5; |wi| by the ranks of |wf|: 3, 2, 0.5, 1
     "magnitude": [2.0, 1.0, 0.0, 0.5],
     "large_final": [2.0, 1.0, 0.0, 0.5],
     "small_final": [-2.0, -1.0, 0.0, -0.5],
     "large_init": [1.0, 3.0, 2.0, 0.5],
     "small_init": [-1.0, -3.0, -2.0, -0.5],
-    "large_init_large_final": [1.0, 13 / 7, 0.0, 0.5],
-    "small_init_small_final": [-26 / 7, -3.0, -2.0, -6.5 / 7],
+    "large_init_large_final": [1.0, 2.0, 0.5, 0.5],
+    "small_init_small_final": [-3.0, -3.0, -2.0, -1.0],
     "magnitude_increase": [1.0, -2.0, -2.0, 0.0],
     "movement": [1.0, 4.0, 2.0, 0.0],
     "movement_away": [1.5, -4.0, -2.0, 0.0],
     "large_final_same_sign": [2.0, 0.0, 0.0, 0.5],
+    "large_final_diff_sign": [0.0, 1.0, 0.0, 0.0],
     "large_init_same_sign": [1.0, 0.0, 0.0, 0.5],
     "large_init_large_final_same_sign": [1.0, 0.0, 0.0, 0.5],
+    "magnitude_increase_same_sign": [1.0, 0.0, 0.0, 0.0],
     "movement_same_sign": [1.0, 0.0, 0.0, 0.0],
 }
 
@@ -52,6 +54,21 @@ def test_every_score_of_weights_is_that_of_its_paper() -> None:
     assert set(ZHOU) | {"random"} == set(OF_WEIGHTS)
     for name, expected in ZHOU.items():
         assert SCORES[name](basis())["a"].flatten().tolist() == pytest.approx(expected), name
+
+
+@pytest.mark.parametrize(("name", "sign"), [("large_init_large_final", 1), ("small_init_small_final", -1)])
+def test_what_both_keep_is_what_the_quantiles_of_both_keep_at_one_percentile(name: str, sign: int) -> None:
+    """The authors' code: the two masks at a common percentile, and of those the intersection; out of what is kept."""
+    final, initial = (torch.randn(40, 5, generator=rng(seed)) * scale for seed, scale in ((1, 3.0), (2, 0.1)))
+    alive = torch.rand(40, 5, generator=rng(3)) < 0.8
+    score = SCORES[name](Basis({"w": final}, {"w": alive}, rng(0), {"w": initial}))["w"][alive]
+    for cut in (20, 70, 110):
+        both = torch.ones(len(score), dtype=torch.bool)
+        for weights in (final, initial):
+            both &= (sign * weights.abs()[alive]).argsort().argsort() >= cut
+        kept = torch.zeros(len(score), dtype=torch.bool)
+        kept[score.argsort()[len(score) - int(both.sum()) :]] = True
+        assert 0 < int(both.sum()) < len(both) and torch.equal(kept, both)
 
 
 def test_what_is_pruned_plays_no_part_in_what_the_others_score() -> None:
