@@ -71,7 +71,8 @@ def run(spec: DeploySpec, folder: Path) -> None:
         if not tickets or tickets[0].level or last is None:
             report.nothing()
             return
-        report.looks(seen(worth, spec, report, tickets))
+        examples = {split: len(getattr(data, split)) for split in ("train", "validation", "test")}
+        report.looks(seen(worth, spec, report, tickets), examples)
         provenance = {"setting": spec.setting(), "seed": spec.seed, "level": last.level.index, **network_of(spec)}
         report.finish(ticket_of(last.level, provenance))
 
