@@ -84,6 +84,8 @@ def open_ticket(
         raise LotteryError(f"--level {level}: {path.parent} has {sorted({row['level'] for row in rows}) or 'no rows'}")
     runs = {row["level"]: row["run"] for row in rows if row["arm"] == "ticket"}
     own = ticket.provenance.get("run") if level is None else runs[level]
+    if store is not None and not store.is_dir():
+        raise LotteryError(f"--store {store}: there is no such folder")
     folder = store or _store(path, spec)
     kind, state = _trained(folder, own, weights)
     _, dense = _trained(folder, runs.get(0), kind) if kind != "rewind" else ("", None)
