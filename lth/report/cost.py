@@ -180,10 +180,12 @@ def print_shrinking(name: str, rows: Sequence[Row], batch: int, threads: int) ->
 
 def search_sentence(found: SearchCost, level: int | None) -> str:
     """What it took to find the ticket, in words."""
+    scores = f" and scores of the network at {found.scores} pruning{'s' * (found.scores > 1)}" if found.scores else ""
     pace = " (to the rewind point at the pace of level 0)" if found.estimated else ""
+    seconds = f"{found.seconds:,.0f}" if found.trainings else f"{found.seconds:.2g}"
     return (
-        f"To find the ticket of level {level} took {found.trainings} trainings: {found.iterations:,} iterations,"
-        f" {found.epochs:,.1f} epochs, {flops(found.flops)}, {found.seconds:,.0f} s{pace}."
+        f"To find the ticket of level {level} took {found.trainings} trainings{scores}: {found.iterations:,}"
+        f" iterations, {found.epochs:,.1f} epochs, {flops(found.flops)}, {seconds} s{pace}."
     )
 
 

@@ -26,6 +26,7 @@ def ticket_cells(ticket: Row, costs: Sequence[Row], missing: str = NONE) -> list
     dense = next(row for row in costs if row["form"] == "dense")
     files = [row for row in mine if row["bytes"] and (row["form"] != "dense" or ticket["kind"] == "dense")]
     runs = [row for row in files if row["runs_as"] == row["form"]]
+    seconds = ticket["search_seconds"]
     smallest, fastest = min(files, key=lambda row: row["bytes"]), max(runs, key=lambda row: times_faster(row, 64))
     return [
         ticket["kind"],
@@ -37,7 +38,7 @@ def ticket_cells(ticket: Row, costs: Sequence[Row], missing: str = NONE) -> list
         f"{times_faster(fastest, 64):.2f}x",
         SHORT.get(fastest["form"], fastest["form"]),
         f"{ticket['search_epochs']:,.0f}" if ticket["search_trainings"] else missing,
-        f"{ticket['search_seconds']:,.0f}" if ticket["search_trainings"] else missing,
+        f"{seconds:,.{0 if seconds >= 10 else 1}f}" if seconds else missing,
     ]
 
 
