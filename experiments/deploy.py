@@ -26,6 +26,7 @@ from pathlib import Path
 from lth.api import Procedure, build_model, load_data, network_of, search, ticket_of
 from lth.core.machine import prepare
 from lth.core.rng import seeds_from
+from lth.flow.scoring import scoring_of
 from lth.flow.worth import Found, Row, Worth, fitted, found_at, rounded_rows
 from lth.jobs import sweep_number
 from lth.probes.gradient import GradientNorm
@@ -71,7 +72,8 @@ def run(spec: DeploySpec, folder: Path) -> None:
         if not tickets or tickets[0].level or last is None:
             report.nothing()
             return
-        report.looks(seen(worth, spec, report, tickets))
+        examples = {split: len(getattr(data, split)) for split in ("train", "validation", "test")}
+        report.looks(seen(worth, spec, report, tickets), examples)
         provenance = {"setting": spec.setting(), "seed": spec.seed, "level": last.level.index, **network_of(spec)}
         report.finish(ticket_of(last.level, provenance))
 
@@ -94,12 +96,14 @@ def seen(worth: Worth, spec: DeploySpec, report: DeployReport, tickets: list[Fou
     costs: list[Row] = []
     grid: list[Row] = []
     found: list[Row] = []
+    scoring = scoring_of(spec.pruning, worth.model, worth.data.train)  # the score of every kind
     progress = report.bars.looking("forms", len(tickets))
     for number, ticket in enumerate(tickets, 1):
         rows = worth.costs(ticket, dense, spec.rounds, spec.onnx, size)
         costs += rows if ticket.level else [row for row in rows if row["form"] != "masked"]
         rounded = worth.grid(ticket, spec.bits)  # the first row is that of 32 bits
-        found.append(worth.searched(ticket, report.rows_of(ticket.kind), size, rounded[0]["test_accuracy"]))
+        results, accuracy = report.rows_of(ticket.kind), rounded[0]["test_accuracy"]
+        found.append(worth.searched(ticket, results, size, accuracy, scoring))
         grid += rounded
         progress(number)
     costs += rounded_rows(grid, costs)

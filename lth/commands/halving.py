@@ -46,13 +46,19 @@ def untrained(asked: Namespace, model: dict[str, Any] | None) -> tuple[str, nn.M
     """(name, network with fresh weights under seed 0, two inputs of N(0, 1)) that --model, --input, --classes name."""
     if model is None:
         raise LotteryError("--shrink: name a network, as --model resnet18 or --model torchvision.models.resnet18")
-    shape = input_shape(asked.input)
+    shape, classes = input_shape(asked.input), asked.classes
     target = model.get("_target_")
-    if target is None:
-        name, made = model["name"], lambda: build(model["name"], shape, asked.classes)
-    else:
-        name, made = target, lambda: call(target, model["args"], "model")
-    network = Fresh(made, "default").constructed(0)
+    name = target or model["name"]
+    if target is None and (unknown := sorted(model.keys() - {"name", "widths"})):
+        raise SettingError("args", unknown[0], f"is no argument of {name}; of lth's networks, mlp takes widths")
+
+    def construct() -> nn.Module:
+        made = call(target, model["args"], "model") if target else build(name, shape, classes, model.get("widths"))
+        if not isinstance(made, nn.Module):
+            raise SettingError("model", name, "does not give a torch.nn.Module")
+        return made
+
+    network = Fresh(construct, "default").constructed(0)
     return name, network, torch.randn(2, *shape, generator=rng(0, "shrink", "inputs"))
 
 
@@ -71,8 +77,8 @@ def halvings(network: nn.Module, images: Tensor, asked: Namespace) -> Iterator[d
             )
             removed = removal(network, mask, images)
             network, gone = shrunk(network, mask, images, removed), removed.count  # compares their outputs
+        counted = counts(network, images)  # names an input that does not fit
         products, _ = library.utils.count_ops_and_params(network, images[:1])
-        counted = counts(network, images)
         yield {
             "times": times,
             "parameters": counted.parameters,

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 import yaml  # type: ignore[import-untyped,unused-ignore]  # it has no types of its own
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
@@ -21,6 +21,8 @@ from lth.core.errors import LotteryError
 from lth.core.rng import rng, seeds_from
 from lth.core.weights import Mask, State, masked
 from lth.data.tensors import Data, Split
+from lth.pruning.methods import method_of, pruning_of
+from lth.pruning.schedule import Pruning
 from lth.report.seeds.reading import read_results
 from lth.report.tables import Row
 from lth.settings import Training
@@ -39,6 +41,7 @@ class Opened:
 
     weights: which they are, one of WEIGHTS: `rewind` where no trained ones are kept. dense: None where the dense
     network's trained weights are not kept. rows: of the job's results.csv, empty where there is none.
+    pruning: how the job pruned, where its configuration is there.
     """
 
     path: Path
@@ -52,6 +55,7 @@ class Opened:
     weights: str
     dense: State | None
     rows: list[Row] = field(default_factory=list)
+    pruning: Pruning | None = None
 
 
 def open_ticket(
@@ -80,10 +84,13 @@ def open_ticket(
     network, _ = build_model(spec, data, seeds_from(spec.seed, **vars(spec.seeds)))
     ticket.apply(network)  # names what does not fit
     rows = _rows(path, ticket) if data.name != NOISE else []
+    pruning = _pruning(config or path.parent / CONFIG, rows)
     if level is not None and not any(row["level"] == level for row in rows):
         raise LotteryError(f"--level {level}: {path.parent} has {sorted({row['level'] for row in rows}) or 'no rows'}")
     runs = {row["level"]: row["run"] for row in rows if row["arm"] == "ticket"}
     own = ticket.provenance.get("run") if level is None else runs[level]
+    if store is not None and not store.is_dir():
+        raise LotteryError(f"--store {store}: there is no such folder")
     folder = store or _store(path, spec)
     kind, state = _trained(folder, own, weights)
     _, dense = _trained(folder, runs.get(0), kind) if kind != "rewind" else ("", None)
@@ -91,10 +98,10 @@ def open_ticket(
     if state is None:
         if level is not None:
             raise LotteryError(f"--level {level}: its trained weights are not in {folder or 'a store'}; say --store")
-        return Opened(path, spec, network, data, ticket, here, ticket.mask, ticket.state, kind, None, rows)
+        return Opened(path, spec, network, data, ticket, here, ticket.mask, ticket.state, kind, None, rows, pruning)
     mask = ticket.mask if level is None else {name: state[name] != 0 for name in ticket.mask}
     found = masked(state, mask)
-    return Opened(path, spec, network, data, ticket, here, mask, found, kind, dense, rows)
+    return Opened(path, spec, network, data, ticket, here, mask, found, kind, dense, rows, pruning)
 
 
 def _spec(path: Path, ticket: Ticket, config: Path | None, model: Mapping[str, Any]) -> Training:
@@ -126,6 +133,21 @@ def _spec(path: Path, ticket: Ticket, config: Path | None, model: Mapping[str, A
         ) from error
     assert isinstance(spec, Training)
     return spec
+
+
+def _pruning(source: Path, rows: Sequence[Row]) -> Pruning | None:
+    """How the configuration at `source` prunes, its method by the rows where `lth at_init` has several; else None."""
+    read = OmegaConf.load(source) if source.is_file() else OmegaConf.create()
+    if not isinstance(read, DictConfig) or "pruning" not in read:
+        return None
+    try:
+        pruning = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Pruning), read["pruning"]))
+    except OmegaConfBaseException as error:
+        raise LotteryError(f"{source}: pruning cannot be read: {str(error).splitlines()[0]}") from error
+    assert isinstance(pruning, Pruning)
+    word = rows[0]["schedule"] if rows else ""
+    method = method_of(word)
+    return pruning_of(method, pruning) if method != word and word.endswith("_at_init") else pruning
 
 
 def noise(shape: tuple[int, ...], classes: int) -> Data:

@@ -76,7 +76,9 @@ def _packed(subject: Subject) -> Form:
 def _packed_int8(subject: Subject) -> Form:
     network = copy.deepcopy(subject.network)
     network.load_state_dict(quantize.fake_quantized(network.state_dict(), subject.mask, 8))
-    return Form("as packed, kept values in 8 bits; runs as masked", subject.content("packed_int8"), network, False)
+    rounded = counts(network, subject.images)  # small kept weights become zero, too
+    note = "as packed, kept values in 8 bits; runs as masked"
+    return Form(note, subject.content("packed_int8"), network, False, rounded)
 
 
 def _int8_dynamic(subject: Subject) -> Form:
@@ -90,7 +92,7 @@ def _int8_static(subject: Subject) -> Form:
     network = quantize.static_int8(subject.network, subject.calibration)
     names = quantize.int8_weights(network).keys() & subject.mask.keys()
     file = subject.content("int8", {name: subject.mask[name] for name in names})
-    return Form("int8 weights and activations, calibrated on training batches", file, network)
+    return Form("int8 weights and activations, calibrated on training batches; the file has no ranges", file, network)
 
 
 def _shrunk(subject: Subject) -> Form:

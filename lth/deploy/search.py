@@ -1,4 +1,4 @@
-"""What it took to find a ticket: every training that its mask and its rewind point come from."""
+"""What it took to find a ticket: every training, and every score, that its mask and its rewind point come from."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,15 +8,25 @@ from lth.core.errors import LotteryError
 
 
 @dataclass(frozen=True)
+class Scoring:
+    """What a score that asks the network takes at one pruning: FLOPs with dense kernels, seconds on this machine."""
+
+    flops: float
+    seconds: float
+
+
+@dataclass(frozen=True)
 class SearchCost:
     """trainings: to find the ticket, that to the rewind point counted as one; its own training is not among them.
 
-    flops: of training iterations with dense kernels, forward and backward; evaluation is left out. seconds: as the
-    trainings were measured; where `estimated`, with the training to the rewind point, which no row holds, at the pace
+    scores: how many prunings asked the network for a score. flops: of training iterations with dense kernels, forward
+    and backward, and of those scores; evaluation is left out. seconds: as the trainings were measured, and as such a
+    score takes now; where `estimated`, with the training to the rewind point, which no row holds, at the pace
     of level 0.
     """
 
     trainings: int
+    scores: int
     iterations: int
     epochs: float
     flops: float
@@ -25,13 +35,18 @@ class SearchCost:
 
 
 def search_cost(
-    rows: Sequence[Mapping[str, Any]], level: int, flops_per_iteration: float, iterations_per_epoch: int
+    rows: Sequence[Mapping[str, Any]],
+    level: int,
+    flops_per_iteration: float,
+    iterations_per_epoch: int,
+    scoring: Scoring | None = None,
 ) -> SearchCost:
     """What the ticket of `level` took to find, by `rows` of `results.csv` of one setting and seed.
 
     Iterative pruning takes the trainings of levels 0 to `level` - 1, one-shot that of level 0 alone, a score at
-    initialisation none (taking a score is not counted). Raises LotteryError where a row is missing, rows are of several
-    settings or seeds, or the mask came about within a training that no row holds (gradual pruning).
+    initialisation none. scoring: of the score, where it asks the network; None counts trainings alone. Raises
+    LotteryError where a row is missing, rows are of several settings or seeds, or the mask came about within a training
+    that no row holds (gradual pruning).
     """
     tickets = {row["level"]: row for row in rows if row["arm"] == "ticket" and row["draw"] in (0, None)}
     if len({(row["setting"], row["seed"]) for row in rows}) > 1:
@@ -53,11 +68,14 @@ def search_cost(
         first = tickets[0]
         seconds += first["seconds"] / (first["iterations"] - first["rewind"]) * rewind
     total = iterations + rewind
+    scores = 0 if scoring is None else level if schedule.startswith("iterative") else min(level, 1)
+    taken = scoring or Scoring(0.0, 0.0)
     return SearchCost(
         len(trained) + bool(rewind),
+        scores,
         total,
         total / iterations_per_epoch,
-        total * flops_per_iteration,
-        seconds,
+        total * flops_per_iteration + scores * taken.flops,
+        seconds + scores * taken.seconds,
         bool(rewind),
     )

@@ -14,9 +14,9 @@ from lth.data.tensors import Data
 from lth.deploy.cost import BATCHES, columns_of, cost
 from lth.deploy.forms import FORMS
 from lth.deploy.kept import keep
-from lth.deploy.measure import training_flops
+from lth.deploy.measure import iteration_flops
 from lth.deploy.quantize import accuracy_grid
-from lth.deploy.search import SearchCost, search_cost
+from lth.deploy.search import Scoring, SearchCost, search_cost
 from lth.probes.sensitivity import sensitivity, split_of
 from lth.pruning.mask import prunable
 from lth.pruning.schedule import Pruning
@@ -160,12 +160,18 @@ class Worth:
         rows: list[Row] = self.store.probed(dense.run, f"sensitivity of each layer on {split}", compute)
         return rows
 
-    def searched(self, ticket: Found, results: Sequence[Mapping[str, Any]], batch_size: int, test: float | None) -> Row:
-        """A row TICKETS: what it took to find `ticket`, by the rows of `results.csv` of its kind."""
+    def searched(
+        self,
+        ticket: Found,
+        results: Sequence[Mapping[str, Any]],
+        batch_size: int,
+        test: float | None,
+        scoring: Scoring | None,
+    ) -> Row:
+        """A row TICKETS: what it took to find `ticket`, by the rows of `results.csv` of its kind and its score's."""
         train = self.data.train
-        batch = min(2, len(train))  # FLOPs grow with the batch in proportion
-        flops = training_flops(self.model, train.images[:batch], train.labels[:batch]) * batch_size / batch
-        took: SearchCost = search_cost(results, ticket.level, flops, max(1, len(train) // batch_size))
+        flops = iteration_flops(self.model, train.images, train.labels, batch_size)
+        took: SearchCost = search_cost(results, ticket.level, flops, max(1, len(train) // batch_size), scoring)
         place = self.place(ticket)
         return place | {
             "weights_left": round(place["density"] * sum(self.sizes.values())),

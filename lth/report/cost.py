@@ -1,5 +1,6 @@
 """The cost of a ticket on the terminal: what is left of it, how it is kept, how fast it runs, and what it scores."""
 
+import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from lth.deploy.search import SearchCost
 
 Row = Mapping[str, Any]
 NOISY = 0.3
-"""Quartiles further apart than this share of the median are called disturbed."""
+"""Timing is called disturbed where the quartiles of half of what was timed are further apart than this share of the
+median, or where `masked`, whose kernels are the dense network's, runs that much faster or slower than it."""
 
 DENSE_KERNELS = (
     "Masked zeros do not speed up dense kernels: masked runs as long as dense, whatever the theoretical speed-up."
@@ -121,20 +123,29 @@ def _unit(cost: Cost, size: int) -> tuple[str, float, int]:
     return ("us", 1e6, 0) if slowest < 1e-3 else ("ms", 1e3, 2) if slowest < 1 else ("s", 1.0, 2)
 
 
+def times_faster(row: Row, batch: int) -> float:
+    """How many times faster than dense a form runs that is timed in a way of its own.
+
+    1 for `masked`: its kernels are the dense network's, and what was measured beside 1 is the error of the timing.
+    """
+    return 1.0 if row["form"] == "masked" else float(row[f"batch_{batch}_speedup"])
+
+
 def noise_sentence(rows: Sequence[Row], batches: Sequence[int]) -> str:
     """What to think of the latencies in `rows`, where other work has disturbed them; else nothing."""
-    spreads = [
-        (row[f"batch_{size}_high"] - row[f"batch_{size}_low"]) / row[f"batch_{size}_seconds"]
-        for row in rows
-        for size in batches
-        if row.get(f"batch_{size}_seconds")
-    ]
-    widest = max(spreads, default=0.0)
-    if widest <= NOISY:
+    timed = [(row, f"batch_{size}") for row in rows for size in batches if row["runs_as"] == row["form"]]
+    spreads = [(row[f"{batch}_high"] - row[f"{batch}_low"]) / row[f"{batch}_seconds"] for row, batch in timed]
+    masked = [row[f"{batch}_speedup"] for row, batch in timed if row["form"] == "masked"]
+    spread = statistics.median(spreads) if spreads else 0.0
+    said = []
+    if spread > NOISY:
+        said.append(f"half of the quartiles lie {100 * spread:.0f}% of the median apart, or more")
+    if max((max(ratio, 1 / ratio) for ratio in masked), default=1.0) > 1 + NOISY:
+        said.append(f"masked, which computes what dense does, ran at {min(masked):.2f} to {max(masked):.2f}x its speed")
+    if not said:
         return ""
     return (
-        f"Other work on this machine disturbed the timing: quartiles lie up to {100 * widest:.0f}% of the median apart."
-        " Run it again when the machine is quiet."
+        f"Other work on this machine disturbed the timing: {'; '.join(said)}. Run it again when the machine is quiet."
     )
 
 
@@ -169,10 +180,12 @@ def print_shrinking(name: str, rows: Sequence[Row], batch: int, threads: int) ->
 
 def search_sentence(found: SearchCost, level: int | None) -> str:
     """What it took to find the ticket, in words."""
+    scores = f" and scores of the network at {found.scores} pruning{'s' * (found.scores > 1)}" if found.scores else ""
     pace = " (to the rewind point at the pace of level 0)" if found.estimated else ""
+    seconds = f"{found.seconds:,.0f}" if found.trainings else f"{found.seconds:.2g}"
     return (
-        f"To find the ticket of level {level} took {found.trainings} trainings: {found.iterations:,} iterations,"
-        f" {found.epochs:,.1f} epochs, {flops(found.flops)}, {found.seconds:,.0f} s{pace}."
+        f"To find the ticket of level {level} took {found.trainings} trainings{scores}: {found.iterations:,}"
+        f" iterations, {found.epochs:,.1f} epochs, {flops(found.flops)}, {seconds} s{pace}."
     )
 
 

@@ -12,11 +12,11 @@ from rich.console import Console
 from lth.core.files import write_csv
 from lth.deploy.cost import BATCHES
 from lth.flow.worth import COST, DENSE, GRID, SENSITIVITY, TICKETS
-from lth.report.cost import DENSE_KERNELS, noise_sentence, table
+from lth.report.cost import DENSE_KERNELS, noise_sentence, table, times_faster
 from lth.report.figures.deploy import draw_deploy
 from lth.report.pages.deploy import HEADS, ticket_cells, write_page
 from lth.report.progress import Progress
-from lth.report.statistics import percent
+from lth.report.statistics import binomial_error, percent
 from lth.report.tables import RESULTS, Row, Tables
 from lth.report.wandb.tracking import Wandb
 from lth.store.runs import Store
@@ -56,6 +56,7 @@ class DeployReport:
         self.in_sweep = job_of_sweep is not None
         self.bars = Progress(trainings, title, row=job_of_sweep)
         self.seen: Mapping[str, list[Row]] = {}
+        self.examples: Mapping[str, int] = {}
         self.began = time.perf_counter()
 
     def __enter__(self) -> "DeployReport":
@@ -91,16 +92,16 @@ class DeployReport:
         """Says that there is nothing to look at."""
         log.warning("%s: the dense network's training diverged: there is no ticket to look at", self.title)
 
-    def looks(self, seen: Mapping[str, list[Row]]) -> None:
-        """Writes the tables of what was `seen`, named as `FILES`."""
+    def looks(self, seen: Mapping[str, list[Row]], examples: Mapping[str, int]) -> None:
+        """Writes the tables of what was `seen`, named as `FILES`; examples: of each split."""
         self.bars.close()
-        self.seen = seen
+        self.seen, self.examples = seen, examples
         for name, columns in FILES.items():
             write_csv(self.folder / f"{name}.csv", columns, seen[name])
 
     def finish(self, ticket: Ticket) -> None:
         """Draws figures, writes the page and the ticket, and says what they show."""
-        drawn = draw_deploy(self.folder / "figures", self.seen)
+        drawn = draw_deploy(self.folder / "figures", self.seen, self.examples)
         path = ticket.save(self.folder / "ticket.safetensors")
         for row in self.seen["tickets"]:
             name = f"{row['kind']}/final_test_accuracy"
@@ -111,7 +112,7 @@ class DeployReport:
         seconds, trained = time.perf_counter() - self.began, self.store.trained
         found = {row["run"] for row in rows} - trained
         work = f"{len(trained)} trained, {len(found)} found in the store, {seconds:.0f} s."
-        says = sentences(self.seen["cost"])
+        says = sentences(self.seen["cost"], self.examples)
         write_page(self.folder / "report.html", says, self.seen, rows[0], drawn, self.config, work)
         if self.in_sweep:
             log.info("%s: %s %s", self.title, work, self.folder)
@@ -129,28 +130,30 @@ def print_tickets(seen: Mapping[str, list[Row]], says: Sequence[str], where: str
     console.print(where, highlight=False, markup=False, soft_wrap=True)
 
 
-def sentences(costs: Sequence[Row]) -> list[str]:
+def sentences(costs: Sequence[Row], examples: Mapping[str, int]) -> list[str]:
     """What the forms show: the smallest and the fastest whose accuracy holds, and that masked zeros save no time.
 
-    Which hold is judged on validation, where there is a split, so that the test set chooses nothing.
+    Which hold is judged on validation, where there is a split, so that the test set chooses nothing. examples: of each
+    split, for the error of that judgement.
     """
     key = "validation_accuracy" if any(row["validation_accuracy"] is not None for row in costs) else "test_accuracy"
     dense = next(row for row in costs if row["kind"] == DENSE and row["form"] == DENSE)
     holding = [row for row in costs if row[key] is not None and row[key] >= dense[key] - WITHIN and row["bytes"]]
     smallest = min(holding, key=lambda row: row["bytes"])
-    timed = f"batch_{TIMED}_speedup"
-    fastest = max((row for row in holding if row["runs_as"] == row["form"]), key=lambda row: row[timed])
-    split = "validation" if key == "validation_accuracy" else "test"
+    fastest = max((row for row in holding if row["runs_as"] == row["form"]), key=lambda row: times_faster(row, TIMED))
+    split = key.removesuffix("_accuracy")
+    error = 100 * binomial_error(dense[key], dense[key], examples[split])
     found = [
         f"Within {100 * WITHIN:g} points of the dense network on {split}, the smallest file is {_name(smallest)}:"
         f" {dense['bytes'] / smallest['bytes']:.1f} times smaller, at {_accuracy(smallest)}",
-        f"The fastest at batch {TIMED} is {_name(fastest)}: {fastest[timed]:.2f} times as fast as dense, at"
-        f" {_accuracy(fastest)}",
+        f"The fastest at batch {TIMED} is {_name(fastest)}: {times_faster(fastest, TIMED):.2f} times as fast as dense,"
+        f" at {_accuracy(fastest)}",
     ]
-    masked = [row[timed] for row in costs if row["form"] == "masked"]
-    ran = f" Here it ran at {min(masked):.2f} to {max(masked):.2f} times the dense network's speed." if masked else ""
+    masked = [row[f"batch_{TIMED}_speedup"] for row in costs if row["form"] == "masked"]
+    ran = f" Measured at {min(masked):.2f} to {max(masked):.2f}x, it counts as 1x: more is the timing's error."
     noise = noise_sentence(costs, BATCHES)
-    return [*found, DENSE_KERNELS + ran, *([noise] if noise else [])]
+    found.append(f"The binomial error of a difference on {examples[split]:,} {split} examples is {error:.2f} points.")
+    return [*found, DENSE_KERNELS + (ran if masked else ""), *([noise] if noise else [])]
 
 
 def _name(row: Row) -> str:

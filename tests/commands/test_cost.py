@@ -28,6 +28,8 @@ from lth.training.recipe import Recipe
 
 QUICK = ["--rounds", "3", "--batches", "1", "--forms", "csr"]
 
+BILINEAR = ["in1_features=2", "in2_features=2", "out_features=2"]
+
 
 @pytest.fixture(scope="module")
 def make_job(tensors: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
@@ -153,6 +155,10 @@ def test_what_is_missing_is_said_in_a_line(job: Path, tmp_path: Path) -> None:
         (["--shrink", "1.5", "--model", "lenet5", "--input", "1,28,28"], "share=1.5: must be between 0 and 1"),
         (["--shrink", "0.5", "--model", "lenet5", "--input", "1,x"], "input=1,x: must be the shape"),
         (["--shrink", "0.5", "--model", "lenet5", "--times", "0"], "times=0: must be at least 1"),
+        (["--shrink", "0.5", "--model", "torch.nn.Bilinear", "--args", *BILINEAR], "does not take inputs of shape"),
+        (["--shrink", "0.5", "--model", "lenet5", "--args", "width=5"], "args=width: is no argument of lenet5"),
+        (["--shrink", "0.5", "--model", "mlp", "--args", "widths=[0]"], "model.widths=.0.: model=mlp needs"),
+        ([str(job), *QUICK, "--store", str(tmp_path / "gone")], "--store .*gone: there is no such folder"),
         ([str(job), "--threads", "0"], "threads=0: must be at least 1"),
         ([str(job), "--level", "1", "--store", str(tmp_path)], "--level 1: its trained weights are not in"),
     ):

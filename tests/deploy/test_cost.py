@@ -24,6 +24,9 @@ def ticket(make_rich_network: Make, half_mask: Callable[[nn.Module], Mask]) -> t
     dense = make_rich_network()
     nn.init.constant_(dense[1].bias, 0.5)  # a bias of zero would count as pruned
     pruned, mask = copy.deepcopy(dense), half_mask(dense)
+    mask["5.weight"][0, 0] = True
+    with torch.no_grad():
+        dense[5].weight[0, 0] = 1e-6  # less than half a level of any width
     load(pruned, clone(dense.state_dict()), mask)
     return dense, pruned, mask
 
@@ -67,6 +70,9 @@ def test_forms_without_rounding_give_the_logits_of_the_masked_network(found: Cos
     rows = by_form(found)
     assert rows["packed"]["difference"] == 0 and rows["csr"]["difference"] < 1e-5
     assert 0 < rows["packed_int8"]["difference"] < 0.1
+    assert rows["packed_int8"]["nonzero"] < rows["packed"]["nonzero"], (
+        "a small kept weight becomes zero, and counts as one"
+    )
     for form in ("masked", "csr", "packed"):
         assert rows[form]["test_accuracy"] == evaluate(pruned, data.test).accuracy
         change = rows[form]["test_accuracy"] - evaluate(dense, data.test).accuracy

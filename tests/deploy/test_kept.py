@@ -21,12 +21,13 @@ def test_files_are_read_again_and_wrong_ones_are_named(
     mask, whole = half_mask(model), clone(model.state_dict())
     load(model, whole, mask)
     subject = Subject(model.eval(), mask, images)
-    made = {form: FORMS[form](subject) for form in ("masked", "csr", "packed", "packed_int8")}
+    made = {form: FORMS[form](subject) for form in ("masked", "csr", "packed", "packed_int8", "onnx")}
     found = keep(tmp_path, {**made, "shrunk": Form("not here: no channel")}, mask, images)
     assert list(found) == list(made) and all(
         path.read_bytes() == made[form].content for form, (path, _) in found.items()
     )
     assert [found[form][1] for form in ("masked", "csr", "packed")] == [0, 0, 0] and found["packed_int8"][1] > 0
+    assert found["onnx"][0].name == "model.onnx" and found["onnx"][1] < 1e-5
     other = {name: 2 * tensor for name, tensor in whole.items()}
     damaged = Form("", content(other, mask, "packed"), model)
     with pytest.raises(LotteryError, match=r"packed.safetensors: read again, its logits differ from .* by "):

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from lth.core.errors import LotteryError
-from lth.deploy.search import search_cost
+from lth.deploy.search import Scoring, search_cost
 
 
 def rows(schedule: str = "iterative", rewind: int = 0) -> list[dict[str, Any]]:
@@ -30,6 +30,20 @@ def test_a_score_at_initialisation_takes_no_training() -> None:
     for schedule in ("one_shot_at_init", "iterative_at_init", "snip_at_init"):
         found = search_cost(rows(schedule), 3, 5, 50)
         assert (found.trainings, found.iterations, found.flops, found.seconds) == (0, 0, 0, 0)
+
+
+def test_a_score_that_asks_the_network_counts_at_every_pruning() -> None:
+    scoring = Scoring(7, 0.5)
+    for schedule, level, scores, iterations in (
+        ("snip_at_init", 3, 1, 0),
+        ("iterative_at_init", 3, 3, 0),
+        ("one_shot", 3, 1, 100),
+        ("iterative", 2, 2, 200),
+        ("iterative", 0, 0, 0),
+    ):
+        found, without = (search_cost(rows(schedule), level, 5, 50, given) for given in (scoring, None))
+        assert (found.scores, found.flops, found.iterations) == (scores, 5 * iterations + 7 * scores, iterations)
+        assert found.seconds == without.seconds + 0.5 * scores and without.scores == 0
 
 
 def test_gradual_pruning_has_a_training_that_no_row_holds() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from lth.core.files import write_text
 from lth.core.machine import describe, pick
+from lth.report.cost import times_faster
 from lth.report.figures.replicate import Drawn
 from lth.report.pages.replicate import NONE, inline, render, versions, yaml_lines
 from lth.report.statistics import percent
@@ -25,7 +26,8 @@ def ticket_cells(ticket: Row, costs: Sequence[Row], missing: str = NONE) -> list
     dense = next(row for row in costs if row["form"] == "dense")
     files = [row for row in mine if row["bytes"] and (row["form"] != "dense" or ticket["kind"] == "dense")]
     runs = [row for row in files if row["runs_as"] == row["form"]]
-    smallest, fastest = min(files, key=lambda row: row["bytes"]), max(runs, key=lambda row: row["batch_64_speedup"])
+    seconds = ticket["search_seconds"]
+    smallest, fastest = min(files, key=lambda row: row["bytes"]), max(runs, key=lambda row: times_faster(row, 64))
     return [
         ticket["kind"],
         f"{percent(ticket['density'])}%",
@@ -33,10 +35,10 @@ def ticket_cells(ticket: Row, costs: Sequence[Row], missing: str = NONE) -> list
         f"{smallest['bytes'] / 1e3:,.1f}",
         f"{dense['bytes'] / smallest['bytes']:.1f}x",
         SHORT.get(smallest["form"], smallest["form"]),
-        f"{fastest['batch_64_speedup']:.2f}x",
+        f"{times_faster(fastest, 64):.2f}x",
         SHORT.get(fastest["form"], fastest["form"]),
         f"{ticket['search_epochs']:,.0f}" if ticket["search_trainings"] else missing,
-        f"{ticket['search_seconds']:,.0f}" if ticket["search_trainings"] else missing,
+        f"{seconds:,.{0 if seconds >= 10 else 1}f}" if seconds else missing,
     ]
 
 

@@ -7,10 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from lth.flow.worth import COST
+from lth.report.cost import noise_sentence
 from lth.report.deploy import sentences
-from lth.report.figures.deploy import KEPT, RUN, front, sketch_grid, sketch_sensitivity, sketch_sizes, sketch_worth
+from lth.report.figures.deploy import sketch_grid, sketch_sensitivity, sketch_sizes
 from lth.report.figures.replicate import drawing
+from lth.report.figures.worth import KEPT, RUN, front, sketch_worth
+from lth.report.pages.deploy import ticket_cells
 
+EXAMPLES = {"train": 900, "validation": 100, "test": 400}
 FORMS = {
     "masked": (1000, 1.0, 0.0),
     "csr": (700, 1.5, 0.0),
@@ -50,7 +54,7 @@ def test_the_front_is_what_no_other_point_beats(points):
 
 def test_every_form_that_was_measured_is_a_point(costs):
     with drawing():
-        panels = sketch_worth(costs).figure.axes
+        panels = sketch_worth(costs, 400).figure.axes
     places = [(row["bytes"], row) for row in costs if row["form"] in KEPT]
     kept = {(round(1000 / size, 6), round(100 * row["test_accuracy"], 6)) for size, row in places}
     run = {
@@ -71,20 +75,55 @@ def test_equal_rows_give_equal_bytes_and_what_was_not_measured_has_no_figure(cos
         for bits in (32, 8, 2)
     ]
     layers = [{"layer": name, "density": x, "accuracy": x} for name in ("a.weight", "b.weight") for x in (1.0, 0.5)]
-    for make, rows in ((sketch_worth, costs), (sketch_sizes, costs), (sketch_grid, grid), (sketch_sensitivity, layers)):
+    for make, *rows in (
+        (sketch_worth, costs, 400),
+        (sketch_sizes, costs),
+        (sketch_grid, grid),
+        (sketch_sensitivity, layers, EXAMPLES),
+    ):
         with drawing():
             first, second = io.BytesIO(), io.BytesIO()
             for file in (first, second):
-                sketch = make(rows)
+                sketch = make(*rows)
                 sketch.figure.savefig(file, format="png", dpi=40)
         assert first.getvalue() == second.getvalue() and sketch.caption and sketch.alt
-    assert sketch_grid(grid[:3]) is None and sketch_sensitivity([]) is None and sketch_sizes(costs[:1]) is None
+    assert sketch_grid(grid[:3]) is None and sketch_sizes(costs[:1]) is None
+    assert sketch_sensitivity([], EXAMPLES) is None
 
 
 def test_the_answer_names_what_holds_on_validation(costs):
-    said = " ".join(sentences(costs))
+    said = " ".join(sentences(costs, EXAMPLES))
     assert "on validation, the smallest file is the dense network: 1.0 times smaller" in said
     better = [row | {"validation_accuracy": 0.95} if row["level"] == 2 else row for row in costs]
-    said = " ".join(sentences(better))
+    said = " ".join(sentences(better, EXAMPLES))
     assert "the smallest file is packed_int8 of weights at 25.0%: 10.0 times smaller, at 81.00%" in said
     assert "The fastest at batch 64 is shrunk of weights" in said and "2.10 times as fast" in said
+    error = 100 * (2 * 0.91 * 0.09 / 100) ** 0.5
+    assert f"binomial error of a difference on 100 validation examples is {error:.2f} points" in said
+
+
+def test_masked_is_never_called_fast_whatever_was_measured(costs):
+    """Its kernels are the dense network's: in a disturbed run it was named as the fastest, at ten times dense."""
+    lucky = [row | {"batch_64_speedup": 10.0} if row["form"] == "masked" else row for row in costs]
+    said = " ".join(sentences([row | {"validation_accuracy": 0.95} for row in lucky], EXAMPLES))
+    assert "The fastest at batch 64 is shrunk of weights" in said
+    assert "Measured at 10.00 to 10.00x, it counts as 1x" in said
+    slow = [row | {"batch_64_speedup": 0.5} if row["form"] != "masked" else row for row in lucky]
+    assert ticket_cells({**lucky[-1], "search_trainings": 0, "search_seconds": 0}, slow)[6:8] == ["1.00x", "masked"]
+    with drawing():
+        panel = sketch_worth(lucky, 400).figure.axes[2]
+    edge = next(line for line in panel.lines if line.get_drawstyle() == "steps-post")
+    assert max(edge.get_xdata()) == pytest.approx(2.1), "the front does not go as far as masked"
+
+
+def test_timing_is_called_disturbed_by_half_of_it_or_by_the_control(costs):
+    """One row of many with far quartiles is no reason; the control that is off by itself is."""
+
+    def spread(rows, share):
+        return [row | {"batch_1_low": 1e-4 * (1 - share), "batch_64_low": 1e-4 * (1 - share)} for row in rows]
+
+    assert noise_sentence(costs, (1, 64)) == ""
+    assert noise_sentence([*spread(costs[:2], 5.0), *costs[2:]], (1, 64)) == ""
+    assert "half of the quartiles lie 40% of the median apart" in noise_sentence(spread(costs, 0.4), (1, 64))
+    slow = [row | {"batch_1_speedup": 0.5} if row["form"] == "masked" else row for row in costs]
+    assert "masked, which computes what dense does, ran at 0.50 to 1.10x its speed" in noise_sentence(slow, (1, 64))

@@ -1,0 +1,37 @@
+"""What it costs to take a score that asks the network, by taking it."""
+
+import time
+
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from lth.core.rng import rng
+from lth.core.weights import clone
+from lth.data.tensors import Split
+from lth.deploy.search import Scoring
+from lth.pruning.mask import dense, prunable
+from lth.pruning.schedule import Pruning
+from lth.pruning.scores import OF_NETWORK, SCORES, steps_of
+from lth.pruning.scores.basis import Basis, Network
+from lth.tickets.scoring import scoring_examples
+
+
+def scoring_of(pruning: Pruning, model: nn.Module, train: Split) -> Scoring | None:
+    """What one pruning by the score of `pruning` costs on the examples of `train` that it looks at.
+
+    The score is taken twice, at the weights of `model`: its products are counted, then it is timed, and both times how
+    often one pruning takes it. Which weights are pruned makes no difference to dense kernels. None for a score of the
+    weights alone, which multiplies nothing.
+    """
+    if pruning.score not in OF_NETWORK:
+        return None
+    chosen, state = scoring_examples(train, pruning.examples), clone(model.state_dict())
+    layers = prunable(model, pruning.exclude, pruning.output)
+    network = Network(model, state, chosen.images, chosen.labels)
+    basis = Basis({x.name: state[x.name] for x in layers}, dense(layers), rng(0, "score"), state, network)
+    score, often = SCORES[pruning.score], steps_of(pruning)
+    with FlopCounterMode(display=False) as counter:
+        score(basis)
+    began = time.perf_counter()
+    score(basis)
+    return Scoring(often * int(counter.get_total_flops()), often * (time.perf_counter() - began))

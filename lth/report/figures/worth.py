@@ -1,0 +1,142 @@
+"""The figure that `lth deploy` is about: accuracy against the size of a file and the time of a batch."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
+
+from lth.report.cost import times_faster
+from lth.report.figures.axes import Sketch, legend_above, new_figure
+from lth.report.statistics import binomial_error, percent
+from lth.report.tables import Row
+
+KINDS = ("#0072B2", "#009E73", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9")
+"""Colours of kinds of ticket in order, dense apart (Okabe-Ito)."""
+DENSE = "#333333"
+MARKERS = {
+    "dense": "X",
+    "masked": "x",
+    "csr": "s",
+    "packed": "o",
+    "packed_int8": "D",
+    "int8_dynamic": "<",
+    "int8_static": ">",
+    "shrunk": "^",
+    "onnx": "P",
+}
+"""Form -> its marker."""
+FALL = 0.15
+"""What of accuracy (0..1) below the dense network's the axes show."""
+KEPT = ("dense", "csr", "packed", "packed_int8", "int8_static", "shrunk")
+RUN = ("dense", "masked", "csr", "int8_dynamic", "int8_static", "shrunk", "onnx")
+Place = Callable[[Row], float]
+
+
+def colours(rows: Sequence[Row]) -> dict[str, str]:
+    """Kind -> its colour, in order of appearance."""
+    kinds = [kind for kind in dict.fromkeys(row["kind"] for row in rows) if kind != "dense"]
+    return {"dense": DENSE} | {kind: KINDS[number % len(KINDS)] for number, kind in enumerate(kinds)}
+
+
+def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The Pareto front of (gain, accuracy), both better where larger, by falling gain."""
+    found: list[tuple[float, float]] = []
+    for gain, accuracy in sorted(set(points), reverse=True):
+        if not found or accuracy > found[-1][1]:
+            found.append((gain, accuracy))
+    return found
+
+
+def baseline(costs: Sequence[Row]) -> Row:
+    """The row of the dense network as it is."""
+    return next(row for row in costs if row["kind"] == row["form"] == "dense")
+
+
+def sketch_worth(costs: Sequence[Row], examples: int) -> Sketch:
+    """Accuracy against how much smaller a file is, and how much faster a batch of 1 and of 64 runs.
+
+    examples: of the test set. On the front of time, masked is at 1: see `times_faster`.
+    """
+    dense, looks = baseline(costs), colours(costs)
+    own = [row for row in costs if row["form"] != "dense" or row["kind"] == "dense"]
+    kept = [row for row in own if row["form"] in KEPT and row["bytes"]]
+    run = [row for row in own if row["form"] in RUN and row["runs_as"] == row["form"]]
+
+    def smaller(row: Row) -> float:
+        return float(dense["bytes"] / row["bytes"])
+
+    panels: list[tuple[str, list[Row], Place, Place]] = [
+        ("times smaller as a file", kept, smaller, smaller),
+        ("times faster, batch 1", run, lambda row: float(row["batch_1_speedup"]), lambda row: times_faster(row, 1)),
+        ("times faster, batch 64", run, lambda row: float(row["batch_64_speedup"]), lambda row: times_faster(row, 64)),
+    ]
+    figure, [across] = new_figure(1, 3, 3.1, sharey=True)
+    lowest = dense["test_accuracy"] - FALL
+    for axes, (label, rows, place, counted) in zip(across, panels, strict=True):
+        for row in rows:
+            axes.plot(
+                place(row), 100 * row["test_accuracy"], MARKERS[row["form"]], color=looks[row["kind"]], alpha=0.75
+            )
+        edge = front([(counted(row), 100 * row["test_accuracy"]) for row in rows])
+        axes.step(*zip(*edge, strict=True), where="post", color="#000000", linewidth=0.8, zorder=1)
+        _times_axis(axes, [place(row) for row in rows])
+        axes.axvline(1, color=DENSE, linewidth=0.6, linestyle=":")
+        axes.set_xlabel(label)
+    shown = [row["test_accuracy"] for row in [*kept, *run] if row["test_accuracy"] >= lowest]
+    margin = max(0.004, 0.05 * (max(shown) - min(shown)))
+    across[0].set_ylim(100 * (min(shown) - margin), 100 * (max(shown) + margin))
+    across[0].set_ylabel("test accuracy (%)")
+    legend_above(figure, _legend(looks, [row["form"] for row in [*kept, *run]]))
+    return Sketch(
+        "worth", "Accuracy against size and time", *_about_worth(costs, [*kept, *run], lowest, examples), figure
+    )
+
+
+def _legend(looks: Mapping[str, str], forms: Sequence[str]) -> list[Line2D]:
+    """Kinds by colour, forms by marker, the Pareto front."""
+    kinds = [Line2D([], [], color=colour, linewidth=4, label=kind) for kind, colour in looks.items()]
+    marks = [
+        Line2D([], [], color="#555555", marker=marker, linestyle="", label=form)
+        for form, marker in MARKERS.items()
+        if form in forms and form != "dense"
+    ]
+    return [*kinds, *marks, Line2D([], [], color="#000000", linewidth=0.8, label="Pareto front")]
+
+
+def _about_worth(costs: Sequence[Row], shown: Sequence[Row], lowest: float, examples: int) -> tuple[str, str]:
+    below = len({(row["kind"], row["level"], row["form"]) for row in shown if row["test_accuracy"] < lowest})
+    dense = baseline(costs)
+    error = 100 * binomial_error(dense["test_accuracy"], dense["test_accuracy"], examples)
+    caption = (
+        "Every trained ticket (colour: its kind) in every form (marker): test accuracy against how many times smaller"
+        f" its file is than the dense network's {dense['bytes'] / 1e3:,.1f} kB, and how many times faster it runs, the"
+        " median over rounds in which both had their turn. Line: the Pareto front of a panel, on this test set."
+        " The large cross is the dense network. Masked zeros do not speed up dense kernels: what parts masked from 1 is"
+        " the timing's error, and on the front it counts as 1. The binomial error of a difference on"
+        f" {examples:,} test examples is {error:.2f} points."
+    )
+    if below:
+        caption += f" {below} forms whose accuracy is more than {100 * FALL:g} points below dense are left out."
+    best = min((row for row in costs if row["bytes"]), key=lambda row: row["bytes"])
+    alt = (
+        f"The dense network: {100 * dense['test_accuracy']:.2f}%. The smallest file: {best['form']} of {best['kind']}"
+        f" at {percent(best['density'])}% of the weights, {dense['bytes'] / best['bytes']:.1f} times smaller, at"
+        f" {100 * best['test_accuracy']:.2f}%."
+    )
+    return caption, alt
+
+
+def _times_axis(axes: Axes, values: Sequence[float]) -> None:
+    """Makes x logarithmic with plain numbers: how many times more."""
+    low, high = min([1.0, *values]), max([1.0, *values])
+    margin = max((high / low) ** 0.06, 1.03)
+    axes.set_xscale("log")
+    axes.set_xlim(low / margin, high * margin)
+    wide = high / low > 30
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0) if wide else (1.0, 2.0, 5.0), numticks=12))
+    if high / low < 4:
+        ticks = [tick for tick in (0.25, 0.5, 0.7, 1, 1.4, 2, 2.8, 4) if low / margin <= tick <= high * margin]
+        axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())

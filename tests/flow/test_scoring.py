@@ -1,0 +1,25 @@
+"""What a score costs is what torch counts while it is taken."""
+
+from collections.abc import Callable
+
+from torch import nn
+
+from lth.data.tensors import Data
+from lth.deploy.measure import training_flops
+from lth.flow.scoring import scoring_of
+from lth.pruning.schedule import Pruning
+from lth.tickets.scoring import scoring_examples
+
+
+def test_flops_are_those_of_a_training_iteration_on_the_examples(data: Data, make_network: Callable[[], nn.Module]):
+    """SNIP is one pass forward and backward; SynFlow one on a single input, 100 times; GraSP is more than SNIP."""
+    model, chosen = make_network(), scoring_examples(data.train, 3)
+    batch, one = (training_flops(model, chosen.images[:n], chosen.labels[:n]) for n in (len(chosen), 1))
+    found = {
+        score: scoring_of(Pruning(score=score, at="init", schedule="one_shot", examples=3), model, data.train)
+        for score in ("snip", "grasp", "synflow", "magnitude")
+    }
+    assert (found["snip"].flops, found["synflow"].flops) == (batch, 100 * one)
+    assert found["grasp"].flops > 1.5 * batch and found["snip"].seconds > 0
+    assert found["magnitude"] is None
+    assert all(x.grad is None and x.requires_grad for x in model.parameters())
