@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import Any
 
 from lth.core.files import write_csv
-from lth.report.methods import TABLE, by_method, compared, print_table, sentence, table_rows
+from lth.report.effects import sentence
+from lth.report.methods import TABLE, Pace, Scoring, by_method, compared, print_table, table_rows
 from lth.report.pages.methods import write_page
 from lth.report.papers.frankle2021 import draw_methods
 from lth.report.progress import Progress
@@ -18,6 +19,7 @@ from lth.report.tables import RESULTS, Row, Tables
 from lth.report.wandb.tracking import Wandb
 from lth.store.runs import Store
 from lth.tickets.arms import Outcome
+from lth.tickets.scoring import ScoreCost
 from lth.tickets.ticket import Ticket
 
 log = logging.getLogger(__name__)
@@ -51,6 +53,7 @@ class AtInitReport:
         self.title = f"seed {first['seed']}"
         self.bars = Progress(trainings, self.title, row=job_of_sweep)
         self.tickets: list[Path] = []
+        self.scoring: dict[tuple[str, int], float] = {}
         self.began = time.perf_counter()
 
     def __enter__(self) -> "AtInitReport":
@@ -65,6 +68,7 @@ class AtInitReport:
     def add(self, method: str, outcome: Outcome) -> None:
         """Takes one outcome: a row in the tables, and beside the run in the store."""
         self.store.keep_row(self.tables.add(outcome, self.about[method]))
+        self.scoring[method, outcome.level.index] = outcome.level.seconds
         self.wandb.start(trained=bool(self.store.trained))
         self.bars.done(f"{method}, {100 * outcome.level.density:.1f}%, {outcome.arm}")
 
@@ -73,11 +77,12 @@ class AtInitReport:
         self.tables.write()
         self.tickets.append(ticket.save(self.folder / f"{method}.safetensors"))
 
-    def finish(self, flops_per_iteration: float, iterations_per_epoch: int, test_examples: int) -> None:
-        """Writes everything that there is to see, and says what it shows."""
+    def finish(self, pace: Pace, scores: Mapping[str, ScoreCost], test_examples: int) -> None:
+        """Writes everything that there is to see, and says what it shows. scores: what a mask takes, by method."""
         self.bars.close()
         rows = self.tables.results
-        table = table_rows(rows, flops_per_iteration, iterations_per_epoch)
+        scoring = {key: Scoring(scores[key[0]], seconds) for key, seconds in self.scoring.items()}
+        table = table_rows(rows, pace, scoring)
         write_csv(self.folder / "table.csv", TABLE, table)
         drawn = draw_methods(self.folder / "figures", rows)
         for level, values in level_values(rows).items():

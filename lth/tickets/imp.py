@@ -1,6 +1,7 @@
 """Levels: train, score, prune, rewind, and again (Frankle & Carbin 2019, section 2, strategy 1)."""
 
 import logging
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -27,13 +28,15 @@ class Level:
     """One round: the ticket's training `job` (its mask, its rewind point) and what came of it.
 
     `source` holds the weights that the mask was scored on, or that a gradual pruning ended with; None at level 0, the
-    dense network.
+    dense network. `seconds` is what scoring and selecting took for this mask and those that it comes from, trainings
+    left out.
     """
 
     index: int
     job: Job
     trace: Trace
     source: State | None
+    seconds: float = 0.0
 
     @property
     def density(self) -> float:
@@ -75,7 +78,7 @@ def levels(
     job = replace(dense_job, mask=whole)
     level = Level(0, job, fit(job), None)
     yield level
-    mask, source = whole, _source(level, pruning)
+    mask, source, seconds = whole, _source(level, pruning), 0.0
     for index in range(1, count + 1):
         skipped = pruning.levels_apart and only is not None and index not in only
         if skipped and pruning.schedule != "iterative":
@@ -86,14 +89,16 @@ def levels(
         if source is None:
             log.warning("there are no weights to prune by: level %d is the last", level.index)
             return
+        began = time.perf_counter() - (seconds if pruning.schedule == "iterative" else 0)
         if pruning.schedule != "gradual":
             mask = _scored(dense_job, source, before, rungs[index], layers, pruning, index)
+        seconds = time.perf_counter() - began
         for name in collapsed(before, mask):
             log.warning("level %d: layer collapse: the last weight of %s was pruned", index, name)
         if skipped:
             continue
         job = replace(dense_job, mask=mask)
-        level = Level(index, job, fit(job), source)
+        level = Level(index, job, fit(job), source, seconds)
         yield level
         if pruning.schedule == "iterative":
             source = _source(level, pruning)

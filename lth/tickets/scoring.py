@@ -1,18 +1,21 @@
-"""What a score of a job's network looks at, and when a gradual pruning happens in its training."""
+"""What a score of a network looks at and takes, and when a gradual pruning happens in a training."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from lth.core.errors import SettingError
 from lth.core.rng import rng
 from lth.core.weights import State
 from lth.data.tensors import Split
 from lth.pruning.gradual import GradualLadder
-from lth.pruning.mask import Layer
+from lth.pruning.mask import Layer, dense
 from lth.pruning.schedule import Pruning
-from lth.pruning.scores import OF_NETWORK
-from lth.pruning.scores.basis import Network
+from lth.pruning.scores import OF_DATA, OF_NETWORK, SCORES, steps_of
+from lth.pruning.scores.basis import Basis, Network
 from lth.pruning.select import selection_of
 from lth.training.job import Job
 from lth.training.recipe import iterations_of
@@ -36,8 +39,36 @@ def network_of(job: Job, state: State, pruning: Pruning) -> Network | None:
     """The network of `job` at `state`, with examples of its training split; None for a score that asks for none."""
     if pruning.score not in OF_NETWORK:
         return None
-    chosen = scoring_examples(job.data.train, pruning.examples)
-    return Network(job.model, state, chosen.images, chosen.labels)
+    return _scored(job.model, state, job.data.train, pruning)
+
+
+def _scored(model: nn.Module, state: State, train: Split, pruning: Pruning) -> Network:
+    chosen = scoring_examples(train, pruning.examples)
+    return Network(model, state, chosen.images, chosen.labels)
+
+
+@dataclass(frozen=True)
+class ScoreCost:
+    """What the score of one mask takes: the training examples that it looks at, and FLOPs, with dense kernels."""
+
+    examples: int
+    flops: int
+
+
+def score_cost(model: nn.Module, state: State, train: Split, layers: Sequence[Layer], pruning: Pruning) -> ScoreCost:
+    """What `pruning` takes to score `layers` of `model` at `state` for one mask, all its steps together.
+
+    FLOPs are those of matrix products and convolutions, forward and backward, as the score itself is taken under
+    `torch.utils.flop_counter`; a score of weights alone has none. The seconds are measured where masks are made.
+    """
+    if pruning.score not in OF_NETWORK:
+        return ScoreCost(0, 0)
+    network, whole = _scored(model, state, train, pruning), dense(layers)
+    weights = {name: state[name] for name in whole}
+    with FlopCounterMode(display=False) as counter:
+        SCORES[pruning.score](Basis(weights, whole, rng(0, "score"), None, network))
+    examples, steps = len(network.images) if pruning.score in OF_DATA else 0, steps_of(pruning)
+    return ScoreCost(steps * examples, steps * int(counter.get_total_flops()))
 
 
 def gradual_of(job: Job, layers: Sequence[Layer], pruning: Pruning, keep: dict[str, int]) -> GradualLadder:

@@ -6,13 +6,21 @@ from lth.core.errors import LotteryError
 from lth.pruning.methods import METHODS
 from lth.report.claims import load_claims
 from lth.report.claims.methods import ESTIMATORS, judge_methods
-from lth.report.methods import cells, compared, effects, sentence, table_rows
+from lth.report.effects import effects, sentence
+from lth.report.methods import Pace, Scoring, cells, compared, table_rows
 from lth.report.papers.frankle2021 import draw_methods, look_of, sketch_ablations, sketch_methods
 from lth.report.seeds.gather import Gathered
 from lth.report.seeds.intervals import t_interval
 from lth.report.seeds.methods import draw_across, unclear
 from lth.report.tables import RESULTS
+from lth.tickets.scoring import ScoreCost
 
+PACE = Pace(1e6, 50, 5_000)
+SCORING = {
+    (method, level): Scoring(ScoreCost(100, 10**7) if method == "snip" else ScoreCost(0, 0), 0.25)
+    for method in METHODS
+    for level in range(1, 20)
+}
 LADDER = {0: 1.0, 7: 0.2097, 13: 0.055, 17: 0.0225}
 ACCURACIES = {"imp": 0.98, "magnitude_after": 0.975, "snip": 0.97, "grasp": 0.969, "synflow": 0.971}
 ACCURACIES |= {"magnitude": 0.968, "random": 0.95}
@@ -47,29 +55,33 @@ def test_only_levels_that_all_methods_have_are_compared():
 
 def test_a_table_has_the_difference_to_the_mask_as_it_is_and_what_it_took():
     with pytest.raises(LotteryError, match="comes from level 2"):  # rows of imp that lack a level have no cost
-        table_rows(rows(seeds=1), 1e6, 50)
-    found = table_rows(rows(seeds=1, methods=["magnitude_after", "snip"]), 1e6, 50)
+        table_rows(rows(seeds=1), PACE, SCORING)
+    found = table_rows(rows(seeds=1, methods=["magnitude_after", "snip"]), PACE, SCORING)
     assert [(row["method"], row["level"]) for row in found if row["arm"] == "ticket"] == [
         (method, level) for method in ("magnitude_after", "snip") for level in LADDER
     ]
     (reinit,) = [row for row in found if (row["method"], row["level"], row["arm"]) == ("snip", 13, "reinit")]
-    assert reinit["difference"] == pytest.approx(0.001) and reinit["search_flops"] == reinit["search_seconds"] == 0
+    assert reinit["difference"] == pytest.approx(0.001)
+    searched = [reinit[f"search_{what}"] for what in ("trainings", "epochs", "flops", "seconds")]
+    assert searched == [0, 100 / 5_000, 10**7, 0.25]  # of a score at initialisation: what taking it needs
     after = found[-20]
     assert (after["method"], after["search_iterations"], after["search_epochs"]) == ("magnitude_after", 0, 0)
     texts = cells(found, "-")
     assert [row[0] for row in texts] == ["dense", *["magnitude_after"] * 3, *["snip"] * 3]  # the dense network once
-    assert texts[1][1:] == ["21.0%", "97.50", "-0.50", "-0.50", "1", "100", "0.0001", "2"]
+    assert texts[1][1:] == ["21.0%", "97.50", "-0.50", "-0.50", "1", "100", "0.0001", "2.2"]
 
 
 def test_effects_are_means_over_densities_by_seed_and_need_three_seeds_for_a_verdict():
     found = effects(rows(), "reinit")
     assert found["imp"] == pytest.approx([-1.0] * 3) and found["snip"] == pytest.approx([0.1, 0.11, 0.12])
     one, three = sentence(rows(seeds=1), 10_000), sentence(rows())
+    assert one.startswith("Test accuracy (%) at the end, with 2.2% of the weights: imp 98.00, magnitude_after")
     assert "One seed: no verdict" in one and "hurts" not in one and "snip +0.10" in one and "0.2" in one
     low, high = (getattr(t_interval([0.1, 0.11, 0.12]), end) for end in ("low", "high"))
-    assert f"snip +0.11 [{low:+.2f}, {high:+.2f}] helps" in three and "no verdict" not in three
-    assert "imp -1.00 [-1.00, -1.00] hurts" in three
-    assert sentence(rows(methods=["snip"], arm="ticket")) == "There is no ablation to compare with."
+    hurt = "shuffling hurts imp -1.00 [-1.00, -1.00], magnitude_after -0.50 [-0.50, -0.50]; helps synflow +0.11"
+    assert hurt in three and f"snip +0.11 [{low:+.2f}, {high:+.2f}]" in three and "no verdict" not in three
+    alone = sentence([row for row in rows(methods=["snip"]) if row["arm"] == "ticket"])
+    assert "snip 97.02 (dense 98.00)" in alone and "shuffling" not in alone
 
 
 def test_figures_show_every_method_and_every_ablation(tmp_path):

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from lth.report.effects import sentence
 from lth.report.figures.replicate import Drawn
-from lth.report.methods import by_method, sentence
+from lth.report.methods import by_method
 from lth.report.papers.frankle2021 import draw_methods
 from lth.report.seeds.gather import Gathered
 from lth.report.seeds.intervals import Summarize
