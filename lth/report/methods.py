@@ -14,6 +14,7 @@ from lth.report.statistics import densities, measured, percent
 from lth.report.tables import Row
 from lth.tickets.scoring import ScoreCost
 
+SEARCH = ("search_trainings", "search_iterations", "search_epochs", "search_flops", "search_seconds")
 TABLE = [
     "method",
     "setting",
@@ -27,11 +28,7 @@ TABLE = [
     "test_accuracy",
     "test_accuracy_std",
     "difference",
-    "search_trainings",
-    "search_iterations",
-    "search_epochs",
-    "search_flops",
-    "search_seconds",
+    *SEARCH,
 ]
 """A row a method, level and arm of one seed: the accuracy at the end of training, its mean and standard deviation over
 `draws`, and its difference to the method's mask as it is (`ticket`), all 0..1; then what it took to find the mask:

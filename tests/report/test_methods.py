@@ -3,15 +3,17 @@
 import pytest
 
 from lth.core.errors import LotteryError
+from lth.core.files import write_csv
 from lth.pruning.methods import METHODS
 from lth.report.claims import load_claims
 from lth.report.claims.methods import ESTIMATORS, judge_methods
 from lth.report.effects import effects, sentence
-from lth.report.methods import Pace, Scoring, cells, compared, table_rows
+from lth.report.methods import SEARCH, TABLE, Pace, Scoring, cells, compared, table_rows
 from lth.report.papers.frankle2021 import draw_methods, look_of, sketch_ablations, sketch_methods
+from lth.report.seeds.export import MINUS
 from lth.report.seeds.gather import Gathered
 from lth.report.seeds.intervals import t_interval
-from lth.report.seeds.methods import draw_across, unclear
+from lth.report.seeds.methods import method_rows, method_sheet, searches, unclear, write_across
 from lth.report.tables import RESULTS
 from lth.tickets.scoring import ScoreCost
 
@@ -105,8 +107,31 @@ def test_methods_of_two_settings_or_recipes_are_not_set_side_by_side(tmp_path):
     assert "snip has the settings other, s-snip" in unclear(mixed)
     assert "other recipes" in unclear([*rows(methods=["imp"]), *rows(methods=["snip"], run="x")])
     assert unclear(rows()) == ""
-    drawn, says, notes = draw_across(tmp_path, Gathered(mixed, {}, []), t_interval)
-    assert not drawn and not says and "are not set side by side" in notes[0]
+    found = write_across(tmp_path, Gathered(mixed, {}, []), t_interval)
+    assert not found.figures + found.says + found.sheets and "are not set side by side" in found.notes[0]
+
+
+def test_what_searches_took_is_read_of_their_tables_alone(tmp_path):
+    for name, columns in (("flow", ["form"]), ("early", TABLE), ("late", TABLE)):
+        seconds = {"early": 1, "late": 2}.get(name)
+        row = {"form": "x", "setting": "s", "seed": 0, "level": 1, "search_seconds": seconds}
+        write_csv(tmp_path / name / "table.csv", columns, [{column: row.get(column) for column in columns}])
+    found = searches([tmp_path / name for name in ("nothing", "flow", "early", "late")])
+    assert [row["search_seconds"] for row in found["s", 1]] == [2] and list(found) == [("s", 1)]
+
+
+def test_a_report_has_the_interval_of_every_method_and_what_its_search_took():
+    costs = {("s-imp", 13): [dict(zip(SEARCH, (13, 1300, 26.0, 1e12 * x, 26.0), strict=True)) for x in (1, 3)]}
+    found = method_rows(rows(), costs)
+    assert [(row["method"], row["level"]) for row in found[:3]] == [("dense", 0), ("imp", 7), ("imp", 13)]
+    assert len(found) == 1 + 3 * len(ACCURACIES)
+    imp, lone = found[2], found[4]
+    assert imp["n"] == 3 and imp["test_accuracy_mean"] == pytest.approx(0.9802)
+    seen = t_interval([0.98, 0.9802, 0.9804])
+    assert (imp["test_accuracy_low"], imp["test_accuracy_high"]) == pytest.approx((seen.low, seen.high))
+    assert imp["shuffle_mean"] == pytest.approx(-1.0) and imp["search_flops"] == 2e12 and lone["search_flops"] is None
+    (texts, *_) = [cells for cells in method_sheet("Methods", found).cells if cells[:2] == ["imp", "5.5"]]
+    assert texts[2:] == ["3", "98.02 ±0.05", *[f"{MINUS}1.00 ±0.00"] * 2, "26", "2", "26"]
 
 
 CLAIMS = load_claims("frankle2021")
