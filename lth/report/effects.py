@@ -54,8 +54,8 @@ def sentence(rows: Sequence[Row], examples: int | None = None) -> str:
     told = {word: effects(rows, arm) for arm, word in ABLATIONS.items()}
     if any(told.values()):
         where = ", ".join(percent(density) for density in levels.values())
-        parts.append(f"What ablations change, in points on the mean over {where}%:")
-        parts += [f"{_told(word, found, seeds)}." for word, found in told.items() if found]
+        parts.append(f"What ablations change, in points on the mean over {where}% of the weights:")
+        parts += [f"{_told(word.capitalize(), found, seeds)}." for word, found in told.items() if found]
     accuracy = mean_accuracy(row for row in rows if row["level"] and row["arm"] == "ticket")
     if examples and accuracy is not None:
         error = 100 * binomial_error(accuracy, accuracy, examples)

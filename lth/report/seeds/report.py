@@ -192,8 +192,8 @@ def show(gathered: Gathered, sheets: Sequence[Sheet], folder: Path, across: Acro
 
 def tabled(sheet: Sheet, wide: bool) -> Table:
     """`sheet` for the terminal; no cell is broken where it is `wide`."""
-    style = {"header_style": "bold", "box": SIMPLE_HEAD, "pad_edge": False, "collapse_padding": wide}
-    table = Table(title=Text(sheet.title), title_justify="left", **style)
+    table = Table(title=Text(sheet.title), title_justify="left", header_style="bold", box=SIMPLE_HEAD)
+    table.pad_edge, table.collapse_padding = False, wide
     for head in sheet.heads:
         if head == "verdict":  # its words are not cut where the terminal is narrow
             table.add_column(head, min_width=len("undecided:"))
