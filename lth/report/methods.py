@@ -164,9 +164,7 @@ def short(seconds: float) -> str:
 
 def print_table(table: Sequence[Row], lines: Sequence[str]) -> None:
     """Prints the table and the `lines` below it."""
-    title = (
-        "Test accuracy at the end (%), points above it by shuffling and by new weights, and what finding the mask took"
-    )
+    title = "Test accuracy at the end (%), points above it by ablations, and what finding the mask took"
     shown = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for name in SHORT:
         shown.add_column(name, justify="left" if name == "method" else "right", no_wrap=True)

@@ -21,7 +21,8 @@ ABOUT = ["data", "model", "iterations", "method", "setting", "level", "density",
 MEASURED = ("test_accuracy", *ABLATIONS)
 METHODS_TABLE = [*ABOUT, *(f"{name}_{bound}" for name in MEASURED for bound in ("mean", "low", "high")), *SEARCH]
 """A row a method and level: accuracy at the end of training (0..1) and points that ablations lie above it, paired by
-seed, with 95% t intervals over `n` seeds; then what the search took, means over the seeds that a table.csv tells of."""
+seed, with 95% t intervals over `n` seeds; `diverged` trainings, of ablations too, are left out. Then what the search
+took, means over the seeds that a table.csv tells of."""
 HEADS = ("method", "left", "n", "accuracy", *ABLATIONS, "epochs", "TFLOPs", "seconds")
 NARROW = 7
 """Of HEADS, those that a terminal of 80 columns has room for."""
