@@ -24,14 +24,17 @@ from lth.core.machine import prepare
 from lth.core.rng import seeds_from
 from lth.data.tensors import Data
 from lth.deploy.measure import iteration_flops
+from lth.flow.scoring import scoring_of
 from lth.jobs import sweep_number
 from lth.probes.gradient import GradientNorm
 from lth.pruning.methods import METHODS
 from lth.report.at_init import AtInitReport
+from lth.report.methods import Pace
 from lth.report.wandb.tracking import tracker
 from lth.spec import AtInitSpec
 from lth.store.runs import Store
 from lth.tickets.imp import Level
+from lth.tickets.pruned import name_output
 from lth.training.job import Job
 from lth.training.recipe import iterations_of
 from lth.training.trace import Trace
@@ -44,6 +47,7 @@ def run(spec: AtInitSpec, folder: Path) -> None:
     seeds = seeds_from(spec.seed, **vars(spec.seeds))
     data = load_data(spec)
     model, fresh = build_model(spec, data, seeds)
+    name_output(model, spec.pruning)
     data = data.to(device)
     start, asked = fresh(seeds.init), {method: procedure(spec.of(method), data) for method in spec.methods}
     store = Store(Path(spec.outputs) / "store", spec.store.checkpoint_seconds)
@@ -57,6 +61,8 @@ def run(spec: AtInitSpec, folder: Path) -> None:
     trainings = sum(procedure.trainings for procedure in asked.values())
     about = {method: spec.of(method).about(METHODS[method].word()) for method in spec.methods}
     flops = iteration_flops(model, data.train.images, data.train.labels, size)
+    pace = Pace(flops, per_epoch)
+    scoring = {method: scoring_of(asked[method].pruning, model, data.train) for method in spec.methods}
     wandb = tracker(spec, asdict(spec))
     with AtInitReport(folder, about, asdict(spec), trainings, wandb, store, job_of_sweep) as report:
         for method, outcomes in found.items():
@@ -67,7 +73,7 @@ def run(spec: AtInitSpec, folder: Path) -> None:
             assert last is not None, "level 0 is always trained"
             provenance = {"setting": about[method]["setting"], "seed": spec.seed, "level": last.index}
             report.close_method(method, ticket_of(last, {**provenance, **network_of(spec)}))
-        report.finish(flops, per_epoch, len(data.test))
+        report.finish(pace, scoring, len(data.test))
 
 
 def procedure(spec: AtInitSpec, data: Data) -> Procedure:

@@ -35,6 +35,7 @@ from lth.report.wandb.tracking import tracker
 from lth.spec import DeploySpec
 from lth.store.runs import Store
 from lth.tickets.arms import Outcome
+from lth.tickets.pruned import name_output
 from lth.training.job import Job
 from lth.training.recipe import iterations_of
 from lth.training.trace import Trace
@@ -47,6 +48,7 @@ def run(spec: DeploySpec, folder: Path) -> None:
     seeds = seeds_from(spec.seed, **vars(spec.seeds))
     data = load_data(spec)
     model, fresh = build_model(spec, data, seeds)
+    name_output(model, spec.pruning)
     worth, trained_on = Worth(model, data, store_of(spec), folder / "forms"), data.to(device)
     kinds = {kind: (fitted(pruning, model), levels) for kind, (pruning, levels) in spec.kinds.items()}
     asked = {kind: Procedure(spec.recipe, pruning, n, spec.rewind) for kind, (pruning, n) in kinds.items()}

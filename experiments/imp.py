@@ -40,6 +40,7 @@ from lth.report.wandb.tracking import tracker
 from lth.spec import Spec
 from lth.store.runs import Store
 from lth.tickets.arms import Outcome
+from lth.tickets.pruned import name_output
 from lth.training.gradient import EXAMPLES
 from lth.training.job import Job
 from lth.training.recipe import iterations_of
@@ -76,6 +77,7 @@ def run(spec: Spec, folder: Path) -> None:
     def fit(job: Job) -> Trace:
         return store.train(job, [probe], replicate.progress(job))
 
+    name_output(model, spec.pruning)
     outcomes = search(model, fresh(seeds.init), data, seeds, asked, fit, fresh)
     with Replicate(
         folder,

@@ -9,8 +9,13 @@ from lth.core.errors import LotteryError
 
 @dataclass(frozen=True)
 class Scoring:
-    """What a score that asks the network takes at one pruning: FLOPs with dense kernels, seconds on this machine."""
+    """What a score that asks the network takes at one pruning.
 
+    epochs: the examples that it looks at, as a share of the training split; flops: with dense kernels; seconds: on this
+    machine.
+    """
+
+    epochs: float
     flops: float
     seconds: float
 
@@ -19,7 +24,8 @@ class Scoring:
 class SearchCost:
     """trainings: to find the ticket, that to the rewind point counted as one; its own training is not among them.
 
-    scores: how many prunings asked the network for a score. flops: of training iterations with dense kernels, forward
+    scores: how many prunings asked the network for a score. epochs: of the training iterations, and what those scores
+    looked at. flops: of training iterations with dense kernels, forward
     and backward, and of those scores; evaluation is left out. seconds: as the trainings were measured, and as such a
     score takes now; where `estimated`, with the training to the rewind point, which no row holds, at the pace
     of level 0.
@@ -69,12 +75,12 @@ def search_cost(
         seconds += first["seconds"] / (first["iterations"] - first["rewind"]) * rewind
     total = iterations + rewind
     scores = 0 if scoring is None else level if schedule.startswith("iterative") else min(level, 1)
-    taken = scoring or Scoring(0.0, 0.0)
+    taken = scoring or Scoring(0.0, 0.0, 0.0)
     return SearchCost(
         len(trained) + bool(rewind),
         scores,
         total,
-        total / iterations_per_epoch,
+        total / iterations_per_epoch + scores * taken.epochs,
         total * flops_per_iteration + scores * taken.flops,
         seconds + scores * taken.seconds,
         bool(rewind),

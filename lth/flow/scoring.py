@@ -11,7 +11,7 @@ from lth.data.tensors import Split
 from lth.deploy.search import Scoring
 from lth.pruning.mask import dense, prunable
 from lth.pruning.schedule import Pruning
-from lth.pruning.scores import OF_NETWORK, SCORES, steps_of
+from lth.pruning.scores import OF_DATA, OF_NETWORK, SCORES, steps_of
 from lth.pruning.scores.basis import Basis, Network
 from lth.tickets.scoring import scoring_examples
 
@@ -34,4 +34,6 @@ def scoring_of(pruning: Pruning, model: nn.Module, train: Split) -> Scoring | No
         score(basis)
     began = time.perf_counter()
     score(basis)
-    return Scoring(often * int(counter.get_total_flops()), often * (time.perf_counter() - began))
+    seconds = time.perf_counter() - began
+    epochs = len(chosen) / len(train) if pruning.score in OF_DATA else 0.0
+    return Scoring(often * epochs, often * int(counter.get_total_flops()), often * seconds)

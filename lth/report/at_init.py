@@ -8,7 +8,9 @@ from types import TracebackType
 from typing import Any
 
 from lth.core.files import write_csv
-from lth.report.methods import TABLE, by_method, compared, print_table, sentence, table_rows
+from lth.deploy.search import Scoring
+from lth.report.effects import sentence
+from lth.report.methods import TABLE, Pace, by_method, compared, print_table, table_rows
 from lth.report.pages.methods import write_page
 from lth.report.papers.frankle2021 import draw_methods
 from lth.report.progress import Progress
@@ -73,11 +75,11 @@ class AtInitReport:
         self.tables.write()
         self.tickets.append(ticket.save(self.folder / f"{method}.safetensors"))
 
-    def finish(self, flops_per_iteration: float, iterations_per_epoch: int, test_examples: int) -> None:
-        """Writes everything that there is to see, and says what it shows."""
+    def finish(self, pace: Pace, scoring: Mapping[str, Scoring | None], test_examples: int) -> None:
+        """Writes everything that there is to see, and says what it shows. scoring: of each method, at one pruning."""
         self.bars.close()
         rows = self.tables.results
-        table = table_rows(rows, flops_per_iteration, iterations_per_epoch)
+        table = table_rows(rows, pace, scoring)
         write_csv(self.folder / "table.csv", TABLE, table)
         drawn = draw_methods(self.folder / "figures", rows)
         for level, values in level_values(rows).items():

@@ -40,6 +40,13 @@ def layers_of(model: nn.Module, pruning: Pruning) -> list[Layer]:
     return layers
 
 
+def name_output(model: nn.Module, pruning: Pruning) -> None:
+    """Says in the log which layer is taken to be the output; once a job, whatever number of searches it makes."""
+    for layer in layers_of(model, pruning):
+        if layer.kind == "output":
+            log.info("output layer: %s", layer.name)
+
+
 def checked(
     model: nn.Module, pruning: Pruning, levels: int, arms: Sequence[str]
 ) -> tuple[list[Layer], list[dict[str, int]]]:
@@ -48,9 +55,6 @@ def checked(
     Of densities that are still to be measured it is the ladder with the same density in every layer.
     """
     layers = layers_of(model, pruning)
-    for layer in layers:
-        if layer.kind == "output":
-            log.info("output layer: %s", layer.name)
     if pruning.at == "init":
         for arm in ("finetune", "restart"):
             if arm in arms:

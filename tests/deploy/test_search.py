@@ -33,7 +33,7 @@ def test_a_score_at_initialisation_takes_no_training() -> None:
 
 
 def test_a_score_that_asks_the_network_counts_at_every_pruning() -> None:
-    scoring = Scoring(7, 0.5)
+    scoring = Scoring(0.01, 7, 0.5)
     for schedule, level, scores, iterations in (
         ("snip_at_init", 3, 1, 0),
         ("iterative_at_init", 3, 3, 0),

@@ -1,6 +1,7 @@
 """`lth at_init` end to end at scale=smoke, on noise of MNIST-1D's shape: its files, its laws, several seeds."""
 
 import csv
+import logging
 import re
 from pathlib import Path
 
@@ -54,7 +55,8 @@ def read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_what_it_leaves_behind_and_its_laws(at_init):
+def test_what_it_leaves_behind_and_its_laws(at_init, caplog):
+    caplog.set_level(logging.INFO)
     to, shown = at_init()
     table, results, layers = (read(to / f"{name}.csv") for name in ("table", "results", "layers"))
     assert list(table[0]) == TABLE and list(results[0]) == RESULTS
@@ -67,6 +69,7 @@ def test_what_it_leaves_behind_and_its_laws(at_init):
     }
     assert (to / "report.html").exists() and "One seed: no verdict" in shown
 
+    assert caplog.text.count("output layer: ") == 1  # once a job, whatever number of methods
     search_is_told(table)
     left: dict[str, set[str]] = {}
     for row in results:  # as many weights at a level, whatever the method and the arm
@@ -101,7 +104,15 @@ def search_is_told(table: list[dict[str, str]]) -> None:
     assert found["imp", "3"] == ("3", "15") and found["magnitude_after", "3"] == ("1", "5")
     assert {found[method, "3"] for method in ALL[2:]} == {("0", "0")}
     flops = {row["method"]: float(row["search_flops"]) for row in table if row["level"] == "3"}
-    assert flops["imp"] == pytest.approx(3 * flops["magnitude_after"]) and flops["snip"] == 0
+    assert flops["imp"] == pytest.approx(3 * flops["magnitude_after"]) and flops["magnitude"] == flops["random"] == 0
+    forward, first = 2 * (40 * 20 + 20 * 10), 2 * 40 * 20  # of an example; the first layer's inputs need no gradient
+    assert flops["snip"] == 2 * 100 * (3 * forward - first)  # twice (pruning.steps) on ten examples of each class
+    assert flops["synflow"] == 2 * (3 * forward - first)  # twice on one input of ones
+    assert flops["grasp"] > 2 * flops["snip"]
+    epochs = {row["method"]: float(row["search_epochs"]) for row in table if row["level"] == "3"}
+    assert epochs["snip"] == epochs["grasp"] > epochs["synflow"] == 0
+    free = {row["method"] for row in table if row["level"] == "3" and float(row["search_seconds"]) == 0}
+    assert free == {"magnitude", "random"}
     assert all(float(row["difference"]) == 0 for row in table if row["arm"] == "ticket")
 
 

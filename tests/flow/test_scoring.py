@@ -21,5 +21,6 @@ def test_flops_are_those_of_a_training_iteration_on_the_examples(data: Data, mak
     }
     assert (found["snip"].flops, found["synflow"].flops) == (batch, 100 * one)
     assert found["grasp"].flops > 1.5 * batch and found["snip"].seconds > 0
+    assert found["snip"].epochs == len(chosen) / len(data.train) and found["synflow"].epochs == 0
     assert found["magnitude"] is None
     assert all(x.grad is None and x.requires_grad for x in model.parameters())

@@ -18,6 +18,8 @@ COMPARING = tuple(score.__name__ for score in weights.OF_BOTH)
 """The scores that need the initial weights beside the trained ones."""
 OF_NETWORK = tuple(score.__name__ for score in saliency.OF_NETWORK)
 """The scores that need the network and training examples."""
+OF_DATA = tuple(name for name in OF_NETWORK if name != saliency.synflow.__name__)
+"""Those of them that look at the examples themselves, not only at their shape."""
 IN_TRAINING = ("magnitude", "random", "large_final", "small_final")
 """The scores that schedule=gradual can take while a network is trained."""
 

@@ -1,6 +1,5 @@
 """Claims about methods to find a mask, judged on the rows of `lth at_init`: differences paired by seed, over seeds."""
 
-import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,7 +7,7 @@ from lth.core.errors import LotteryError
 from lth.report.claims import SEEDS, Judged, Verdict, decide
 from lth.report.methods import ACCURACY, by_method
 from lth.report.seeds.intervals import by_seed, t_interval
-from lth.report.statistics import densities
+from lth.report.statistics import densities, percent
 from lth.report.tables import Row
 
 Values = dict[int, dict[int, float]]
@@ -80,8 +79,10 @@ def _judge(claim: Mapping[str, Any], methods: Mapping[str, Sequence[Row]]) -> Ju
     verdict = min(verdicts, key=worst.index)
     fewest = min(interval.n for interval in found.values())
     notes = [f"{fewest} of at least {SEEDS} seeds"] if fewest < SEEDS else []
-    mean = statistics.fmean(interval.mean for interval in found.values())
-    if verdict == "undecided" and fewest >= SEEDS:
-        notes.append(f"{mean:+.2f} points on the mean over densities, which their intervals do not tell from none")
+    where: dict[str, list[str]] = {}
+    for level, each in zip(found, verdicts, strict=True):
+        where.setdefault(each, []).append(f"{percent(density[level])}%")
+    if len(where) > 1:
+        notes += [f"{each} at {', '.join(where[each])}" for each in worst if each in where]
     notes += [claim["otherwise"]] if verdict == "not reproduced" else []
     return Judged(*about, {density[level]: found[level] for level in sorted(found)}, verdict, "; ".join(notes))

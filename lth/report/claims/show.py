@@ -73,12 +73,14 @@ def markdown(title: str, claims: Sequence[Judged], command: str) -> str:
 
 
 def table(title: str, claims: Sequence[Judged]) -> Table:
-    """The claims as a table for the terminal."""
+    """The claims as a table for the terminal, without the paper's values where it has none."""
+    rows = [cells(claim) for claim in claims]
+    told = [place for place, name in enumerate(HEAD) if name != "paper" or any(row[place] for row in rows)]
     shown = Table(title=title, title_justify="left", header_style="bold", show_lines=True)
-    for name in HEAD:
-        shown.add_column(name, overflow="fold")
-    for claim in claims:
-        *others, verdict = cells(claim)
+    for place in told:
+        shown.add_column(HEAD[place], overflow="fold")
+    for claim, row in zip(claims, rows, strict=True):
+        *others, verdict = (row[place] for place in told)
         shown.add_row(*map(Text, others), Text(verdict, style=COLOURS[claim.verdict]))
     return shown
 

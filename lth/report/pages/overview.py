@@ -7,6 +7,7 @@ from lth.core.files import write_text
 from lth.report.figures.replicate import Drawn
 from lth.report.pages.replicate import inline, render, versions
 from lth.report.pages.seeds import counted
+from lth.report.seeds.export import Sheet
 from lth.report.seeds.gather import Gathered
 from lth.report.statistics import densities, percent
 
@@ -19,11 +20,12 @@ def write_overview(
     questions: Mapping[str, Gathered],
     figures: Sequence[Drawn],
     notes: Sequence[str] = (),
+    sheets: Sequence[Sheet] = (),
 ) -> None:
     """Writes the page of several questions as the file `path`; it needs no other file and asks the network nothing.
 
     says: the answers, a sentence each; questions: the address of each one's own page, from `path`, and its results;
-    figures: those across questions; notes: what is to be said of them, as which settings they leave out.
+    figures, sheets: those across questions; notes: what is to be said of them, as which settings they leave out.
     """
     content = render(
         "overview.html.jinja",
@@ -33,6 +35,7 @@ def write_overview(
         questions=[(address, about(question)) for address, question in questions.items()],
         figures=[(figure, *inline(figure.path)) for figure in figures],
         notes=notes,
+        sheets=sheets,
         versions=versions(),
     )
     write_text(path, content)

@@ -1,7 +1,8 @@
 """The figures of Frankle et al. 2021, of one seed or several: methods side by side, and each with its ablations."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -61,6 +62,10 @@ def sketch_methods(rows: Sequence[Row], bars: Summarize = t_interval) -> Sketch 
     panels = draw_panels(lines, COLUMNS, bars, APART)
     if panels is None:
         return None
+    points = {line.label: line.points(ACCURACY, bars) for line in panels.lines}
+    limits = _limits(points)
+    panels.figure.axes[0].set_ylim(*limits)
+    panels = replace(panels, cut=any(x.low < limits[0] or x.high > limits[1] for own in points.values() for x in own))
     panels.figure.set_size_inches(0.8 * PAGE_WIDTH, 3.1)  # wide enough for the legend
     named = [line_handle(line.label, line.look) for line in panels.lines]
     legend_above(panels.figure, [*named, arm_handle("dense", marker=False)])
@@ -69,7 +74,7 @@ def sketch_methods(rows: Sequence[Row], bars: Summarize = t_interval) -> Sketch 
         "The paper's Figure 1: test accuracy at the end of training against the share of prunable weights that are"
     )
     caption += f" left, of masks as each method finds them. What goes: {told}; thin line: the dense network. "
-    caption += about_panels(panels, bars)
+    caption += about_panels(panels, bars) + _beyond(points, limits)
     return Sketch("frankle2021_methods", "Methods", caption, values(panels.lines, COLUMNS, bars), panels.figure)
 
 
@@ -78,9 +83,14 @@ def sketch_ablations(rows: Sequence[Row], bars: Summarize = t_interval) -> Sketc
     methods = {method: own for method, own in by_method(rows).items() if len(arms_of(own)) > 1}
     lines = {method: [Line(arm, arm, arm_style(arm), own) for arm in arms_of(own)] for method, own in methods.items()}
     points = {method: [line.points(ACCURACY, bars) for line in found] for method, found in lines.items()}
-    pruned = [point for several in points.values() for line in several for point in line if point.density < 1]
-    if not pruned:
+    pruned = {
+        method: [point for line in several for point in line if point.density < 1] for method, several in points.items()
+    }
+    if not any(pruned.values()):
         return None
+    limits = _limits(pruned)
+    ladder = [point.density for several in pruned.values() for point in several]
+    barred = any(point.high > point.low for several in pruned.values() for point in several)
     across = min(ACROSS, len(methods))
     down = math.ceil(len(methods) / across)
     figure = Figure(figsize=(max(0.55, across / ACROSS) * PAGE_WIDTH, 0.6 + 1.75 * down), layout="constrained")
@@ -88,7 +98,9 @@ def sketch_ablations(rows: Sequence[Row], bars: Summarize = t_interval) -> Sketc
     for spare in grid.flat[len(methods) :]:
         figure.delaxes(spare)
     for number, (axes, method) in enumerate(zip(grid.flat, methods, strict=False)):
-        _panel(axes, lines[method], points[method], pruned)
+        _panel(axes, lines[method], points[method], APART if barred else 0.0)
+        density_axis(axes, ladder, labels=4)
+        axes.set_ylim(*limits)
         axes.set_title(method, loc="left")
         axes.set_ylabel("test accuracy (%)")
         axes.label_outer()
@@ -102,26 +114,36 @@ def sketch_ablations(rows: Sequence[Row], bars: Summarize = t_interval) -> Sketc
         "The paper's Figures 3 to 6: test accuracy at the end of training against the share of prunable weights that"
     )
     caption += f" are left, a panel a method, of its masks as they are and of their ablations. {told}; thin line: the"
-    caption += f" dense network, where it lies within the panel. {about_seeds(rows, bars)}"
+    caption += f" dense network, where it lies within the panel. {about_seeds(rows, bars)}{_beyond(pruned, limits)}"
     alt = " ".join(
         f"{method}: {values(found, COLUMNS, bars)}" for method, found in lines.items() if any(points[method])
     )
     return Sketch("frankle2021_ablations", "Ablations of each method", caption, alt, figure)
 
 
-def _panel(axes: Axes, lines: Sequence[Line], several: Sequence[list[Summary]], pruned: Sequence[Summary]) -> None:
-    """Draws the arms of one method, within limits that hold the points `pruned` of all methods."""
+def _limits(points: Mapping[str, Sequence[Summary]]) -> tuple[float, float]:
+    """Limits of y that hold the points of all methods but `random`, which falls so far that the others would be one."""
+    low, high = fitting(
+        [point for method, own in points.items() if method != "random" for point in own] or points["random"]
+    )
+    return low, min(high, 100 + 0.02 * (high - low))
+
+
+def _beyond(points: Mapping[str, Sequence[Summary]], limits: tuple[float, float]) -> str:
+    """What a caption says where pruning at random falls below the panel."""
+    below = any(point.mean < limits[0] for point in points.get("random", []))
+    return "Pruning at random goes on below the panel. " if below else ""
+
+
+def _panel(axes: Axes, lines: Sequence[Line], several: Sequence[list[Summary]], step: float) -> None:
+    """Draws the arms of one method; `step`: points between the error bars of two."""
     dense = [points[0].mean for points in several if points and points[0].density == 1]
     for mean in dense[:1]:
         axes.axhline(mean, color=STYLES["dense"].colour, linewidth=STYLES["dense"].width)
-    step = APART if any(point.high > point.low for point in pruned) else 0.0
     for index in reversed(range(len(lines))):  # the mask as it is, drawn last, lies on top
         here = [point for point in several[index] if point.density < 1]
         side = -1 if index % 2 else 1
         plot_points(axes, lines[index].look, here, side * step * ((index + 1) // 2))
-    density_axis(axes, [point.density for point in pruned], labels=4)
-    low, high = fitting(pruned)
-    axes.set_ylim(low, min(high, 100 + 0.02 * (high - low)))
 
 
 def look_of(method: str) -> ArmStyle:

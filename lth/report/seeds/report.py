@@ -27,7 +27,7 @@ from lth.report.seeds.export import (
     write_tables,
 )
 from lth.report.seeds.gather import Gathered, gather, pairs_by_schedule
-from lth.report.seeds.methods import draw_across
+from lth.report.seeds.methods import NARROW, Across, write_across
 from lth.report.seeds.reading import MERGED
 from lth.report.seeds.verdict import SEEDS, verdicts
 from lth.report.statistics import percent
@@ -53,8 +53,9 @@ def report(places: Sequence[Path], bars: str = "t", to: Path | None = None, wand
     if (folder / "results.csv").exists() and not (folder / MERGED).exists():
         raise LotteryError(f"{folder}: holds a results.csv that no report has written; name another folder with --to")
     sheets = write_sweep(folder, gathered, bars)
-    notes = show_questions(folder, gathered, bars)
-    show(gathered, sheets, folder, notes)
+    across = write_across(folder, gathered, BARS[bars])
+    notes = show_questions(folder, gathered, bars, across)
+    show(gathered, sheets, folder, across, notes)
     if wandb != "disabled":
         says = {setting: sentence(rows) for setting, rows in gathered.settings().items()}
         for line in publish(wandb, gathered, homes(folder, gathered), says, bars):
@@ -89,7 +90,7 @@ def write_sweep(folder: Path, gathered: Gathered, bars: str) -> list[Sheet]:
     return sheets
 
 
-def show_questions(folder: Path, gathered: Gathered, bars: str) -> list[str]:
+def show_questions(folder: Path, gathered: Gathered, bars: str, across: Across) -> list[str]:
     """Draws the figures of each question and writes its page; what is to be said of figures across questions.
 
     Where there are several questions each has a folder, and a page above them links theirs and shows what can be drawn
@@ -115,11 +116,10 @@ def show_questions(folder: Path, gathered: Gathered, bars: str) -> list[str]:
     if len(asked) == 1:
         return []
     figures, notes = draw_networks(folder / "figures", gathered, BARS[bars])
-    drawn, told, left = draw_across(folder / "figures", gathered, BARS[bars])
-    figures, notes = [*drawn, *figures], [*told, *notes, *left]
-    says = [*told, *(sentence(rows) for question in asked for rows in question.settings().values()), SCAN]
+    figures, notes = [*across.figures, *figures], [*notes, *across.notes]
+    says = [*across.says, *(sentence(rows) for question in asked for rows in question.settings().values()), SCAN]
     pages = {f"{name}/report.html": question for name, question in zip(names, asked, strict=True)}
-    write_overview(folder / "report.html", says, pages, figures, [note for note in notes if note not in told])
+    write_overview(folder / "report.html", says, pages, figures, notes, across.sheets)
     return notes
 
 
@@ -168,27 +168,40 @@ def sentence(rows: Sequence[Row]) -> str:
     return f"{count}; {'; '.join(parts)}."
 
 
-def show(gathered: Gathered, sheets: Sequence[Sheet], folder: Path, notes: Sequence[str] = ()) -> None:
-    """Prints the summary and the sentence of each setting, `notes`, what was left out, and where everything lies."""
+def show(gathered: Gathered, sheets: Sequence[Sheet], folder: Path, across: Across, notes: Sequence[str] = ()) -> None:
+    """Prints the summary and the sentence of each setting, `notes`, what was left out, and where everything lies.
+
+    Of settings that are compared `across` methods, their one table stands for those of each.
+    """
     console = Console()
+    for sheet, says in zip(across.sheets, across.says, strict=True):
+        heads = len(sheet.heads) if console.width >= WIDE else NARROW
+        narrow = Sheet(sheet.title, sheet.heads[:heads], [cells[:heads] for cells in sheet.cells])
+        console.print(tabled(narrow, wide=True))
+        console.print(says, highlight=False, markup=False, soft_wrap=True)
     for sheet, rows in zip(sheets, gathered.settings().values(), strict=True):
-        table = Table(
-            title=Text(sheet.title), title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False
-        )
-        for head in sheet.heads:
-            if head == "verdict":  # its words are not cut where the terminal is narrow
-                table.add_column(head, min_width=len("undecided:"))
-            else:
-                table.add_column(head, justify="left" if head == "arm" else "right", no_wrap=console.width >= WIDE)
-        for cells in sheet.cells:
-            table.add_row(*map(Text, cells))  # plain text: brackets are no markup here
-        console.print(table)
+        if rows[0]["setting"] not in across.settings:
+            console.print(tabled(sheet, console.width >= WIDE))
         console.print(sentence(rows), highlight=False, markup=False, soft_wrap=True)
     count = len(gathered.folders)
     where = f"Gathered from {count} folder{'s' * (count != 1)}. Tables and figures are in {folder}"
     for line in (SCAN, *notes, left_out(gathered), where):
         if line:
             console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def tabled(sheet: Sheet, wide: bool) -> Table:
+    """`sheet` for the terminal; no cell is broken where it is `wide`."""
+    table = Table(title=Text(sheet.title), title_justify="left", header_style="bold", box=SIMPLE_HEAD)
+    table.pad_edge, table.collapse_padding = False, wide
+    for head in sheet.heads:
+        if head == "verdict":  # its words are not cut where the terminal is narrow
+            table.add_column(head, min_width=len("undecided:"))
+        else:
+            table.add_column(head, justify="left" if head in ("arm", "method") else "right", no_wrap=wide)
+    for cells in sheet.cells:
+        table.add_row(*map(Text, cells))  # plain text: brackets are no markup here
+    return table
 
 
 def left_out(gathered: Gathered) -> str:
