@@ -44,6 +44,13 @@ def cells(claim: Judged) -> list[str]:
     return [claim.name, claim.text, paper, "\n".join(measured) or "-", verdict]
 
 
+def told(claims: Sequence[Judged]) -> tuple[list[str], list[list[str]]]:
+    """The head and the cells of the claims' table, without the paper's values where it has none."""
+    rows = [cells(claim) for claim in claims]
+    places = [place for place, name in enumerate(HEAD) if name != "paper" or any(row[place] for row in rows)]
+    return [HEAD[place] for place in places], [[row[place] for place in places] for row in rows]
+
+
 def summary(claims: Sequence[Judged]) -> str:
     """How many claims were reproduced, in words."""
     counts = Counter(claim.verdict for claim in claims)
@@ -59,10 +66,9 @@ def origin(claims: Sequence[Judged], command: str) -> str:
 def markdown(title: str, claims: Sequence[Judged], command: str) -> str:
     """The claims as a Markdown page; `command` is what measures them."""
     lines = [f"# {title}", "", f"Of {len(claims)} claims: {summary(claims)}. {origin(claims, f'`{command}`')}.", ""]
-    lines += ["| " + " | ".join(HEAD) + " |", "|" + " --- |" * len(HEAD)]
-    lines += [
-        "| " + " | ".join(cell.replace("|", "\\|").replace("\n", "<br>") for cell in cells(x)) + " |" for x in claims
-    ]
+    head, rows = told(claims)
+    lines += ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|").replace("\n", "<br>") for cell in row) + " |" for row in rows]
     lines += [
         "",
         "A verdict holds where the whole interval lies on one side of the claim's bound; fewer than three seeds decide",
@@ -73,14 +79,12 @@ def markdown(title: str, claims: Sequence[Judged], command: str) -> str:
 
 
 def table(title: str, claims: Sequence[Judged]) -> Table:
-    """The claims as a table for the terminal, without the paper's values where it has none."""
-    rows = [cells(claim) for claim in claims]
-    told = [place for place, name in enumerate(HEAD) if name != "paper" or any(row[place] for row in rows)]
+    """The claims as a table for the terminal."""
+    head, rows = told(claims)
     shown = Table(title=title, title_justify="left", header_style="bold", show_lines=True)
-    for place in told:
-        shown.add_column(HEAD[place], overflow="fold")
-    for claim, row in zip(claims, rows, strict=True):
-        *others, verdict = (row[place] for place in told)
+    for name in head:
+        shown.add_column(name, overflow="fold")
+    for claim, (*others, verdict) in zip(claims, rows, strict=True):
         shown.add_row(*map(Text, others), Text(verdict, style=COLOURS[claim.verdict]))
     return shown
 
