@@ -30,6 +30,7 @@ from lth.flow.scoring import scoring_of
 from lth.flow.worth import Found, Row, Worth, fitted, found_at, rounded_rows
 from lth.jobs import sweep_number
 from lth.probes.gradient import GradientNorm
+from lth.pruning.schedule import Pruning
 from lth.report.deploy import DeployReport
 from lth.report.wandb.tracking import tracker
 from lth.spec import DeploySpec
@@ -67,7 +68,7 @@ def run(spec: DeploySpec, folder: Path) -> None:
         tickets: list[Found] = []
         for kind, outcomes in searches.items():
             own = replace(spec, pruning=kinds[kind][0])
-            for outcome in report.added(kind, own.about(own.pruning.way), outcomes):
+            for outcome in report.added(kind, own.about(named(kind, own.pruning)), outcomes):
                 last = outcome if kind == next(iter(kinds)) else last
                 tickets += found_of(kind, outcome, tickets)
         report.results()
@@ -78,6 +79,11 @@ def run(spec: DeploySpec, folder: Path) -> None:
         report.looks(seen(worth, spec, report, tickets), examples)
         provenance = {"setting": spec.setting(), "seed": spec.seed, "level": last.level.index, **network_of(spec)}
         report.finish(ticket_of(last.level, provenance))
+
+
+def named(kind: str, pruning: Pruning) -> str:
+    """The column `schedule` of a kind's rows: it tells kinds apart, as `setting` does for programs."""
+    return pruning.way if kind == "weights" else f"{pruning.way}_{kind}"
 
 
 def store_of(spec: DeploySpec) -> Store:

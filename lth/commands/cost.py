@@ -153,7 +153,7 @@ def exported(opened: Opened, folder: Path) -> Iterator[str]:
 
 def search_of(opened: Opened) -> SearchCost | None:
     """What it took to find the ticket; None where its job's rows are not there, or do not hold its mask's training."""
-    if not opened.rows or opened.level is None or opened.rows[0]["schedule"] == "gradual":
+    if not opened.rows or opened.level is None or opened.rows[0]["schedule"].startswith("gradual"):
         return None
     train, batch_size = opened.data.train, opened.spec.recipe.batch_size
     flops = iteration_flops(opened.model, train.images, train.labels, batch_size)

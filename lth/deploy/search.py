@@ -60,9 +60,9 @@ def search_cost(
     if level not in tickets:
         raise LotteryError(f"there is no ticket of level {level}; the rows have levels {sorted(tickets)}")
     schedule = tickets[level]["schedule"]
-    if schedule == "gradual" and level:
+    if schedule.startswith("gradual") and level:
         raise LotteryError("schedule gradual: the cost of its search is not known, no row holds the training of a mask")
-    count = 0 if schedule.endswith("at_init") else min(level, 1) if schedule == "one_shot" else level
+    count = 0 if schedule.endswith("at_init") else min(level, 1) if schedule.startswith("one_shot") else level
     needed = range(count)
     if missing := [number for number in needed if number not in tickets]:
         raise LotteryError(f"the ticket of level {level} comes from level {missing[0]}, which the rows do not have")

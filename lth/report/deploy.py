@@ -136,24 +136,34 @@ def sentences(costs: Sequence[Row], examples: Mapping[str, int]) -> list[str]:
     Which hold is judged on validation, where there is a split, so that the test set chooses nothing. examples: of each
     split, for the error of that judgement.
     """
-    key = "validation_accuracy" if any(row["validation_accuracy"] is not None for row in costs) else "test_accuracy"
-    dense = next(row for row in costs if row["kind"] == DENSE and row["form"] == DENSE)
-    holding = [row for row in costs if row[key] is not None and row[key] >= dense[key] - WITHIN and row["bytes"]]
-    smallest = min(holding, key=lambda row: row["bytes"])
-    fastest = max((row for row in holding if row["runs_as"] == row["form"]), key=lambda row: times_faster(row, TIMED))
-    split = key.removesuffix("_accuracy")
-    error = 100 * binomial_error(dense[key], dense[key], examples[split])
-    found = [
-        f"Within {100 * WITHIN:g} points of the dense network on {split}, the smallest file is {_name(smallest)}:"
-        f" {dense['bytes'] / smallest['bytes']:.1f} times smaller, at {_accuracy(smallest)}",
-        f"The fastest at batch {TIMED} is {_name(fastest)}: {times_faster(fastest, TIMED):.2f} times as fast as dense,"
-        f" at {_accuracy(fastest)}",
-    ]
+    split, dense, found = best_forms(costs)
+    accuracy = dense[f"{split}_accuracy"]
+    error = 100 * binomial_error(accuracy, accuracy, examples[split])
     masked = [row[f"batch_{TIMED}_speedup"] for row in costs if row["form"] == "masked"]
     ran = f" Measured at {min(masked):.2f} to {max(masked):.2f}x, it counts as 1x: more is the timing's error."
     noise = noise_sentence(costs, BATCHES)
     found.append(f"The binomial error of a difference on {examples[split]:,} {split} examples is {error:.2f} points.")
     return [*found, DENSE_KERNELS + (ran if masked else ""), *([noise] if noise else [])]
+
+
+def best_forms(costs: Sequence[Row]) -> tuple[str, Row, list[str]]:
+    """The split that forms are judged on, the dense network's row, and the smallest and the fastest form in words."""
+    split = "validation" if any(row["validation_accuracy"] is not None for row in costs) else "test"
+    key = f"{split}_accuracy"
+    dense = next(row for row in costs if row["kind"] == DENSE and row["form"] == DENSE)
+    holding = [row for row in costs if row[key] is not None and row[key] >= dense[key] - WITHIN and row["bytes"]]
+    smallest = min(holding, key=lambda row: row["bytes"])
+    fastest = max((row for row in holding if row["runs_as"] == row["form"]), key=lambda row: times_faster(row, TIMED))
+    return (
+        split,
+        dense,
+        [
+            f"Within {100 * WITHIN:g} points of the dense network on {split}, the smallest file is {_name(smallest)}:"
+            f" {dense['bytes'] / smallest['bytes']:.1f} times smaller, at {_accuracy(smallest)}",
+            f"The fastest at batch {TIMED} is {_name(fastest)}: {times_faster(fastest, TIMED):.2f} times as fast as"
+            f" dense, at {_accuracy(fastest)}",
+        ],
+    )
 
 
 def _name(row: Row) -> str:

@@ -11,10 +11,11 @@ from lth.report.claims.methods import ESTIMATORS, judge_methods
 from lth.report.effects import effects, sentence
 from lth.report.methods import SEARCH, TABLE, Pace, cells, compared, table_rows
 from lth.report.papers.frankle2021 import draw_methods, look_of, sketch_ablations, sketch_methods
+from lth.report.seeds.across import Across
 from lth.report.seeds.export import MINUS
 from lth.report.seeds.gather import Gathered
 from lth.report.seeds.intervals import t_interval
-from lth.report.seeds.methods import method_rows, method_sheet, searches, unclear, write_across
+from lth.report.seeds.methods import method_rows, method_sheet, searches, unclear, write_methods
 from lth.report.tables import RESULTS
 
 PACE = Pace(1e6, 50)
@@ -110,7 +111,8 @@ def test_methods_of_two_settings_or_recipes_are_not_set_side_by_side(tmp_path):
     assert "snip has the settings other, s-snip" in unclear(mixed)
     assert "other recipes" in unclear([*rows(methods=["imp"]), *rows(methods=["snip"], run="x")])
     assert unclear(rows()) == ""
-    found = write_across(tmp_path, Gathered(mixed, {}, []), t_interval)
+    found = Across()
+    write_methods(tmp_path, Gathered(mixed, {}, []), t_interval, found)
     assert not found.figures + found.says + found.sheets and "are not set side by side" in found.notes[0]
 
 

@@ -53,10 +53,11 @@ def baseline(costs: Sequence[Row]) -> Row:
     return next(row for row in costs if row["kind"] == row["form"] == "dense")
 
 
-def sketch_worth(costs: Sequence[Row], examples: int) -> Sketch:
+def sketch_worth(costs: Sequence[Row], examples: int | None) -> Sketch:
     """Accuracy against how much smaller a file is, and how much faster a batch of 1 and of 64 runs.
 
-    examples: of the test set. On the front of time, masked is at 1: see `times_faster`.
+    examples: of the test set; None where the rows are means over seeds. On the front of time, masked is at 1: see
+    `times_faster`.
     """
     dense, looks = baseline(costs), colours(costs)
     own = [row for row in costs if row["form"] != "dense" or row["kind"] == "dense"]
@@ -104,17 +105,19 @@ def _legend(looks: Mapping[str, str], forms: Sequence[str]) -> list[Line2D]:
     return [*kinds, *marks, Line2D([], [], color="#000000", linewidth=0.8, label="Pareto front")]
 
 
-def _about_worth(costs: Sequence[Row], shown: Sequence[Row], lowest: float, examples: int) -> tuple[str, str]:
+def _about_worth(costs: Sequence[Row], shown: Sequence[Row], lowest: float, examples: int | None) -> tuple[str, str]:
     below = len({(row["kind"], row["level"], row["form"]) for row in shown if row["test_accuracy"] < lowest})
     dense = baseline(costs)
-    error = 100 * binomial_error(dense["test_accuracy"], dense["test_accuracy"], examples)
+    precise = "Means over seeds."
+    if examples is not None:
+        error = 100 * binomial_error(dense["test_accuracy"], dense["test_accuracy"], examples)
+        precise = f"The binomial error of a difference on {examples:,} test examples is {error:.2f} points."
     caption = (
         "Every trained ticket (colour: its kind) in every form (marker): test accuracy against how many times smaller"
         f" its file is than the dense network's {dense['bytes'] / 1e3:,.1f} kB, and how many times faster it runs, the"
         " median over rounds in which both had their turn. Line: the Pareto front of a panel, on this test set."
         " The large cross is the dense network. Masked zeros do not speed up dense kernels: what parts masked from 1 is"
-        " the timing's error, and on the front it counts as 1. The binomial error of a difference on"
-        f" {examples:,} test examples is {error:.2f} points."
+        f" the timing's error, and on the front it counts as 1. {precise}"
     )
     if below:
         caption += f" {below} forms whose accuracy is more than {100 * FALL:g} points below dense are left out."

@@ -2,13 +2,13 @@
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 from lth.report.effects import sentence
-from lth.report.figures.replicate import Drawn
 from lth.report.methods import ABLATIONS, ACCURACY, SEARCH, by_method, compared, short
 from lth.report.papers.frankle2021 import draw_methods
+from lth.report.seeds.across import Across
 from lth.report.seeds.export import DASH, MINUS, Sheet, write_tables
 from lth.report.seeds.gather import Gathered
 from lth.report.seeds.intervals import Interval, Summarize, over_seeds, paired
@@ -24,28 +24,15 @@ METHODS_TABLE = [*ABOUT, *(f"{name}_{bound}" for name in MEASURED for bound in (
 seed, with 95% t intervals over `n` seeds; `diverged` trainings, of ablations too, are left out. Then what the search
 took, means over the seeds that a table.csv tells of."""
 HEADS = ("method", "left", "n", "accuracy", *ABLATIONS, "epochs", "TFLOPs", "seconds")
-NARROW = 7
-"""Of HEADS, those that a terminal of 80 columns has room for."""
 
 
-@dataclass
-class Across:
-    """What is shown across methods: figures, sentences, tables, of which settings, and notes of what is left out."""
-
-    figures: list[Drawn] = field(default_factory=list)
-    says: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    sheets: list[Sheet] = field(default_factory=list)
-    settings: set[str] = field(default_factory=set)
-
-
-def write_across(folder: Path, gathered: Gathered, bars: Summarize) -> Across:
-    """Writes the table `methods` and its figures into `folder`; what there is to show.
+def write_methods(folder: Path, gathered: Gathered, bars: Summarize, found: Across) -> None:
+    """Writes the table `methods` and its figures into `folder`; what there is to show goes to `found`.
 
     Methods belong together where data, network and length of training are the same. Nothing is averaged across
     settings: where a method has two of them, none is chosen.
     """
-    found, table, costs = Across(), list[Row](), searches(gathered.folders)
+    table, costs = list[Row](), searches(gathered.folders)
     for number, rows in enumerate(comparisons(gathered), 1):
         if len(by_method(rows)) < 2:
             continue
@@ -62,7 +49,6 @@ def write_across(folder: Path, gathered: Gathered, bars: Summarize) -> Across:
         found.settings |= {row["setting"] for row in rows}
     if table:
         write_tables(folder, "methods", METHODS_TABLE, table, found.sheets)
-    return found
 
 
 def searches(folders: Sequence[Path]) -> dict[tuple[str, int], list[Row]]:

@@ -31,9 +31,9 @@ def boolean(text: str) -> bool:
 
 
 TEXTS = ("experiment", "setting", "data", "model", "arm", "status", "schedule", "run")
-LOOKS = ("init", "at", "split", "to", "point", "moment", "kind")
+LOOKS = ("init", "at", "split", "to", "point", "moment", "kind", "form", "file", "runs_as", "note")
 """Texts of the tables of what was looked at."""
-COUNTS = ("seed", "level", "draw", "weights_left", "rewind", "early_stop_iteration", "iterations", "iteration")
+COUNTS = ("seed", "level", "draw", "weights_left", "rewind", "early_stop_iteration", "iterations", "iteration", "bits")
 READERS: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys([*RESULTS, *CURVES], float),
     **dict.fromkeys((*TEXTS, *LOOKS), str),

@@ -15,6 +15,7 @@ from lth.report.pages.overview import write_overview
 from lth.report.pages.seeds import write_sweep_page
 from lth.report.papers.frankle2019 import draw_sweep
 from lth.report.papers.networks import draw_networks
+from lth.report.seeds.across import NARROW, Across
 from lth.report.seeds.export import (
     BARS,
     DIFFERENCES,
@@ -27,9 +28,10 @@ from lth.report.seeds.export import (
     write_tables,
 )
 from lth.report.seeds.gather import Gathered, gather, pairs_by_schedule
-from lth.report.seeds.methods import NARROW, Across, write_across
+from lth.report.seeds.methods import write_methods
 from lth.report.seeds.reading import MERGED
 from lth.report.seeds.verdict import SEEDS, verdicts
+from lth.report.seeds.worth import write_worth
 from lth.report.statistics import percent
 from lth.report.tables import RESULTS, Row
 from lth.report.wandb.publish import publish
@@ -53,7 +55,9 @@ def report(places: Sequence[Path], bars: str = "t", to: Path | None = None, wand
     if (folder / "results.csv").exists() and not (folder / MERGED).exists():
         raise LotteryError(f"{folder}: holds a results.csv that no report has written; name another folder with --to")
     sheets = write_sweep(folder, gathered, bars)
-    across = write_across(folder, gathered, BARS[bars])
+    across = Across()
+    write_methods(folder, gathered, BARS[bars], across)
+    write_worth(folder, gathered, BARS[bars], across)
     notes = show_questions(folder, gathered, bars, across)
     show(gathered, sheets, folder, across, notes)
     if wandb != "disabled":
@@ -198,7 +202,7 @@ def tabled(sheet: Sheet, wide: bool) -> Table:
         if head == "verdict":  # its words are not cut where the terminal is narrow
             table.add_column(head, min_width=len("undecided:"))
         else:
-            table.add_column(head, justify="left" if head in ("arm", "method") else "right", no_wrap=wide)
+            table.add_column(head, justify="left" if head in ("arm", "method", "ticket") else "right", no_wrap=wide)
     for cells in sheet.cells:
         table.add_row(*map(Text, cells))  # plain text: brackets are no markup here
     return table

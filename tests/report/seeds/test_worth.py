@@ -1,0 +1,76 @@
+"""What tickets are worth over seeds, from made-up tables of jobs with known answers."""
+
+import pytest
+
+from lth.core.files import write_csv
+from lth.flow.worth import COST, GRID, TICKETS
+from lth.report.seeds.gather import gather
+from lth.report.seeds.report import report
+from lth.report.seeds.worth import questions, worth_rows, worth_sheet
+from lth.report.tables import RESULTS
+
+BYTES = {"dense": 1000, "masked": 1000, "csr": 250}
+SPEED = {"dense": 1.0, "masked": 1.4, "csr": 2.0}
+
+
+def job(folder, seed, accuracy, setting="s", spoilt=1.0):
+    """A job's folder: a dense network at 90%, a ticket of weights at `accuracy`, masked and in csr."""
+    about = {"experiment": "deploy", "setting": setting, "data": "mnist", "model": "lenet5", "seed": seed, "draw": 0}
+    about |= {"arm": "ticket", "schedule": "iterative", "status": "done", "iterations": 10, "rewind": 0, "seconds": 2.0}
+    results, tickets, costs, grid = [], [], [], []
+    for kind, level, density, test in (("dense", 0, 1.0, 0.9), ("weights", 1, 0.25, accuracy)):
+        place = {"kind": kind, "level": level, "run": f"{setting}{seed}{level}", "density": density}
+        results.append(dict.fromkeys(RESULTS) | about | place | {"final_test_accuracy": test, "weights_left": 4})
+        search = {f"search_{what}": level * 10 for what in ("trainings", "iterations", "epochs", "flops", "seconds")}
+        tickets.append(dict.fromkeys(TICKETS) | place | search | {"test_accuracy": test})
+        for form in ("dense",) if level == 0 else ("masked", "csr"):
+            row = place | {"form": form, "runs_as": form, "bytes": BYTES[form], "gzip_bytes": BYTES[form]}
+            row |= {f"batch_{size}_speedup": SPEED[form] * spoilt for size in (1, 64)}
+            row |= {"test_accuracy": test, "validation_accuracy": test, "test_accuracy_change": test - 0.9}
+            costs.append(dict.fromkeys(COST) | row)
+        grid += [place | {"bits": bits, "nonzero": 4, "test_accuracy": test} for bits in (32, 4)]
+    for name, columns, rows in (
+        ("results", RESULTS, results),
+        ("tickets", TICKETS, tickets),
+        ("cost", COST, costs),
+        ("grid", GRID, grid),
+    ):
+        write_csv(folder / f"{name}.csv", columns, [{column: row[column] for column in columns} for row in rows])
+
+
+def test_a_row_a_form_with_intervals_over_seeds(tmp_path):
+    for seed, accuracy in enumerate((0.88, 0.90, 0.92)):
+        job(tmp_path / str(seed), seed, accuracy)
+    (asked,) = questions(gather([tmp_path]))
+    rows = {(row["kind"], row["form"]): row for row in worth_rows(asked)}
+    assert list(rows) == [("dense", "dense"), ("weights", "masked"), ("weights", "csr")]
+    csr, masked = rows["weights", "csr"], rows["weights", "masked"]
+    half = 4.30265 * 0.02 / 3**0.5  # t(0.975, 2) s / sqrt(n)
+    assert (csr["n"], csr["density"], csr["search_epochs"]) == (3, 0.25, 10)
+    assert (csr["test_accuracy_mean"], csr["test_accuracy_high"]) == pytest.approx((0.9, 0.9 + half), rel=1e-5)
+    assert csr["test_accuracy_change_mean"] == pytest.approx(0) and csr["test_accuracy_change_low"] < 0
+    assert (csr["times_smaller_mean"], csr["batch_64_speedup_mean"]) == (4, 2)
+    assert masked["batch_64_speedup_mean"] == 1  # its kernels are dense: more is the timing's error
+    (_, ticket) = worth_sheet("", asked, list(rows.values())).cells
+    assert ticket[:7] == ["weights", "25.0", "3", "90.00 ±4.97", "+0.00 ±4.97", "4.0x csr", "2.00x csr"]
+
+
+def test_other_settings_are_another_question_and_the_later_job_of_a_seed_counts(tmp_path):
+    job(tmp_path / "0", 0, 0.88)
+    job(tmp_path / "1", 0, 0.88, spoilt=3.0)
+    job(tmp_path / "2", 0, 0.88, setting="other")
+    asked = questions(gather([tmp_path]))
+    assert [list(x.seeds) for x in asked] == [[0], [0]]
+    speeds = [x.seeds[0]["cost"][2]["batch_64_speedup"] for x in asked]
+    assert sorted(speeds) == [2.0, 6.0]
+
+
+def test_the_report_says_it_first_and_draws_it(tmp_path, capsys):
+    for seed, accuracy in enumerate((0.88, 0.90, 0.92)):
+        job(tmp_path / str(seed), seed, accuracy)
+    report([tmp_path])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "the smallest file is csr of weights at 25.0%: 4.0 times smaller" in shown and "Means over 3 seeds" in shown
+    assert shown.index("Tickets of lenet5 on mnist") < shown.index("no verdict" if "no verdict" in shown else "3 seeds")
+    assert {path.name for path in tmp_path.glob("worth.*")} == {"worth.csv", "worth.md", "worth.tex"}
+    assert (tmp_path / "figures" / "worth.png").exists()
