@@ -32,10 +32,11 @@ LAUNCHERS = {
 }
 
 SBATCH = """#!/bin/bash
-# Starts every job of the array at once.
+# Starts every job of the array at once, on the script as it is now: submitit moves the file away.
+script=$(cat "$1")
 last=$(sed -n 's/^#SBATCH --array=0-\\([0-9]*\\)%.*/\\1/p' "$1")
 for number in $(seq 0 "$last"); do
-    SLURM_JOB_ID=7 SLURM_ARRAY_JOB_ID=7 SLURM_ARRAY_TASK_ID=$number bash "$1" < /dev/null > /dev/null 2>&1 &
+    SLURM_JOB_ID=7 SLURM_ARRAY_JOB_ID=7 SLURM_ARRAY_TASK_ID=$number bash -c "$script" < /dev/null > /dev/null 2>&1 &
 done
 echo "Submitted batch job 7"
 """
