@@ -18,8 +18,10 @@ NOISY = 0.3
 """Timing is called disturbed where the quartiles of half of what was timed are further apart than this share of the
 median, or where `masked`, whose kernels are the dense network's, runs that much faster or slower than it."""
 
+BESIDE_ONE = "the timing's error, and max pooling, which is faster over zeros"
+"""What the measured speed of `masked` differs from dense's by."""
 DENSE_KERNELS = (
-    "Masked zeros do not speed up dense kernels: masked runs as long as dense, whatever the theoretical speed-up."
+    "Masked zeros do not speed up dense kernels: its products take as long, whatever the theoretical speed-up."
 )
 
 
@@ -126,7 +128,7 @@ def _unit(cost: Cost, size: int) -> tuple[str, float, int]:
 def times_faster(row: Row, batch: int) -> float:
     """How many times faster than dense a form runs that is timed in a way of its own.
 
-    1 for `masked`: its kernels are the dense network's, and what was measured beside 1 is the error of the timing.
+    1 for `masked`: its kernels are the dense network's, and what was measured beside 1 is `BESIDE_ONE`.
     """
     return 1.0 if row["form"] == "masked" else float(row[f"batch_{batch}_speedup"])
 

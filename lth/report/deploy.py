@@ -12,7 +12,7 @@ from rich.console import Console
 from lth.core.files import write_csv
 from lth.deploy.cost import BATCHES
 from lth.flow.worth import COST, DENSE, GRID, SENSITIVITY, TICKETS
-from lth.report.cost import DENSE_KERNELS, noise_sentence, table, times_faster
+from lth.report.cost import BESIDE_ONE, DENSE_KERNELS, noise_sentence, table, times_faster
 from lth.report.figures.deploy import draw_deploy
 from lth.report.pages.deploy import HEADS, ticket_cells, write_page
 from lth.report.progress import Progress
@@ -140,7 +140,7 @@ def sentences(costs: Sequence[Row], examples: Mapping[str, int]) -> list[str]:
     accuracy = dense[f"{split}_accuracy"]
     error = 100 * binomial_error(accuracy, accuracy, examples[split])
     masked = [row[f"batch_{TIMED}_speedup"] for row in costs if row["form"] == "masked"]
-    ran = f" Measured at {min(masked):.2f} to {max(masked):.2f}x, it counts as 1x: more is the timing's error."
+    ran = f" Measured at {min(masked):.2f} to {max(masked):.2f}x, it counts as 1x: the rest is {BESIDE_ONE}."
     noise = noise_sentence(costs, BATCHES)
     found.append(f"The binomial error of a difference on {examples[split]:,} {split} examples is {error:.2f} points.")
     return [*found, DENSE_KERNELS + (ran if masked else ""), *([noise] if noise else [])]

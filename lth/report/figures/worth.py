@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
 
-from lth.report.cost import times_faster
+from lth.report.cost import BESIDE_ONE, times_faster
 from lth.report.figures.axes import Sketch, legend_above, new_figure
 from lth.report.statistics import binomial_error, percent
 from lth.report.tables import Row
@@ -116,8 +116,8 @@ def _about_worth(costs: Sequence[Row], shown: Sequence[Row], lowest: float, exam
         "Every trained ticket (colour: its kind) in every form (marker): test accuracy against how many times smaller"
         f" its file is than the dense network's {dense['bytes'] / 1e3:,.1f} kB, and how many times faster it runs, the"
         " median over rounds in which both had their turn. Line: the Pareto front of a panel, on this test set."
-        " The large cross is the dense network. Masked zeros do not speed up dense kernels: what parts masked from 1 is"
-        f" the timing's error, and on the front it counts as 1. {precise}"
+        " The large cross is the dense network. Masked zeros do not speed up dense kernels: masked counts as 1 on the"
+        f" front. What parts it from 1 is {BESIDE_ONE}. {precise}"
     )
     if below:
         caption += f" {below} forms whose accuracy is more than {100 * FALL:g} points below dense are left out."

@@ -102,9 +102,11 @@ def worth_rows(asked: Asked, bars: Summarize = t_interval) -> list[Row]:
     searches = asked.over_seeds("tickets")
     found = []
     for (kind, level, form), rows in asked.over_seeds("cost").items():
-        own = [row | _ratios(row, dense[row["seed"]]) for row in rows]
-        made: Row = asked.about | {"kind": kind, "level": level, "form": form, "n": len(rows)}
-        made |= {"density": mean(row["density"] for row in rows)}
+        own = [row | _ratios(row, dense[row["seed"]]) for row in rows if row["test_accuracy"] is not None]
+        if not own or (form == "dense" and level):  # it could not be made; dense stands beside every ticket
+            continue
+        made: Row = asked.about | {"kind": kind, "level": level, "form": form, "n": len(own)}
+        made |= {"density": mean(row["density"] for row in own)}
         for name in MEASURED:
             made |= _bounds(name, [row[name] for row in own if row[name] is not None], bars)
         taken = searches[kind, level]
