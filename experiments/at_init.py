@@ -23,13 +23,12 @@ from lth.api import Procedure, build_model, load_data, network_of, rewiring_of, 
 from lth.core.machine import prepare
 from lth.core.rng import seeds_from
 from lth.data.tensors import Data
-from lth.deploy.measure import iteration_flops
+from lth.deploy.search import pace_of
 from lth.flow.scoring import scoring_of
 from lth.jobs import sweep_number
 from lth.probes.gradient import GradientNorm
 from lth.pruning.methods import METHODS
 from lth.report.at_init import AtInitReport
-from lth.report.methods import Pace
 from lth.report.wandb.tracking import tracker
 from lth.spec import AtInitSpec
 from lth.store.runs import Store
@@ -51,8 +50,7 @@ def run(spec: AtInitSpec, folder: Path) -> None:
     data = data.to(device)
     start, asked = fresh(seeds.init), {method: procedure(spec.of(method), data) for method in spec.methods}
     store = Store(Path(spec.outputs) / "store", spec.store.checkpoint_seconds)
-    per_epoch, size = len(data.train) // spec.recipe.batch_size, spec.recipe.batch_size
-    probe = GradientNorm(iterations_of(spec.probe_every, per_epoch, "probe_every"))
+    probe = GradientNorm(iterations_of(spec.probe_every, len(data.train) // spec.recipe.batch_size, "probe_every"))
 
     def fit(job: Job) -> Trace:
         return store.train(job, [probe], report.bars.training(job.plan.start, job.plan.stop))
@@ -60,8 +58,7 @@ def run(spec: AtInitSpec, folder: Path) -> None:
     found = {method: search(model, start, data, seeds, asked[method], fit, fresh) for method in spec.methods}
     trainings = sum(procedure.trainings for procedure in asked.values())
     about = {method: spec.of(method).about(METHODS[method].word()) for method in spec.methods}
-    flops = iteration_flops(model, data.train.images, data.train.labels, size)
-    pace = Pace(flops, per_epoch)
+    pace = pace_of(model, data.train, spec.recipe.batch_size)
     scoring = {method: scoring_of(asked[method].pruning, model, data.train) for method in spec.methods}
     wandb = tracker(spec, asdict(spec))
     with AtInitReport(folder, about, asdict(spec), trainings, wandb, store, job_of_sweep) as report:

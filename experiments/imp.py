@@ -32,7 +32,9 @@ from hydra.core.hydra_config import HydraConfig
 from lth.api import Procedure, build_model, load_data, network_of, rewiring_of, search, ticket_of
 from lth.core.machine import prepare
 from lth.core.rng import seeds_from
+from lth.deploy.search import pace_of
 from lth.flow.levels import LevelLooks
+from lth.flow.scoring import scoring_of
 from lth.jobs import sweep_number
 from lth.probes.gradient import GradientNorm
 from lth.report.replicate import Replicate
@@ -97,7 +99,8 @@ def run(spec: Spec, folder: Path) -> None:
             replicate.close_level(looks.at(level, replicate.looking))
         last = level[0].level
         provenance = {"setting": spec.setting(), "seed": spec.seed, "level": last.index, **network_of(spec)}
-        replicate.finish(ticket_of(last, provenance), len(data.test))
+        pace = pace_of(model, data.train, spec.recipe.batch_size)
+        replicate.finish(ticket_of(last, provenance), len(data.test), pace, scoring_of(spec.pruning, model, data.train))
 
 
 def five_seeds(spec: Spec) -> str:

@@ -24,9 +24,8 @@ from lth.data.tensors import Split
 from lth.deploy.cost import BATCHES, Cost, cost
 from lth.deploy.export import FORMATS, export, load_exported
 from lth.deploy.forms import FORMS
-from lth.deploy.measure import iteration_flops
 from lth.deploy.onnx import export_onnx
-from lth.deploy.search import SearchCost, search_cost
+from lth.deploy.search import SearchCost, pace_of, search_cost
 from lth.flow.scoring import scoring_of
 from lth.report.cost import print_cost, print_shrinking, write_cost
 from lth.report.statistics import percent
@@ -156,9 +155,8 @@ def search_of(opened: Opened) -> SearchCost | None:
     if not opened.rows or opened.level is None or opened.rows[0]["schedule"].startswith("gradual"):
         return None
     train, batch_size = opened.data.train, opened.spec.recipe.batch_size
-    flops = iteration_flops(opened.model, train.images, train.labels, batch_size)
     scoring = None if opened.pruning is None else scoring_of(opened.pruning, opened.model, train)
-    return search_cost(opened.rows, opened.level, flops, max(1, len(train) // batch_size), scoring)
+    return search_cost(opened.rows, opened.level, pace_of(opened.model, train, batch_size), scoring)
 
 
 def title(opened: Opened) -> str:

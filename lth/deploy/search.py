@@ -4,7 +4,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from torch import nn
+
 from lth.core.errors import LotteryError
+from lth.data.tensors import Split
+from lth.deploy.measure import iteration_flops
+
+SEARCH = ("search_trainings", "search_iterations", "search_epochs", "search_flops", "search_seconds")
+"""The columns of a table that say what a ticket took to find: see `SearchCost`."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Of every training alike: FLOPs of an iteration with dense kernels, forward and backward; iterations an epoch."""
+
+    flops: float
+    iterations: int
+
+
+def pace_of(model: nn.Module, train: Split, batch_size: int) -> Pace:
+    """The pace of trainings of `model` on batches of the training split."""
+    flops = iteration_flops(model, train.images, train.labels, batch_size)
+    return Pace(flops, max(1, len(train) // batch_size))
 
 
 @dataclass(frozen=True)
@@ -39,13 +60,16 @@ class SearchCost:
     seconds: float
     estimated: bool
 
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The values of the columns SEARCH."""
+        return dict(
+            zip(SEARCH, (self.trainings, self.iterations, self.epochs, self.flops, round(self.seconds, 3)), strict=True)
+        )
+
 
 def search_cost(
-    rows: Sequence[Mapping[str, Any]],
-    level: int,
-    flops_per_iteration: float,
-    iterations_per_epoch: int,
-    scoring: Scoring | None = None,
+    rows: Sequence[Mapping[str, Any]], level: int, pace: Pace, scoring: Scoring | None = None
 ) -> SearchCost:
     """What the ticket of `level` took to find, by `rows` of `results.csv` of one setting and seed.
 
@@ -80,8 +104,8 @@ def search_cost(
         len(trained) + bool(rewind),
         scores,
         total,
-        total / iterations_per_epoch + scores * taken.epochs,
-        total * flops_per_iteration + scores * taken.flops,
+        total / pace.iterations + scores * taken.epochs,
+        total * pace.flops + scores * taken.flops,
         seconds + scores * taken.seconds,
         bool(rewind),
     )

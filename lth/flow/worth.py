@@ -14,9 +14,8 @@ from lth.data.tensors import Data
 from lth.deploy.cost import BATCHES, columns_of, cost
 from lth.deploy.forms import FORMS
 from lth.deploy.kept import keep
-from lth.deploy.measure import iteration_flops
 from lth.deploy.quantize import accuracy_grid
-from lth.deploy.search import Scoring, SearchCost, search_cost
+from lth.deploy.search import SEARCH, Scoring, SearchCost, pace_of, search_cost
 from lth.probes.sensitivity import sensitivity, split_of
 from lth.pruning.mask import prunable
 from lth.pruning.schedule import Pruning
@@ -45,11 +44,7 @@ TICKETS = [
     *PLACE,
     "weights_left",
     "test_accuracy",
-    "search_trainings",
-    "search_iterations",
-    "search_epochs",
-    "search_flops",
-    "search_seconds",
+    *SEARCH,
 ]
 CALIBRATION = 10
 """Training batches that static int8 takes its ranges from."""
@@ -170,18 +165,10 @@ class Worth:
     ) -> Row:
         """A row TICKETS: what it took to find `ticket`, by the rows of `results.csv` of its kind and its score's."""
         train = self.data.train
-        flops = iteration_flops(self.model, train.images, train.labels, batch_size)
-        took: SearchCost = search_cost(results, ticket.level, flops, max(1, len(train) // batch_size), scoring)
+        took: SearchCost = search_cost(results, ticket.level, pace_of(self.model, train, batch_size), scoring)
         place = self.place(ticket)
-        return place | {
-            "weights_left": round(place["density"] * sum(self.sizes.values())),
-            "test_accuracy": test,
-            "search_trainings": took.trainings,
-            "search_iterations": took.iterations,
-            "search_epochs": took.epochs,
-            "search_flops": took.flops,
-            "search_seconds": took.seconds,
-        }
+        left = round(place["density"] * sum(self.sizes.values()))
+        return place | {"weights_left": left, "test_accuracy": test} | took.columns
 
 
 def rounded_rows(grid: Sequence[Row], costs: Sequence[Row]) -> list[Row]:

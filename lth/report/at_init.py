@@ -8,9 +8,9 @@ from types import TracebackType
 from typing import Any
 
 from lth.core.files import write_csv
-from lth.deploy.search import Scoring
+from lth.deploy.search import Pace, Scoring
 from lth.report.effects import sentence
-from lth.report.methods import TABLE, Pace, by_method, compared, print_table, table_rows
+from lth.report.methods import TABLE, by_method, compared, print_table, table_rows
 from lth.report.pages.methods import write_page
 from lth.report.papers.frankle2021 import draw_methods
 from lth.report.progress import Progress

@@ -2,18 +2,17 @@
 
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from lth.deploy.search import Scoring, search_cost
+from lth.deploy.search import SEARCH, Pace, Scoring, search_cost
 from lth.pruning.methods import METHODS, method_of
+from lth.report.search import short
 from lth.report.statistics import densities, measured, percent
 from lth.report.tables import Row
 
-SEARCH = ("search_trainings", "search_iterations", "search_epochs", "search_flops", "search_seconds")
 TABLE = [
     "method",
     "setting",
@@ -42,14 +41,6 @@ SHORT = tuple(name for name in HEADS if name not in ("trainings", "TFLOPs"))
 """Those that a terminal of 80 columns has room for."""
 
 
-@dataclass(frozen=True)
-class Pace:
-    """Of every training alike: FLOPs of an iteration, forward and backward; iterations of an epoch."""
-
-    flops: float
-    iterations: int
-
-
 def by_method(rows: Iterable[Row]) -> dict[str, list[Row]]:
     """Method -> its rows, methods in the order of METHODS, whatever order they came in."""
     found: dict[str, list[Row]] = {}
@@ -75,7 +66,7 @@ def table_rows(results: Sequence[Row], pace: Pace, scoring: Mapping[str, Scoring
     for method, own in by_method(results).items():
         levels = densities([row for row in compared(results) if row["setting"] == own[0]["setting"]])
         for level, density in levels.items():
-            searched = _searched(own, level, pace, scoring[method])
+            searched = search_cost(own, level, pace, scoring[method]).columns
             here = [row for row in own if row["level"] == level]
             whole = mean_accuracy(row for row in here if row["arm"] == "ticket")
             for arm in dict.fromkeys(row["arm"] for row in here):
@@ -84,18 +75,6 @@ def table_rows(results: Sequence[Row], pace: Pace, scoring: Mapping[str, Scoring
                 about |= {"level": level, "density": density, "sparsity": 1 - density, "arm": arm}
                 found.append(dict.fromkeys(TABLE) | about | _accuracies(draws, whole) | searched)
     return found
-
-
-def _searched(own: Sequence[Row], level: int, pace: Pace, scoring: Scoring | None) -> Row:
-    """The columns of what it took to find the mask of `level`."""
-    took = search_cost(own, level, pace.flops, pace.iterations, scoring)
-    return {
-        "search_trainings": took.trainings,
-        "search_iterations": took.iterations,
-        "search_epochs": took.epochs,
-        "search_flops": took.flops,
-        "search_seconds": round(took.seconds, 3),
-    }
 
 
 def _accuracies(draws: Sequence[Row], whole: float | None) -> Row:
@@ -142,11 +121,6 @@ def _cells(method: str, arms: dict[str, Row], missing: str) -> list[str]:
         f"{ticket['search_flops'] / 1e12:.3g}",
         short(ticket["search_seconds"]),
     ]
-
-
-def short(seconds: float) -> str:
-    """Seconds with two digits, and whole ones where there are more: 0, 0.031, 2.4, 773."""
-    return f"{seconds:,.0f}" if seconds >= 10 else f"{seconds:.2g}"
 
 
 def print_table(table: Sequence[Row], lines: Sequence[str]) -> None:

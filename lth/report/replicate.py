@@ -7,10 +7,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from lth.core.files import write_csv
+from lth.deploy.search import Pace, Scoring
 from lth.flow.levels import METRICS, Seen
 from lth.report.figures.replicate import draw_replicate
 from lth.report.pages.replicate import write_page
 from lth.report.progress import Progress as Bars
+from lth.report.search import COLUMNS, search_cells, search_rows, search_sentence
 from lth.report.statistics import STOP, accuracy_column, arms_of, at, densities, mean, sentence
 from lth.report.tables import RESULTS, Row, Tables, curve_rows, layer_rows
 from lth.report.terminal import print_summary
@@ -93,16 +96,22 @@ class Replicate:
             self.wandb.log({"iteration": row["iteration"], **values}, outcome.level.index)
         self.bars.done(f"level {outcome.level.index}, {100 * outcome.level.density:.1f}%, {outcome.arm}")
 
-    def finish(self, ticket: Ticket, test_examples: int) -> None:
-        """Writes everything that there is to see, and says what it shows."""
+    def finish(self, ticket: Ticket, test_examples: int, pace: Pace, scoring: Scoring | None) -> None:
+        """Writes everything that there is to see, and says what it shows.
+
+        pace, scoring: of every training, and of a score that asks the network, for what the tickets took to find.
+        """
         self.bars.close()
         path = ticket.save(self.folder / "ticket.safetensors")
         results = self.tables.results
-        says = sentence(results, test_examples, self.command)
+        searched = search_rows(results, pace, scoring)
+        write_csv(self.folder / "search.csv", COLUMNS, searched)
+        says = " ".join(filter(None, (sentence(results, test_examples, self.command), search_sentence(searched))))
         tables = self.tables
         drawn = draw_replicate(self.folder / "figures", results, tables.layers, tables.curves, tables.probes)
         seconds = time.perf_counter() - self.began
-        write_page(self.folder / "report.html", says, results, drawn, self.config, seconds, len(self.store.trained))
+        done = seconds, len(self.store.trained)
+        write_page(self.folder / "report.html", says, results, drawn, self.config, *done, search_cells(searched))
         table = [[row[column] for column in RESULTS] for row in results]
         self.wandb.finish(RESULTS, table, path, {figure.path: figure.caption for figure in drawn}, charts(results))
         if self.in_sweep:

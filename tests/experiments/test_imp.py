@@ -62,6 +62,10 @@ def test_what_an_experiment_leaves_behind(imp, tmp_path):
     assert len({row["run"] for row in results}) == len(results) == kept_runs(tmp_path)
     assert {path.suffix for path in (folder / "figures").iterdir()} == {".png", ".pdf"}
     assert (folder / "report.html").exists()
+    searched = [(row["search_trainings"], row["search_iterations"]) for row in read(folder / "search.csv")]
+    assert searched == [("0", "0"), ("1", "60"), ("2", "120")]
+    assert "To find the last ticket (64.4%) took 2 trainings" in shown
+    assert "What finding the tickets took" in (folder / "report.html").read_text()
     about = load_ticket(folder / "ticket.safetensors").provenance  # enough to have its network and data again
     assert (about["model"]["name"], about["data"]["name"]) == ("lenet_300_100", "mnist1d")
     assert "One seed: no verdict" in shown and "seed=0,1,2,3,4" in shown

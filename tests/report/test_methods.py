@@ -4,12 +4,12 @@ import pytest
 
 from lth.core.errors import LotteryError
 from lth.core.files import write_csv
-from lth.deploy.search import Scoring
+from lth.deploy.search import SEARCH, Pace, Scoring
 from lth.pruning.methods import METHODS
 from lth.report.claims import load_claims
 from lth.report.claims.methods import ESTIMATORS, judge_methods
 from lth.report.effects import effects, sentence
-from lth.report.methods import SEARCH, TABLE, Pace, cells, compared, table_rows
+from lth.report.methods import TABLE, cells, compared, table_rows
 from lth.report.papers.frankle2021 import draw_methods, look_of, sketch_ablations, sketch_methods
 from lth.report.seeds.across import Across
 from lth.report.seeds.export import MINUS

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lth.core.files import write_text
 from lth.core.machine import describe, pick
+from lth.report import search
 from lth.report.figures.axes import DPI
 from lth.report.figures.replicate import Drawn
 from lth.report.statistics import STOP, accuracy_column, arms_of, densities, over_draws, percent
@@ -31,11 +32,13 @@ def write_page(
     config: Mapping[str, Any],
     seconds: float,
     trained: int,
+    searched: Sequence[Sequence[str]] = (),
 ) -> None:
     """Writes the page of one replicate as the file `path`; it needs no other file and asks the network for nothing.
 
     says: the answer, in plain words; figures: what was drawn, the main one first; config: the whole configuration;
-    seconds and trained: how long this command took, and how many networks it trained rather than found in the store.
+    seconds and trained: how long this command took, and how many networks it trained rather than found in the store;
+    searched: what the ticket of each level took to find, as text.
     """
     arms = arms_of(results)
     content = render(
@@ -47,6 +50,8 @@ def write_page(
         early=accuracy_column(results).startswith("early_stop"),
         levels=[level_cells(results, level, arms) for level in densities(results)],
         drawn=any(row["draw"] for row in results),
+        search_heads=search.HEADS,
+        searched=searched,
         censored=any(row["early_stop_censored"] for row in results),
         figures=[(figure, *inline(figure.path)) for figure in figures],
         config="\n".join(yaml_lines(config)),

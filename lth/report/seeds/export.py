@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lth.core.files import write_csv, write_text
+from lth.deploy.search import SEARCH
 from lth.report.seeds.intervals import (
     Interval,
     Summarize,
@@ -27,7 +28,7 @@ from lth.report.seeds.intervals import (
     t_interval,
 )
 from lth.report.seeds.verdict import verdicts, worded
-from lth.report.statistics import STOP, accuracy_column, arms_of, densities, percent
+from lth.report.statistics import STOP, accuracy_column, arms_of, densities, mean, percent
 from lth.report.tables import Row
 
 BARS: dict[str, Summarize] = {"t": t_interval, "minmax": min_max}
@@ -41,10 +42,13 @@ SUMMARY = [
     *[*ABOUT, "level", "density", "arm", "bars", "n", "diverged"],
     *(f"{column}_{bound}" for column in (*ACCURACIES, STOP) for bound in BOUNDS),
     *[f"{STOP}_censored", "matching", "verdict", "why"],
+    *SEARCH,
 ]
 DIFFERENCES = [*ABOUT, "level", "density", "first", "second", "column", "unit", "n", *BOUNDS, "censored", "bound"]
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 MARKS = {"lower": "≥ ", "upper": "≤ "}
+Searches = Mapping[tuple[str, int], Sequence[Row]]
+"""(setting, level) -> what the search of the ticket took, a row with the columns SEARCH a seed."""
 WORDS = {True: "yes", False: "no", None: "undecided"}
 
 LATEX = {
@@ -63,11 +67,12 @@ class Sheet:
     cells: Sequence[Sequence[str]]
 
 
-def summary_rows(rows: Sequence[Row], bars: str = "t") -> list[Row]:
+def summary_rows(rows: Sequence[Row], bars: str = "t", searches: Searches | None = None) -> list[Row]:
     """A row for each level and arm of one setting, with the columns of SUMMARY.
 
     n: seeds with an accuracy; diverged: trainings left out; `early_stop_iteration_censored`: seeds whose early stop is
-    censored, and with any the mean is a lower bound without an interval; matching, verdict and why: of the ticket.
+    censored, and with any the mean is a lower bound without an interval; matching, verdict and why: of the ticket, as
+    what it took to find, means over the seeds that `searches` knows of.
     """
     about = {column: rows[0][column] for column in ABOUT}
     judged, density = verdicts(rows), densities(rows)
@@ -84,6 +89,8 @@ def summary_rows(rows: Sequence[Row], bars: str = "t") -> list[Row]:
             if arm == "ticket" and level in judged:
                 verdict = judged[level]
                 row |= {"matching": WORDS[verdict.matching], "verdict": verdict.decision, "why": verdict.why}
+            taken = (searches or {}).get((about["setting"], level), []) if arm == "ticket" else []
+            row |= {key: mean(found[key] for found in taken) for key in SEARCH}
             found.append(dict.fromkeys(SUMMARY) | row)
     return sorted(found, key=lambda row: row["level"])  # stable: arms stay in order
 

@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from lth.deploy.search import SEARCH
 from lth.report.effects import sentence
-from lth.report.methods import ABLATIONS, ACCURACY, SEARCH, by_method, compared, short
+from lth.report.methods import ABLATIONS, ACCURACY, by_method, compared
 from lth.report.papers.frankle2021 import draw_methods
+from lth.report.search import short
 from lth.report.seeds.across import Across
 from lth.report.seeds.export import DASH, MINUS, Sheet, write_tables
 from lth.report.seeds.gather import Gathered
@@ -52,9 +54,9 @@ def write_methods(folder: Path, gathered: Gathered, bars: Summarize, found: Acro
 
 
 def searches(folders: Sequence[Path]) -> dict[tuple[str, int], list[Row]]:
-    """(setting, level) -> what the search took, a row a seed, from each table.csv; of two of a seed the later."""
+    """(setting, level) -> what the search took, a row a seed, from the jobs' tables; of two of a seed the later."""
     found: dict[tuple[str, int, float], Row] = {}
-    for path in (folder / "table.csv" for folder in folders):
+    for path in (folder / name for folder in folders for name in ("table.csv", "search.csv")):
         asked = ("setting", "seed", "level")
         for row in read_table(path, [*asked, *SEARCH], asked) if _tells(path) else ():
             found[row["setting"], row["level"], row["seed"]] = row

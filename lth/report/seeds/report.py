@@ -28,7 +28,7 @@ from lth.report.seeds.export import (
     write_tables,
 )
 from lth.report.seeds.gather import Gathered, gather, pairs_by_schedule
-from lth.report.seeds.methods import write_methods
+from lth.report.seeds.methods import searches, write_methods
 from lth.report.seeds.reading import MERGED
 from lth.report.seeds.verdict import SEEDS, verdicts
 from lth.report.seeds.worth import write_worth
@@ -83,8 +83,8 @@ def write_sweep(folder: Path, gathered: Gathered, bars: str) -> list[Sheet]:
 
     The summary comes first: where it lies, the results.csv beside it is known to be merged.
     """
-    settings = gathered.settings().values()
-    tables = [(title(rows), summary_rows(rows, bars), difference_rows(rows)) for rows in settings]
+    settings, taken = gathered.settings().values(), searches(gathered.folders)
+    tables = [(title(rows), summary_rows(rows, bars, taken), difference_rows(rows)) for rows in settings]
     sheets = [summary_sheet(name, summary) for name, summary, _ in tables]
     write_tables(folder, "summary", SUMMARY, [row for _, summary, _ in tables for row in summary], sheets)
     rows = [row for *_, found in tables for row in found]
