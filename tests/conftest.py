@@ -180,7 +180,8 @@ def begin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Ru
             place = tmp_path_factory.mktemp("process")
             kept = {key: value for key, value in ({**os.environ, **QUIET} | environment).items() if value is not None}
             asked = {"code": code, "words": words, "cwd": str(cwd), "place": str(place), "environment": kept}
-            print(json.dumps(asked), file=forks.stdin, flush=True)
+            forks.stdin.write(json.dumps(asked) + "\n")  # in one piece: threads may ask at once
+            forks.stdin.flush()
             return Running(place)
 
         yield start

@@ -5,6 +5,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import hydra_plugins.hydra_joblib_launcher as joblib_plugin
@@ -77,7 +78,9 @@ def sweep(lth: Callable[..., object], folder: Path, launcher: str, *words: str) 
 
 
 def test_every_launcher_gives_the_same_results_and_shares_one_store(lth, tmp_path):
-    found = {launcher: sweep(lth, tmp_path / launcher, launcher, *words) for launcher, words in LAUNCHERS.items()}
+    with ThreadPoolExecutor() as pool:  # they wait for the most part
+        swept = {name: pool.submit(sweep, lth, tmp_path / name, name, *words) for name, words in LAUNCHERS.items()}
+    found = {launcher: future.result() for launcher, future in swept.items()}
     for launcher, tables in found.items():
         assert tables == found["joblib"], launcher
         runs = {row["run"] for table in tables for row in table}
