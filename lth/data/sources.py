@@ -102,12 +102,17 @@ def _image(image: Any) -> Tensor:
 
 
 def call(target: str, args: Mapping[str, Any], group: str) -> Any:
-    """What the callable `target` gives for `args`; SettingError naming `group`'s key for arguments it does not take."""
+    """What the callable `target` gives for `args`; SettingError naming `group`'s key for arguments it does not take.
+
+    And for one that is not written in Python, which does not say what it takes.
+    """
     found = resolve(target, f"{group}._target_")
     try:
         inspect.signature(found).bind(**args)
     except TypeError as error:
         raise SettingError(f"{group}.args", dict(args), f"{target}: {error}") from error
+    except ValueError as error:
+        raise SettingError(f"{group}._target_", target, "must be a class or function written in Python") from error
     return found(**args)
 
 

@@ -18,10 +18,10 @@ NOISY = 0.3
 """Timing is called disturbed where the quartiles of half of what was timed are further apart than this share of the
 median, or where `masked`, whose kernels are the dense network's, runs that much faster or slower than it."""
 
-BESIDE_ONE = "the timing's error, and max pooling, which is faster over zeros"
+BESIDE_ONE = "the timing's error, and max pooling, if any, which is faster over zeros"
 """What the measured speed of `masked` differs from dense's by."""
 DENSE_KERNELS = (
-    "Masked zeros do not speed up dense kernels: its products take as long, whatever the theoretical speed-up."
+    "Masked zeros do not speed up dense kernels: the products take as long, whatever the theoretical speed-up."
 )
 
 

@@ -106,7 +106,7 @@ class Replicate:
         results = self.tables.results
         searched = search_rows(results, pace, scoring)
         write_csv(self.folder / "search.csv", COLUMNS, searched)
-        says = " ".join(filter(None, (sentence(results, test_examples, self.command), search_sentence(searched))))
+        says = sentence(results, test_examples, self.command, search_sentence(searched))
         tables = self.tables
         drawn = draw_replicate(self.folder / "figures", results, tables.layers, tables.curves, tables.probes)
         seconds = time.perf_counter() - self.began

@@ -112,8 +112,8 @@ def differences(rows: Sequence[Row], examples: int) -> list[Difference]:
     return found
 
 
-def sentence(rows: Sequence[Row], examples: int, command: str) -> str:
-    """What one seed shows, in plain words, and the command that would give a verdict."""
+def sentence(rows: Sequence[Row], examples: int, command: str, searched: str = "") -> str:
+    """What one seed shows, in plain words, what was `searched`, and the command that would give a verdict."""
     shown = differences(rows, examples)
     diverged = [f"{row['arm']} at level {row['level']}" for row in rows if row["status"] == "diverged"]
     parts = [
@@ -130,4 +130,5 @@ def sentence(rows: Sequence[Row], examples: int, command: str) -> str:
         )
     if diverged:
         text += f"Diverged: {', '.join(diverged)}. "
+    text += f"{searched} " if searched else ""
     return text + f"One seed: no verdict. For five: {command}"

@@ -258,7 +258,7 @@ def test_a_users_function_may_give_its_data_in_any_of_four_forms(forms: str, for
 def test_a_users_target_that_does_not_do_is_an_error_that_names_it(forms: str) -> None:
     with pytest.raises(DataError, match=f"{forms}.three returned 3 values"):
         own(f"{forms}.three", {})
-    for target in (f"{forms}.absent", "no_such_module.f", "f", "", f"{forms}.number"):
+    for target in (f"{forms}.absent", "no_such_module.f", "f", "", f"{forms}.number", "torch.zeros"):
         with pytest.raises(SettingError, match=f"data._target_={target}: "):
             own(target, {})
 
