@@ -4,11 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lth.core.files import write_text
-from lth.core.machine import describe, pick
 from lth.report.cost import times_faster
 from lth.report.figures.replicate import Drawn
-from lth.report.pages.replicate import NONE, inline, render, versions, yaml_lines
+from lth.report.pages.replicate import NONE, write_job_page
 from lth.report.statistics import percent
 from lth.report.tables import Row
 
@@ -79,17 +77,17 @@ def write_page(
         ]
         for ticket in seen["tickets"]
     }
-    content = render(
+    write_job_page(
+        path,
         "deploy.html.jinja",
-        title=f"{first['experiment']}: {first['model']} on {first['data']}, seed {first['seed']}",
+        first,
+        figures,
+        config,
+        device="cpu",
         says=says,
         heads=HEADS,
         tickets=[ticket_cells(row, seen["cost"]) for row in seen["tickets"]],
         form_heads=FORMS,
         forms=forms,
-        figures=[(figure, *inline(figure.path)) for figure in figures],
-        config="\n".join(yaml_lines(config)),
         work=work,
-        versions=versions() | {name: str(text) for name, text in describe(pick("cpu")).items()},
     )
-    write_text(path, content)

@@ -4,11 +4,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lth.core.files import write_text
-from lth.core.machine import describe, pick
 from lth.report.figures.replicate import Drawn
 from lth.report.methods import HEADS, by_method, cells, meanings
-from lth.report.pages.replicate import NONE, inline, render, versions, yaml_lines
+from lth.report.pages.replicate import NONE, write_job_page
 from lth.report.statistics import arms_of
 from lth.report.tables import Row
 from lth.tickets.arms import meaning
@@ -27,19 +25,16 @@ def write_page(
 
     says: the answer, in plain words; table: the rows of `table.csv`; work: what this command did.
     """
-    first = results[0]
-    machine = describe(pick(str(config.get("device", "cpu"))))
-    content = render(
+    write_job_page(
+        path,
         "methods.html.jinja",
-        title=f"{first['experiment']}: {first['model']} on {first['data']}, seed {first['seed']}",
+        results[0],
+        figures,
+        config,
         says=says,
         heads=HEADS,
         table=cells(table, NONE),
         methods=meanings(by_method(results)),
         arms={arm: meaning(arm) for arm in arms_of(results)},
-        figures=[(figure, *inline(figure.path)) for figure in figures],
-        config="\n".join(yaml_lines(config)),
         work=work,
-        versions=versions() | {name: str(text) for name, text in machine.items()},
     )
-    write_text(path, content)

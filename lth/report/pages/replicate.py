@@ -74,6 +74,32 @@ def render(template: str, **values: Any) -> str:
     return environment.get_template(template).render(**values)
 
 
+def write_job_page(
+    path: Path,
+    template: str,
+    first: Row,
+    figures: Sequence[Drawn],
+    config: Mapping[str, Any],
+    device: str | None = None,
+    **values: Any,
+) -> None:
+    """Writes the page of a job's one table, by `template`, as the file `path`; it needs no other file.
+
+    first: a row of `results.csv`; config: the whole configuration; device: that the numbers come from, where it is not
+    the one that is configured; values: what else the template shows.
+    """
+    machine = describe(pick(device or str(config.get("device", "cpu"))))
+    content = render(
+        template,
+        title=f"{first['experiment']}: {first['model']} on {first['data']}, seed {first['seed']}",
+        figures=[(figure, *inline(figure.path)) for figure in figures],
+        config="\n".join(yaml_lines(config)),
+        versions=versions() | {name: str(text) for name, text in machine.items()},
+        **values,
+    )
+    write_text(path, content)
+
+
 def facts(results: Sequence[Row], config: Mapping[str, Any]) -> dict[str, str]:
     """What was asked, in a line a fact, for the head of the page."""
     first, levels = results[0], densities(results)

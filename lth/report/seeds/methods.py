@@ -10,10 +10,10 @@ from lth.report.effects import sentence
 from lth.report.methods import ABLATIONS, ACCURACY, by_method, compared
 from lth.report.papers.frankle2021 import draw_methods
 from lth.report.search import short
-from lth.report.seeds.across import Across
-from lth.report.seeds.export import DASH, MINUS, Sheet, write_tables
+from lth.report.seeds.across import Across, bounds, span
+from lth.report.seeds.export import DASH, Sheet, write_tables
 from lth.report.seeds.gather import Gathered
-from lth.report.seeds.intervals import Interval, Summarize, over_seeds, paired
+from lth.report.seeds.intervals import Summarize, over_seeds, paired
 from lth.report.seeds.reading import read_table
 from lth.report.statistics import mean, percent
 from lth.report.tables import Row
@@ -86,10 +86,10 @@ def method_rows(rows: Sequence[Row], costs: Mapping[tuple[str, int], Sequence[Ro
             here = [row for row in own if row["level"] == level]
             row: Row = {key: here[0][key] for key in ("data", "model", "iterations", "setting")}
             row |= {"method": method if level else "dense", "level": level, "density": density, "n": accuracy.n}
-            row |= {"diverged": sum(x["status"] == "diverged" for x in here)} | _bounds("test_accuracy", accuracy)
+            row |= {"diverged": sum(x["status"] == "diverged" for x in here)} | bounds("test_accuracy", accuracy)
             for arm, by_level in changes.items():
                 if level in by_level:
-                    row |= _bounds(arm, by_level[level][1].map(lambda share: 100 * share))
+                    row |= bounds(arm, by_level[level][1].map(lambda share: 100 * share))
             taken = costs.get((row["setting"], level), [])
             found.append(dict.fromkeys(METHODS_TABLE) | row | {key: mean(x[key] for x in taken) for key in SEARCH})
     return found
@@ -99,7 +99,7 @@ def method_sheet(title: str, rows: Sequence[Row]) -> Sheet:
     """`method_rows` for people: HEADS, intervals as the mean and half of their width."""
     cells = []
     for row in rows:
-        measured = [_span(row, "test_accuracy", 100), *(_span(row, arm, 1, signed=True) for arm in ABLATIONS)]
+        measured = [span(row, "test_accuracy", 100), *(span(row, arm, 1, signed=True) for arm in ABLATIONS)]
         count = f"{row['n']}" + (f" ({row['diverged']} diverged)" if row["diverged"] else "")
         took = [DASH] * 3
         if row["search_epochs"] is not None:
@@ -131,16 +131,3 @@ def unclear(rows: Sequence[Row]) -> str:
     if any(len(runs) > 1 for runs in dense.values()):
         return "their dense networks are different trainings, so they have other recipes"
     return ""
-
-
-def _bounds(name: str, interval: Interval) -> Row:
-    return {f"{name}_mean": interval.mean, f"{name}_low": interval.low, f"{name}_high": interval.high}
-
-
-def _span(row: Row, name: str, factor: float, signed: bool = False) -> str:
-    """A mean, and half of its interval; a dash where nothing was measured."""
-    middle, high = row[f"{name}_mean"], row[f"{name}_high"]
-    if middle is None:
-        return DASH
-    text = f"{factor * middle:{'+' if signed else ''}.2f}".replace("-", MINUS)
-    return text if high is None else f"{text} ±{factor * (high - middle):.2f}"

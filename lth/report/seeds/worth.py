@@ -11,10 +11,10 @@ from lth.report.figures.deploy import sketch_grid
 from lth.report.figures.replicate import drawing, write_sketch
 from lth.report.figures.worth import sketch_worth
 from lth.report.pages.deploy import ticket_cells
-from lth.report.seeds.across import Across
-from lth.report.seeds.export import DASH, MINUS, Sheet, write_tables
+from lth.report.seeds.across import Across, bounds, span
+from lth.report.seeds.export import DASH, Sheet, write_tables
 from lth.report.seeds.gather import Gathered
-from lth.report.seeds.intervals import Interval, Summarize, t_interval
+from lth.report.seeds.intervals import Summarize, t_interval
 from lth.report.seeds.reading import read_table
 from lth.report.statistics import mean
 from lth.report.tables import Row
@@ -108,7 +108,8 @@ def worth_rows(asked: Asked, bars: Summarize = t_interval) -> list[Row]:
         made: Row = asked.about | {"kind": kind, "level": level, "form": form, "n": len(own)}
         made |= {"density": mean(row["density"] for row in own)}
         for name in MEASURED:
-            made |= _bounds(name, [row[name] for row in own if row[name] is not None], bars)
+            if values := [row[name] for row in own if row[name] is not None]:
+                made |= bounds(name, bars(values))
         taken = searches[kind, level]
         found.append(dict.fromkeys(WORTH) | made | {key: mean(row[key] for row in taken) for key in SEARCH})
     return found
@@ -122,8 +123,8 @@ def worth_sheet(title: str, asked: Asked, rows: Sequence[Row]) -> Sheet:
     for ticket in asked.means("tickets"):
         kind, left, _, _, smaller, smallest, faster, fastest, *_ = ticket_cells(ticket, costs)
         row = whole[ticket["kind"], ticket["level"]]
-        change = _span(row, "test_accuracy_change", signed=True) if ticket["level"] else DASH
-        accuracy, took = _span(row, "test_accuracy"), [DASH] * 3
+        change = span(row, "test_accuracy_change", 100, signed=True) if ticket["level"] else DASH
+        accuracy, took = span(row, "test_accuracy", 100), [DASH] * 3
         if ticket["search_trainings"]:
             took = [f"{row['search_epochs']:.3g}", f"{row['search_flops'] / 1e12:.3g}", f"{row['search_seconds']:,.0f}"]
         best = f"{smaller} {smallest}", f"{faster} {fastest}"
@@ -150,19 +151,3 @@ def _ratios(row: Row, dense_bytes: float) -> Row:
     own = row["runs_as"] == row["form"]
     faster = {f"batch_{size}_speedup": times_faster(row, size) if own else None for size in (1, 64)}
     return {"times_smaller": dense_bytes / row["bytes"] if row["bytes"] else None} | faster
-
-
-def _bounds(name: str, values: Sequence[float], bars: Summarize) -> Row:
-    if not values:
-        return {}
-    interval: Interval = bars(values)
-    return {f"{name}_mean": interval.mean, f"{name}_low": interval.low, f"{name}_high": interval.high}
-
-
-def _span(row: Row, name: str, signed: bool = False) -> str:
-    """A mean in percent, and half of its interval."""
-    middle, high = row[f"{name}_mean"], row[f"{name}_high"]
-    if middle is None:
-        return DASH
-    text = f"{100 * middle:{'+' if signed else ''}.2f}".replace("-", MINUS)
-    return text if high is None else f"{text} ±{100 * (high - middle):.2f}"

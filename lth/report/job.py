@@ -1,0 +1,68 @@
+"""What the reports of all experiments that train have in common: progress, tables, W&B, and what the job did."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from lth.report.figures.replicate import Drawn
+from lth.report.progress import Progress
+from lth.report.tables import RESULTS, Tables
+from lth.report.wandb.tracking import Chart, Wandb
+from lth.store.runs import Store
+
+
+class JobReport:
+    """Progress while trainings run, the tables that fill, and the W&B run of one replicate.
+
+    about: the columns of `results.csv` that name the experiment; config: the whole configuration, for the page; title:
+    what the replicate is called, by its seed unless it is given; store: knows which runs this command has trained,
+    rather than found; job_of_sweep: this job's number, where it is one of several.
+    """
+
+    whole = False
+    """Whether the tables are written, as far as they go, when something ends the job early."""
+
+    def __init__(
+        self,
+        folder: Path,
+        about: Mapping[str, Any],
+        config: Mapping[str, Any],
+        trainings: int,
+        wandb: Wandb,
+        store: Store,
+        job_of_sweep: int | None = None,
+        title: str | None = None,
+    ) -> None:
+        self.folder, self.config, self.wandb, self.store = folder, config, wandb, store
+        self.tables = Tables(folder, about)
+        self.title = title or f"seed {about['seed']}"
+        self.in_sweep = job_of_sweep is not None  # then a line a job, since several share the terminal
+        self.bars = Progress(trainings, self.title, row=job_of_sweep)
+        self.began = time.perf_counter()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.bars.close()
+        if self.whole and kind is not None and self.tables.results:
+            self.tables.write()
+        self.wandb.stop()
+
+    @property
+    def seconds(self) -> float:
+        """Since the job began."""
+        return time.perf_counter() - self.began
+
+    def work(self) -> str:
+        """What this command did, in words."""
+        trained = self.store.trained
+        found = {row["run"] for row in self.tables.results} - trained
+        return f"{len(trained)} trained, {len(found)} found in the store, {self.seconds:.0f} s."
+
+    def finish_wandb(self, ticket: Path, drawn: Sequence[Drawn], charts: Sequence[Chart] = ()) -> None:
+        """Logs the results, the figures, `charts` and the `ticket`, and ends the run."""
+        rows = [[row[column] for column in RESULTS] for row in self.tables.results]
+        self.wandb.finish(RESULTS, rows, ticket, {figure.path: figure.caption for figure in drawn}, charts)
