@@ -29,6 +29,7 @@ from lth.jobs import sweep_number
 from lth.probes.gradient import GradientNorm
 from lth.pruning.methods import METHODS
 from lth.report.at_init import AtInitReport
+from lth.report.job import JobFacts
 from lth.report.wandb.tracking import tracker
 from lth.spec import AtInitSpec
 from lth.store.runs import Store
@@ -61,7 +62,8 @@ def run(spec: AtInitSpec, folder: Path) -> None:
     pace = pace_of(model, data.train, spec.recipe.batch_size)
     scoring = {method: scoring_of(asked[method].pruning, model, data.train) for method in spec.methods}
     wandb = tracker(spec, asdict(spec))
-    with AtInitReport(folder, about, asdict(spec), trainings, wandb, store, job_of_sweep) as report:
+    first = next(iter(about.values()))
+    with AtInitReport(JobFacts(folder, first, asdict(spec), trainings, wandb, store, job_of_sweep), about) as report:
         for method, outcomes in found.items():
             last: Level | None = None
             for outcome in outcomes:

@@ -32,6 +32,7 @@ from lth.jobs import sweep_number
 from lth.probes.gradient import GradientNorm
 from lth.pruning.schedule import Pruning
 from lth.report.deploy import DeployReport
+from lth.report.job import JobFacts
 from lth.report.wandb.tracking import tracker
 from lth.spec import DeploySpec
 from lth.store.runs import Store
@@ -63,7 +64,8 @@ def run(spec: DeploySpec, folder: Path) -> None:
     }
     trainings = sum(how.trainings for how in asked.values())
     wandb = tracker(spec, {**asdict(spec), "arms": list(asked)})
-    with DeployReport(folder, asdict(spec), trainings, f"seed {spec.seed}", wandb, worth.store, job_of_sweep) as report:
+    about = {"seed": spec.seed}  # the rest differs from kind to kind
+    with DeployReport(JobFacts(folder, about, asdict(spec), trainings, wandb, worth.store, job_of_sweep)) as report:
         last: Outcome | None = None
         tickets: list[Found] = []
         for kind, outcomes in searches.items():

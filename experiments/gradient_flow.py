@@ -30,6 +30,7 @@ from lth.jobs import sweep_number
 from lth.probes.gradient import GradientNorm
 from lth.pruning.updates import GradualPruning
 from lth.report.flow import FlowReport
+from lth.report.job import JobFacts
 from lth.report.wandb.tracking import tracker
 from lth.spec import GradientFlowSpec
 from lth.store.runs import Store
@@ -71,7 +72,7 @@ def run(spec: GradientFlowSpec, folder: Path) -> None:
 
     about = spec.about("gradual")
     wandb = tracker(spec, asdict(spec) | {"arms": asked.arms})
-    with FlowReport(folder, about, asdict(spec), asked.trainings, wandb, store, job_of_sweep) as report:
+    with FlowReport(JobFacts(folder, about, asdict(spec), asked.trainings, wandb, store, job_of_sweep)) as report:
         compared = compare(asked, store, fit)
         if spec.worker:
             report.helped()

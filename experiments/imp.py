@@ -37,6 +37,7 @@ from lth.flow.levels import LevelLooks
 from lth.flow.scoring import scoring_of
 from lth.jobs import sweep_number
 from lth.probes.gradient import GradientNorm
+from lth.report.job import JobFacts
 from lth.report.replicate import Replicate
 from lth.report.wandb.tracking import tracker
 from lth.spec import Spec
@@ -81,16 +82,9 @@ def run(spec: Spec, folder: Path) -> None:
 
     name_output(model, spec.pruning)
     outcomes = search(model, fresh(seeds.init), data, seeds, asked, fit, fresh)
-    with Replicate(
-        folder,
-        spec.about(spec.pruning.way),
-        asdict(spec),
-        asked.trainings,
-        five_seeds(spec),
-        tracker(spec, asdict(spec)),
-        store,
-        job_of_sweep,
-    ) as replicate:
+    about, wandb = spec.about(spec.pruning.way), tracker(spec, asdict(spec))
+    job = JobFacts(folder, about, asdict(spec), asked.trainings, wandb, store, job_of_sweep)
+    with Replicate(job, five_seeds(spec)) as replicate:
         for _, found in groupby(outcomes, key=lambda outcome: outcome.level.index):
             level: list[Outcome] = []
             for outcome in found:

@@ -1,24 +1,20 @@
 """All that is written while one replicate of `lth at_init` runs, and when it ends."""
 
 import logging
-import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from lth.core.files import write_csv
 from lth.deploy.search import Pace, Scoring
 from lth.report.effects import sentence
+from lth.report.job import JobFacts, JobReport
 from lth.report.methods import TABLE, by_method, compared, print_table, table_rows
 from lth.report.pages.methods import write_page
 from lth.report.papers.frankle2021 import draw_methods
-from lth.report.progress import Progress
 from lth.report.replicate import means
 from lth.report.statistics import densities
-from lth.report.tables import RESULTS, Row, Tables
-from lth.report.wandb.tracking import Wandb
-from lth.store.runs import Store
+from lth.report.tables import Row
 from lth.tickets.arms import Outcome
 from lth.tickets.ticket import Ticket
 
@@ -28,45 +24,22 @@ METRICS = ("final_test_accuracy", "early_stop_test_accuracy", "grad_norm_init", 
 NEXT = "For a verdict: the same with -m seed=0,1,2, then lth report."
 
 
-class AtInitReport:
+class AtInitReport(JobReport):
     """Takes each trained arm of each method as it comes; then tables, figures, W&B and a summary.
 
-    about: method -> the columns of `results.csv` that name it; config: the whole configuration, for the page; store:
-    knows which runs this command has trained, rather than found; job_of_sweep: this job's number, where it is one of
-    several.
+    methods: method -> the columns of `results.csv` that name it.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        about: Mapping[str, Mapping[str, Any]],
-        config: Mapping[str, Any],
-        trainings: int,
-        wandb: Wandb,
-        store: Store,
-        job_of_sweep: int | None = None,
-    ) -> None:
-        first = next(iter(about.values()))
-        self.folder, self.about, self.config, self.wandb, self.store = folder, about, config, wandb, store
-        self.tables = Tables(folder, first)
-        self.in_sweep = job_of_sweep is not None
-        self.title = f"seed {first['seed']}"
-        self.bars = Progress(trainings, self.title, row=job_of_sweep)
+    whole = True
+
+    def __init__(self, job: JobFacts, methods: Mapping[str, Mapping[str, Any]]) -> None:
+        super().__init__(job)
+        self.methods = methods
         self.tickets: list[Path] = []
-        self.began = time.perf_counter()
-
-    def __enter__(self) -> "AtInitReport":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.bars.close()
-        if kind is not None and self.tables.results:
-            self.tables.write()
-        self.wandb.stop()
 
     def add(self, method: str, outcome: Outcome) -> None:
         """Takes one outcome: a row in the tables, and beside the run in the store."""
-        self.store.keep_row(self.tables.add(outcome, self.about[method]))
+        self.store.keep_row(self.tables.add(outcome, self.methods[method]))
         self.wandb.start(trained=bool(self.store.trained))
         self.bars.done(f"{method}, {100 * outcome.level.density:.1f}%, {outcome.arm}")
 
@@ -84,11 +57,8 @@ class AtInitReport:
         drawn = draw_methods(self.folder / "figures", rows)
         for level, values in level_values(rows).items():
             self.wandb.log(values, level)
-        shown = [[row[column] for column in RESULTS] for row in rows]
-        self.wandb.finish(RESULTS, shown, self.tickets[0], {figure.path: figure.caption for figure in drawn})
-        seconds, trained = time.perf_counter() - self.began, self.store.trained
-        found = {row["run"] for row in rows} - trained
-        work = f"{len(trained)} trained, {len(found)} found in the store, {seconds:.0f} s."
+        self.finish_wandb(self.tickets[0], drawn)
+        work = self.work()
         says = f"{sentence(rows, test_examples)} {NEXT}"
         write_page(self.folder / "report.html", says, table, rows, drawn, self.config, work)
         if self.in_sweep:

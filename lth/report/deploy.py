@@ -1,10 +1,7 @@
 """All that is written while one replicate of `lth deploy` runs, and when it ends."""
 
 import logging
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from rich.console import Console
@@ -14,12 +11,10 @@ from lth.deploy.cost import BATCHES
 from lth.flow.worth import COST, DENSE, GRID, SENSITIVITY, TICKETS
 from lth.report.cost import BESIDE_ONE, DENSE_KERNELS, noise_sentence, table, times_faster
 from lth.report.figures.deploy import draw_deploy
+from lth.report.job import JobFacts, JobReport
 from lth.report.pages.deploy import HEADS, ticket_cells, write_page
-from lth.report.progress import Progress
 from lth.report.statistics import binomial_error, percent
-from lth.report.tables import RESULTS, Row, Tables
-from lth.report.wandb.tracking import Wandb
-from lth.store.runs import Store
+from lth.report.tables import Row
 from lth.tickets.arms import Outcome
 from lth.tickets.ticket import Ticket
 
@@ -33,38 +28,14 @@ TIMED = 64
 """The batch size that the answer is about."""
 
 
-class DeployReport:
-    """Progress while trainings run, then tables, figures, W&B and a summary.
+class DeployReport(JobReport):
+    """Progress while trainings run, then tables, figures, W&B and a summary."""
 
-    config: the whole configuration, for the page; title: what this replicate is called; store: knows which runs this
-    command has trained, rather than found; job_of_sweep: this job's number, where it is one of several.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        config: Mapping[str, Any],
-        trainings: int,
-        title: str,
-        wandb: Wandb,
-        store: Store,
-        job_of_sweep: int | None = None,
-    ) -> None:
-        self.folder, self.config, self.title, self.wandb, self.store = folder, config, title, wandb, store
-        self.tables = Tables(folder, {})
+    def __init__(self, job: JobFacts) -> None:
+        super().__init__(job)
         self.kinds: dict[str, list[Row]] = {}
-        self.in_sweep = job_of_sweep is not None
-        self.bars = Progress(trainings, title, row=job_of_sweep)
         self.seen: Mapping[str, list[Row]] = {}
         self.examples: Mapping[str, int] = {}
-        self.began = time.perf_counter()
-
-    def __enter__(self) -> "DeployReport":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.bars.close()
-        self.wandb.stop()
 
     def added(self, kind: str, about: Mapping[str, Any], outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
         """Each of `outcomes`, the tickets of one kind, with its row in the tables and beside its run in the store.
@@ -107,11 +78,8 @@ class DeployReport:
             name = f"{row['kind']}/final_test_accuracy"
             self.wandb.log({"level": row["level"], "density": row["density"], name: row["test_accuracy"]}, row["level"])
         rows = self.tables.results
-        table_rows = [[row[column] for column in RESULTS] for row in rows]
-        self.wandb.finish(RESULTS, table_rows, path, {figure.path: figure.caption for figure in drawn})
-        seconds, trained = time.perf_counter() - self.began, self.store.trained
-        found = {row["run"] for row in rows} - trained
-        work = f"{len(trained)} trained, {len(found)} found in the store, {seconds:.0f} s."
+        self.finish_wandb(path, drawn)
+        work = self.work()
         says = sentences(self.seen["cost"], self.examples)
         write_page(self.folder / "report.html", says, self.seen, rows[0], drawn, self.config, work)
         if self.in_sweep:

@@ -2,11 +2,7 @@
 
 import logging
 import statistics
-import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from types import TracebackType
-from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -17,13 +13,11 @@ from lth.flow.looks import AGREEMENT, DISTANCES, LINES, MAP, TABLE, UPDATES
 from lth.flow.propagation import SIGNAL
 from lth.flow.runs import LEVEL, Compared
 from lth.flow.spectra import SPECTRUM
+from lth.report.job import JobReport
 from lth.report.pages.flow import HEADS, cells, write_page
 from lth.report.papers.evci2022 import draw_flow
-from lth.report.progress import Progress
 from lth.report.statistics import arms_of, measured
-from lth.report.tables import RESULTS, Row, Tables
-from lth.report.wandb.tracking import Wandb
-from lth.store.runs import Store
+from lth.report.tables import Row
 from lth.tickets.ticket import Ticket
 
 log = logging.getLogger(__name__)
@@ -42,42 +36,12 @@ FILES = {
 METRICS = ("final_test_accuracy", "grad_norm_init", "grad_norm_end")
 
 
-class FlowReport:
-    """Progress while trainings run, then tables, figures, W&B and a summary.
-
-    about: the columns of `results.csv` that name the experiment; config: the whole configuration, for the page;
-    store: knows which runs this command has trained, rather than found; job_of_sweep: this job's number, where it is
-    one of several.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        about: Mapping[str, Any],
-        config: Mapping[str, Any],
-        trainings: int,
-        wandb: Wandb,
-        store: Store,
-        job_of_sweep: int | None = None,
-    ) -> None:
-        self.folder, self.config, self.wandb, self.store = folder, config, wandb, store
-        self.tables = Tables(folder, about)
-        self.in_sweep = job_of_sweep is not None
-        self.title = f"seed {about['seed']}"
-        self.bars = Progress(trainings, self.title, row=job_of_sweep)
-        self.began = time.perf_counter()
-
-    def __enter__(self) -> "FlowReport":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.bars.close()
-        self.wandb.stop()
+class FlowReport(JobReport):
+    """Progress while trainings run, then tables, figures, W&B and a summary."""
 
     def helped(self) -> None:
         """Says what a worker did that writes no results."""
-        seconds = time.perf_counter() - self.began
-        log.info("%d trained in %.0f s; worker 0 writes the results", len(self.store.trained), seconds)
+        log.info("%d trained in %.0f s; worker 0 writes the results", len(self.store.trained), self.seconds)
 
     def results(self, compared: Compared) -> None:
         """Writes `results.csv`, `layers.csv` and `curves.csv`: before the looks, which take a while."""
@@ -96,12 +60,8 @@ class FlowReport:
         path = ticket.save(self.folder / "ticket.safetensors")
         self.wandb.start(trained=bool(self.store.trained))
         self.wandb.log(level_values(rows), LEVEL)
-        table = [[row[column] for column in RESULTS] for row in rows]
-        self.wandb.finish(RESULTS, table, path, {figure.path: figure.caption for figure in drawn})
-        seconds, trained = time.perf_counter() - self.began, self.store.trained
-        found = {row["run"] for row in rows} - trained
-        work = f"{len(trained)} trained, {len(found)} found in the store, {seconds:.0f} s."
-        says = sentence(looks["table"])
+        self.finish_wandb(path, drawn)
+        work, says = self.work(), sentence(looks["table"])
         write_page(self.folder / "report.html", says, looks["table"], rows, drawn, self.config, work)
         if self.in_sweep:
             log.info("%s: %s %s", self.title, work, self.folder)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,33 +14,39 @@ from lth.report.wandb.tracking import Chart, Wandb
 from lth.store.runs import Store
 
 
+@dataclass(frozen=True)
+class JobFacts:
+    """What the report of a job is told before it begins.
+
+    about: the columns of `results.csv` that name the experiment; config: the whole configuration, for the page;
+    trainings: how many are to come; store: knows which runs this command has trained, rather than found; job_of_sweep:
+    this job's number, where it is one of several.
+    """
+
+    folder: Path
+    about: Mapping[str, Any]
+    config: Mapping[str, Any]
+    trainings: int
+    wandb: Wandb
+    store: Store
+    job_of_sweep: int | None = None
+
+
 class JobReport:
     """Progress while trainings run, the tables that fill, and the W&B run of one replicate.
 
-    about: the columns of `results.csv` that name the experiment; config: the whole configuration, for the page; title:
-    what the replicate is called, by its seed unless it is given; store: knows which runs this command has trained,
-    rather than found; job_of_sweep: this job's number, where it is one of several.
+    title: what it is called, by its seed unless it is given.
     """
 
     whole = False
     """Whether the tables are written, as far as they go, when something ends the job early."""
 
-    def __init__(
-        self,
-        folder: Path,
-        about: Mapping[str, Any],
-        config: Mapping[str, Any],
-        trainings: int,
-        wandb: Wandb,
-        store: Store,
-        job_of_sweep: int | None = None,
-        title: str | None = None,
-    ) -> None:
-        self.folder, self.config, self.wandb, self.store = folder, config, wandb, store
-        self.tables = Tables(folder, about)
-        self.title = title or f"seed {about['seed']}"
-        self.in_sweep = job_of_sweep is not None  # then a line a job, since several share the terminal
-        self.bars = Progress(trainings, self.title, row=job_of_sweep)
+    def __init__(self, job: JobFacts, title: str | None = None) -> None:
+        self.folder, self.config, self.wandb, self.store = job.folder, job.config, job.wandb, job.store
+        self.tables = Tables(job.folder, job.about)
+        self.title = title or f"seed {job.about['seed']}"
+        self.in_sweep = job.job_of_sweep is not None  # then a line a job, since several share the terminal
+        self.bars = Progress(job.trainings, self.title, row=job.job_of_sweep)
         self.began = time.perf_counter()
 
     def __enter__(self) -> Self:

@@ -1,24 +1,19 @@
 """All that is written while one replicate runs, and when it ends: tables, progress, W&B, figures, page, summary."""
 
 import logging
-import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from types import TracebackType
-from typing import Any
+from collections.abc import Sequence
 
 from lth.core.files import write_csv
 from lth.deploy.search import Pace, Scoring
 from lth.flow.levels import METRICS, Seen
 from lth.report.figures.replicate import draw_replicate
+from lth.report.job import JobFacts, JobReport
 from lth.report.pages.replicate import write_page
-from lth.report.progress import Progress as Bars
 from lth.report.search import COLUMNS, search_cells, search_rows, search_sentence
 from lth.report.statistics import STOP, accuracy_column, arms_of, at, densities, mean, sentence
-from lth.report.tables import RESULTS, Row, Tables, curve_rows, layer_rows
+from lth.report.tables import Row, curve_rows, layer_rows
 from lth.report.terminal import print_summary
-from lth.report.wandb.tracking import Chart, Wandb
-from lth.store.runs import Store
+from lth.report.wandb.tracking import Chart
 from lth.tickets.arms import Outcome
 from lth.tickets.ticket import Ticket
 from lth.training.job import Job, Progress
@@ -38,41 +33,18 @@ PROBE_METRICS = tuple(metric for metrics in METRICS.values() for metric in metri
 CURVE_METRICS = ("train_loss", "val_loss", "val_accuracy", "test_accuracy", "grad_norm", "lr")
 
 
-class Replicate:
+class Replicate(JobReport):
     """Takes each trained arm as it comes, and what was seen of a level; whatever ends the job, its tables are whole.
 
-    about: the columns of `results.csv` that name the experiment; config: the whole configuration, for the page;
-    command: what would run five seeds; store: knows which runs this command has trained, rather than found;
-    job_of_sweep: this job's number, where it is one of several.
+    command: what would run five seeds.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        about: Mapping[str, Any],
-        config: Mapping[str, Any],
-        trainings: int,
-        command: str,
-        wandb: Wandb,
-        store: Store,
-        job_of_sweep: int | None = None,
-    ) -> None:
-        self.folder, self.config, self.command, self.wandb, self.store = folder, config, command, wandb, store
-        self.tables = Tables(folder, about)
-        self.title = f"seed {about['seed']}, {about['schedule']}"
-        self.in_sweep = job_of_sweep is not None  # then a line a job, since several share the terminal
-        self.bars = Bars(trainings, self.title, row=job_of_sweep)
+    whole = True
+
+    def __init__(self, job: JobFacts, command: str) -> None:
+        super().__init__(job, f"seed {job.about['seed']}, {job.about['schedule']}")
+        self.command = command
         self.level: list[Outcome] = []  # the outcomes of the present level
-        self.began = time.perf_counter()
-
-    def __enter__(self) -> "Replicate":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.bars.close()
-        if kind is not None and self.tables.results:
-            self.tables.write()
-        self.wandb.stop()
 
     def progress(self, job: Job) -> Progress:
         """What a training of `job` calls with its iterations."""
@@ -109,11 +81,10 @@ class Replicate:
         says = sentence(results, test_examples, self.command, search_sentence(searched))
         tables = self.tables
         drawn = draw_replicate(self.folder / "figures", results, tables.layers, tables.curves, tables.probes)
-        seconds = time.perf_counter() - self.began
+        seconds = self.seconds
         done = seconds, len(self.store.trained)
         write_page(self.folder / "report.html", says, results, drawn, self.config, *done, search_cells(searched))
-        table = [[row[column] for column in RESULTS] for row in results]
-        self.wandb.finish(RESULTS, table, path, {figure.path: figure.caption for figure in drawn}, charts(results))
+        self.finish_wandb(path, drawn, charts(results))
         if self.in_sweep:
             trained = self.store.trained
             found = {row["run"] for row in results} - trained
