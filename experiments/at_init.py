@@ -19,10 +19,9 @@ and `schedule` tell methods apart. The dense network is trained once for all met
 from dataclasses import asdict
 from pathlib import Path
 
-from lth.api import Procedure, build_model, load_data, network_of, rewiring_of, search, ticket_of
+from lth.api import build_model, load_data, network_of, procedure_of, search, store_of, ticket_of
 from lth.core.machine import prepare
 from lth.core.rng import seeds_from
-from lth.data.tensors import Data
 from lth.deploy.search import pace_of
 from lth.flow.scoring import scoring_of
 from lth.jobs import sweep_number
@@ -32,7 +31,6 @@ from lth.report.at_init import AtInitReport
 from lth.report.job import JobFacts
 from lth.report.wandb.tracking import tracker
 from lth.spec import AtInitSpec
-from lth.store.runs import Store
 from lth.tickets.imp import Level
 from lth.tickets.pruned import name_output
 from lth.training.job import Job
@@ -49,8 +47,8 @@ def run(spec: AtInitSpec, folder: Path) -> None:
     model, fresh = build_model(spec, data, seeds)
     name_output(model, spec.pruning)
     data = data.to(device)
-    start, asked = fresh(seeds.init), {method: procedure(spec.of(method), data) for method in spec.methods}
-    store = Store(Path(spec.outputs) / "store", spec.store.checkpoint_seconds)
+    asked = {method: procedure_of(spec.of(method), len(data.train)) for method in spec.methods}
+    start, store = fresh(seeds.init), store_of(spec)
     probe = GradientNorm(iterations_of(spec.probe_every, len(data.train) // spec.recipe.batch_size, "probe_every"))
 
     def fit(job: Job) -> Trace:
@@ -73,17 +71,3 @@ def run(spec: AtInitSpec, folder: Path) -> None:
             provenance = {"setting": about[method]["setting"], "seed": spec.seed, "level": last.index}
             report.close_method(method, ticket_of(last, {**provenance, **network_of(spec)}))
         report.finish(pace, scoring, len(data.test))
-
-
-def procedure(spec: AtInitSpec, data: Data) -> Procedure:
-    """What is done by the one method of `spec`."""
-    return Procedure(
-        spec.recipe,
-        spec.pruning,
-        spec.levels,
-        spec.rewind,
-        spec.arms,
-        spec.controls,
-        spec.draws,
-        rewiring_of(spec, len(data.train)),
-    )

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from lth.api import Procedure, build_model, load_data, network_of, search, ticket_of
+from lth.api import Procedure, build_model, load_data, network_of, search, store_of, ticket_of
 from lth.core.machine import prepare
 from lth.core.rng import seeds_from
 from lth.flow.scoring import scoring_of
@@ -35,7 +35,6 @@ from lth.report.deploy import DeployReport
 from lth.report.job import JobFacts
 from lth.report.wandb.tracking import tracker
 from lth.spec import DeploySpec
-from lth.store.runs import Store
 from lth.tickets.arms import Outcome
 from lth.tickets.pruned import name_output
 from lth.training.job import Job
@@ -86,11 +85,6 @@ def run(spec: DeploySpec, folder: Path) -> None:
 def named(kind: str, pruning: Pruning) -> str:
     """The column `schedule` of a kind's rows: it tells kinds apart, as `setting` does for programs."""
     return pruning.way if kind == "weights" else f"{pruning.way}_{kind}"
-
-
-def store_of(spec: DeploySpec) -> Store:
-    """The store that all experiments share."""
-    return Store(Path(spec.outputs) / "store", spec.store.checkpoint_seconds)
 
 
 def found_of(kind: str, outcome: Outcome, before: list[Found]) -> Iterator[Found]:

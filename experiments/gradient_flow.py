@@ -19,7 +19,7 @@ nothing. `lth claims evci2022` puts the paper's claims beside what was measured.
 from dataclasses import asdict
 from pathlib import Path
 
-from lth.api import build_model, load_data, network_of, rewiring_of
+from lth.api import build_model, load_data, network_of, rewiring_of, store_of
 from lth.core.machine import prepare
 from lth.core.rng import seeds_from
 from lth.data.tensors import Data
@@ -33,7 +33,6 @@ from lth.report.flow import FlowReport
 from lth.report.job import JobFacts
 from lth.report.wandb.tracking import tracker
 from lth.spec import GradientFlowSpec
-from lth.store.runs import Store
 from lth.tickets.arms import REWIRED
 from lth.tickets.context import context_of
 from lth.tickets.imp import Fit
@@ -57,7 +56,7 @@ def run(spec: GradientFlowSpec, folder: Path) -> None:
     per_epoch = len(data.train) // spec.recipe.batch_size
     change = None if spec.change_at is None else iterations_of(spec.change_at, per_epoch, "change_at")
     asked = Procedure(job, gradual_of(spec, data), context, spec.inits, spec.methods, spec.repeats, change)
-    store = Store(Path(spec.outputs) / "store", spec.store.checkpoint_seconds)
+    store = store_of(spec)
     every = iterations_of(spec.probe_every, per_epoch, "probe_every")
     usual, closer = GradientNorm(every), GradientNorm(every, before_updates=True)
 

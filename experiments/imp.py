@@ -29,7 +29,7 @@ from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 
-from lth.api import Procedure, build_model, load_data, network_of, rewiring_of, search, ticket_of
+from lth.api import build_model, load_data, network_of, procedure_of, search, store_of, ticket_of
 from lth.core.machine import prepare
 from lth.core.rng import seeds_from
 from lth.deploy.search import pace_of
@@ -41,7 +41,6 @@ from lth.report.job import JobFacts
 from lth.report.replicate import Replicate
 from lth.report.wandb.tracking import tracker
 from lth.spec import Spec
-from lth.store.runs import Store
 from lth.tickets.arms import Outcome
 from lth.tickets.pruned import name_output
 from lth.training.gradient import EXAMPLES
@@ -60,17 +59,7 @@ def run(spec: Spec, folder: Path) -> None:
     data = load_data(spec)
     model, fresh = build_model(spec, data, seeds)
     data = data.to(device)
-    asked = Procedure(
-        spec.recipe,
-        spec.pruning,
-        spec.levels,
-        spec.rewind,
-        spec.arms_asked,
-        spec.controls,
-        spec.draws,
-        rewiring_of(spec, len(data.train)),
-    )
-    store = Store(Path(spec.outputs) / "store", spec.store.checkpoint_seconds)
+    asked, store = procedure_of(spec, len(data.train)), store_of(spec)
     looks = LevelLooks(spec.probes, data, store, spec.line_examples)
     probe = GradientNorm(iterations_of(spec.probe_every, len(data.train) // spec.recipe.batch_size, "probe_every"))
 

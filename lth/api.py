@@ -39,6 +39,7 @@ from lth.training.trace import Trace
 
 if TYPE_CHECKING:
     from lth.settings import Training  # its values are read here; the library is useful without Hydra
+    from lth.spec import Levels
 
 log = logging.getLogger(__name__)
 
@@ -136,6 +137,25 @@ class Procedure:
         if self.pruning.schedule == "gradual":  # a training for the mask, and one of the ticket
             tickets *= 2
         return 1 + tickets + pruned * controls.each_level(self.arms, self.draws)
+
+
+def procedure_of(spec: "Levels", examples: int) -> Procedure:
+    """What `spec` asks for; examples: of the training split."""
+    return Procedure(
+        spec.recipe,
+        spec.pruning,
+        spec.levels,
+        spec.rewind,
+        spec.arms_asked,
+        spec.controls,
+        spec.draws,
+        rewiring_of(spec, examples),
+    )
+
+
+def store_of(spec: "Training") -> Store:
+    """The store that all experiments share."""
+    return Store(Path(spec.outputs) / "store", spec.store.checkpoint_seconds)
 
 
 def search(

@@ -41,6 +41,11 @@ class Levels(Training):
         """The levels that controls run at; None for all from 1."""
         return None if self.arm_levels == "all" else sorted(set(self.arm_levels))
 
+    @property
+    def arms_asked(self) -> list[str]:
+        """The arms of this replicate."""
+        return self.arms
+
     def setting(self) -> str:
         """A hash of all that gives a row its meaning, without seeds: reports never average across it.
 
