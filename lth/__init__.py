@@ -9,26 +9,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lth.analysis.gradient import gradient_norm
     from lth.api import Search, find_ticket
+    from lth.compression.cost import cost
+    from lth.compression.shrink import shrunk
     from lth.core.errors import LotteryError
     from lth.core.rng import Seeds
     from lth.data.tensors import Data, Split, prepare
-    from lth.deploy.cost import cost
-    from lth.deploy.shrink import shrunk
-    from lth.probes.gradient import gradient_norm
+    from lth.lottery.interchange import from_torch_pruning, make_permanent, to_torch_pruning
+    from lth.lottery.pruned import prune
+    from lth.lottery.ticket import Ticket, load_ticket
     from lth.pruning.schedule import Pruning
     from lth.store.runs import Store
-    from lth.tickets.interchange import from_torch_pruning, make_permanent, to_torch_pruning
-    from lth.tickets.pruned import prune
-    from lth.tickets.ticket import Ticket, load_ticket
     from lth.training.evaluate import evaluate
-    from lth.training.job import Job
     from lth.training.loop import train
     from lth.training.recipe import Recipe, plan
+    from lth.training.run_spec import RunSpec
 
 _PLACES = {
     "Data": "data.tensors",
-    "Job": "training.job",
+    "RunSpec": "training.run_spec",
     "LotteryError": "core.errors",
     "Pruning": "pruning.schedule",
     "Recipe": "training.recipe",
@@ -36,28 +36,28 @@ _PLACES = {
     "Seeds": "core.rng",
     "Split": "data.tensors",
     "Store": "store.runs",
-    "Ticket": "tickets.ticket",
-    "cost": "deploy.cost",
+    "Ticket": "lottery.ticket",
+    "cost": "compression.cost",
     "evaluate": "training.evaluate",
     "find_ticket": "api",
-    "from_torch_pruning": "tickets.interchange",
-    "gradient_norm": "probes.gradient",
-    "load_ticket": "tickets.ticket",
-    "make_permanent": "tickets.interchange",
+    "from_torch_pruning": "lottery.interchange",
+    "gradient_norm": "analysis.gradient",
+    "load_ticket": "lottery.ticket",
+    "make_permanent": "lottery.interchange",
     "plan": "training.recipe",
     "prepare": "data.tensors",
-    "prune": "tickets.pruned",
-    "shrunk": "deploy.shrink",
-    "to_torch_pruning": "tickets.interchange",
+    "prune": "lottery.pruned",
+    "shrunk": "compression.shrink",
+    "to_torch_pruning": "lottery.interchange",
     "train": "training.loop",
 }
 
 __all__ = [
     "Data",
-    "Job",
     "LotteryError",
     "Pruning",
     "Recipe",
+    "RunSpec",
     "Search",
     "Seeds",
     "Split",

@@ -11,31 +11,31 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from lth.analysis.sensitivity import measured
 from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import Seeds, seeds_from
 from lth.core.weights import State, clone
 from lth.data import sources
 from lth.data.tensors import Data, prepare
+from lth.lottery import arms as controls
+from lth.lottery import levels as imp
+from lth.lottery.context import FreshInit, context_of
+from lth.lottery.levels import Fit, Level, rewind_point
+from lth.lottery.pruned import checked, weights_left
+from lth.lottery.scoring import gradual_of
+from lth.lottery.ticket import Ticket
 from lth.models import build
 from lth.models.initialize import INITIALIZERS, initialize, needs_mask
-from lth.probes.sensitivity import measured
-from lth.pruning.densities import MEASURED
+from lth.pruning.layer_densities import MEASURED
 from lth.pruning.schedule import Pruning
 from lth.pruning.select import selection_of
 from lth.pruning.updates import Rewiring
 from lth.report.tables import result_row
 from lth.store.runs import Store
-from lth.tickets import arms as controls
-from lth.tickets import imp
-from lth.tickets.context import Fresh, context_of
-from lth.tickets.imp import Fit, Level, rewind_point
-from lth.tickets.pruned import checked, weights_left
-from lth.tickets.scoring import gradual_of
-from lth.tickets.ticket import Ticket
-from lth.training.job import Job
 from lth.training.loop import train
 from lth.training.recipe import Duration, Recipe, iterations_of, plan
-from lth.training.trace import Trace
+from lth.training.run_result import RunResult
+from lth.training.run_spec import RunSpec
 
 if TYPE_CHECKING:
     from lth.settings import Training  # its values are read here; the library is useful without Hydra
@@ -82,7 +82,7 @@ def build_model(spec: "Training", data: Data, seeds: Seeds) -> tuple[nn.Module, 
             raise SettingError("model._target_", asked._target_, "does not give a torch.nn.Module")
         return model
 
-    fresh = Fresh(construct, asked.initializer, asked.plus_initializer)
+    fresh = FreshInit(construct, asked.initializer, asked.plus_initializer)
     model = fresh.constructed(seeds.init)
     check_fit(model, data)
     return model, fresh
@@ -169,26 +169,26 @@ def search(
 ) -> Iterator[controls.Outcome]:
     """The outcomes of every level and arm as they come.
 
-    `start` is the state at iteration 0, `fresh` draws another by seed (`Fresh` in the model's own way for a narrower
+    `start` is the state at iteration 0, `fresh` draws another by seed (`FreshInit` in the model's own way for a narrower
     network too, else by its modules' `reset_parameters`). All settings are checked before the first training: raises
     SettingError.
     """
-    layers, rungs = checked(model, asked.pruning, asked.levels, asked.arms)
+    layers, level_counts = checked(model, asked.pruning, asked.levels, asked.arms)
     controls.check(asked.arms, asked.arm_levels, asked.levels, asked.draws)
-    job = Job(model, start, {}, data, plan(asked.recipe, len(data.train), asked.rewind), seeds)
+    job = RunSpec(model, start, {}, data, plan(asked.recipe, len(data.train), asked.rewind), seeds)
     context = context_of(model, start, fresh, asked.rewiring)
     context = replace(context, selection=selection_of(asked.pruning, layers))
     run_at = range(1, asked.levels + 1) if asked.arm_levels is None else asked.arm_levels
     if asked.pruning.schedule == "gradual":
-        gradual_of(job, layers, asked.pruning, rungs[-1])
+        gradual_of(job, layers, asked.pruning, level_counts[-1])
     measure = None
-    if asked.pruning.densities == MEASURED:
-        measure = partial(measured, model, data, layers, asked.pruning.tolerance, asked.pruning.shape)
-    counts = [weights_left(layers, asked.pruning, rungs[level]) for level in run_at]
+    if asked.pruning.layer_densities == MEASURED:
+        measure = partial(measured, model, data, layers, asked.pruning.tolerance, asked.pruning.granularity)
+    counts = [weights_left(layers, asked.pruning, level_counts[level]) for level in run_at]
     controls.check_possible(asked.arms, context, job, layers, counts)
 
     def run() -> Iterator[controls.Outcome]:
-        dense = Job(model, rewind_point(job, fit), {}, data, job.plan, seeds)
+        dense = RunSpec(model, rewind_point(job, fit), {}, data, job.plan, seeds)
         rounds = imp.levels(dense, layers, asked.pruning, asked.levels, fit, asked.arm_levels, measure)
         yield from controls.outcomes(rounds, asked.arms, fit, context, asked.arm_levels, asked.draws)
 
@@ -197,7 +197,7 @@ def search(
 
 @dataclass(frozen=True)
 class Search:
-    """What `find_ticket` found. `levels[n].trace` holds the training of level n, `rows` the results as plain dicts."""
+    """What `find_ticket` found. `levels[n].result` holds the training of level n, `rows` the results as plain dicts."""
 
     levels: list[Level]
     tickets: list[Ticket]
@@ -234,7 +234,7 @@ def find_ticket(
         model = copy.deepcopy(model)
         fresh: Callable[[int], State] = partial(_redrawn, copy.deepcopy(model))  # training changes the model itself
     else:
-        fresh = Fresh(model, "default")
+        fresh = FreshInit(model, "default")
         model = fresh.constructed(seed)
     start = clone(model.state_dict())
     held_out = len(train[1]) // 10 if validation is None else validation
@@ -256,13 +256,13 @@ def find_ticket(
         "data": data.name,
         "model": type(model).__name__,
         "seed": seed,
-        "schedule": asked.pruning.way,
+        "schedule": asked.pruning.schedule_label,
     }
     rows = [result_row(outcome, about) for outcome in outcomes]
     return Search(rounds, tickets, tickets[_best(rounds)], rows)
 
 
-def train_here(job: Job) -> Trace:
+def train_here(job: RunSpec) -> RunResult:
     """The trace of `job`, kept nowhere."""
     return train(job)
 
@@ -273,8 +273,8 @@ def _redrawn(model: nn.Module, seed: int) -> State:
 
 def _best(rounds: Sequence[Level]) -> int:
     """The last finished level whose validation accuracy at early stop is no lower than level 0's."""
-    done = [n for n, level in enumerate(rounds) if level.trace.status == "done"]
-    stops = {n: early for n in done if (early := rounds[n].trace.early_stop)}
+    done = [n for n, level in enumerate(rounds) if level.result.status == "done"]
+    stops = {n: early for n in done if (early := rounds[n].result.early_stop)}
     if 0 not in stops:
         return max(done, default=0)
     return max(n for n, early in stops.items() if (early.val_accuracy or 0) >= (stops[0].val_accuracy or 0))
@@ -282,4 +282,6 @@ def _best(rounds: Sequence[Level]) -> int:
 
 def ticket_of(level: Level, provenance: dict[str, Any]) -> Ticket:
     """The ticket that `level` trained."""
-    return Ticket(level.job.mask, level.job.start, level.job.plan.start, {**provenance, "run": level.trace.run})
+    return Ticket(
+        level.spec.mask, level.spec.initial_state, level.spec.plan.start, {**provenance, "run": level.result.run}
+    )

@@ -4,7 +4,7 @@ Imports no torch.
 """
 
 import ast
-import importlib.util
+import importlib
 import json
 import logging
 import os
@@ -34,18 +34,13 @@ def place(folder: str) -> Path:
 
 def experiments() -> dict[str, str]:
     """Name -> docstring of every experiment, read without importing it."""
-    files = sorted(place("experiments").glob("[a-z]*.py"))
-    return {file.stem: ast.get_docstring(ast.parse(file.read_text())) or "" for file in files}
+    files = sorted(place("experiments").glob("[a-z]*/__init__.py"))
+    return {file.parent.name: ast.get_docstring(ast.parse(file.read_text())) or "" for file in files}
 
 
 def load(experiment: str) -> Any:
     """The module of `experiment`: what it does is its function `run(spec, folder)`."""
-    path = place("experiments") / f"{experiment}.py"
-    module_spec = importlib.util.spec_from_file_location(f"lth_experiments_{experiment}", path)
-    assert module_spec is not None and module_spec.loader is not None
-    module = importlib.util.module_from_spec(module_spec)
-    module_spec.loader.exec_module(module)
-    return module
+    return importlib.import_module(f"lth.experiments.{experiment}")
 
 
 def run_job(config: DictConfig) -> None:

@@ -9,9 +9,9 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from lth.core.errors import SettingError
+from lth.pruning.granularity import blocks
 from lth.pruning.methods import check_methods, pruning_of
 from lth.pruning.schedule import Pruning
-from lth.pruning.shapes import blocks
 from lth.settings import MACHINE, Machine, RewiringSpec, Training
 from lth.training.recipe import Duration
 
@@ -96,7 +96,7 @@ class AtInitSpec(Levels):
         """
         found = copy.copy(self)
         found.methods, found.pruning = [method], pruning_of(method, self.pruning)
-        found.rewind = self.rewind if found.pruning.at == "trained" else 0
+        found.rewind = self.rewind if found.pruning.score_at == "trained" else 0
         return found
 
     @property
@@ -187,13 +187,13 @@ class DeploySpec(Training):
 
         Raises SettingError where there is none, or `pruning` itself asks for another shape than single weights.
         """
-        if self.pruning.shape != "weight":
+        if self.pruning.granularity != "weight":
             problem = "must be weight here: channels and blocks have keys of their own, channels.levels and blocks"
-            raise SettingError("pruning.shape", self.pruning.shape, problem)
+            raise SettingError("pruning.granularity", self.pruning.granularity, problem)
         alone: dict[str, Any] = {"scope": "layerwise", "groups": None, "densities": "uniform", "fractions": {}}
-        output = replace(self.pruning, shape="output", fraction=self.channels.fraction, **alone)
+        output = replace(self.pruning, granularity="output", fraction=self.channels.fraction, **alone)
         found = {"weights": (self.pruning, self.levels), "channels": (output, self.channels.levels)}
-        found |= {shape: (replace(self.pruning, shape=shape, **alone), 1) for shape in self.blocks}
+        found |= {shape: (replace(self.pruning, granularity=shape, **alone), 1) for shape in self.blocks}
         kinds = {kind: asked for kind, asked in found.items() if asked[1]}
         if not kinds:
             raise SettingError("levels", 0, "leaves no ticket: there are no channels.levels and no blocks either")

@@ -23,8 +23,8 @@ from lth.data.tensors import Data, prepare
 from lth.models.initialize import initialize
 from lth.models.lenet import mlp
 from lth.pruning.mask import dense, prunable
-from lth.training.job import Job
 from lth.training.recipe import Recipe, plan
+from lth.training.run_spec import RunSpec
 
 torch.set_num_threads(1)
 settings.register_profile("laws", derandomize=True, deadline=None, max_examples=50, database=None)
@@ -95,17 +95,17 @@ def half_mask() -> Callable[[nn.Module], Mask]:
 
 
 @pytest.fixture(scope="session")
-def make_job(data: Data, make_network: Callable[[], nn.Module]) -> Callable[..., Job]:
+def make_job(data: Data, make_network: Callable[[], nn.Module]) -> Callable[..., RunSpec]:
     """A dense training of the small network, 30 iterations of Adam; keywords change the job or its recipe."""
 
-    def make(rewind: int | str = 0, stop: int | str | None = None, **changes: Any) -> Job:
+    def make(rewind: int | str = 0, stop: int | str | None = None, **changes: Any) -> RunSpec:
         recipe = {"iterations": 30, "batch_size": 20, "lr": 0.01, "evaluate_every": 7}
         kept = {key: changes.pop(key) for key in ("model", "start", "mask", "data", "seeds") if key in changes}
         examples = len(kept.get("data", data).train)
         model = kept.get("model") or make_network()
         start = kept.get("start") or initialize(model, "glorot_normal", 0)
         asked = plan(Recipe(**(recipe | changes)), examples, rewind, stop)
-        return replace(Job(model, clone(start), {}, data, asked, Seeds()), **kept)
+        return replace(RunSpec(model, clone(start), {}, data, asked, Seeds()), **kept)
 
     return make
 

@@ -11,12 +11,12 @@ from torch import nn
 
 import lth
 from lth.api import Procedure, search
+from lth.lottery.arms import ARMS
+from lth.lottery.context import FreshInit
 from lth.models.initialize import initialize
 from lth.pruning.updates import Rewiring
 from lth.report.tables import result_row
-from lth.tickets.arms import ARMS
-from lth.tickets.context import Fresh
-from lth.training.trace import Trace
+from lth.training.run_result import RunResult
 
 
 @pytest.fixture
@@ -58,16 +58,16 @@ def test_a_network_that_is_built_anew_keeps_its_own_way_to_draw(tensors):
 
 
 def test_a_fresh_network_is_that_of_its_seed():
-    fresh = Fresh(Orthogonal, "default")
+    fresh = FreshInit(Orthogonal, "default")
     model = fresh.constructed(3)
     assert torch.equal(fresh(3)["first.weight"], model.first.weight) and orthogonal(fresh(4))
     assert not torch.equal(fresh(4)["first.weight"], fresh(3)["first.weight"])
-    assert not orthogonal(Fresh(Orthogonal, "glorot_normal")(3))
+    assert not orthogonal(FreshInit(Orthogonal, "glorot_normal")(3))
 
 
 def test_the_default_pruning_is_that_of_the_command_line(found):
     search, _, _ = found
-    kept = [int(level.job.mask["output.weight"].sum()) for level in search.levels]
+    kept = [int(level.spec.mask["output.weight"].sum()) for level in search.levels]
     assert kept == [24, 22, 20, 18]
 
 
@@ -89,7 +89,7 @@ def test_levels_rows_and_best(found):
     search, _, _ = found
     assert [level.index for level in search.levels] == [0, 1, 2, 3]
     assert [(row["level"], row["arm"]) for row in search.rows][:3] == [(0, "ticket"), (1, "ticket"), (1, "reinit")]
-    accuracies = [level.trace.early_stop.val_accuracy for level in search.levels]
+    accuracies = [level.result.early_stop.val_accuracy for level in search.levels]
     best = search.best.provenance["level"]
     assert accuracies[best] >= accuracies[0] and all(x < accuracies[0] for x in accuracies[best + 1 :])
 
@@ -149,7 +149,7 @@ def test_as_many_trainings_are_planned_as_are_done(make_job, make_network, sched
     job = make_job(model=model)
     pruning = lth.Pruning(schedule=schedule, fraction=0.3)
     asked = Procedure(lth.Recipe(iterations=5, batch_size=20), pruning, 3, 0, arms, arm_levels, draws)
-    trace = Trace(0, 5, states={"final": job.start})
+    trace = RunResult(0, 5, states={"final": job.start})
     fresh = lambda seed: initialize(model, "glorot_normal", seed)  # noqa: E731  # as short as the test
     found = list(search(model, job.start, job.data, job.seeds, asked, lambda job: trace, fresh))
     assert len(found) == asked.trainings
@@ -166,7 +166,7 @@ def test_every_arm_trains_at_a_level_with_as_many_weights(make_job, make_network
     asked = Procedure(
         lth.Recipe(iterations=5, batch_size=20, schedule="cosine"), lth.Pruning(fraction=0.3), 2, 0, arms, **how
     )
-    fresh = Fresh(make_network, "glorot_normal")
+    fresh = FreshInit(make_network, "glorot_normal")
     store = lth.Store(tmp_path)
     found = list(search(model, job.start, job.data, job.seeds, asked, store.train, fresh))
     assert len(found) == asked.trainings == len(store.trained) == 2 + len(arms)

@@ -140,8 +140,8 @@ def test_the_presets_of_a_scale_can_be_overridden():
         ("pruning.fraction=1", "pruning.fraction=1.0: must lie above 0 and below 1"),
         ("pruning.fractions.output=-0.1", "pruning.fractions.output=-0.1"),
         ("pruning.scope=tree", "pruning.scope=tree: must be one of layerwise, global"),
-        ("pruning.shape=row", "pruning.shape=row: must be weight, output, input, or N:M"),
-        ("pruning.densities=even", "pruning.densities=even: must be uniform, erk"),
+        ("pruning.granularity=row", "pruning.granularity=row: must be weight, output, input, or N:M"),
+        ("pruning.layer_densities=even", "pruning.layer_densities=even: must be uniform, erk"),
         ("pruning.scope=groups", "pruning.groups=None: goes with pruning.scope=groups"),
         ("recipe.optimizer=lion", "recipe.optimizer=lion"),
         ("recipe.schedule=step", "recipe.milestones"),
@@ -182,8 +182,14 @@ def test_the_hashes_of_older_results_stay():
         read = composed(*overrides)
         assert (read.setting(), read.replicate()) == expected, overrides
     base = known[()][0]
-    settings = ["pruning.at=init", "pruning.shape='2:4'", "pruning.norm=1", "pruning.steps=2", "pruning.examples=1"]
-    settings += ["pruning.densities=erk", "pruning.tolerance=0.02", "pruning.gradual.begin=5"]
+    settings = [
+        "pruning.score_at=init",
+        "pruning.granularity='2:4'",
+        "pruning.norm=1",
+        "pruning.steps=2",
+        "pruning.examples=1",
+    ]
+    settings += ["pruning.layer_densities=erk", "pruning.tolerance=0.02", "pruning.gradual.begin=5"]
     settings += ["+pruning.fractions.conv=0.1"]
     assert len({base, *(composed(override).setting() for override in settings)}) == len(settings) + 1
 
@@ -191,7 +197,10 @@ def test_the_hashes_of_older_results_stay():
 def test_groups_and_densities_are_written_as_they_are_said():
     read = composed("pruning.scope=groups", "pruning.groups={convs: ['conv*'], rest: ['*']}").pruning
     assert read.groups == {"convs": ["conv*"], "rest": ["*"]}
-    assert composed("pruning.densities={fc*: 0.1, output: 1.0}").pruning.densities == {"fc*": 0.1, "output": 1.0}
+    assert composed("pruning.layer_densities={fc*: 0.1, output: 1.0}").pruning.layer_densities == {
+        "fc*": 0.1,
+        "output": 1.0,
+    }
     read = composed("pruning=sensitivity").pruning
     assert (read.densities, read.tolerance, read.scope, read.fractions) == ("sensitivity", 0.01, "layerwise", {})
     read = composed("pruning=synflow").pruning

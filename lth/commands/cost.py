@@ -15,17 +15,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lth.commands.halving import SHRINK_COLUMNS, input_shape, shrinking
-from lth.commands.opened import NOISE, WEIGHTS, Opened, open_ticket
+from lth.commands.loaded_ticket import NOISE, WEIGHTS, LoadedTicket, open_ticket
+from lth.compression.cost import BATCHES, Cost, cost
+from lth.compression.export import FORMATS, export, load_exported
+from lth.compression.forms import FORMS
+from lth.compression.onnx import export_onnx
+from lth.compression.search_cost import SearchCost, pace_of, search_cost
 from lth.core.errors import LotteryError, SettingError
 from lth.core.files import write_csv
 from lth.core.machine import prepare
 from lth.core.weights import load, masked
 from lth.data.tensors import Split
-from lth.deploy.cost import BATCHES, Cost, cost
-from lth.deploy.export import FORMATS, export, load_exported
-from lth.deploy.forms import FORMS
-from lth.deploy.onnx import export_onnx
-from lth.deploy.search import SearchCost, pace_of, search_cost
 from lth.flow.scoring import scoring_of
 from lth.report.cost import print_cost, print_shrinking, write_cost
 from lth.report.statistics import percent
@@ -105,7 +105,7 @@ def main(words: Sequence[str]) -> None:
 
 
 def measured(
-    opened: Opened, test: Split | None, forms: Sequence[str] | None, batches: Sequence[int], rounds: int
+    opened: LoadedTicket, test: Split | None, forms: Sequence[str] | None, batches: Sequence[int], rounds: int
 ) -> Cost:
     """The cost of the ticket that was opened, beside its dense network (untrained where no trained one is kept)."""
     ticket, dense = (copy.deepcopy(opened.model) for _ in range(2))
@@ -133,7 +133,7 @@ def measured(
     return found
 
 
-def exported(opened: Opened, folder: Path) -> Iterator[str]:
+def exported(opened: LoadedTicket, folder: Path) -> Iterator[str]:
     """Writes the ticket in every format, reads each again, and says how far it is from the ticket's own weights."""
     expected = masked(opened.state, opened.mask)
     for form in FORMATS:
@@ -150,7 +150,7 @@ def exported(opened: Opened, folder: Path) -> Iterator[str]:
         yield f"{path}: not written: {error}"
 
 
-def search_of(opened: Opened) -> SearchCost | None:
+def search_of(opened: LoadedTicket) -> SearchCost | None:
     """What it took to find the ticket; None where its job's rows are not there, or do not hold its mask's training."""
     if not opened.rows or opened.level is None or opened.rows[0]["schedule"].startswith("gradual"):
         return None
@@ -159,7 +159,7 @@ def search_of(opened: Opened) -> SearchCost | None:
     return search_cost(opened.rows, opened.level, pace_of(opened.model, train, batch_size), scoring)
 
 
-def title(opened: Opened) -> str:
+def title(opened: LoadedTicket) -> str:
     """What was measured, in a line or two."""
     about = opened.spec
     name = about.model._target_ or about.model.name

@@ -8,15 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lth.compression.channels import channel_mask, torch_pruning
+from lth.compression.latency import latencies
+from lth.compression.measure import counts
+from lth.compression.shrink import removal, shrunk
 from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import rng
 from lth.data.sources import call
-from lth.deploy.channels import channel_mask, torch_pruning
-from lth.deploy.latency import latencies
-from lth.deploy.measure import counts
-from lth.deploy.shrink import removal, shrunk
+from lth.lottery.context import FreshInit
 from lth.models import build
-from lth.tickets.context import Fresh
 
 SHRINK_COLUMNS = (
     "times",
@@ -58,7 +58,7 @@ def untrained(asked: Namespace, model: dict[str, Any] | None) -> tuple[str, nn.M
             raise SettingError("model", name, "does not give a torch.nn.Module")
         return made
 
-    network = Fresh(construct, "default").constructed(0)
+    network = FreshInit(construct, "default").constructed(0)
     return name, network, torch.randn(2, *shape, generator=rng(0, "shrink", "inputs"))
 
 

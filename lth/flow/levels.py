@@ -13,15 +13,15 @@ from functools import partial
 
 from torch import Tensor
 
+from lth.analysis.agreement import disagreement, ensemble_accuracy, holding, logits_of, symmetric_kl
+from lth.analysis.connectivity import barrier, batch_norm_on, line
 from lth.core.errors import SettingError
 from lth.core.weights import State, clone, digest, masked
 from lth.data.tensors import Data
 from lth.flow.solution import Lines, Row, Scores, Watch, after, distances_of, line_rows, own_network
-from lth.probes.agreement import disagreement, ensemble_accuracy, holding, logits_of, symmetric_kl
-from lth.probes.connectivity import barrier, batch_norm_on, line
+from lth.lottery.arms import Outcome
 from lth.store.runs import Store
-from lth.tickets.arms import Outcome
-from lth.training.job import Progress
+from lth.training.run_spec import Progress
 
 METRICS: dict[str, tuple[str, ...]] = {
     "distance": (
@@ -75,7 +75,7 @@ class LevelLooks:
 
     def at(self, outcomes: Sequence[Outcome], watch: Watch) -> Seen:
         """What is seen of the `outcomes` of one level; those that diverged have no row."""
-        done = [outcome for outcome in outcomes if outcome.trace.status == "done"]
+        done = [outcome for outcome in outcomes if outcome.result.status == "done"]
         if not self.probes or not done:
             return Seen()
         level, networks = done[0].level, Networks(done, self.data)
@@ -84,7 +84,7 @@ class LevelLooks:
         rows: list[Row] = []
         lines: list[Row] = []
         for number, outcome in enumerate(done):
-            place = dict(zip(PLACE, (outcome.trace.run, level.index, outcome.arm, outcome.draw), strict=True))
+            place = dict(zip(PLACE, (outcome.result.run, level.index, outcome.arm, outcome.draw), strict=True))
             found: Row = self._distance(outcome, networks) if "distance" in self.probes else {}
             if networks.comparable(outcome) and "interpolation" in self.probes:
                 scores = self._line(outcome, networks, partial(after, progress, each * number))
@@ -98,17 +98,17 @@ class LevelLooks:
 
     def _distance(self, outcome: Outcome, networks: "Networks") -> Row:
         key, solution = f"distance to init and {networks.pruned}", networks.states.get(networks.pruned)
-        found = self.store.probed(outcome.trace.run, key, lambda: distances_of(outcome, solution))
+        found = self.store.probed(outcome.result.run, key, lambda: distances_of(outcome, solution))
         names = {"l2": "distance_to", "cosine": "cosine_distance_to"}
         return {f"{names[measure]}_{to}": value for to, far in found.items() for measure, value in far.items()}
 
     def _line(self, outcome: Outcome, networks: "Networks", progress: Progress) -> Scores:
-        ends = (outcome.trace.final, networks.states[networks.pruned])
+        ends = (outcome.result.final, networks.states[networks.pruned])
         words = f"from end to {networks.pruned}"
-        return self.seen_lines.scores(networks.model, ends, outcome.trace.run, words, progress=progress)
+        return self.seen_lines.scores(networks.model, ends, outcome.result.run, words, progress=progress)
 
     def _agreement(self, outcome: Outcome, networks: "Networks") -> Row:
-        run, own = outcome.trace.run, networks.own[outcome.arm][outcome.draw]
+        run, own = outcome.result.run, networks.own[outcome.arm][outcome.draw]
         others = {"pruned": networks.pruned}
         if outcome.arm != "ticket" and "ticket" in networks.own:
             others["ticket"] = networks.own["ticket"][0]
@@ -132,14 +132,14 @@ class Networks:
 
     def __init__(self, done: Sequence[Outcome], data: Data) -> None:
         level, self.data = done[0].level, data
-        self.model = level.job.model.to(data.test.labels.device)  # no training moved it where all was found
+        self.model = level.spec.model.to(data.test.labels.device)  # no training moved it where all was found
         self.states: dict[str, State] = {}
         self.own: dict[str, dict[int, str]] = {}
         self._answers: dict[str, Tensor] = {}
-        self.pruned = self._named(masked(level.source, level.job.mask)) if level.source is not None else ""
+        self.pruned = self._named(masked(level.source, level.spec.mask)) if level.source is not None else ""
         for outcome in done:
             if not own_network(outcome):
-                self.own.setdefault(outcome.arm, {})[outcome.draw] = self._named(outcome.trace.final)
+                self.own.setdefault(outcome.arm, {})[outcome.draw] = self._named(outcome.result.final)
 
     def comparable(self, outcome: Outcome) -> bool:
         """Whether there is a pruned solution, and the network of `outcome` has its shapes."""

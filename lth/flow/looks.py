@@ -6,18 +6,18 @@ from functools import cache, partial
 
 from torch import Tensor
 
+from lth.analysis.agreement import agreement, disagreement, logits_of, spread, symmetric_kl
+from lth.analysis.connectivity import line
+from lth.analysis.geometry import distances, embed, l2_distance
 from lth.core.weights import State
 from lth.data.tensors import Data
 from lth.flow.propagation import SPARSITIES, signal_rows
 from lth.flow.runs import INITS, Compared
 from lth.flow.solution import Lines, Row, Watch, after, distances_of, line_rows, unwatched
-from lth.probes.agreement import agreement, disagreement, logits_of, spread, symmetric_kl
-from lth.probes.connectivity import line
-from lth.probes.geometry import distances, embed, l2_distance
+from lth.lottery.arms import Outcome
+from lth.lottery.context import Initialize
 from lth.store.runs import Store
-from lth.tickets.arms import Outcome
-from lth.tickets.context import Initialize
-from lth.training.job import Progress
+from lth.training.run_spec import Progress
 
 TABLE = [
     "init",
@@ -45,7 +45,7 @@ class Looks:
     def __init__(self, compared: Compared, data: Data, store: Store, line_examples: int | None = None) -> None:
         self.compared, self.data, self.store = compared, data, store
         self.seen_lines = Lines(data, store, line_examples)
-        self.model = compared.level.job.model.to(data.train.labels.device)  # no training moved it where all was found
+        self.model = compared.level.spec.model.to(data.train.labels.device)  # no training moved it where all was found
 
     def table(self) -> list[Row]:
         """The paper's table: accuracies, disagreements (both 0..1) and L2 distances, a row a way to begin.
@@ -70,8 +70,8 @@ class Looks:
     def _seen_together(self, outcomes: Sequence[Outcome]) -> Row:
         """What is seen of the runs of one row at once, since logits take long."""
         solution = self.compared.solution
-        names = [outcome.trace.run for outcome in outcomes]
-        finals = [outcome.trace.final for outcome in outcomes]
+        names = [outcome.result.run for outcome in outcomes]
+        finals = [outcome.result.final for outcome in outcomes]
 
         def compute() -> Row:
             logits, reference = [self._logits(state) for state in finals], self._reference()
@@ -101,7 +101,7 @@ class Looks:
     def _logits(self, state: State) -> Tensor:
         return logits_of(self.model, state, self.data.test)
 
-    @cache  # noqa: B019  one object a job
+    @cache  # noqa: B019  one object a spec
     def _reference(self) -> Tensor:
         return self._logits(self.compared.solution.final)
 
@@ -137,8 +137,8 @@ class Looks:
         return rows
 
     def _line(self, at: str, outcome: Outcome, progress: Progress) -> Iterator[Row]:
-        solution, run = self.compared.solution, outcome.trace.run
-        ends = (outcome.job.start if at == "start" else outcome.trace.final, solution.final)
+        solution, run = self.compared.solution, outcome.result.run
+        ends = (outcome.spec.initial_state if at == "start" else outcome.result.final, solution.final)
         words = f"from {at} to {solution.run}"
         return line_rows(self.seen_lines.scores(self.model, ends, run, words, self.compared.mask, progress))
 
@@ -147,8 +147,8 @@ class Looks:
         points: list[tuple[str, int, State]] = [("pruned_end", 0, self.compared.solution.final)]
         for init in ("lottery", "scratch"):
             outcomes = self.compared.done(INITS[init])
-            points += [(f"{init}_start", 0, outcome.job.start) for outcome in outcomes[:1]]
-            points += [(f"{init}_end", outcome.draw, outcome.trace.final) for outcome in outcomes]
+            points += [(f"{init}_start", 0, outcome.spec.initial_state) for outcome in outcomes[:1]]
+            points += [(f"{init}_end", outcome.draw, outcome.result.final) for outcome in outcomes]
         found = embed(distances(self.model, [state for _, _, state in points], self.compared.mask))
         return [
             {"point": point, "draw": draw, "x": float(x), "y": float(y), "stress": found.stress}
@@ -157,7 +157,7 @@ class Looks:
 
     def signal(self, fresh: Initialize, draws: int) -> list[Row]:
         """`signal_rows` of the network, the draws under the seed of its initialisation."""
-        seed, run = self.compared.level.job.seeds.init, self.compared.solution.run
+        seed, run = self.compared.level.spec.seeds.init, self.compared.solution.run
         key = f"signal seed={seed} draws={draws} sparsities={list(SPARSITIES)}"
         rows: list[Row] = self.store.probed(run, key, lambda: signal_rows(self.model, fresh, self.data, seed, draws))
         return rows
@@ -168,7 +168,7 @@ class Looks:
             {"arm": arm, "iteration": iteration, "before": seen["before/total"], "after": seen["total"]}
             for arm in self.compared.outcomes
             for outcome in self.compared.outcomes[arm][:1]
-            for observed in outcome.trace.observed.values()
+            for observed in outcome.result.observed.values()
             for iteration, seen in observed
             if "before/total" in seen
         ]

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from lth.analysis.signal import noise, signal
 from lth.core.rng import address, rng
 from lth.core.weights import Mask, State
 from lth.data.tensors import Data
 from lth.flow.solution import Row
+from lth.lottery.context import Initialize
 from lth.models.initialize import initialize
-from lth.probes.signal import noise, signal
 from lth.pruning.mask import Layer, prunable, shuffled
-from lth.tickets.context import Initialize
 
 SIGNAL = ["init", "sparsity", "draw", "std"]
 

@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import Seeds, address
 from lth.core.weights import Mask, State
+from lth.lottery import arms as controls
+from lth.lottery.arms import ARMS, Outcome
+from lth.lottery.context import Context
+from lth.lottery.levels import Fit, Level
 from lth.pruning.mask import dense, prunable
 from lth.pruning.updates import GradualPruning, RigL
 from lth.store.runs import Store
-from lth.tickets import arms as controls
-from lth.tickets.arms import ARMS, Outcome
-from lth.tickets.context import Context
-from lth.tickets.imp import Fit, Level
-from lth.training.job import Job
-from lth.training.trace import Trace
+from lth.training.run_result import RunResult
+from lth.training.run_spec import RunSpec
 
 LEVEL = 1
 """Every run has the pruned solution's density, so that all are of one level."""
@@ -49,11 +49,11 @@ MEANINGS = {
 class Procedure:
     """What is compared: which rows of the table (`inits`), which further arms, and how many runs each.
 
-    job: the dense training from the weights of step 0, without an update; gradual: how it is pruned meanwhile.
+    spec: the dense training from the weights of step 0, without an update; gradual: how it is pruned meanwhile.
     change_at: the change of rigl's mask that is looked at from both sides, by two short trainings up to it.
     """
 
-    job: Job
+    spec: RunSpec
     gradual: GradualPruning
     context: Context
     inits: Sequence[str]
@@ -83,57 +83,57 @@ class Procedure:
             for name in asked:
                 if name not in known:
                     raise SettingError(key, name, f"unknown; known: {', '.join(known)}")
-        layers, job = prunable(self.job.model), self.job
-        self.gradual.check(dense(layers), job.plan.start, job.plan.total)
+        layers, spec = prunable(self.spec.model), self.spec
+        self.gradual.check(dense(layers), spec.plan.start, spec.plan.total)
         own = [arm for arm in self.arms if arm in ARMS]
         count = sum(round(self.gradual.density * layer.size) for layer in layers)
-        controls.check_possible(own, self.context, job, layers, [count])
+        controls.check_possible(own, self.context, spec, layers, [count])
         if self.looks_at_change:
             self._check_change()
 
     def _check_change(self) -> None:
-        rewiring, total = self.context.rewiring, self.job.plan.total
+        rewiring, total = self.context.rewiring, self.spec.plan.total
         last = min(total - 1, total if rewiring.stop is None else rewiring.stop)
         if not (self.change_at and self.change_at % rewiring.every == 0 and self.change_at <= last):
             problem = f"the mask does not change there: it does after each {rewiring.every} iterations, up to {last}"
             raise SettingError("change_at", self.change_at, problem)
 
-    def pruned(self, seeds: Seeds, start: State) -> Job:
+    def pruned(self, seeds: Seeds, start: State) -> RunSpec:
         """The dense training under `seeds` from `start`, pruned as it goes."""
-        mask = dense(prunable(self.job.model))
-        return replace(self.job, start=start, mask=mask, seeds=seeds, update=self.gradual)
+        mask = dense(prunable(self.spec.model))
+        return replace(self.spec, initial_state=start, mask=mask, seeds=seeds, update=self.gradual)
 
-    def others(self) -> list[Job]:
+    def others(self) -> list[RunSpec]:
         """The trainings of `pruned_other_seeds`: those of the next seeds, as whole replicates of them would have."""
         found = []
         for number in range(1, self.repeats + 1):
-            now = self.job.seeds
+            now = self.spec.seeds
             seeds = replace(now, init=now.init + number, order=now.order + number, mask=now.mask + number)
             found.append(self.pruned(seeds, self.context.initialize(seeds.init)))
         return found
 
-    def level(self, solution: Trace) -> Level:
+    def level(self, solution: RunResult) -> Level:
         """The lottery ticket of the pruned `solution`: its mask on the weights of step 0."""
-        job = replace(self.job, mask=solution.mask({}))
-        return Level(LEVEL, job, solution, solution.final)
+        spec = replace(self.spec, mask=solution.mask({}))
+        return Level(LEVEL, spec, solution, solution.final)
 
-    def job_of(self, arm: str, repeat: int, level: Level) -> Job:
+    def job_of(self, arm: str, repeat: int, level: Level) -> RunSpec:
         """The training of `arm` with the data order of number `repeat`, never that of the pruned solution."""
-        order = address(level.job.seeds.order, "repeat", repeat)
-        here = replace(level, job=replace(level.job, seeds=replace(level.job.seeds, order=order)))
+        order = address(level.spec.seeds.order, "repeat", repeat)
+        here = replace(level, spec=replace(level.spec, seeds=replace(level.spec.seeds, order=order)))
         if arm == "reinit_other_inits":
             return ARMS["reinit"](here, replace(self.context, draw=repeat))  # number 0 is that of reinit itself
         return ARMS[arm](here, self.context)
 
-    def around_change(self, level: Level) -> list[tuple[str, int, Job]]:
+    def around_change(self, level: Level) -> list[tuple[str, int, RunSpec]]:
         """The first run of rigl up to the change of its mask at `change_at`, without that change and with it."""
         if self.change_at is None or not self.looks_at_change:
             return []
-        job, before = self.job_of(CHANGING, 0, level), self.change_at - self.context.rewiring.every
-        job = replace(job, plan=replace(job.plan, stop=self.change_at))
-        assert isinstance(job.update, RigL)
-        updates = (replace(job.update, stop=before) if before else None, job.update)
-        return [(moment, 0, replace(job, update=update)) for moment, update in zip(CHANGE, updates, strict=True)]
+        spec, before = self.job_of(CHANGING, 0, level), self.change_at - self.context.rewiring.every
+        spec = replace(spec, plan=replace(spec.plan, stop=self.change_at))
+        assert isinstance(spec.update, RigL)
+        updates = (replace(spec.update, stop=before) if before else None, spec.update)
+        return [(moment, 0, replace(spec, update=update)) for moment, update in zip(CHANGE, updates, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -145,26 +145,26 @@ class Compared:
 
     level: Level
     outcomes: Mapping[str, Sequence[Outcome]]
-    change: Mapping[str, tuple[Job, Trace]]
+    change: Mapping[str, tuple[RunSpec, RunResult]]
 
     @property
     def mask(self) -> Mask:
         """The mask of the pruned solution."""
-        return self.level.job.mask
+        return self.level.spec.mask
 
     @property
     def start(self) -> State:
         """The weights of step 0, pruned positions too."""
-        return self.level.job.start
+        return self.level.spec.initial_state
 
     @property
-    def solution(self) -> Trace:
+    def solution(self) -> RunResult:
         """The training that found the mask."""
-        return self.level.trace
+        return self.level.result
 
     def done(self, arm: str) -> list[Outcome]:
         """The runs of `arm` that did not diverge."""
-        return [outcome for outcome in self.outcomes.get(arm, ()) if outcome.trace.status == "done"]
+        return [outcome for outcome in self.outcomes.get(arm, ()) if outcome.result.status == "done"]
 
 
 def compare(asked: Procedure, store: Store, fit: Callable[[str, int], Fit]) -> Compared:
@@ -174,36 +174,36 @@ def compare(asked: Procedure, store: Store, fit: Callable[[str, int], Fit]) -> C
     where the pruned solution diverged: there is no mask then.
     """
     asked.check()
-    first: list[tuple[str, int, Job]] = [("pruned", 0, asked.pruned(asked.job.seeds, asked.job.start))]
+    first: list[tuple[str, int, RunSpec]] = [("pruned", 0, asked.pruned(asked.spec.seeds, asked.spec.initial_state))]
     if "pruned_other_seeds" in asked.arms:
-        first += [("pruned_other_seeds", number, job) for number, job in enumerate(asked.others())]
-    traces = share(first, store, fit)
-    solution = traces["pruned", 0]
+        first += [("pruned_other_seeds", number, spec) for number, spec in enumerate(asked.others())]
+    results = share(first, store, fit)
+    solution = results["pruned", 0]
     if solution.status != "done":
         raise LotteryError(f"the training that is pruned as it goes diverged, so there is no mask: {solution.message}")
     level = asked.level(solution)
     rest = [arm for arm in asked.arms if arm in ARMS or arm == "reinit_other_inits"]
     then = [(arm, n, asked.job_of(arm, n, level)) for n in range(asked.repeats) for arm in rest]
     around = asked.around_change(level)
-    traces |= share([*then, *around], store, fit)
-    jobs = {(arm, number): job for arm, number, job in [*first, *then]}
+    results |= share([*then, *around], store, fit)
+    jobs = {(arm, number): spec for arm, number, spec in [*first, *then]}
     places = sorted(jobs, key=lambda place: (asked.arms.index(place[0]), place[1]))
     found: dict[str, list[Outcome]] = {}
     for arm, number in places:
         place = arm, number
-        found.setdefault(arm, []).append(Outcome(level, arm, number, jobs[place], traces[place]))
-        controls.told(level, f"{arm} {number}", traces[place])
-    return Compared(level, found, {moment: (job, traces[moment, number]) for moment, number, job in around})
+        found.setdefault(arm, []).append(Outcome(level, arm, number, jobs[place], results[place]))
+        controls.warn_if_diverged(level, f"{arm} {number}", results[place])
+    return Compared(level, found, {moment: (spec, results[moment, number]) for moment, number, spec in around})
 
 
 def share(
-    jobs: Sequence[tuple[str, int, Job]], store: Store, fit: Callable[[str, int], Fit]
-) -> dict[tuple[str, int], Trace]:
-    """The trace of each of `jobs` (arm, number, job), by arm and number; first those that no other process is at."""
+    jobs: Sequence[tuple[str, int, RunSpec]], store: Store, fit: Callable[[str, int], Fit]
+) -> dict[tuple[str, int], RunResult]:
+    """The result of each of `jobs` (arm, number, spec), by arm and number; first those that no other process is at."""
     left, found = list(jobs), {}
     while left:
         free = next((one for one in left if not store.busy(one[2])), left[0])
         left.remove(free)
-        arm, number, job = free
-        found[arm, number] = fit(arm, number)(job)
+        arm, number, spec = free
+        found[arm, number] = fit(arm, number)(spec)
     return found

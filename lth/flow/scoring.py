@@ -5,15 +5,15 @@ import time
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from lth.compression.search_cost import Scoring
 from lth.core.rng import rng
 from lth.core.weights import clone
 from lth.data.tensors import Split
-from lth.deploy.search import Scoring
+from lth.lottery.scoring import scoring_examples
 from lth.pruning.mask import dense, prunable
 from lth.pruning.schedule import Pruning
 from lth.pruning.scores import OF_DATA, OF_NETWORK, SCORES, steps_of
-from lth.pruning.scores.basis import Basis, Network
-from lth.tickets.scoring import scoring_examples
+from lth.pruning.scores.inputs import Network, ScoreInputs
 
 
 def scoring_of(pruning: Pruning, model: nn.Module, train: Split) -> Scoring | None:
@@ -28,12 +28,12 @@ def scoring_of(pruning: Pruning, model: nn.Module, train: Split) -> Scoring | No
     chosen, state = scoring_examples(train, pruning.examples), clone(model.state_dict())
     layers = prunable(model, pruning.exclude, pruning.output)
     network = Network(model, state, chosen.images, chosen.labels)
-    basis = Basis({x.name: state[x.name] for x in layers}, dense(layers), rng(0, "score"), state, network)
+    inputs = ScoreInputs({x.name: state[x.name] for x in layers}, dense(layers), rng(0, "score"), state, network)
     score, often = SCORES[pruning.score], steps_of(pruning)
     with FlopCounterMode(display=False) as counter:
-        score(basis)
+        score(inputs)
     began = time.perf_counter()
-    score(basis)
+    score(inputs)
     seconds = time.perf_counter() - began
     epochs = len(chosen) / len(train) if pruning.score in OF_DATA else 0.0
     return Scoring(often * epochs, often * int(counter.get_total_flops()), often * seconds)

@@ -6,14 +6,14 @@ from typing import Any
 
 from torch import nn
 
+from lth.analysis.connectivity import interpolate, line
+from lth.analysis.geometry import cosine_distance, l2_distance
 from lth.core.weights import Mask, State, masked
 from lth.data.tensors import Data
-from lth.probes.connectivity import interpolate, line
-from lth.probes.geometry import cosine_distance, l2_distance
+from lth.lottery.arms import Outcome
 from lth.store.runs import Store
-from lth.tickets.arms import Outcome
 from lth.training.gradient import examples
-from lth.training.job import Progress
+from lth.training.run_spec import Progress
 
 Row = dict[str, Any]
 Scores = Mapping[str, Sequence[Sequence[float]]]
@@ -37,7 +37,7 @@ def after(progress: Progress, before: int, done: int) -> None:
 
 def own_network(outcome: Outcome) -> bool:
     """Whether an arm trained a network of other shapes than its level's (`small_dense`)."""
-    return outcome.job.model is not outcome.level.job.model
+    return outcome.spec.model is not outcome.level.spec.model
 
 
 def distances_of(outcome: Outcome, solution: State | None) -> dict[str, dict[str, float]]:
@@ -45,12 +45,12 @@ def distances_of(outcome: Outcome, solution: State | None) -> dict[str, dict[str
 
     `l2` in units of the weights and `cosine`, one less the cosine. A network of other shapes has only the first.
     """
-    job, final = outcome.job, outcome.trace.final
-    ends: dict[str, State] = {"init": masked(job.start, job.mask)}
+    spec, final = outcome.spec, outcome.result.final
+    ends: dict[str, State] = {"init": masked(spec.initial_state, spec.mask)}
     if solution is not None and not own_network(outcome):
         ends["pruned"] = solution
     return {
-        to: {"l2": l2_distance(job.model, final, state), "cosine": cosine_distance(job.model, final, state)}
+        to: {"l2": l2_distance(spec.model, final, state), "cosine": cosine_distance(spec.model, final, state)}
         for to, state in ends.items()
     }
 

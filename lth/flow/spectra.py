@@ -2,13 +2,13 @@
 
 from functools import partial
 
+from lth.analysis.curvature import Hessian, extreme_eigenvalues, spectrum
 from lth.flow.runs import CHANGING, Compared
 from lth.flow.solution import Row, Watch, unwatched
-from lth.probes.curvature import Hessian, extreme_eigenvalues, spectrum
 from lth.store.runs import Store
 from lth.training.gradient import examples
-from lth.training.job import Job
-from lth.training.trace import Trace
+from lth.training.run_result import RunResult
+from lth.training.run_spec import RunSpec
 
 SPECTRUM = ["arm", "iteration", "moment", "kind", "eigenvalue", "weight"]
 
@@ -27,16 +27,18 @@ def spectra(compared: Compared, store: Store, count: int, watch: Watch = unwatch
     """
     key = f"hessian examples={count} extremes={EXTREMES} steps={STEPS} probes={PROBES}"
     progress, rows = watch("spectrum", len(compared.change)), list[Row]()
-    for number, (moment, (job, trace)) in enumerate(compared.change.items(), 1):
-        if trace.status == "done":
-            found = store.probed(trace.run, key, partial(_spectrum, job, trace, count))
-            rows += [{"arm": CHANGING, "iteration": job.plan.stop, "moment": moment, **row} for row in found]
+    for number, (moment, (spec, result)) in enumerate(compared.change.items(), 1):
+        if result.status == "done":
+            found = store.probed(result.run, key, partial(_spectrum, spec, result, count))
+            rows += [{"arm": CHANGING, "iteration": spec.plan.stop, "moment": moment, **row} for row in found]
         progress(number)
     return rows
 
 
-def _spectrum(job: Job, trace: Trace, count: int) -> list[Row]:
-    hessian = Hessian(job.model, trace.final, examples(job.data.train, count), trace.mask(job.mask), keep_graph=True)
+def _spectrum(spec: RunSpec, result: RunResult, count: int) -> list[Row]:
+    hessian = Hessian(
+        spec.model, result.final, examples(spec.data.train, count), result.mask(spec.mask), keep_graph=True
+    )
     ends = extreme_eigenvalues(hessian, EXTREMES, EXTREMES, tolerance=1e-3)
     found = spectrum(hessian, STEPS, PROBES)
     rows: list[Row] = [

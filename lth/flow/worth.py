@@ -8,20 +8,20 @@ from typing import Any
 
 from torch import nn
 
+from lth.analysis.sensitivity import sensitivity, split_of
+from lth.compression.cost import BATCHES, columns_of, cost
+from lth.compression.files import keep
+from lth.compression.forms import FORMS
+from lth.compression.quantize import accuracy_grid
+from lth.compression.search_cost import SEARCH, Scoring, SearchCost, pace_of, search_cost
 from lth.core.errors import SettingError
 from lth.core.weights import Mask, State, load, on_cpu
 from lth.data.tensors import Data
-from lth.deploy.cost import BATCHES, columns_of, cost
-from lth.deploy.forms import FORMS
-from lth.deploy.kept import keep
-from lth.deploy.quantize import accuracy_grid
-from lth.deploy.search import SEARCH, Scoring, SearchCost, pace_of, search_cost
-from lth.probes.sensitivity import sensitivity, split_of
+from lth.lottery.levels import Level
+from lth.pruning.granularity import blocks
 from lth.pruning.mask import prunable
 from lth.pruning.schedule import Pruning
-from lth.pruning.shapes import blocks
 from lth.store.runs import Store
-from lth.tickets.imp import Level
 from lth.training.evaluate import evaluate
 
 Row = dict[str, Any]
@@ -68,12 +68,12 @@ class Found:
 
 def found_at(kind: str, level: Level) -> Found | None:
     """The ticket that `level` trained, on the CPU; None where that training diverged."""
-    trace = level.trace
-    if trace.status != "done":
+    result = level.result
+    if result.status != "done":
         return None
-    mask = {name: kept.cpu() for name, kept in level.job.mask.items()}
-    state = on_cpu(trace.states.get("early_stop", trace.final))
-    return Found(kind if level.index else DENSE, level.index, trace.run, mask, state)
+    mask = {name: kept.cpu() for name, kept in level.spec.mask.items()}
+    state = on_cpu(result.states.get("early_stop", result.final))
+    return Found(kind if level.index else DENSE, level.index, result.run, mask, state)
 
 
 def fitted(pruning: Pruning, model: nn.Module) -> Pruning:
@@ -81,13 +81,13 @@ def fitted(pruning: Pruning, model: nn.Module) -> Pruning:
 
     Raises SettingError where no layer is left.
     """
-    if (found := blocks(pruning.shape)) is None:
+    if (found := blocks(pruning.granularity)) is None:
         return pruning
     layers = prunable(model, pruning.exclude, pruning.output)
     whole = [x.name for x in layers if x.shape[1] % found[1]]
     if len(whole) == len(layers):
         problem = f"no layer has inputs that {found[1]} divides; leave it out"
-        raise SettingError("blocks", pruning.shape, problem)
+        raise SettingError("blocks", pruning.granularity, problem)
     return replace(pruning, exclude=[*pruning.exclude, *whole])
 
 

@@ -1,4 +1,4 @@
-"""Gradual pruning to a rung of the ladder: any shape and scope, in exact counts, in one training."""
+"""Gradual pruning to a rung of the level_counts: any shape and scope, in exact counts, in one training."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import rng
 from lth.core.weights import Mask
 from lth.pruning.scores import SCORES
-from lth.pruning.scores.basis import Basis
+from lth.pruning.scores.inputs import ScoreInputs
 from lth.pruning.select import Selection
 
 if TYPE_CHECKING:
-    from lth.pruning.updates import Moment
+    from lth.pruning.updates import UpdateContext
 
 
 @dataclass(frozen=True)
-class GradualLadder:
+class GradualCounts:
     """After the steps `begin`, `begin` + `every`, ..., `end` fewer units stay, at last `keep` of each part.
 
     The counts fall as a cube (Zhu & Gupta 2017, eq. 1), from all to `keep`; for magnitudes, single weights and equal
@@ -57,15 +57,15 @@ class GradualLadder:
         """Whether the mask changes after `iteration` steps."""
         return self.begin <= iteration <= self.end and (iteration - self.begin) % self.every == 0
 
-    def mask(self, moment: "Moment") -> Mask:
-        """The mask from that moment on; it keeps nothing that the mask before did not."""
-        if not all(bool(weight.isfinite().all()) for weight in moment.weights.values()):
-            return moment.mask  # the loss will tell
-        done = (moment.iteration - self.begin) / max(1, self.end - self.begin)
-        rest = (1 - done) ** 3 if moment.iteration < self.end else 0.0
-        whole = self.selection.count({name: alive | True for name, alive in moment.mask.items()})
-        living = self.selection.count(moment.mask)
+    def mask(self, context: "UpdateContext") -> Mask:
+        """The mask from that context on; it keeps nothing that the mask before did not."""
+        if not all(bool(weight.isfinite().all()) for weight in context.weights.values()):
+            return context.mask  # the loss will tell
+        done = (context.iteration - self.begin) / max(1, self.end - self.begin)
+        rest = (1 - done) ** 3 if context.iteration < self.end else 0.0
+        whole = self.selection.count({name: alive | True for name, alive in context.mask.items()})
+        living = self.selection.count(context.mask)
         keep = {part: min(living[part], round(n + (whole[part] - n) * rest)) for part, n in self.keep.items()}
-        weights = {name: moment.weights[name] for name in moment.mask}
-        basis = Basis(weights, moment.mask, rng(moment.seed, "score", 0))
-        return self.selection.choose(SCORES[self.score](basis), moment.mask, keep)
+        weights = {name: context.weights[name] for name in context.mask}
+        inputs = ScoreInputs(weights, context.mask, rng(context.seed, "score", 0))
+        return self.selection.choose(SCORES[self.score](inputs), context.mask, keep)

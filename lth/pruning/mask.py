@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lth.core.errors import SettingError
 from lth.core.weights import Mask
-from lth.pruning.densities import KINDS
+from lth.pruning.layer_densities import KINDS
 
 Kind = Literal["conv", "linear", "output"]
 

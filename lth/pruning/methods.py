@@ -62,7 +62,7 @@ def check_methods(methods: list[str], pruning: Pruning) -> None:
 def pruning_of(method: str, pruning: Pruning) -> Pruning:
     """`pruning` by `method`: as many weights at each level, and for all methods the same scope and shape."""
     found = METHODS[method]
-    return replace(pruning, score=found.score, at=found.at, schedule=found.schedule)
+    return replace(pruning, score=found.score, score_at=found.at, schedule=found.schedule)
 
 
 def method_of(word: str) -> str:

@@ -1,4 +1,4 @@
-"""What is pruned, how, and how many weights stay at each level: the ladder. Imports no torch: checked early."""
+"""What is pruned, how, and how many weights stay at each level: the level_counts. Imports no torch: checked early."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,19 +6,19 @@ from math import inf
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lth.core.errors import SettingError
-from lth.pruning.densities import KINDS, MEASURED, allocated, check_densities, ratios_of
-from lth.pruning.shapes import blocks, check_groups, check_shape, parts_of, units_of, word
+from lth.pruning.granularity import blocks, check_groups, check_shape, parts_of, units_of, word
+from lth.pruning.layer_densities import KINDS, MEASURED, allocated, check_densities, ratios_of
 
 if TYPE_CHECKING:
     from lth.pruning.mask import Layer
 
 SCOPES = ("layerwise", "global", "groups")
 SCHEDULES = ("iterative", "one_shot", "gradual")
-AT = ("trained", "init")
+SCORE_AT = ("trained", "init")
 
 
 @dataclass
-class Gradually:
+class GradualSchedule:
     """When `schedule=gradual` prunes: after the steps `begin`, `begin` + `every`, ..., `end`; durations.
 
     None: from a quarter of the training on, up to three quarters of it.
@@ -35,11 +35,11 @@ class Pruning:
 
     `fraction` of the surviving weights goes at each level; `fractions` overrides it by kind of layer (`conv`,
     `linear`, `output`) or by name pattern, the pattern first. `one_shot` prunes every level from the final weights of
-    level 0, `gradual` in one training a level, each to the count that the iterative ladder has there.
+    level 0, `gradual` in one training a level, each to the count that the iterative level_counts has there.
 
-    at: the score sees trained weights, or (`init`) those of the rewind point, and no level needs another's training.
-    shape: `weight`, `output` or `input` channels, `N:M`; norm: L_n over a channel's scores. groups: for scope=groups,
-    name patterns by group. densities: how layers share what stays: `uniform`, `erk`, or in proportion to densities by
+    score_at: the score sees trained weights, or (`init`) those of the rewind point, and no level needs another's training.
+    granularity: `weight`, `output` or `input` channels, `N:M`; norm: L_n over a channel's scores. groups: for scope=groups,
+    name patterns by group. layer_densities: how layers share what stays: `uniform`, `erk`, or in proportion to densities by
     layer, or to what `sensitivity` measures: down to where each layer alone keeps accuracy within `tolerance` (0..1).
     steps: how often a score is taken within one pruning (None: as its paper does). examples: of each class, to score
     on.
@@ -52,21 +52,31 @@ class Pruning:
     fractions: dict[str, float] = field(default_factory=dict)
     exclude: list[str] = field(default_factory=list)
     output: str | None = None
-    at: str = "trained"
-    shape: str = "weight"
+    score_at: str = "trained"
+    granularity: str = "weight"
     norm: float = 2.0
     groups: Any = None
-    densities: Any = "uniform"
+    layer_densities: Any = "uniform"
     steps: int | None = None
     examples: int = 10
-    gradual: Gradually = field(default_factory=Gradually)
+    gradual: GradualSchedule = field(default_factory=GradualSchedule)
     tolerance: float = 0.01
 
-    LATER: ClassVar = ("at", "shape", "norm", "groups", "densities", "steps", "examples", "gradual", "tolerance")
+    LATER: ClassVar = (
+        "score_at",
+        "granularity",
+        "norm",
+        "groups",
+        "layer_densities",
+        "steps",
+        "examples",
+        "gradual",
+        "tolerance",
+    )
     """As by default they are in no hash: so those of older results stay."""
 
     def __post_init__(self) -> None:
-        for key, options in (("scope", SCOPES), ("schedule", SCHEDULES), ("at", AT)):
+        for key, options in (("scope", SCOPES), ("schedule", SCHEDULES), ("score_at", SCORE_AT)):
             if getattr(self, key) not in options:
                 raise SettingError(f"pruning.{key}", getattr(self, key), f"must be one of {', '.join(options)}")
         if not 0 < self.fraction < 1:
@@ -74,8 +84,8 @@ class Pruning:
         for name, fraction in self.fractions.items():
             if not 0 <= fraction < 1:
                 raise SettingError(f"pruning.fractions.{name}", fraction, "must be at least 0 and below 1")
-        check_shape(self.shape)
-        check_densities(self.densities)
+        check_shape(self.granularity)
+        check_densities(self.layer_densities)
         if not 0 < self.norm <= inf:
             raise SettingError("pruning.norm", self.norm, "must be above 0; inf is the largest")
         if not 0 <= self.tolerance < 1:
@@ -91,30 +101,34 @@ class Pruning:
         if bool(self.groups) != (self.scope == "groups"):
             problem = "goes with pruning.scope=groups: one needs the other, as in {convs: ['conv*'], rest: ['*']}"
             raise SettingError("pruning.groups", self.groups, problem)
-        if self.densities != "uniform" and self.scope != "layerwise":
+        if self.layer_densities != "uniform" and self.scope != "layerwise":
             problem = "says what each layer keeps, so that layers do not compete: it needs pruning.scope=layerwise"
-            raise SettingError("pruning.densities", self.densities, problem)
-        if blocks(self.shape) and self.scope != "layerwise":
-            problem = f"with the shape {self.shape} every block keeps as many, layers do not compete: use layerwise"
+            raise SettingError("pruning.layer_densities", self.layer_densities, problem)
+        if blocks(self.granularity) and self.scope != "layerwise":
+            problem = (
+                f"with the shape {self.granularity} every block keeps as many, layers do not compete: use layerwise"
+            )
             raise SettingError("pruning.scope", self.scope, problem)
-        if blocks(self.shape) and self.densities != "uniform":
-            problem = f"with the shape {self.shape} every block keeps as many: leave it out"
-            raise SettingError("pruning.densities", self.densities, problem)
-        if self.at == "init" and self.densities == MEASURED:
-            problem = "is measured on the trained dense network, and pruning.at=init prunes before any training"
-            raise SettingError("pruning.densities", self.densities, problem)
-        if self.at == "init" and self.schedule == "gradual":
-            raise SettingError("pruning.schedule", "gradual", "prunes in training, and pruning.at=init before any")
+        if blocks(self.granularity) and self.layer_densities != "uniform":
+            problem = f"with the shape {self.granularity} every block keeps as many: leave it out"
+            raise SettingError("pruning.layer_densities", self.layer_densities, problem)
+        if self.score_at == "init" and self.layer_densities == MEASURED:
+            problem = "is measured on the trained dense network, and pruning.score_at=init prunes before any training"
+            raise SettingError("pruning.layer_densities", self.layer_densities, problem)
+        if self.score_at == "init" and self.schedule == "gradual":
+            raise SettingError(
+                "pruning.schedule", "gradual", "prunes in training, and pruning.score_at=init before any"
+            )
 
     @property
     def levels_apart(self) -> bool:
         """Whether a level's mask needs the training of no other level but the dense one."""
-        return self.schedule != "iterative" or self.at == "init"
+        return self.schedule != "iterative" or self.score_at == "init"
 
     @property
-    def way(self) -> str:
+    def schedule_label(self) -> str:
         """How masks come about, in a word of the results: the schedule, and whether it is done before training."""
-        return self.schedule if self.at == "trained" else f"{self.schedule}_at_init"
+        return self.schedule if self.score_at == "trained" else f"{self.schedule}_at_init"
 
     def fraction_of(self, layer: "Layer") -> float:
         """The fraction of its surviving weights that `layer` loses at a level."""
@@ -129,7 +143,7 @@ def _check_patterns(layers: Sequence["Layer"], pruning: Pruning) -> None:
             raise SettingError(f"pruning.fractions.{pattern}", pruning.fractions[pattern], f"matches none of {names}")
 
 
-def ladder(
+def level_counts(
     layers: Sequence["Layer"], pruning: Pruning, levels: int, alive: Mapping[str, int] | None = None
 ) -> list[dict[str, int]]:
     """How many units stay at level 0, 1, ..., `levels`: by layer, by group, or under the key "" for the global scope.
@@ -142,23 +156,23 @@ def ladder(
     _check_patterns(layers, pruning)
     if levels < 0:
         raise SettingError("levels", levels, "must be at least 0")
-    first = {layer.name: units_of(layer, pruning.shape) for layer in layers} | dict(alive or {})
-    if found := blocks(pruning.shape):
+    first = {layer.name: units_of(layer, pruning.granularity) for layer in layers} | dict(alive or {})
+    if found := blocks(pruning.granularity):
         if levels > 1:
-            raise SettingError("levels", levels, f"the shape {pruning.shape} is reached at level 1: use levels=1")
+            raise SettingError("levels", levels, f"the shape {pruning.granularity} is reached at level 1: use levels=1")
         return [first, {name: min(found[0], count) for name, count in first.items()}][: levels + 1]
-    if pruning.densities != "uniform":
+    if pruning.layer_densities != "uniform":
         return _allocated(layers, pruning, levels, first)
     parts = parts_of(pruning, [layer.name for layer in layers])
     fractions = {
         part: _fraction(part, [x for x in layers if x.name in names], pruning) for part, names in parts.items()
     }
-    rungs = [{part: sum(first[name] for name in names) for part, names in parts.items()}]
+    all_counts = [{part: sum(first[name] for name in names) for part, names in parts.items()}]
     for level in range(1, levels + 1):
-        rung = {part: count - round(fractions[part] * count) for part, count in rungs[-1].items()}
-        _check_rung(level, rungs[-1], rung, pruning, levels)
-        rungs.append(rung)
-    return rungs
+        counts = {part: count - round(fractions[part] * count) for part, count in all_counts[-1].items()}
+        _check_rung(level, all_counts[-1], counts, pruning, levels)
+        all_counts.append(counts)
+    return all_counts
 
 
 def _fraction(part: str, layers: Sequence["Layer"], pruning: Pruning) -> float:
@@ -173,35 +187,37 @@ def _fraction(part: str, layers: Sequence["Layer"], pruning: Pruning) -> float:
 
 
 def _allocated(layers: Sequence["Layer"], pruning: Pruning, levels: int, first: dict[str, int]) -> list[dict[str, int]]:
-    """The ladder of `pruning.densities`: as many weights in all as the global one has, shared out among the layers."""
+    """The level_counts of `pruning.layer_densities`: as many weights in all as the global one has, shared out among the layers."""
     if pruning.fractions and len({pruning.fraction_of(layer) for layer in layers}) > 1:
-        problem = (
-            "must all be equal where pruning.densities says what a layer keeps; begin with pruning=erk or sensitivity"
-        )
+        problem = "must all be equal where pruning.layer_densities says what a layer keeps; begin with pruning=erk or sensitivity"
         raise SettingError("pruning.fractions", dict(pruning.fractions), problem)
-    ratios = ratios_of(layers, pruning.densities)
+    ratios = ratios_of(layers, pruning.layer_densities)
     sizes = {layer.name: layer.size for layer in layers}
     total = sum(
-        round(sizes[name] * count / units_of(layer, pruning.shape))
+        round(sizes[name] * count / units_of(layer, pruning.granularity))
         for layer, (name, count) in zip(layers, first.items(), strict=True)
     )
-    fraction, rungs = pruning.fraction_of(layers[0]), [first]
+    fraction, all_counts = pruning.fraction_of(layers[0]), [first]
     for level in range(1, levels + 1):
         total -= round(fraction * total)
         shares = allocated(total, sizes, ratios)
-        rung = {
-            layer.name: min(rungs[-1][layer.name], round(shares[layer.name] * units_of(layer, pruning.shape)))
+        counts = {
+            layer.name: min(
+                all_counts[-1][layer.name], round(shares[layer.name] * units_of(layer, pruning.granularity))
+            )
             for layer in layers
         }
-        _check_rung(level, rungs[-1], rung, pruning, levels)
-        rungs.append(rung)
-    return rungs
+        _check_rung(level, all_counts[-1], counts, pruning, levels)
+        all_counts.append(counts)
+    return all_counts
 
 
-def _check_rung(level: int, before: Mapping[str, int], rung: Mapping[str, int], pruning: Pruning, levels: int) -> None:
-    unit = word(pruning.shape)
-    if sum(rung.values()) == sum(before.values()):
+def _check_rung(
+    level: int, before: Mapping[str, int], counts: Mapping[str, int], pruning: Pruning, levels: int
+) -> None:
+    unit = word(pruning.granularity)
+    if sum(counts.values()) == sum(before.values()):
         raise SettingError("levels", levels, f"level {level} would remove none of {sum(before.values())} {unit}s")
-    emptied = [part for part, count in rung.items() if count == 0 < before[part]]
+    emptied = [part for part, count in counts.items() if count == 0 < before[part]]
     if emptied:
         raise SettingError("levels", levels, f"level {level} would remove the last {unit} of {emptied[0] or 'all'}")

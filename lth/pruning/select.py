@@ -9,8 +9,8 @@ from torch import Tensor
 
 from lth.core.errors import LotteryError
 from lth.core.weights import Mask
+from lth.pruning.granularity import CHANNELS, axis_of, blocks, parts_of
 from lth.pruning.mask import shuffled
-from lth.pruning.shapes import CHANNELS, axis_of, blocks, parts_of
 
 if TYPE_CHECKING:
     from lth.pruning.mask import Layer
@@ -95,30 +95,30 @@ def norms(scores: Tensor, axis: int, n: float) -> Tensor:
 class Selection:
     """Which units are chosen, and which of them compete. Plain data: it can be part of a training's question.
 
-    parts: the layers by part; shape: as in `Pruning`; axes: of the channels, by layer; norm: L_n over a channel.
+    parts: the layers by part; granularity: as in `Pruning`; axes: of the channels, by layer; norm: L_n over a channel.
     """
 
     parts: dict[str, list[str]]
-    shape: str = "weight"
+    granularity: str = "weight"
     axes: dict[str, int] = field(default_factory=dict)
     norm: float = 2.0
 
     def count(self, mask: Mapping[str, Tensor]) -> dict[str, int]:
-        """How many units of each part live, as the ladder counts them; of `N:M` all M."""
-        if found := blocks(self.shape):
+        """How many units of each part live, as the level_counts counts them; of `N:M` all M."""
+        if found := blocks(self.granularity):
             return dict.fromkeys(self.parts, found[1])
         return {part: sum(int(self.alive(x, mask[x]).sum()) for x in names) for part, names in self.parts.items()}
 
     def alive(self, name: str, mask: Tensor) -> Tensor:
         """Which units of a layer have a weight left: bool, of the weight's shape or (channels,)."""
-        return mask.movedim(self.axes[name], 0).flatten(1).any(1) if self.shape in CHANNELS else mask
+        return mask.movedim(self.axes[name], 0).flatten(1).any(1) if self.granularity in CHANNELS else mask
 
     def choose(self, scores: Mapping[str, Tensor], mask: Mapping[str, Tensor], keep: Mapping[str, int]) -> Mask:
         """The mask of the units with the highest scores: `keep` in each part, out of those that `mask` keeps."""
         scores, mask = ({name: x[name].cpu() for name in mask} for x in (scores, mask))
         found: Mask = {}
         for part, names in self.parts.items():
-            if size := blocks(self.shape):
+            if size := blocks(self.granularity):
                 found |= {name: in_blocks(scores[name], mask[name], keep[part], size[1]) for name in names}
             else:
                 units = {name: self._reduced(name, scores[name], mask[name]) for name in names}
@@ -128,9 +128,9 @@ class Selection:
 
     def shuffled(self, mask: Mapping[str, Tensor], generator: torch.Generator) -> Mask:
         """`mask` with the places of its units redrawn within each layer: channels whole, `N:M` within its blocks."""
-        if size := blocks(self.shape):
+        if size := blocks(self.granularity):
             return {name: _shuffled_blocks(alive, size[1], generator) for name, alive in mask.items()}
-        if self.shape not in CHANNELS:
+        if self.granularity not in CHANNELS:
             return shuffled(mask, generator)
         return {
             name: alive.index_select(axis, torch.randperm(alive.shape[axis], generator=generator))
@@ -138,12 +138,12 @@ class Selection:
         }
 
     def _reduced(self, name: str, scores: Tensor, mask: Tensor) -> Tensor:
-        if self.shape not in CHANNELS:
+        if self.granularity not in CHANNELS:
             return scores
         return norms(torch.where(mask, scores, 0), self.axes[name], self.norm)
 
     def _expanded(self, name: str, chosen: Tensor, mask: Tensor) -> Tensor:
-        if self.shape not in CHANNELS:
+        if self.granularity not in CHANNELS:
             return chosen
         lined = chosen.reshape([-1 if axis == self.axes[name] else 1 for axis in range(mask.ndim)])
         return mask & lined
@@ -152,5 +152,5 @@ class Selection:
 def selection_of(pruning: "Pruning", layers: Sequence["Layer"]) -> Selection:
     """How `pruning` chooses among the weights of `layers`; SettingError where a layer does not have its shape."""
     parts = parts_of(pruning, [layer.name for layer in layers])
-    axes = {x.name: axis_of(x, pruning.shape) for x in layers} if pruning.shape in CHANNELS else {}
-    return Selection(parts, pruning.shape, axes, pruning.norm)
+    axes = {x.name: axis_of(x, pruning.granularity) for x in layers} if pruning.granularity in CHANNELS else {}
+    return Selection(parts, pruning.granularity, axes, pruning.norm)

@@ -14,12 +14,12 @@ from torch import Tensor
 from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import rng
 from lth.core.weights import Mask
-from lth.pruning.gradual import GradualLadder
+from lth.pruning.gradual import GradualCounts
 from lth.pruning.select import highest, layerwise
 
 
 @dataclass(frozen=True)
-class Moment:
+class UpdateContext:
     """A network after `iteration` steps, as an update sees it; tensors by layer of the mask, on the CPU.
 
     weights: the pruned ones are zero. rate: the learning rate of the next step over the recipe's. seed: of what is
@@ -78,13 +78,13 @@ class GradualPruning:
         """Whether the mask changes after `iteration` steps."""
         return self.begin <= iteration <= self.end and (iteration - self.begin) % self.every == 0
 
-    def mask(self, moment: Moment) -> Mask:
-        """The mask from that moment on; it keeps nothing that the mask before did not."""
-        density = self.density_at(moment.iteration)
-        if density == 1 or not _finite(moment.weights):
-            return moment.mask
-        keep = {x: min(int(alive.sum()), round(density * alive.numel())) for x, alive in moment.mask.items()}
-        return layerwise({name: moment.weights[name].abs() for name in moment.mask}, moment.mask, keep)
+    def mask(self, context: UpdateContext) -> Mask:
+        """The mask from that context on; it keeps nothing that the mask before did not."""
+        density = self.density_at(context.iteration)
+        if density == 1 or not _finite(context.weights):
+            return context.mask
+        keep = {x: min(int(alive.sum()), round(density * alive.numel())) for x, alive in context.mask.items()}
+        return layerwise({name: context.weights[name].abs() for name in context.mask}, context.mask, keep)
 
 
 @dataclass(frozen=True)
@@ -127,20 +127,20 @@ class Rewiring:
         """Whether the mask changes after `iteration` steps."""
         return iteration % self.every == 0 and (self.stop is None or iteration <= self.stop)
 
-    def mask(self, moment: Moment) -> Mask:
-        """The mask from that moment on: as many weights in each layer as before."""
-        scores = self.growth(moment)
-        if not (_finite(moment.weights) and _finite(scores)):
-            return moment.mask  # the loss will tell
+    def mask(self, context: UpdateContext) -> Mask:
+        """The mask from that context on: as many weights in each layer as before."""
+        scores = self.growth(context)
+        if not (_finite(context.weights) and _finite(scores)):
+            return context.mask  # the loss will tell
         changed = {}
-        for name, alive in moment.mask.items():
+        for name, alive in context.mask.items():
             count = int(alive.sum())
-            dropped = round(self.drop * moment.rate * count)
-            stays = highest(moment.weights[name].abs(), alive, count - dropped)
+            dropped = round(self.drop * context.rate * count)
+            stays = highest(context.weights[name].abs(), alive, count - dropped)
             changed[name] = stays | highest(scores[name], ~stays, dropped)
         return changed
 
-    def growth(self, moment: Moment) -> Mapping[str, Tensor]:
+    def growth(self, context: UpdateContext) -> Mapping[str, Tensor]:
         """A score by weight: of those that may grow, the highest do."""
         raise NotImplementedError
 
@@ -151,11 +151,11 @@ class Set(Rewiring):
 
     draws: ClassVar[bool] = True
 
-    def growth(self, moment: Moment) -> Mapping[str, Tensor]:
+    def growth(self, context: UpdateContext) -> Mapping[str, Tensor]:
         """A uniform draw."""
         return {
-            name: torch.rand(alive.shape, generator=rng(moment.seed, "grow", moment.iteration, name))
-            for name, alive in moment.mask.items()
+            name: torch.rand(alive.shape, generator=rng(context.seed, "grow", context.iteration, name))
+            for name, alive in context.mask.items()
         }
 
 
@@ -165,13 +165,13 @@ class RigL(Rewiring):
 
     examples: int = 1_000
 
-    def growth(self, moment: Moment) -> Mapping[str, Tensor]:
+    def growth(self, context: UpdateContext) -> Mapping[str, Tensor]:
         """The magnitude of the dense gradient."""
-        gradient = moment.gradient(self.examples)
-        return {name: gradient[name].abs() for name in moment.mask}
+        gradient = context.gradient(self.examples)
+        return {name: gradient[name].abs() for name in context.mask}
 
 
-MaskUpdate = GradualPruning | GradualLadder | Set | RigL
+MaskUpdate = GradualPruning | GradualCounts | Set | RigL
 
 
 def _check_names(key: str, mask: Mapping[str, Tensor]) -> None:

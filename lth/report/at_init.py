@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lth.compression.search_cost import Pace, Scoring
 from lth.core.files import write_csv
-from lth.deploy.search import Pace, Scoring
+from lth.lottery.arms import Outcome
+from lth.lottery.ticket import Ticket
 from lth.report.effects import sentence
 from lth.report.job import JobFacts, JobReport
 from lth.report.methods import TABLE, by_method, compared, print_table, table_rows
@@ -15,8 +17,6 @@ from lth.report.papers.frankle2021 import draw_methods
 from lth.report.replicate import means
 from lth.report.statistics import densities
 from lth.report.tables import Row
-from lth.tickets.arms import Outcome
-from lth.tickets.ticket import Ticket
 
 log = logging.getLogger(__name__)
 

@@ -9,9 +9,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from lth.compression.cost import LAYER_COLUMNS, Cost
+from lth.compression.search_cost import SearchCost
 from lth.core.files import write_csv
-from lth.deploy.cost import LAYER_COLUMNS, Cost
-from lth.deploy.search import SearchCost
 
 Row = Mapping[str, Any]
 NOISY = 0.3

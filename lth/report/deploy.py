@@ -6,17 +6,17 @@ from typing import Any
 
 from rich.console import Console
 
+from lth.compression.cost import BATCHES
 from lth.core.files import write_csv
-from lth.deploy.cost import BATCHES
 from lth.flow.worth import COST, DENSE, GRID, SENSITIVITY, TICKETS
+from lth.lottery.arms import Outcome
+from lth.lottery.ticket import Ticket
 from lth.report.cost import BESIDE_ONE, DENSE_KERNELS, noise_sentence, table, times_faster
 from lth.report.figures.deploy import draw_deploy
 from lth.report.job import JobFacts, JobReport
 from lth.report.pages.deploy import HEADS, ticket_cells, write_page
 from lth.report.statistics import binomial_error, percent
 from lth.report.tables import Row
-from lth.tickets.arms import Outcome
-from lth.tickets.ticket import Ticket
 
 log = logging.getLogger(__name__)
 

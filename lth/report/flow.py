@@ -13,12 +13,12 @@ from lth.flow.looks import AGREEMENT, DISTANCES, LINES, MAP, TABLE, UPDATES
 from lth.flow.propagation import SIGNAL
 from lth.flow.runs import LEVEL, Compared
 from lth.flow.spectra import SPECTRUM
+from lth.lottery.ticket import Ticket
 from lth.report.job import JobReport
 from lth.report.pages.flow import HEADS, cells, write_page
 from lth.report.papers.evci2022 import draw_flow
 from lth.report.statistics import arms_of, measured
 from lth.report.tables import Row
-from lth.tickets.ticket import Ticket
 
 log = logging.getLogger(__name__)
 

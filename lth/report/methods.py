@@ -7,7 +7,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from lth.deploy.search import SEARCH, Pace, Scoring, search_cost
+from lth.compression.search_cost import SEARCH, Pace, Scoring, search_cost
 from lth.pruning.methods import METHODS, method_of
 from lth.report.search import short
 from lth.report.statistics import densities, measured, percent

@@ -3,9 +3,11 @@
 import logging
 from collections.abc import Sequence
 
+from lth.compression.search_cost import Pace, Scoring
 from lth.core.files import write_csv
-from lth.deploy.search import Pace, Scoring
 from lth.flow.levels import METRICS, Seen
+from lth.lottery.arms import Outcome
+from lth.lottery.ticket import Ticket
 from lth.report.figures.replicate import draw_replicate
 from lth.report.job import JobFacts, JobReport
 from lth.report.pages.replicate import write_page
@@ -14,9 +16,7 @@ from lth.report.statistics import STOP, accuracy_column, arms_of, at, densities,
 from lth.report.tables import Row, curve_rows, layer_rows
 from lth.report.terminal import print_summary
 from lth.report.wandb.tracking import Chart
-from lth.tickets.arms import Outcome
-from lth.tickets.ticket import Ticket
-from lth.training.job import Job, Progress
+from lth.training.run_spec import Progress, RunSpec
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class Replicate(JobReport):
         self.command = command
         self.level: list[Outcome] = []  # the outcomes of the present level
 
-    def progress(self, job: Job) -> Progress:
+    def progress(self, job: RunSpec) -> Progress:
         """What a training of `job` calls with its iterations."""
         return self.bars.training(job.plan.start, job.plan.stop)
 
@@ -59,10 +59,10 @@ class Replicate(JobReport):
         self.level.append(outcome)
         self.store.keep_row(self.tables.add(outcome))
         self.wandb.start(trained=bool(self.store.trained))
-        twin = next((x.arm for x in self.level[:-1] if x.trace.run == outcome.trace.run), None)
+        twin = next((x.arm for x in self.level[:-1] if x.result.run == outcome.result.run), None)
         if twin:
             log.warning("level %d: %s and %s are one training here", outcome.level.index, twin, outcome.arm)
-        for row in curve_rows(outcome.trace) if outcome.draw == 0 else ():
+        for row in curve_rows(outcome.result) if outcome.draw == 0 else ():
             place = f"curve/{outcome.arm}/level_{outcome.level.index:02}"
             values = {f"{place}/{key}": row[key] for key in CURVE_METRICS if row[key] is not None}
             self.wandb.log({"iteration": row["iteration"], **values}, outcome.level.index)

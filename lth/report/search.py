@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from lth.deploy.search import SEARCH, Pace, Scoring, search_cost
+from lth.compression.search_cost import SEARCH, Pace, Scoring, search_cost
 from lth.report.statistics import percent
 from lth.report.tables import Row
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from lth.core.files import write_csv
 from lth.flow.levels import LINES, PROBES, Seen
+from lth.lottery.arms import Outcome
 from lth.pruning.mask import density as density_of
 from lth.pruning.mask import kept
-from lth.tickets.arms import Outcome
-from lth.training.trace import Observations, Trace
+from lth.training.run_result import Observations, RunResult
 
 RESULTS = [
     "experiment",
@@ -56,14 +56,14 @@ CURVES = ["run", "iteration", "train_loss", "val_loss", "val_accuracy", "test_ac
 Row = dict[str, Any]
 
 
-def gradient_norms(trace: Trace) -> Observations:
+def gradient_norms(trace: RunResult) -> Observations:
     """The observed gradient norms of `trace`, (iteration, norm by parameter and `total`); empty where not looked at."""
     return next((seen for key, seen in trace.observed.items() if key.startswith("gradient_norm")), [])
 
 
 def result_row(outcome: Outcome, about: Mapping[str, Any]) -> Row:
     """The row of `results.csv` for one trained arm; `about` gives the columns that name the experiment."""
-    trace, job = outcome.trace, outcome.job
+    trace, job = outcome.result, outcome.spec
     done = trace.status == "done"
     early = trace.early_stop if done else None
     final = trace.points[-1] if done else None
@@ -103,12 +103,12 @@ def result_row(outcome: Outcome, about: Mapping[str, Any]) -> Row:
 
 def layer_rows(outcome: Outcome) -> list[Row]:
     """The rows of `layers.csv` for one trained arm, a prunable layer each."""
-    norms = gradient_norms(outcome.trace)
-    done = outcome.trace.status == "done"
-    mask = outcome.trace.mask(outcome.job.mask)
+    norms = gradient_norms(outcome.result)
+    done = outcome.result.status == "done"
+    mask = outcome.result.mask(outcome.spec.mask)
     return [
         {
-            "run": outcome.trace.run,
+            "run": outcome.result.run,
             "level": outcome.level.index,
             "arm": outcome.arm,
             "draw": outcome.draw,
@@ -123,7 +123,7 @@ def layer_rows(outcome: Outcome) -> list[Row]:
     ]
 
 
-def curve_rows(trace: Trace) -> list[Row]:
+def curve_rows(trace: RunResult) -> list[Row]:
     """The rows of `curves.csv` for one training, an iteration each; what was not measured there is None."""
     rows: dict[int, Row] = {
         point.iteration: {
@@ -156,13 +156,13 @@ class Tables:
         """Adds one trained arm; its row of `results.csv`. `about`: where it is not that of the whole job."""
         row = result_row(outcome, about or self.about)
         self.results.append(row)
-        place = (outcome.trace.run, outcome.level.index, outcome.arm, outcome.draw)
+        place = (outcome.result.run, outcome.level.index, outcome.arm, outcome.draw)
         if place not in self._placed:  # the dense network is that of several settings
             self._placed.add(place)
             self.layers += layer_rows(outcome)
-        if outcome.trace.run not in self._drawn:  # two arms may be one training
-            self._drawn.add(outcome.trace.run)
-            self.curves += curve_rows(outcome.trace)
+        if outcome.result.run not in self._drawn:  # two arms may be one training
+            self._drawn.add(outcome.result.run)
+            self.curves += curve_rows(outcome.result)
         return row
 
     def add_seen(self, seen: Seen) -> None:

@@ -20,13 +20,13 @@ from lth.core.files import replacing, write_json, write_text, writing
 from lth.core.machine import describe
 from lth.core.sealed import DamagedFileError
 from lth.core.weights import State, on_cpu
+from lth.store.artifacts import RequestedArtifacts, same_way
+from lth.store.fingerprint import hash_of, question
 from lth.store.probed import PROBES, forget, plain, remembered
-from lth.store.question import hash_of, question
-from lth.store.wanted import Wanted, same_way
 from lth.training.checkpoint import Checkpoint
-from lth.training.job import Job, Observer, Progress
 from lth.training.loop import train
-from lth.training.trace import Trace, trace_from
+from lth.training.run_result import RunResult, result_from
+from lth.training.run_spec import Observer, Progress, RunSpec
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ ROWS = "rows"
 class Store:
     """Trainings kept under the hash of their question, below `folder`. Several processes may share it.
 
-    A run's folder holds `run.json` (question, trace, machine; checksummed), `weights.safetensors`, in `rows` what
+    A run's folder holds `run.json` (question, result, machine; checksummed), `weights.safetensors`, in `rows` what
     experiments asked it for, and in `probes` what was found out about its weights; while it is being trained,
     `checkpoint.safetensors`, at most `checkpoint_seconds` old.
     """
@@ -54,34 +54,34 @@ class Store:
 
     def train(
         self,
-        job: Job,
+        spec: RunSpec,
         observers: Sequence[Observer] = (),
         progress: Progress | None = None,
         keep_at: Collection[int] = (),
-    ) -> Trace:
-        """The trace of `job`, with its weights after the iterations `keep_at`.
+    ) -> RunResult:
+        """The result of `spec`, with its weights after the iterations `keep_at`.
 
         Found where it is kept with those and with all that `observers` saw, else trained and kept. A run that is
         trained again for want of one holds both afterwards.
         """
-        asked = question(job)
+        asked = question(spec)
         name = hash_of(asked)
-        wanted = Wanted(tuple(observer.key for observer in observers), tuple(sorted(set(keep_at))))
+        wanted = RequestedArtifacts(tuple(observer.key for observer in observers), tuple(sorted(set(keep_at))))
         try:
-            trace = self._find(name, asked, wanted)
+            result = self._find(name, asked, wanted)
         except DamagedFileError:  # or being written at this moment: that is judged under the lock
-            trace = None
-        if trace is None:
+            result = None
+        if result is None:
             with self._lock(name):
-                trace = self._find_or_set_aside(name, asked, wanted)  # another process may have trained it meanwhile
-                if trace is None:
-                    trace = self._train(name, asked, job, observers, progress, wanted)
-        trace.run = name
-        return wanted.of(trace)
+                result = self._find_or_set_aside(name, asked, wanted)  # another process may have trained it meanwhile
+                if result is None:
+                    result = self._train(name, asked, spec, observers, progress, wanted)
+        result.run = name
+        return wanted.of(result)
 
-    def busy(self, job: Job) -> bool:
-        """Whether another process is training `job` at this moment."""
-        path = self.path(hash_of(question(job))).with_suffix(".lock")
+    def busy(self, spec: RunSpec) -> bool:
+        """Whether another process is training `spec` at this moment."""
+        path = self.path(hash_of(question(spec))).with_suffix(".lock")
         try:
             with path.open("r") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # let go of as the file is closed
@@ -120,52 +120,52 @@ class Store:
         self,
         name: str,
         asked: dict[str, Any],
-        job: Job,
+        spec: RunSpec,
         observers: Sequence[Observer],
         progress: Progress | None,
-        wanted: Wanted,
-    ) -> Trace:
+        wanted: RequestedArtifacts,
+    ) -> RunResult:
         folder = self.path(name)
         for leftover in folder.glob(".*.part"):  # of a process that was killed while it wrote
             leftover.unlink(missing_ok=True)
-        machine = describe(job.data.train.labels.device)
+        machine = describe(spec.data.train.labels.device)
         path = folder / f"checkpoint-{wanted.digest()}.safetensors"
         checkpoint = Checkpoint(path, self.checkpoint_seconds, machine, name)
-        trace = train(job, observers, checkpoint, progress, wanted.iterations)
-        trace.states = {kind: on_cpu(state) for kind, state in trace.states.items()}
+        result = train(spec, observers, checkpoint, progress, wanted.iterations)
+        result.states = {kind: on_cpu(state) for kind, state in result.states.items()}
         self.trained.add(name)
-        before = self._find_or_set_aside(name, asked, Wanted())
-        if before is not None and same_way(before, trace):  # what was seen and kept before was so in this training
-            trace.observed = before.observed | trace.observed
-            trace.states = before.states | trace.states
+        before = self._find_or_set_aside(name, asked, RequestedArtifacts())
+        if before is not None and same_way(before, result):  # what was seen and kept before was so in this training
+            result.observed = before.observed | result.observed
+            result.states = before.states | result.states
         else:
             forget(folder / PROBES)
-        weights = {f"{kind}/{key}": tensor for kind, state in trace.states.items() for key, tensor in state.items()}
+        weights = {f"{kind}/{key}": tensor for kind, state in result.states.items() for key, tensor in state.items()}
         with replacing(folder / "weights.safetensors") as temporary:
             save_file(weights, temporary)
             checksum = _file_digest(temporary)
-        body = {"question": asked, "trace": trace.records(), "weights": checksum, "machine": machine}
+        body = {"question": asked, "trace": result.records(), "weights": checksum, "machine": machine}
         write_json(folder / "run.json", {"checksum": _digest(body), "body": body})  # last: it says that all is there
         for leftover in folder.glob("checkpoint-*.safetensors"):
             leftover.unlink(missing_ok=True)
-        return trace
+        return result
 
-    def _find(self, name: str, asked: dict[str, Any], wanted: Wanted) -> Trace | None:
-        """The kept trace of `name`, or None where there is none or it lacks something of `wanted`.
+    def _find(self, name: str, asked: dict[str, Any], wanted: RequestedArtifacts) -> RunResult | None:
+        """The kept result of `name`, or None where there is none or it lacks something of `wanted`.
 
         Raises DamagedFileError where what is there is damaged or answers another question.
         """
         folder = self.path(name)
         if not (folder / "run.json").exists():
             return None
-        trace = _read(folder, asked)
-        missing = wanted.missing(trace)
+        result = _read(folder, asked)
+        missing = wanted.missing(result)
         if missing:
             log.info("run %s was kept without %s: it is trained again to see it", name, missing[0])
             return None
-        return trace
+        return result
 
-    def _find_or_set_aside(self, name: str, asked: dict[str, Any], wanted: Wanted) -> Trace | None:
+    def _find_or_set_aside(self, name: str, asked: dict[str, Any], wanted: RequestedArtifacts) -> RunResult | None:
         """As `_find`, under the run's lock; a damaged folder makes room."""
         try:
             return self._find(name, asked, wanted)
@@ -200,15 +200,15 @@ class Store:
             yield
 
 
-def read_trace(folder: Path) -> Trace:
+def read_result(folder: Path) -> RunResult:
     """What is kept in the run's `folder`, without its weights; LotteryError naming the file where it is damaged."""
     try:
-        return trace_from(_read_body(folder)["trace"], {})
+        return result_from(_read_body(folder)["trace"], {})
     except (DamagedFileError, OSError, ValueError, KeyError, TypeError) as error:
         raise LotteryError(f"cannot read {folder / 'run.json'}: {error}") from error
 
 
-def read_run(folder: Path) -> Trace:
+def read_run(folder: Path) -> RunResult:
     """What is kept in the run's `folder`, weights too; LotteryError naming it where there is none or it is damaged."""
     try:
         return _with_weights(folder, _read_body(folder))
@@ -224,8 +224,8 @@ def _read_body(folder: Path) -> dict[str, Any]:
     return body
 
 
-def _read(folder: Path, asked: dict[str, Any]) -> Trace:
-    """The trace in `folder`; DamagedFileError where the bytes have changed or it answers another question."""
+def _read(folder: Path, asked: dict[str, Any]) -> RunResult:
+    """The result in `folder`; DamagedFileError where the bytes have changed or it answers another question."""
     try:
         body = _read_body(folder)
         if body["question"] != asked:
@@ -237,7 +237,7 @@ def _read(folder: Path, asked: dict[str, Any]) -> Trace:
         raise LotteryError(f"cannot read {error.filename}: {error.strerror or error}") from error
 
 
-def _with_weights(folder: Path, body: dict[str, Any]) -> Trace:
+def _with_weights(folder: Path, body: dict[str, Any]) -> RunResult:
     weights = folder / "weights.safetensors"
     if _file_digest(weights) != body["weights"]:
         raise DamagedFileError(f"{weights.name} does not have the checksum it was written with")
@@ -245,7 +245,7 @@ def _with_weights(folder: Path, body: dict[str, Any]) -> Trace:
     for key, tensor in load_file(weights).items():
         kind, _, name = key.partition("/")
         states.setdefault(kind, {})[name] = tensor
-    return trace_from(body["trace"], states)
+    return result_from(body["trace"], states)
 
 
 def _digest(body: dict[str, Any]) -> str:

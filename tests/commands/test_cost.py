@@ -14,16 +14,16 @@ from torch import nn
 
 from lth.api import Procedure, build_model, load_data, network_of, search, ticket_of
 from lth.commands.cost import main
-from lth.commands.opened import open_ticket
+from lth.commands.loaded_ticket import open_ticket
+from lth.compression.export import FORMATS
 from lth.core.errors import LotteryError
 from lth.core.rng import Seeds
-from lth.deploy.export import FORMATS
+from lth.lottery.ticket import Ticket, load_ticket
 from lth.models.lenet import mlp
 from lth.pruning.schedule import Pruning
 from lth.report.tables import Tables
 from lth.settings import DataSpec, ModelSpec, Training
 from lth.store.runs import Store
-from lth.tickets.ticket import Ticket, load_ticket
 from lth.training.recipe import Recipe
 
 QUICK = ["--rounds", "3", "--batches", "1", "--forms", "csr"]

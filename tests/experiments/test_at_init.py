@@ -11,13 +11,13 @@ from safetensors.torch import save_file
 
 from lth.core.errors import LotteryError
 from lth.core.rng import rng
+from lth.lottery.ticket import load_ticket
 from lth.pruning.methods import METHODS, method_of
 from lth.report.methods import TABLE
 from lth.report.seeds.gather import gather
 from lth.report.seeds.methods import unclear
 from lth.report.seeds.report import write_sweep
 from lth.report.tables import RESULTS
-from lth.tickets.ticket import load_ticket
 
 ALL = ["imp", "magnitude_after", "synflow", "snip", "grasp", "magnitude", "random"]
 
@@ -142,7 +142,10 @@ def test_a_report_keeps_methods_apart(at_init, folder):
         (["methods=[snip,snip]"], "methods=snip: is named twice"),
         (["methods=[]"], "methods=[]: must name at least one"),
         (["pruning=snip"], "pruning.score=snip: is what each of the methods says"),
-        (["pruning.schedule=iterative", "pruning.at=init"], "pruning.at=init: is what each of the methods says"),
+        (
+            ["pruning.schedule=iterative", "pruning.score_at=init"],
+            "pruning.score_at=init: is what each of the methods says",
+        ),
         (["arm_levels=[4]"], "arm_levels=4"),
         (["arms=[ticket,luck]"], "arms=luck: unknown"),
     ],

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from lth.compression.export import load_exported
+from lth.compression.forms import DEFAULT
 from lth.core.errors import LotteryError, SettingError
-from lth.deploy.export import load_exported
-from lth.deploy.forms import DEFAULT
 from lth.flow.worth import COST, GRID, SENSITIVITY, TICKETS
+from lth.lottery.ticket import load_ticket
 from lth.pruning.schedule import Pruning
 from lth.report.tables import CURVES, LAYERS, RESULTS
 from lth.settings import DataSpec, ModelSpec
 from lth.spec import ChannelsSpec, DeploySpec
-from lth.tickets.ticket import load_ticket
 
 TABLES = {"results": RESULTS, "layers": LAYERS, "curves": CURVES, "cost": COST, "grid": GRID}
 TABLES |= {"tickets": TICKETS, "sensitivity": SENSITIVITY}
@@ -118,11 +118,11 @@ def check_forms(job: Path) -> None:
     ("values", "message"),
     [
         ({"blocks": ["weight"]}, "blocks=weight: must be N:M"),
-        ({"blocks": ["4:2"]}, "pruning.shape=4:2: must keep at least one"),
+        ({"blocks": ["4:2"]}, "pruning.granularity=4:2: must keep at least one"),
         ({"bits": [9]}, "bits=9: must be a whole number from 2 to 8"),
         ({"rounds": 2}, "rounds=2: must be at least 3"),
         ({"channels": ChannelsSpec(levels=-1)}, "channels.levels=-1: must be at least 0"),
-        ({"pruning": Pruning(shape="output")}, "pruning.shape=output: must be weight here"),
+        ({"pruning": Pruning(granularity="output")}, "pruning.granularity=output: must be weight here"),
         ({"levels": 0, "channels": ChannelsSpec(levels=0), "blocks": []}, "levels=0: leaves no ticket"),
     ],
 )

@@ -18,8 +18,8 @@ from lth.flow.propagation import SIGNAL
 from lth.flow.runs import INITS, METHODS
 from lth.flow.spectra import SPECTRUM
 from lth.jobs import place
+from lth.lottery.ticket import load_ticket
 from lth.report.tables import CURVES, LAYERS, RESULTS
-from lth.tickets.ticket import load_ticket
 
 PAPER = "paper=evci2022/lenet5"
 SAME_MASK = ("ticket", "reinit", "reinit_other_inits", "reinit_plus", "restart")

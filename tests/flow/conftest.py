@@ -6,23 +6,23 @@ import pytest
 import torch
 
 from lth.flow.runs import INITS, METHODS, Procedure, compare
+from lth.lottery.context import context_of
 from lth.models.initialize import initialize
 from lth.pruning.updates import GradualPruning, Rewiring
 from lth.store.runs import Store
-from lth.tickets.context import context_of
 
 
 @pytest.fixture(scope="session")
 def asked(make_job, make_network):
     """All rows and methods of the small network, two runs each; keywords change the procedure."""
-    job = make_job()
+    spec = make_job()
 
     def fresh(seed: int) -> dict[str, torch.Tensor]:
         return initialize(make_network(), "glorot_normal", seed)
 
-    job = replace(job, start=fresh(0))
-    context = context_of(job.model, job.start, fresh, Rewiring(every=5))
-    whole = Procedure(job, GradualPruning(0.2, 5, 15, 5), context, list(INITS), list(METHODS), 2, change_at=10)
+    spec = replace(spec, initial_state=fresh(0))
+    context = context_of(spec.model, spec.initial_state, fresh, Rewiring(every=5))
+    whole = Procedure(spec, GradualPruning(0.2, 5, 15, 5), context, list(INITS), list(METHODS), 2, change_at=10)
     return lambda **changes: replace(whole, **changes)
 
 

@@ -6,22 +6,22 @@ from itertools import groupby
 import pytest
 import torch
 
+from lth.analysis.agreement import agreement, disagreement, logits_of, symmetric_kl
+from lth.analysis.connectivity import interpolate, line
+from lth.analysis.geometry import cosine_distance, l2_distance
 from lth.core.errors import SettingError
 from lth.core.weights import masked
 from lth.flow import levels as module
 from lth.flow import solution as lines_module
 from lth.flow.levels import LINES, METRICS, PROBES, LevelLooks, Networks
+from lth.lottery.arms import outcomes
+from lth.lottery.context import context_of
+from lth.lottery.levels import levels
 from lth.models.initialize import initialize
-from lth.probes.agreement import agreement, disagreement, logits_of, symmetric_kl
-from lth.probes.connectivity import interpolate, line
-from lth.probes.geometry import cosine_distance, l2_distance
 from lth.pruning.mask import prunable
 from lth.pruning.schedule import Pruning
 from lth.pruning.updates import Rewiring
 from lth.store.runs import Store
-from lth.tickets.arms import outcomes
-from lth.tickets.context import context_of
-from lth.tickets.imp import levels
 from lth.training.gradient import examples
 
 ALL = list(METRICS)
@@ -35,10 +35,10 @@ def unwatched(what, count):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, make_job):
     """The store and the outcomes of levels 0 to 2, by level: six arms, two draws each."""
-    store, job = Store(tmp_path_factory.mktemp("store")), make_job()
-    fresh = lambda seed: initialize(job.model, "glorot_normal", seed)  # noqa: E731
-    context = context_of(job.model, job.start, fresh, Rewiring(0.3, 10))
-    rounds = levels(job, prunable(job.model), Pruning(fraction=0.3), 2, store.train)
+    store, spec = Store(tmp_path_factory.mktemp("store")), make_job()
+    fresh = lambda seed: initialize(spec.model, "glorot_normal", seed)  # noqa: E731
+    context = context_of(spec.model, spec.initial_state, fresh, Rewiring(0.3, 10))
+    rounds = levels(spec, prunable(spec.model), Pruning(fraction=0.3), 2, store.train)
     found = outcomes(rounds, ARMS, store.train, context, draws=2)
     return store, [list(each) for _, each in groupby(found, key=lambda outcome: outcome.level.index)]
 
@@ -54,7 +54,7 @@ def seen(trained, data):
 def test_a_row_for_every_arm_and_draw_and_58_points_of_each_line(trained, seen):
     for level, at in zip(trained[1], seen, strict=True):
         assert [(row["arm"], row["draw"], row["run"]) for row in at.probes] == [
-            (outcome.arm, outcome.draw, outcome.trace.run) for outcome in level
+            (outcome.arm, outcome.draw, outcome.result.run) for outcome in level
         ]
         assert all(list(row) == PROBES and row["density"] == level[0].level.density for row in at.probes)
         assert all(list(row) == LINES for row in at.lines)
@@ -64,17 +64,17 @@ def test_a_row_for_every_arm_and_draw_and_58_points_of_each_line(trained, seen):
 
 def test_the_values_are_those_of_the_pure_probes(trained, seen, data):
     outcomes = trained[1][2]
-    level, model = outcomes[0].level, outcomes[0].job.model
-    solution = masked(level.source, level.job.mask)
+    level, model = outcomes[0].level, outcomes[0].spec.model
+    solution = masked(level.source, level.spec.mask)
     answers = {(one.arm, one.draw): one for one in outcomes if one.arm != "small_dense"}
-    logits = {key: logits_of(model, one.trace.final, data.test) for key, one in answers.items()}
+    logits = {key: logits_of(model, one.result.final, data.test) for key, one in answers.items()}
     reference = logits_of(model, solution, data.test)
     for row in seen[2].probes:
         key = (row["arm"], row["draw"])
         if key not in answers:
             continue
-        job, final = answers[key].job, answers[key].trace.final
-        start, path = masked(job.start, job.mask), interpolate(model, final, solution, data)
+        spec, final = answers[key].spec, answers[key].result.final
+        start, path = masked(spec.initial_state, spec.mask), interpolate(model, final, solution, data)
         expected = {
             "distance_to_init": l2_distance(model, final, start),
             "cosine_distance_to_init": cosine_distance(model, final, start),
@@ -101,18 +101,18 @@ def test_the_values_are_those_of_the_pure_probes(trained, seen, data):
 
 def test_lines_lead_from_each_network_under_its_own_mask_to_the_pruned_solution(trained, seen, data):
     for outcome in trained[1][1]:
-        own = [row for row in seen[1].lines if row["run"] == outcome.trace.run and row["split"] == "test"]
+        own = [row for row in seen[1].lines if row["run"] == outcome.result.run and row["split"] == "test"]
         if outcome.arm == "small_dense":
             assert not own
             continue
         assert tuple(row["alpha"] for row in own) == line()
         accuracy = {row["alpha"]: row["accuracy"] for row in own}
-        assert accuracy[0.0] == outcome.trace.points[-1].test_accuracy
-        assert accuracy[1.0] == accuracy_of(outcome, masked(outcome.level.source, outcome.level.job.mask), data)
+        assert accuracy[0.0] == outcome.result.points[-1].test_accuracy
+        assert accuracy[1.0] == accuracy_of(outcome, masked(outcome.level.source, outcome.level.spec.mask), data)
 
 
 def accuracy_of(outcome, state, data):
-    return 1 - disagreement(logits_of(outcome.job.model, state, data.test), data.test.labels)
+    return 1 - disagreement(logits_of(outcome.spec.model, state, data.test), data.test.labels)
 
 
 def test_what_was_not_compared_is_empty(seen):
@@ -138,8 +138,8 @@ def test_the_pruned_solution_itself_is_at_no_distance_from_it(trained, data):
     """A ticket that relearned exactly what was pruned: nothing lies between the two, and they agree."""
     store, found = trained
     ticket = found[1][0]
-    solution = masked(ticket.level.source, ticket.level.job.mask)
-    same = replace(ticket, trace=replace(ticket.trace, states={"final": solution}, run=""))
+    solution = masked(ticket.level.source, ticket.level.spec.mask)
+    same = replace(ticket, result=replace(ticket.result, states={"final": solution}, run=""))
     (row,) = LevelLooks(ALL, data, store).at([same], unwatched).probes
     exact, mixed = ([row[name] for name in PROBES if name.endswith(ending)] for ending in ("_with_pruned", "_barrier"))
     assert exact == [0, 0] and row["distance_to_pruned"] == row["cosine_distance_to_pruned"] == 0
@@ -174,7 +174,7 @@ def test_lines_on_some_examples_are_another_question(trained, seen, data):
     ticket = trained[1][1][0]
     at = LevelLooks(["interpolation"], data, trained[0], 20).at([ticket], unwatched)
     few = replace(data, train=examples(data.train, 20), test=examples(data.test, 20))
-    path = interpolate(ticket.job.model, ticket.trace.final, masked(ticket.level.source, ticket.level.job.mask), few)
+    path = interpolate(ticket.spec.model, ticket.result.final, masked(ticket.level.source, ticket.level.spec.mask), few)
     assert at.probes[0]["train_loss_barrier"] == path.barrier("train") and at.probes[0]["line_examples"] == 20
     assert [row["loss"] for row in at.lines if row["split"] == "test"] == [score.loss for score in path.scores["test"]]
     assert at.lines != seen[1].lines[: len(at.lines)]
@@ -193,7 +193,7 @@ def test_progress_counts_every_look(trained, data, tmp_path):
 
 def test_the_diverged_have_no_row_and_a_lost_ticket_is_not_compared_with(trained, data):
     ticket, *others = trained[1][1]
-    lost = replace(ticket, trace=replace(ticket.trace, status="diverged", states={}))
+    lost = replace(ticket, result=replace(ticket.result, status="diverged", states={}))
     looks = LevelLooks(["agreement"], data, trained[0])
     rows = looks.at([lost, *others], unwatched).probes
     assert [row["arm"] for row in rows] == [outcome.arm for outcome in others]

@@ -12,7 +12,7 @@ def test_the_table_is_that_of_the_networks(compared, store, data):
     rows = {row["init"]: row for row in looks.table()}
     assert list(rows) == list(INITS) and rows == {row["init"]: row for row in looks.table()}
     for init, arm in INITS.items():
-        accuracies = [outcome.trace.points[-1].test_accuracy for outcome in compared.outcomes[arm]]
+        accuracies = [outcome.result.points[-1].test_accuracy for outcome in compared.outcomes[arm]]
         assert rows[init]["seeds"] == len(accuracies)
         assert rows[init]["test_accuracy"] == pytest.approx(sum(accuracies) / len(accuracies), abs=1e-12)
     pruned = rows["pruned"]
@@ -42,7 +42,7 @@ def test_lines_begin_and_end_at_the_networks_themselves(compared, store, data):
     assert len(ends) == 6  # two starts, and the ends of two runs each
     for init in ("lottery", "scratch"):
         for outcome in compared.outcomes[INITS[init]]:
-            assert ends[init, "end", outcome.draw] == outcome.trace.points[-1].test_accuracy
+            assert ends[init, "end", outcome.draw] == outcome.result.points[-1].test_accuracy
     assert len({row["loss"] for row in rows if row["alpha"] == 1 and row["split"] == "train"}) == 1
     few = Looks(compared, data, store, 10).lines()
     assert len(few) == len(rows) and few != rows
@@ -53,7 +53,7 @@ def test_distances_and_updates(compared, store, data):
     rows = {(row["arm"], row["draw"], row["to"]): row for row in looks.distances()}
     assert rows["pruned", 0, "pruned"]["l2"] == 0 and ("small_dense", 0, "pruned") not in rows
     start = masked(compared.start, compared.mask)
-    final = compared.outcomes["ticket"][1].trace.final
+    final = compared.outcomes["ticket"][1].result.final
     squares = sum(float((start[name] - final[name]).double().square().sum()) for name in start)
     assert rows["ticket", 1, "init"]["l2"] == pytest.approx(squares**0.5)
     assert looks.updates() == []  # nobody looked

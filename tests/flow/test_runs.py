@@ -9,41 +9,41 @@ from lth.core.errors import LotteryError, SettingError
 from lth.flow.runs import compare, share
 from lth.pruning.mask import kept
 from lth.pruning.updates import GradualPruning
-from lth.store.question import hash_of, question
+from lth.store.fingerprint import hash_of, question
 from lth.store.runs import Store
 
 
 def test_the_runs_of_a_row_differ_in_their_data_order_alone(compared, same_bits):
     for arm in ("ticket", "reinit", "reinit_plus", "restart", "small_dense", "set", "rigl"):
-        first, second = (outcome.job for outcome in compared.outcomes[arm])
+        first, second = (outcome.spec for outcome in compared.outcomes[arm])
         assert same_bits(first.start, second.start) and same_bits(first.mask, second.mask), arm
         assert replace(first.seeds, order=0) == replace(second.seeds, order=0)
         assert first.seeds.order != second.seeds.order and 0 not in (first.seeds.order, second.seeds.order)
-        runs = {outcome.trace.run for outcome in compared.outcomes[arm]}
+        runs = {outcome.result.run for outcome in compared.outcomes[arm]}
         assert len(runs) == 2
-    orders = {tuple(outcome.job.seeds.order for outcome in compared.outcomes[arm]) for arm in ("ticket", "rigl")}
+    orders = {tuple(outcome.spec.seeds.order for outcome in compared.outcomes[arm]) for arm in ("ticket", "rigl")}
     assert len(orders) == 1  # the same orders in every row
 
 
 def test_every_row_starts_from_its_own_weights_under_one_mask(compared, same_bits):
-    job = {arm: outcomes[0].job for arm, outcomes in compared.outcomes.items()}
-    assert same_bits(job["ticket"].start, job["pruned"].start) and same_bits(
-        job["restart"].start, compared.solution.final
+    spec = {arm: outcomes[0].spec for arm, outcomes in compared.outcomes.items()}
+    assert same_bits(spec["ticket"].start, spec["pruned"].start) and same_bits(
+        spec["restart"].start, compared.solution.final
     )
-    assert not same_bits(job["reinit"].start, job["ticket"].start)
-    others = [outcome.job for outcome in compared.outcomes["reinit_other_inits"]]
-    assert same_bits(others[0].start, job["reinit"].start) and not same_bits(others[1].start, others[0].start)
+    assert not same_bits(spec["reinit"].start, spec["ticket"].start)
+    others = [outcome.spec for outcome in compared.outcomes["reinit_other_inits"]]
+    assert same_bits(others[0].start, spec["reinit"].start) and not same_bits(others[1].start, others[0].start)
     for arm in ("ticket", "reinit", "reinit_other_inits", "reinit_plus", "restart", "set", "rigl_plus"):
-        assert same_bits(job[arm].mask, compared.mask), arm
+        assert same_bits(spec[arm].mask, compared.mask), arm
     counts = {name: round(0.2 * mask.numel()) for name, mask in compared.mask.items()}
     assert kept(compared.mask) == counts
-    assert all(kept(one.trace.mask(one.job.mask)) == counts for one in compared.outcomes["rigl"])
+    assert all(kept(one.result.mask(one.spec.mask)) == counts for one in compared.outcomes["rigl"])
 
 
 def test_other_pruned_solutions_have_other_masks(compared, same_bits):
-    masks = [outcome.trace.mask({}) for outcome in compared.outcomes["pruned_other_seeds"]]
+    masks = [outcome.result.mask({}) for outcome in compared.outcomes["pruned_other_seeds"]]
     assert not same_bits(masks[0], masks[1]) and not same_bits(masks[0], compared.mask)
-    assert [outcome.job.seeds.init for outcome in compared.outcomes["pruned_other_seeds"]] == [1, 2]
+    assert [outcome.spec.seeds.init for outcome in compared.outcomes["pruned_other_seeds"]] == [1, 2]
 
 
 def test_only_what_is_asked_is_trained(asked, tmp_path):
@@ -53,8 +53,8 @@ def test_only_what_is_asked_is_trained(asked, tmp_path):
 
 
 def test_what_another_process_is_training_comes_last(asked, tmp_path):
-    store, job = Store(tmp_path), asked().job
-    jobs = [("ticket", n, replace(job, seeds=replace(job.seeds, order=n))) for n in range(3)]
+    store, spec = Store(tmp_path), asked().spec
+    jobs = [("ticket", n, replace(spec, seeds=replace(spec.seeds, order=n))) for n in range(3)]
     path = store.path(hash_of(question(jobs[0][2]))).with_suffix(".lock")
     path.parent.mkdir(parents=True)
     assert not store.busy(jobs[0][2])
@@ -89,6 +89,6 @@ def test_what_cannot_be_done_is_said_before_anything_is_trained(asked, tmp_path)
 
 def test_without_a_pruned_solution_there_is_no_mask(asked, tmp_path):
     store, whole = Store(tmp_path), asked()
-    broken = replace(whole.job, plan=replace(whole.job.plan, lr=1e30, optimizer="sgd"))
+    broken = replace(whole.spec, plan=replace(whole.spec.plan, lr=1e30, optimizer="sgd"))
     with pytest.raises(LotteryError, match="so there is no mask"):
-        compare(replace(whole, job=broken, inits=[], methods=[]), store, lambda arm, number: store.train)
+        compare(replace(whole, spec=broken, inits=[], methods=[]), store, lambda arm, number: store.train)

@@ -5,26 +5,26 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lth.analysis.curvature import Hessian
 from lth.core.errors import SettingError
 from lth.flow import spectra as module
 from lth.flow.runs import compare
 from lth.flow.spectra import spectra
-from lth.probes.curvature import Hessian
 from lth.pruning.mask import kept
 from lth.training.gradient import examples
 
 
 def test_the_two_sides_are_rigl_with_and_without_the_change(compared, store, same_bits):
-    (before, without), (job, trace) = (compared.change[moment] for moment in ("before", "after"))
-    first = compared.outcomes["rigl"][0].job
+    (before, without), (spec, result) = (compared.change[moment] for moment in ("before", "after"))
+    first = compared.outcomes["rigl"][0].spec
     seen = store.train(first, keep_at=[10])
-    assert same_bits(trace.final, seen.at(10)) and same_bits(trace.mask({}), seen.mask({}, 10))
-    assert not same_bits(trace.mask({}), without.mask({})) and kept(trace.mask({})) == kept(without.mask({}))
-    for name, stays in trace.mask({}).items():  # a change drops weights and starts new ones at zero, no more
+    assert same_bits(result.final, seen.at(10)) and same_bits(result.mask({}), seen.mask({}, 10))
+    assert not same_bits(result.mask({}), without.mask({})) and kept(result.mask({})) == kept(without.mask({}))
+    for name, stays in result.mask({}).items():  # a change drops weights and starts new ones at zero, no more
         both = stays & without.mask({})[name]
-        assert (trace.final[name][both] == without.final[name][both]).all()
-        assert not trace.final[name][stays & ~both].any()
-    assert before.plan.stop == job.plan.stop == 10 and before.plan.total == first.plan.total
+        assert (result.final[name][both] == without.final[name][both]).all()
+        assert not result.final[name][stays & ~both].any()
+    assert before.plan.stop == spec.plan.stop == 10 and before.plan.total == first.plan.total
 
 
 def test_the_side_before_the_first_change_has_the_first_mask(asked, compared, same_bits):
@@ -35,8 +35,8 @@ def test_the_side_before_the_first_change_has_the_first_mask(asked, compared, sa
 def test_the_spectrum_is_that_of_the_exact_hessian(compared, store, monkeypatch):
     monkeypatch.setattr(module, "EXTREMES", 3)
     rows = spectra(compared, store, 40)
-    for moment, (job, trace) in compared.change.items():
-        hessian = Hessian(job.model, trace.final, examples(job.data.train, 40), trace.mask({}))
+    for moment, (spec, result) in compared.change.items():
+        hessian = Hessian(spec.model, result.final, examples(spec.data.train, 40), result.mask({}))
         own = [row for row in rows if row["moment"] == moment]
         values = sorted(map(float, np.linalg.eigvalsh(hessian.matrix())))
         largest = [row["eigenvalue"] for row in own if row["kind"] == "largest"]

@@ -6,7 +6,7 @@ import torch
 from lth.core.errors import SettingError
 from lth.models import build
 from lth.pruning.mask import prunable
-from lth.pruning.schedule import Pruning, ladder
+from lth.pruning.schedule import Pruning, level_counts
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_the_weights_are_those_of_the_paper(name, weights, convolutions):
 def test_the_densities_are_the_labels_of_the_paper(name, conv, printed):
     """For Conv-6 the paper prints 26.4 and 15.1, which fits neither its own rates nor its own count of weights."""
     layers = prunable(build(name, (3, 32, 32), 10))
-    rungs = ladder(layers, Pruning(fractions={"conv": conv, "linear": 0.2, "output": 0.1}), 14)
+    rungs = level_counts(layers, Pruning(fractions={"conv": conv, "linear": 0.2, "output": 0.1}), 14)
     total = sum(rungs[0].values())
     assert {level: round(100 * sum(rungs[level].values()) / total, 1) for level in printed} == printed
 

@@ -1,4 +1,4 @@
-"""The ladder: how many weights stay at each level, against the papers' closed formula and their printed labels."""
+"""The level_counts: how many weights stay at each level, against the papers' closed formula and their printed labels."""
 
 import pytest
 from hypothesis import given
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from lth.core.errors import SettingError
 from lth.models.lenet import lenet5, lenet_300_100
 from lth.pruning.mask import Layer, prunable
-from lth.pruning.schedule import Pruning, ladder
+from lth.pruning.schedule import Pruning, level_counts
 
 LENET = [Layer("fc1.weight", (300, 784), "linear"), Layer("fc2.weight", (100, 300), "linear")]
 LENET.append(Layer("output.weight", (10, 100), "output"))
@@ -17,7 +17,7 @@ PRINTED += [2.87, 2.31, 1.85, 1.49, 1.19]
 
 def rates(levels: int, pruning: Pruning, layers: list[Layer] = LENET) -> list[float]:
     """The density in per cent at each level."""
-    rungs = ladder(layers, pruning, levels)
+    rungs = level_counts(layers, pruning, levels)
     return [100 * sum(rung.values()) / sum(rungs[0].values()) for rung in rungs]
 
 
@@ -39,7 +39,7 @@ def test_conv_2_has_the_densities_of_the_paper() -> None:
 def test_the_ladder_follows_the_closed_formula(sizes: list[int], fraction: float, levels: int) -> None:
     layers = [Layer(f"l{number}", (size,), "linear") for number, size in enumerate(sizes)]
     for scope, total in (("layerwise", None), ("global", sum(sizes))):
-        for level, rung in enumerate(ladder(layers, Pruning(fraction=fraction, scope=scope), levels)):
+        for level, rung in enumerate(level_counts(layers, Pruning(fraction=fraction, scope=scope), levels)):
             for size, count in zip([total] if total else sizes, rung.values(), strict=True):
                 assert abs(count - size * (1 - fraction) ** level) <= 0.5 / fraction  # half a weight a level, decayed
 
@@ -48,13 +48,13 @@ def test_the_ladder_follows_the_closed_formula(sizes: list[int], fraction: float
 def test_round_of_the_fraction_goes_never_one_more(size: int, fraction: float) -> None:
     gone = round(fraction * size)
     if 0 < gone < size:
-        assert ladder([Layer("w", (size,), "linear")], Pruning(fraction=fraction), 1)[1] == {"w": size - gone}
+        assert level_counts([Layer("w", (size,), "linear")], Pruning(fraction=fraction), 1)[1] == {"w": size - gone}
 
 
 def test_level_zero_is_dense_and_excluded_layers_do_not_count() -> None:
     layers = prunable(lenet_300_100((1, 28, 28), 10), ["output*"])
-    assert ladder(layers, Pruning(), 0) == [{"fc1.weight": 235_200, "fc2.weight": 30_000}]
-    assert ladder(layers, Pruning(scope="global"), 1) == [{"": 265_200}, {"": 212_160}]
+    assert level_counts(layers, Pruning(), 0) == [{"fc1.weight": 235_200, "fc2.weight": 30_000}]
+    assert level_counts(layers, Pruning(scope="global"), 1) == [{"": 265_200}, {"": 212_160}]
 
 
 def test_fractions_by_kind_and_by_pattern_the_pattern_first() -> None:
@@ -68,7 +68,7 @@ def test_a_kind_wins_over_the_general_fraction_and_equal_ones_are_allowed_global
     equal = Pruning(scope="global", fraction=0.5, fractions={"output": 0.2, "linear": 0.2})
     assert rates(1, equal) == pytest.approx([100, 80])
     with pytest.raises(SettingError, match=r"pruning\.fractions=.*0\.1.*equal.*global"):
-        ladder(LENET, Pruning(scope="global", fractions={"output": 0.1}), 1)
+        level_counts(LENET, Pruning(scope="global", fractions={"output": 0.1}), 1)
 
 
 def test_fractions_are_not_shared_by_default() -> None:
@@ -79,16 +79,16 @@ def test_fractions_are_not_shared_by_default() -> None:
 @pytest.mark.parametrize("levels", [6, 99])
 def test_too_many_levels_is_an_error_before_a_layer_is_empty(levels: int) -> None:
     layers = [Layer("w", (100,), "linear"), Layer("v", (10_000,), "linear")]
-    assert ladder(layers, Pruning(fraction=0.6), 5)[-1]["w"] == 1
+    assert level_counts(layers, Pruning(fraction=0.6), 5)[-1]["w"] == 1
     with pytest.raises(SettingError, match=f"levels={levels}: level 6 would remove the last weight of w"):
-        ladder(layers, Pruning(fraction=0.6), levels)
+        level_counts(layers, Pruning(fraction=0.6), levels)
 
 
 def test_a_level_that_removes_nothing_is_an_error() -> None:
     with pytest.raises(SettingError, match=r"levels=30: level \d+ would remove none of \d+"):
-        ladder([Layer("w", (100,), "linear")], Pruning(), 30)
+        level_counts([Layer("w", (100,), "linear")], Pruning(), 30)
     with pytest.raises(SettingError, match="would remove none"):
-        ladder(LENET, Pruning(fractions={"linear": 0.0, "output": 0.0}), 1)
+        level_counts(LENET, Pruning(fractions={"linear": 0.0, "output": 0.0}), 1)
 
 
 @pytest.mark.parametrize(
@@ -111,4 +111,4 @@ def test_a_bad_value_is_an_error_that_names_key_and_value(settings: dict, named:
 
 def test_a_pattern_that_matches_nothing_is_an_error_that_names_the_layers() -> None:
     with pytest.raises(SettingError, match=r"pruning\.fractions\.fc9\.\*=0\.1: matches none of fc1\.weight"):
-        ladder(LENET, Pruning(fractions={"fc9.*": 0.1}), 1)
+        level_counts(LENET, Pruning(fractions={"fc9.*": 0.1}), 1)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import rng
 from lth.pruning.mask import kept
-from lth.pruning.updates import GradualPruning, Moment, RigL, Set
+from lth.pruning.updates import GradualPruning, RigL, Set, UpdateContext
 
 SHAPES = {"a": (7, 11), "b": (3, 4, 2, 2), "c": (5, 3)}
 
@@ -23,11 +23,11 @@ def tensors(seed: int, ties: bool = False) -> dict[str, torch.Tensor]:
     return {name: x.round() if ties else x for name, x in drawn.items()}
 
 
-def moment(
+def context(
     mask: Mapping[str, torch.Tensor], seed: int, iteration: int, rate: float = 1.0, ties: bool = False
-) -> Moment:
+) -> UpdateContext:
     weights = {name: x * mask[name] for name, x in tensors(seed, ties).items()}
-    return Moment(iteration, dict(mask), weights, rate, 0, lambda count: tensors(seed + 1, ties))
+    return UpdateContext(iteration, dict(mask), weights, rate, 0, lambda count: tensors(seed + 1, ties))
 
 
 def some(seed: int, density: float) -> dict[str, torch.Tensor]:
@@ -56,7 +56,7 @@ def test_gradual_pruning_keeps_the_cubes_share_of_every_layer_and_only_shrinks(
         (update.end - update.begin) // update.every + 1,
     )
     for iteration in times:
-        before, mask = mask, update.mask(moment(mask, seed + iteration, iteration, ties=ties))
+        before, mask = mask, update.mask(context(mask, seed + iteration, iteration, ties=ties))
         done = (iteration - update.begin) / (update.end - update.begin) if update.end > update.begin else 1.0
         sparsity = (1 - update.density) * (
             1 - (1 - done) ** 3
@@ -79,7 +79,7 @@ def test_the_schedule_of_the_authors_has_these_densities() -> None:
 def test_gradual_pruning_takes_the_smallest_first() -> None:
     update = GradualPruning(0.5, 0, 10, 10)
     weights = {"w": torch.tensor([3.0, -1.0, 0.5, -4.0])}
-    asked = Moment(10, {"w": torch.ones(4, dtype=torch.bool)}, weights, 1.0, 0, lambda count: {})
+    asked = UpdateContext(10, {"w": torch.ones(4, dtype=torch.bool)}, weights, 1.0, 0, lambda count: {})
     assert update.mask(asked)["w"].tolist() == [True, False, False, True]
 
 
@@ -91,7 +91,7 @@ def test_rewiring_keeps_each_layers_count_and_the_largest_weights(
     update: Set | RigL, seed: int, density: float, rate: float, ties: bool
 ) -> None:
     before = some(seed, density)
-    now = moment(before, seed, 100, rate, ties)
+    now = context(before, seed, 100, rate, ties)
     mask = update.mask(now)
     assert kept(mask) == kept(before)
     for name, alive in before.items():
@@ -108,7 +108,7 @@ def test_rewiring_keeps_each_layers_count_and_the_largest_weights(
 def test_rigl_grows_exactly_the_largest_gradients(seed: int, density: float, drop: float) -> None:
     """Against sorted lists of Python: drop the smallest, then grow the largest of all that are not active."""
     before = some(seed, density)
-    now = moment(before, seed, 100)
+    now = context(before, seed, 100)
     mask, gradient = RigL(drop, 100).mask(now), now.gradient(1_000)
     for name, alive in before.items():
         weights, pulls = now.weights[name].abs().flatten().tolist(), gradient[name].abs().flatten().tolist()
@@ -123,7 +123,7 @@ def test_set_draws_by_iteration_layer_and_seed_and_the_same_again() -> None:
     mask = some(0, 0.3)
     draws = []
     for iteration, seed in ((100, 0), (200, 0), (100, 1)):
-        at = replace(moment(mask, 0, iteration), seed=seed)
+        at = replace(context(mask, 0, iteration), seed=seed)
         draws.append(Set(0.5).mask(at))
         assert all(torch.equal(x, draws[-1][name]) for name, x in Set(0.5).mask(at).items())
     for first, second in ((0, 1), (0, 2), (1, 2)):
@@ -137,7 +137,7 @@ def test_set_grows_everywhere_alike() -> None:
     counts = torch.zeros(20, 25)
     for iteration in range(200):
         weights = {"w": torch.where(alive, torch.arange(500.0).reshape(20, 25) + 1, 0)}
-        counts += Set(0.25).mask(Moment(iteration, {"w": alive}, weights, 1.0, 0, lambda count: {}))["w"]
+        counts += Set(0.25).mask(UpdateContext(iteration, {"w": alive}, weights, 1.0, 0, lambda count: {}))["w"]
     assert counts[1:4].eq(200).all()  # the larger three quarters were never dropped
     free = counts[4:].flatten()
     assert 9 < free.mean() < 13 and free.min() >= 1 and free.max() < 30
@@ -145,7 +145,7 @@ def test_set_grows_everywhere_alike() -> None:
 
 def test_a_rate_of_zero_changes_nothing() -> None:
     mask = some(1, 0.4)
-    assert all(torch.equal(x, mask[name]) for name, x in RigL().mask(moment(mask, 0, 100, rate=0.0)).items())
+    assert all(torch.equal(x, mask[name]) for name, x in RigL().mask(context(mask, 0, 100, rate=0.0)).items())
 
 
 @pytest.mark.parametrize("stop", [None, 250])
@@ -157,7 +157,7 @@ def test_rewiring_has_its_turn_every_so_many_steps_up_to_its_stop(stop: int | No
 @pytest.mark.parametrize("update", [GradualPruning(0.5, 0, 100), Set(), RigL()])
 def test_a_diverged_network_keeps_its_mask(update: GradualPruning | Set | RigL) -> None:
     mask = some(0, 0.9)
-    broken = moment(mask, 0, 100)
+    broken = context(mask, 0, 100)
     broken.weights["a"][0, 0] = torch.nan
     assert update.mask(broken) == mask
 

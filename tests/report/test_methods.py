@@ -2,9 +2,9 @@
 
 import pytest
 
+from lth.compression.search_cost import SEARCH, Pace, Scoring
 from lth.core.errors import LotteryError
 from lth.core.files import write_csv
-from lth.deploy.search import SEARCH, Pace, Scoring
 from lth.pruning.methods import METHODS
 from lth.report.claims import load_claims
 from lth.report.claims.methods import ESTIMATORS, judge_methods

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from lth.probes.gradient import GradientNorm
+from lth.analysis.gradient import GradientNorm
+from lth.lottery.arms import Outcome
+from lth.lottery.levels import Level
 from lth.pruning.mask import dense, prunable
 from lth.pruning.updates import GradualPruning
 from lth.report.tables import CURVES, LAYERS, RESULTS, Tables, curve_rows
-from lth.tickets.arms import Outcome
-from lth.tickets.imp import Level
 from lth.training.loop import train
 
 
@@ -41,8 +41,8 @@ def test_the_columns_are_the_contract_and_values_survive_the_file(outcome, tmp_p
     tables.write()
     (result,) = read(tmp_path / "results.csv")
     assert list(result) == RESULTS
-    assert float(result["early_stop_val_loss"]) == done.trace.early_stop.val_loss
-    assert float(result["final_test_accuracy"]) == done.trace.points[-1].test_accuracy
+    assert float(result["early_stop_val_loss"]) == done.result.early_stop.val_loss
+    assert float(result["final_test_accuracy"]) == done.result.points[-1].test_accuracy
     assert (
         result["weights_left"] == "552"
         and result["density"] == "1.0"
@@ -50,13 +50,13 @@ def test_the_columns_are_the_contract_and_values_survive_the_file(outcome, tmp_p
     )
     layers = read(tmp_path / "layers.csv")
     assert list(layers[0]) == LAYERS and [layer["layer"] for layer in layers] == ["fc1", "fc2", "output"]
-    norms = done.trace.observed[GradientNorm(10).key]
+    norms = done.result.observed[GradientNorm(10).key]
     assert float(layers[0]["grad_norm_init"]) == norms[0][1]["fc1.weight"]
     assert list(read(tmp_path / "curves.csv")[0]) == CURVES
 
 
 def test_a_curve_has_a_row_for_every_evaluation_and_every_observation(outcome):
-    trace = outcome().trace
+    trace = outcome().result
     rows = {row["iteration"]: row for row in curve_rows(trace)}
     assert sorted(rows) == sorted({point.iteration for point in trace.points} | {0, 10, 20, 30})
     assert rows[10]["grad_norm"] and rows[10]["val_loss"] is None and rows[7]["grad_norm"] is None

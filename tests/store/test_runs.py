@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from lth.analysis.gradient import GradientNorm
 from lth.core.errors import LotteryError
-from lth.probes.gradient import GradientNorm
 from lth.pruning.mask import dense, prunable
 from lth.pruning.updates import GradualPruning, RigL
 from lth.store.runs import Store
@@ -42,39 +42,39 @@ def counted(monkeypatch):
     return calls
 
 
-def test_what_was_trained_is_found_with_the_same_bits(job, tmp_path, counted):
-    first = Store(tmp_path).train(job)
-    second = Store(tmp_path).train(job)
+def test_what_was_trained_is_found_with_the_same_bits(spec, tmp_path, counted):
+    first = Store(tmp_path).train(spec)
+    second = Store(tmp_path).train(spec)
     assert len(counted) == 1
     same(first, second)
     assert first.run == second.run
 
 
-def test_only_what_is_new_is_trained(job, tmp_path, counted):
+def test_only_what_is_new_is_trained(spec, tmp_path, counted):
     store = Store(tmp_path)
     for order in (0, 1, 0, 2, 1):
-        store.train(replace(job, seeds=replace(job.seeds, order=order)))
+        store.train(replace(spec, seeds=replace(spec.seeds, order=order)))
     assert len(counted) == len(store.trained) == 3
 
 
-def test_an_observation_that_was_not_kept_is_made_by_training_again(job, tmp_path, counted):
+def test_an_observation_that_was_not_kept_is_made_by_training_again(spec, tmp_path, counted):
     store = Store(tmp_path)
-    plain = store.train(job)
-    observed = store.train(job, [GradientNorm(10)])
+    plain = store.train(spec)
+    observed = store.train(spec, [GradientNorm(10)])
     assert len(counted) == 2
     assert observed.observed.keys() == {GradientNorm(10).key} and plain.observed == {}
     assert torch.equal(plain.final["fc1.weight"], observed.final["fc1.weight"])
-    store.train(job, [GradientNorm(20)])
+    store.train(spec, [GradientNorm(20)])
     assert len(counted) == 3
     for observers in ([], [GradientNorm(10)], [GradientNorm(20)]):  # what was seen before is kept
-        assert store.train(job, observers).observed.keys() == {observer.key for observer in observers}
+        assert store.train(spec, observers).observed.keys() == {observer.key for observer in observers}
     assert len(counted) == 3
 
 
 @pytest.mark.parametrize("file", ["run.json", "weights.safetensors"])
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "emptied", "missing"])
-def test_a_damaged_file_is_named_set_aside_and_trained_again(job, tmp_path, counted, caplog, file, damage):
-    first = Store(tmp_path).train(job)
+def test_a_damaged_file_is_named_set_aside_and_trained_again(spec, tmp_path, counted, caplog, file, damage):
+    first = Store(tmp_path).train(spec)
     path = Store(tmp_path).path(first.run) / file
     content = bytearray(path.read_bytes())
     if damage == "flipped":
@@ -84,7 +84,7 @@ def test_a_damaged_file_is_named_set_aside_and_trained_again(job, tmp_path, coun
     else:
         path.write_bytes({"truncated": content[: len(content) // 2], "flipped": content, "emptied": b""}[damage])
     with caplog.at_level(logging.WARNING):
-        second = Store(tmp_path).train(job)
+        second = Store(tmp_path).train(spec)
     assert len(counted) == 2
     same(first, second)
     if (file, damage) != ("run.json", "missing"):  # without it the run was never finished
@@ -92,25 +92,25 @@ def test_a_damaged_file_is_named_set_aside_and_trained_again(job, tmp_path, coun
         assert list(tmp_path.glob("*/*.damaged-1"))
 
 
-def test_the_answer_to_another_question_is_not_taken(job, tmp_path, counted, caplog):
+def test_the_answer_to_another_question_is_not_taken(spec, tmp_path, counted, caplog):
     store = Store(tmp_path)
-    one, other = store.train(job), store.train(replace(job, seeds=replace(job.seeds, order=1)))
+    one, other = store.train(spec), store.train(replace(spec, seeds=replace(spec.seeds, order=1)))
     for name in ("run.json", "weights.safetensors"):
         (store.path(one.run) / name).write_bytes((store.path(other.run) / name).read_bytes())
-    same(Store(tmp_path).train(job), one)
+    same(Store(tmp_path).train(spec), one)
     assert "another question" in caplog.text
 
 
-def test_the_question_lies_beside_the_result_and_no_checkpoint_stays(job, tmp_path):
+def test_the_question_lies_beside_the_result_and_no_checkpoint_stays(spec, tmp_path):
     store = Store(tmp_path, checkpoint_seconds=0)
-    folder = store.path(store.train(job).run)
+    folder = store.path(store.train(spec).run)
     assert sorted(path.name for path in folder.iterdir()) == ["run.json", "weights.safetensors"]
     body = json.loads((folder / "run.json").read_text())["body"]
-    assert body["question"]["plan"]["lr"] == job.plan.lr
+    assert body["question"]["plan"]["lr"] == spec.plan.lr
     assert body["machine"]["torch"] == torch.__version__
 
 
-def test_a_killed_training_goes_on_with_the_same_bits(job, tmp_path):
+def test_a_killed_training_goes_on_with_the_same_bits(spec, tmp_path):
     class Killed(BaseException):
         pass
 
@@ -118,31 +118,31 @@ def test_a_killed_training_goes_on_with_the_same_bits(job, tmp_path):
         if iteration >= 25:
             raise Killed
 
-    unbroken = Store(tmp_path / "a").train(job, [GradientNorm(10)])
+    unbroken = Store(tmp_path / "a").train(spec, [GradientNorm(10)])
     broken = Store(tmp_path / "b", checkpoint_seconds=0)
     with pytest.raises(Killed):
-        broken.train(job, [GradientNorm(10)], progress=kill)
+        broken.train(spec, [GradientNorm(10)], progress=kill)
     assert list((tmp_path / "b").glob("*/*/checkpoint-*.safetensors"))
     seen = []
-    same(unbroken, broken.train(job, [GradientNorm(10)], progress=seen.append))
+    same(unbroken, broken.train(spec, [GradientNorm(10)], progress=seen.append))
     assert seen[0] >= 25
 
 
-def _train(folder, job, order, results):
+def _train(folder, spec, order, results):
     torch.set_num_threads(1)
-    job = replace(job, model=copy.deepcopy(job.model))  # torch hands tensors to a process as shared memory
+    spec = replace(spec, model=copy.deepcopy(spec.model))  # torch hands tensors to a process as shared memory
     store = Store(folder)
     for seed in order:
-        trace = store.train(replace(job, seeds=replace(job.seeds, order=seed)))
-        results.put((seed, float(trace.final["fc1.weight"].double().sum())))
+        result = store.train(replace(spec, seeds=replace(spec.seeds, order=seed)))
+        results.put((seed, float(result.final["fc1.weight"].double().sum())))
     results.put(("trained", len(store.trained)))
 
 
-def test_two_processes_train_each_run_once_and_both_are_right(job, tmp_path):
+def test_two_processes_train_each_run_once_and_both_are_right(spec, tmp_path):
     context = multiprocessing.get_context("spawn")
     results = context.Queue()
     orders = ([0, 1, 2, 3], [0, 2, 3, 1])
-    processes = [context.Process(target=_train, args=(tmp_path, job, order, results)) for order in orders]
+    processes = [context.Process(target=_train, args=(tmp_path, spec, order, results)) for order in orders]
     for process in processes:
         process.start()
     found = [results.get(timeout=60) for _ in range(10)]
@@ -151,11 +151,11 @@ def test_two_processes_train_each_run_once_and_both_are_right(job, tmp_path):
     assert sum(count for what, count in found if what == "trained") == 4
     sums = {seed: {value for what, value in found if what == seed} for seed in range(4)}
     assert all(len(values) == 1 for values in sums.values())
-    alone = Store(tmp_path / "alone").train(replace(job, seeds=replace(job.seeds, order=2)))
+    alone = Store(tmp_path / "alone").train(replace(spec, seeds=replace(spec.seeds, order=2)))
     assert sums[2] == {float(alone.final["fc1.weight"].double().sum())}
 
 
-def test_a_lock_that_a_dead_process_held_is_free(job, tmp_path):
+def test_a_lock_that_a_dead_process_held_is_free(spec, tmp_path):
     store = Store(tmp_path)
     with store._lock("ab" * 10):
         pass
@@ -164,26 +164,26 @@ def test_a_lock_that_a_dead_process_held_is_free(job, tmp_path):
         assert time.monotonic() - began < 5
 
 
-def test_a_diverged_training_is_kept_too(job, tmp_path, counted):
-    wild = replace(job, plan=replace(job.plan, lr=1e30))
+def test_a_diverged_training_is_kept_too(spec, tmp_path, counted):
+    wild = replace(spec, plan=replace(spec.plan, lr=1e30))
     first, second = Store(tmp_path).train(wild), Store(tmp_path).train(wild)
     assert first.status == second.status == "diverged"
     assert "final" not in second.states and len(counted) == 1
 
 
-def test_a_folder_that_cannot_be_written_is_named(job, tmp_path):
+def test_a_folder_that_cannot_be_written_is_named(spec, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(LotteryError, match="file/store"):
         Store(tmp_path / "file" / "store")
 
 
-def test_a_row_lies_beside_its_run_and_is_written_once(job, tmp_path):
+def test_a_row_lies_beside_its_run_and_is_written_once(spec, tmp_path):
     store = Store(tmp_path)
-    trace = store.train(job)
-    row = {"setting": "one", "seed": 3, "level": 2, "arm": "ticket", "draw": 0, "run": trace.run, "density": 0.5}
+    result = store.train(spec)
+    row = {"setting": "one", "seed": 3, "level": 2, "arm": "ticket", "draw": 0, "run": result.run, "density": 0.5}
     for _ in range(2):
         store.keep_row(row)
-        (path,) = (store.path(trace.run) / "rows").iterdir()
+        (path,) = (store.path(result.run) / "rows").iterdir()
         assert path.name == "one-seed3-level02-ticket-0.json" and json.loads(path.read_text()) == row
         path.chmod(0o400)
         written = path.stat().st_mtime_ns
@@ -192,46 +192,46 @@ def test_a_row_lies_beside_its_run_and_is_written_once(job, tmp_path):
     path.write_bytes(b"\xff")
     store.keep_row(row)
     assert json.loads(path.read_text()) == row
-    same(store.train(job), trace)  # not in the question: the run is found as before
+    same(store.train(spec), result)  # not in the question: the run is found as before
 
 
-def test_weights_that_were_not_kept_are_kept_by_training_again_and_then_both_are_there(job, tmp_path, counted, caplog):
+def test_weights_that_were_not_kept_are_kept_by_training_again_and_then_both_are_there(spec, tmp_path, counted, caplog):
     caplog.set_level(logging.INFO)
     store = Store(tmp_path)
-    first = store.train(job, keep_at=[7])
-    second = store.train(job, [GradientNorm(10)], keep_at=[20, 3, 40])
+    first = store.train(spec, keep_at=[7])
+    second = store.train(spec, [GradientNorm(10)], keep_at=[20, 3, 40])
     assert len(counted) == 2 and "without gradient_norm" in caplog.text
     assert set(first.states) == {"final", "early_stop", "at_7"}
     assert set(second.states) == {"final", "early_stop", "at_3", "at_20"} and second.at(40) is second.final
     for iterations in ([], [3], [20, 7], [3, 7, 20, 40]):  # an answer holds what was asked for, whoever asked before
-        again = store.train(job, keep_at=iterations)
+        again = store.train(spec, keep_at=iterations)
         assert {kind for kind in again.states if kind.startswith("at_")} == {f"at_{n}" for n in iterations if n < 40}
         for n in iterations:
-            assert all(torch.equal(x, again.at(n)[name]) for name, x in loop.train(job, keep_at=[n]).at(n).items())
-    assert store.train(job, [GradientNorm(10)], keep_at=[7]).observed and len(counted) == 2
-    store.train(job, keep_at=[8])
+            assert all(torch.equal(x, again.at(n)[name]) for name, x in loop.train(spec, keep_at=[n]).at(n).items())
+    assert store.train(spec, [GradientNorm(10)], keep_at=[7]).observed and len(counted) == 2
+    store.train(spec, keep_at=[8])
     assert len(counted) == 3 and "without the weights after iteration 8" in caplog.text
 
 
-def test_keep_at_is_not_in_the_question_and_must_lie_within(job, tmp_path):
+def test_keep_at_is_not_in_the_question_and_must_lie_within(spec, tmp_path):
     store = Store(tmp_path)
-    assert store.train(job).run == store.train(job, keep_at=[5]).run
+    assert store.train(spec).run == store.train(spec, keep_at=[5]).run
     with pytest.raises(LotteryError, match="keep_at=41"):
-        store.train(job, keep_at=[41])
+        store.train(spec, keep_at=[41])
 
 
-def test_a_diverged_training_is_not_done_again_for_weights_that_it_never_reached(job, tmp_path, counted):
-    wild = replace(job, plan=replace(job.plan, lr=1e30))
+def test_a_diverged_training_is_not_done_again_for_weights_that_it_never_reached(spec, tmp_path, counted):
+    wild = replace(spec, plan=replace(spec.plan, lr=1e30))
     for _ in range(2):
-        trace = Store(tmp_path).train(wild, keep_at=[0, 35])
-        assert trace.status == "diverged" and trace.keeps(0) and not trace.keeps(35)
+        result = Store(tmp_path).train(wild, keep_at=[0, 35])
+        assert result.status == "diverged" and result.keeps(0) and not result.keeps(35)
     assert len(counted) == 1
 
 
 @pytest.mark.parametrize("update", [GradualPruning(0.2, 10, 30, 10), RigL(0.3, 10)])
-def test_masks_that_changed_are_kept_with_the_run(job, tmp_path, counted, update):
+def test_masks_that_changed_are_kept_with_the_run(spec, tmp_path, counted, update):
     whole = isinstance(update, GradualPruning)
-    changing = replace(job, mask=dense(prunable(job.model)) if whole else job.mask, update=update)
+    changing = replace(spec, mask=dense(prunable(spec.model)) if whole else spec.mask, update=update)
     first, second = (Store(tmp_path).train(changing, keep_at=[20]) for _ in range(2))
     assert len(counted) == 1
     same(first, second)
@@ -243,7 +243,7 @@ def test_masks_that_changed_are_kept_with_the_run(job, tmp_path, counted, update
         assert not second.final[name][~mask].any()
 
 
-def test_a_killed_training_goes_on_with_what_was_kept_on_the_way(job, tmp_path):
+def test_a_killed_training_goes_on_with_what_was_kept_on_the_way(spec, tmp_path):
     class Killed(BaseException):
         pass
 
@@ -251,7 +251,7 @@ def test_a_killed_training_goes_on_with_what_was_kept_on_the_way(job, tmp_path):
         if iteration >= 25:
             raise Killed
 
-    changing = replace(job, update=RigL(0.3, 10))
+    changing = replace(spec, update=RigL(0.3, 10))
     unbroken = Store(tmp_path / "a").train(changing, keep_at=[5, 30])
     broken = Store(tmp_path / "b", checkpoint_seconds=0)
     with pytest.raises(Killed):
@@ -262,7 +262,7 @@ def test_a_killed_training_goes_on_with_what_was_kept_on_the_way(job, tmp_path):
     assert broken.train(replace(changing, update=RigL(0.2, 10)), keep_at=[5]).keeps(5)  # not from that checkpoint
 
 
-def test_a_probe_of_a_run_is_computed_once_and_kept_with_it(job, tmp_path):
+def test_a_probe_of_a_run_is_computed_once_and_kept_with_it(spec, tmp_path):
     calls = []
 
     def compute():
@@ -270,7 +270,7 @@ def test_a_probe_of_a_run_is_computed_once_and_kept_with_it(job, tmp_path):
         return {"barrier": 1 / 3, "losses": (0.1, float("inf"))}
 
     store = Store(tmp_path)
-    run = store.train(job).run
+    run = store.train(spec).run
     first, second = (Store(tmp_path).probed(run, "interpolation points=29", compute) for _ in range(2))
     assert first == second == {"barrier": 1 / 3, "losses": [0.1, float("inf")]} and len(calls) == 1
     store.probed(run, "interpolation points=30", compute)
@@ -278,22 +278,22 @@ def test_a_probe_of_a_run_is_computed_once_and_kept_with_it(job, tmp_path):
     for _ in range(2):  # without a run there is no place
         assert store.probed("", "interpolation points=29", compute) == first
     assert len(calls) == 4
-    store.train(job, keep_at=[5])  # trained again to the same bits: what was found out still holds
+    store.train(spec, keep_at=[5])  # trained again to the same bits: what was found out still holds
     store.probed(run, "interpolation points=29", compute)
     assert len(calls) == 4
 
 
-def test_probes_of_other_weights_are_forgotten(job, tmp_path, monkeypatch):
+def test_probes_of_other_weights_are_forgotten(spec, tmp_path, monkeypatch):
     """As when a run that another machine kept is trained again here, to other last bits."""
     store = Store(tmp_path)
-    run = store.train(job).run
+    run = store.train(spec).run
     assert store.probed(run, "sum", lambda: 1) == 1
 
     def otherwise(*args, **kwargs):
-        trace = loop.train(*args, **kwargs)
-        trace.final["fc1.weight"][0] += 1e-7
-        return trace
+        result = loop.train(*args, **kwargs)
+        result.final["fc1.weight"][0] += 1e-7
+        return result
 
     monkeypatch.setattr("lth.store.runs.train", otherwise)
-    store.train(job, keep_at=[5])
+    store.train(spec, keep_at=[5])
     assert store.probed(run, "sum", lambda: 2) == 2

@@ -8,20 +8,20 @@ import pytest
 import torch
 from torch import nn
 
+from lth.analysis.gradient import GradientNorm
 from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import Seeds
 from lth.core.weights import Mask, State, clone, digest
 from lth.data.tensors import Data
-from lth.probes.gradient import GradientNorm
 from lth.pruning.mask import dense, kept, prunable
 from lth.pruning.updates import GradualPruning, RigL, Set
 from lth.training import loop
 from lth.training.checkpoint import Checkpoint
 from lth.training.gradient import examples, gradient_of
-from lth.training.job import Job
 from lth.training.loop import train
 from lth.training.optimizer import make_optimizer
-from lth.training.trace import Trace
+from lth.training.run_result import RunResult
+from lth.training.run_spec import RunSpec
 
 OPTIMIZERS = {
     "adam": {"optimizer": "adam", "lr": 0.01, "schedule": "cosine"},
@@ -46,8 +46,8 @@ class Watch:
         self.weights: list[State] = []
         self.momenta: list[dict[str, list[torch.Tensor]]] = []
 
-    def __call__(self, model: nn.Module, job: Job) -> dict[str, float]:
-        self.masks.append(clone(job.mask))
+    def __call__(self, model: nn.Module, spec: RunSpec) -> dict[str, float]:
+        self.masks.append(clone(spec.mask))
         self.weights.append(clone(model.state_dict()))
         if self.optimizers:
             state, named = self.optimizers[0].state, dict(model.named_parameters())
@@ -61,7 +61,7 @@ class Watch:
             )
         if len(self.masks) == self.last:
             raise KeyboardInterrupt
-        return {"kept": float(sum(kept(job.mask).values()))}
+        return {"kept": float(sum(kept(spec.mask).values()))}
 
 
 @pytest.fixture
@@ -73,13 +73,13 @@ def optimizers(monkeypatch: pytest.MonkeyPatch) -> list[torch.optim.Optimizer]:
 
 
 @pytest.fixture(scope="module")
-def changing(make_job: Callable[..., Job], half_mask: Callable[[nn.Module], Mask]) -> Callable[..., Job]:
+def changing(make_job: Callable[..., RunSpec], half_mask: Callable[[nn.Module], Mask]) -> Callable[..., RunSpec]:
     """A training whose mask changes, from a whole mask where it is pruned, else from a half."""
 
-    def make(update: GradualPruning | Set | RigL, **recipe: object) -> Job:
-        job = make_job(**recipe)
+    def make(update: GradualPruning | Set | RigL, **recipe: object) -> RunSpec:
+        spec = make_job(**recipe)
         whole = isinstance(update, GradualPruning)
-        return replace(job, mask=dense(prunable(job.model)) if whole else half_mask(job.model), update=update)
+        return replace(spec, mask=dense(prunable(spec.model)) if whole else half_mask(spec.model), update=update)
 
     return make
 
@@ -87,11 +87,11 @@ def changing(make_job: Callable[..., Job], half_mask: Callable[[nn.Module], Mask
 @by_update
 @by_optimizer
 def test_pruned_weights_and_their_momentum_are_exactly_zero_and_new_ones_start_so(
-    changing: Callable[..., Job], optimizers: list[torch.optim.Optimizer], update: object, recipe: dict
+    changing: Callable[..., RunSpec], optimizers: list[torch.optim.Optimizer], update: object, recipe: dict
 ) -> None:
-    watch, job = Watch(optimizers), changing(update, **recipe)
-    trace = train(job, [watch])
-    assert len(watch.masks) == 31 and trace.status == "done"
+    watch, spec = Watch(optimizers), changing(update, **recipe)
+    result = train(spec, [watch])
+    assert len(watch.masks) == 31 and result.status == "done"
     changes = 0
     for n, (mask, weights, momenta) in enumerate(zip(watch.masks, watch.weights, watch.momenta, strict=True)):
         for name, alive in mask.items():
@@ -109,7 +109,7 @@ def test_pruned_weights_and_their_momentum_are_exactly_zero_and_new_ones_start_s
 
 @by_optimizer
 def test_a_new_weight_goes_on_as_if_it_had_always_been_zero(
-    changing: Callable[..., Job], optimizers: list[torch.optim.Optimizer], recipe: dict
+    changing: Callable[..., RunSpec], optimizers: list[torch.optim.Optimizer], recipe: dict
 ) -> None:
     """The first step after an update moves those that grew; a weight that was kept has kept its value and momentum."""
     watch = Watch(optimizers)
@@ -122,120 +122,124 @@ def test_a_new_weight_goes_on_as_if_it_had_always_been_zero(
             assert (second[before & after] != 0).sum() >= 0.5 * (first[before & after] != 0).sum()
 
 
-def test_gradual_pruning_keeps_the_asked_counts_at_every_iteration(changing: Callable[..., Job]) -> None:
+def test_gradual_pruning_keeps_the_asked_counts_at_every_iteration(changing: Callable[..., RunSpec]) -> None:
     watch, update = Watch(), GradualPruning(0.2, 5, 20, 5)
-    trace = train(changing(update), [watch])
+    result = train(changing(update), [watch])
     for n, mask in enumerate(watch.masks):
         density = update.density_at(n - n % 5)
         assert kept(mask) == {name: round(density * alive.numel()) for name, alive in mask.items()}
         if n:
             assert not any((alive & ~watch.masks[n - 1][name]).any() for name, alive in mask.items())
-    assert kept(trace.mask({})) == {"fc1.weight": 86, "fc2.weight": 19, "output.weight": 5}
+    assert kept(result.mask({})) == {"fc1.weight": 86, "fc2.weight": 19, "output.weight": 5}
 
 
 @pytest.mark.parametrize("update", [Set(0.3, 5), RigL(0.3, 5, 20)])
-def test_rewiring_keeps_each_layers_count_throughout(changing: Callable[..., Job], update: Set | RigL) -> None:
-    watch, job = Watch(), changing(update)
-    trace = train(job, [watch])
-    assert all(kept(mask) == kept(job.mask) for mask in [*watch.masks, trace.mask(job.mask)])
+def test_rewiring_keeps_each_layers_count_throughout(changing: Callable[..., RunSpec], update: Set | RigL) -> None:
+    watch, spec = Watch(), changing(update)
+    result = train(spec, [watch])
+    assert all(kept(mask) == kept(spec.mask) for mask in [*watch.masks, result.mask(spec.mask)])
     turns = [n for n in range(1, 31) if digest(watch.masks[n]) != digest(watch.masks[n - 1])]
     assert turns == ([5, 10, 15, 20] if update.stop else [5, 10, 15, 20, 25])  # not after the last step
 
 
-def test_rigl_grows_where_the_dense_gradient_of_fixed_examples_is_largest(changing: Callable[..., Job]) -> None:
+def test_rigl_grows_where_the_dense_gradient_of_fixed_examples_is_largest(changing: Callable[..., RunSpec]) -> None:
     """Brute force on the network as it is after the step and before the update: all of it by sorted lists."""
-    job = changing(RigL(0.3, 5, examples=40), optimizer="sgd", lr=0.1, momentum=0.0)
-    before = train(replace(job, update=None), keep_at=[5])
-    after = train(job, keep_at=[5])
-    model, some = job.model, examples(job.data.train, 40, last=True)
+    spec = changing(RigL(0.3, 5, examples=40), optimizer="sgd", lr=0.1, momentum=0.0)
+    before = train(replace(spec, update=None), keep_at=[5])
+    after = train(spec, keep_at=[5])
+    model, some = spec.model, examples(spec.data.train, 40, last=True)
     model.load_state_dict(before.at(5))
     gradient = gradient_of(model, some.images, some.labels)
-    for name, alive in job.mask.items():
+    for name, alive in spec.mask.items():
         weights, pulls = before.at(5)[name].abs().flatten(), gradient[name].abs().flatten()
         active = sorted(alive.flatten().nonzero().flatten().tolist(), key=lambda place: weights[place].item())
         stays = set(active[round(0.3 * len(active)) :])
         free = sorted(set(range(len(weights))) - stays, key=lambda place: -pulls[place].item())
         expected = stays | set(free[: len(active) - len(stays)])
-        assert set(after.mask(job.mask, 5)[name].flatten().nonzero().flatten().tolist()) == expected
+        assert set(after.mask(spec.mask, 5)[name].flatten().nonzero().flatten().tolist()) == expected
 
 
-def test_the_share_that_goes_follows_the_learning_rate(changing: Callable[..., Job], data: Data) -> None:
+def test_the_share_that_goes_follows_the_learning_rate(changing: Callable[..., RunSpec], data: Data) -> None:
     moved = []
     for schedule in ({"schedule": "constant"}, {"schedule": "step", "milestones": [3], "gamma": 0.1}):
-        watch, job = Watch(), changing(Set(0.3, 5), **schedule)
-        train(job, [watch])
+        watch, spec = Watch(), changing(Set(0.3, 5), **schedule)
+        train(spec, [watch])
         moved.append(int((watch.masks[4]["fc1.weight"] ^ watch.masks[5]["fc1.weight"]).sum()) / 2)
-    alive = kept(job.mask)["fc1.weight"]
+    alive = kept(spec.mask)["fc1.weight"]
     assert 0.1 * alive < moved[0] <= round(0.3 * alive) and 0 < moved[1] <= round(0.03 * alive)
 
 
 @by_update
 @pytest.mark.parametrize("look", [2, 5, 6, 7, 21, 30])
 def test_a_killed_training_goes_on_to_the_same_bits_across_updates(
-    changing: Callable[..., Job], make_rich_network: Callable[[], nn.Module], tmp_path: Path, update: object, look: int
+    changing: Callable[..., RunSpec],
+    make_rich_network: Callable[[], nn.Module],
+    tmp_path: Path,
+    update: object,
+    look: int,
 ) -> None:
-    job = changing(update, model=make_rich_network(), schedule="cosine")
-    unbroken = train(job, [Watch()], keep_at=[4, 5])
+    spec = changing(update, model=make_rich_network(), schedule="cosine")
+    unbroken = train(spec, [Watch()], keep_at=[4, 5])
     with pytest.raises(KeyboardInterrupt):
-        train(job, [Watch(last=look)], Checkpoint(tmp_path / "c", 0, HERE), keep_at=[4, 5])
+        train(spec, [Watch(last=look)], Checkpoint(tmp_path / "c", 0, HERE), keep_at=[4, 5])
     watch = Watch()
-    resumed = train(job, [watch], Checkpoint(tmp_path / "c", 0, HERE), keep_at=[4, 5])
+    resumed = train(spec, [watch], Checkpoint(tmp_path / "c", 0, HERE), keep_at=[4, 5])
     assert len(watch.masks) == (31 if look == 2 else 32 - look)
     assert equal(resumed, unbroken) and {"at_5_mask", "final_mask"} <= set(resumed.states)
 
 
-def equal(first: Trace, second: Trace) -> bool:
-    timeless = [replace(trace, seconds=0, evaluation_seconds=0).records() for trace in (first, second)]
-    states = [{key: digest(state) for key, state in trace.states.items()} for trace in (first, second)]
+def equal(first: RunResult, second: RunResult) -> bool:
+    timeless = [replace(result, seconds=0, evaluation_seconds=0).records() for result in (first, second)]
+    states = [{key: digest(state) for key, state in result.states.items()} for result in (first, second)]
     return timeless[0] == timeless[1] and states[0] == states[1]
 
 
 @by_update
-def test_the_same_job_gives_the_same_bits_and_stays_as_it_was(changing: Callable[..., Job], update: object) -> None:
-    job = changing(update)
-    before = digest(job.mask), digest(job.start)
-    first = train(job)
-    assert equal(train(job), first) and (digest(job.mask), digest(job.start)) == before
-    other = train(replace(job, seeds=Seeds(mask=1)))
+def test_the_same_job_gives_the_same_bits_and_stays_as_it_was(changing: Callable[..., RunSpec], update: object) -> None:
+    spec = changing(update)
+    before = digest(spec.mask), digest(spec.initial_state)
+    first = train(spec)
+    assert equal(train(spec), first) and (digest(spec.mask), digest(spec.initial_state)) == before
+    other = train(replace(spec, seeds=Seeds(mask=1)))
     assert equal(other, first) == (not isinstance(update, Set))
 
 
 @by_update
 @pytest.mark.parametrize("iteration", [4, 5, 13, 20])
 def test_what_is_kept_on_the_way_is_what_a_training_that_stops_there_ends_with(
-    changing: Callable[..., Job], update: object, iteration: int
+    changing: Callable[..., RunSpec], update: object, iteration: int
 ) -> None:
     """At an iteration whose update is due too: it has happened already."""
-    job = changing(update, schedule="cosine")
-    whole = train(job, keep_at=[0, iteration, 30])
-    part = train(replace(job, plan=replace(job.plan, stop=iteration)))
+    spec = changing(update, schedule="cosine")
+    whole = train(spec, keep_at=[0, iteration, 30])
+    part = train(replace(spec, plan=replace(spec.plan, stop=iteration)))
     assert digest(whole.at(iteration)) == digest(part.final)
-    assert digest(whole.mask(job.mask, iteration)) == digest(part.mask(job.mask))
+    assert digest(whole.mask(spec.mask, iteration)) == digest(part.mask(spec.mask))
     assert digest(whole.at(30)) == digest(whole.final) and "at_30" not in whole.states
-    assert digest(whole.mask(job.mask, 0)) == digest(job.mask)
-    assert equal(train(job), replace(whole, states={k: x for k, x in whole.states.items() if not k.startswith("at_")}))
+    assert digest(whole.mask(spec.mask, 0)) == digest(spec.mask)
+    assert equal(train(spec), replace(whole, states={k: x for k, x in whole.states.items() if not k.startswith("at_")}))
 
 
-def test_without_an_update_the_weights_on_the_way_are_kept_too(make_job: Callable[..., Job]) -> None:
-    job = make_job()
-    whole, part = train(job, keep_at=[11]), train(make_job(stop=11))
+def test_without_an_update_the_weights_on_the_way_are_kept_too(make_job: Callable[..., RunSpec]) -> None:
+    spec = make_job()
+    whole, part = train(spec, keep_at=[11]), train(make_job(stop=11))
     assert digest(whole.at(11)) == digest(part.final) and set(whole.states) == {"final", "early_stop", "at_11"}
-    assert whole.mask(job.mask) is job.mask is whole.mask(job.mask, "early_stop") is whole.mask(job.mask, 11)
+    assert whole.mask(spec.mask) is spec.mask is whole.mask(spec.mask, "early_stop") is whole.mask(spec.mask, 11)
 
 
-def test_the_mask_of_the_early_stop_is_kept_beside_it(changing: Callable[..., Job]) -> None:
-    watch, job = Watch(), changing(GradualPruning(0.2, 5, 20, 5), evaluate_every=1, lr=0.05)
-    trace = train(job, [watch])
-    assert trace.early_stop is not None
-    assert digest(trace.mask(job.mask, "early_stop")) == digest(watch.masks[trace.early_stop.iteration])
+def test_the_mask_of_the_early_stop_is_kept_beside_it(changing: Callable[..., RunSpec]) -> None:
+    watch, spec = Watch(), changing(GradualPruning(0.2, 5, 20, 5), evaluate_every=1, lr=0.05)
+    result = train(spec, [watch])
+    assert result.early_stop is not None
+    assert digest(result.mask(spec.mask, "early_stop")) == digest(watch.masks[result.early_stop.iteration])
 
 
 def test_the_gradient_norm_is_that_of_the_present_mask_and_is_seen_before_updates_too(
-    changing: Callable[..., Job],
+    changing: Callable[..., RunSpec],
 ) -> None:
     probe, update = GradientNorm(0, before_updates=True), GradualPruning(0.5, 5, 15, 5)  # no unit loses all inputs
-    trace = train(changing(update, lr=1e-9, optimizer="sgd", momentum=0.0), [probe, Watch()])
-    seen = dict(trace.observed[probe.key])
+    result = train(changing(update, lr=1e-9, optimizer="sgd", momentum=0.0), [probe, Watch()])
+    seen = dict(result.observed[probe.key])
     assert sorted(seen) == [0, 5, 10, 15, 30] and "before_updates" in probe.key
     assert all(("before/total" in seen[n]) == (n in (5, 10, 15)) for n in seen)
     assert seen[5]["total"] == seen[5]["before/total"]  # the density is 1 there: nothing went
@@ -243,32 +247,32 @@ def test_the_gradient_norm_is_that_of_the_present_mask_and_is_seen_before_update
     assert seen[15]["before/total"] == pytest.approx(seen[10]["total"], rel=1e-3)
 
 
-def test_a_training_that_diverges_ends_as_any_other(changing: Callable[..., Job]) -> None:
+def test_a_training_that_diverges_ends_as_any_other(changing: Callable[..., RunSpec]) -> None:
     for update in (GradualPruning(0.2, 5, 20, 5), Set(0.3, 5), RigL(0.3, 5)):
-        trace = train(changing(update, lr=1e30, optimizer="sgd", evaluate_every=100), keep_at=[29])
-        assert trace.status == "diverged" and "final" not in trace.states and "final_mask" in trace.states
+        result = train(changing(update, lr=1e30, optimizer="sgd", evaluate_every=100), keep_at=[29])
+        assert result.status == "diverged" and "final" not in result.states and "final_mask" in result.states
 
 
-def test_what_does_not_fit_is_one_line_before_the_first_step(changing: Callable[..., Job]) -> None:
-    job = changing(Set(0.3, 5))
+def test_what_does_not_fit_is_one_line_before_the_first_step(changing: Callable[..., RunSpec]) -> None:
+    spec = changing(Set(0.3, 5))
     for wrong, named in (
-        (replace(job, update=Set(0.3, 30)), "rewiring.every=30: the mask would never change"),
-        (replace(job, update=GradualPruning(0.5, 0, 30, 10)), "gradual.end=30"),
+        (replace(spec, update=Set(0.3, 30)), "rewiring.every=30: the mask would never change"),
+        (replace(spec, update=GradualPruning(0.5, 0, 30, 10)), "gradual.end=30"),
         (
-            replace(job, mask={"fc1.weight": torch.ones(2, 2)}),
+            replace(spec, mask={"fc1.weight": torch.ones(2, 2)}),
             r"mask does not fit: fc1.weight is \(2, 2\), .*\(12, 36\)",
         ),
-        (replace(job, mask={"nothing": torch.ones(2)}), "the model has nothing of that name"),
+        (replace(spec, mask={"nothing": torch.ones(2)}), "the model has nothing of that name"),
     ):
         with pytest.raises(LotteryError, match=named):
             train(wrong)
     for iteration in (-1, 31):
         with pytest.raises(SettingError, match=f"keep_at={iteration}: lies outside .* 0 to 30"):
-            train(job, keep_at=[3, iteration])
+            train(spec, keep_at=[3, iteration])
 
 
-def test_a_frozen_layer_has_no_gradient_to_grow_by(changing: Callable[..., Job]) -> None:
-    job = changing(RigL(0.3, 5))
-    job.model.fc1.requires_grad_(False)
+def test_a_frozen_layer_has_no_gradient_to_grow_by(changing: Callable[..., RunSpec]) -> None:
+    spec = changing(RigL(0.3, 5))
+    spec.model.fc1.requires_grad_(False)
     with pytest.raises(LotteryError, match=r"fc1\.weight has no gradient"):
-        train(job)
+        train(spec)

@@ -12,10 +12,10 @@ from lth.core.errors import LotteryError
 from lth.core.weights import Mask, digest
 from lth.data.tensors import Data
 from lth.training.checkpoint import Checkpoint, Snapshot, optimizer_tensors, restore_optimizer
-from lth.training.job import Job
 from lth.training.loop import train
 from lth.training.optimizer import make_optimizer
-from lth.training.trace import Trace
+from lth.training.run_result import RunResult
+from lth.training.run_spec import RunSpec
 
 HERE = {"torch": "1", "threads": 1}
 
@@ -32,7 +32,7 @@ class Watch:
     def __init__(self, last: int | None = None) -> None:
         self.looks, self.last = 0, last
 
-    def __call__(self, model: nn.Module, job: Job) -> dict[str, float]:
+    def __call__(self, model: nn.Module, job: RunSpec) -> dict[str, float]:
         self.looks += 1
         if self.looks == self.last:
             raise Killed
@@ -49,29 +49,29 @@ RECIPES = {
 
 @pytest.fixture(scope="module")
 def rich_job(
-    make_job: Callable[..., Job],
+    make_job: Callable[..., RunSpec],
     make_data: Callable[..., Data],
     make_rich_network: Callable[[], nn.Module],
     half_mask: Callable[[nn.Module], Mask],
-) -> Callable[..., Job]:
+) -> Callable[..., RunSpec]:
     """A job with BatchNorm, dropout, augmentation and a mask; keywords change its recipe."""
     model, data = make_rich_network(), make_data(augment="flip_crop")
     return lambda **recipe: make_job(model=model, mask=half_mask(model), data=data, **recipe)
 
 
 @pytest.fixture(scope="module")
-def unbroken(rich_job: Callable[..., Job]) -> dict[str, Trace]:
+def unbroken(rich_job: Callable[..., RunSpec]) -> dict[str, RunResult]:
     """The trace of each recipe, trained in one go."""
     return {name: train(rich_job(**recipe), [Watch()]) for name, recipe in RECIPES.items()}
 
 
-def equal(first: Trace, second: Trace) -> bool:
+def equal(first: RunResult, second: RunResult) -> bool:
     timeless = [replace(trace, seconds=0, evaluation_seconds=0).records() for trace in (first, second)]
     states = [{key: digest(state) for key, state in trace.states.items()} for trace in (first, second)]
     return timeless[0] == timeless[1] and states[0] == states[1]
 
 
-def killed(job: Job, path: Path, look: int) -> Path:
+def killed(job: RunSpec, path: Path, look: int) -> Path:
     """The checkpoint that a training leaves when it is killed at its `look`."""
     with pytest.raises(Killed):
         train(job, [Watch(look)], Checkpoint(path, 0, HERE))
@@ -81,7 +81,7 @@ def killed(job: Job, path: Path, look: int) -> Path:
 @pytest.mark.parametrize("look", [1, 2, 6, 8, 9, 17, 23, 30, 31])
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_killed_training_goes_on_to_the_same_bits(
-    rich_job: Callable[..., Job], unbroken: dict[str, Trace], tmp_path: Path, name: str, look: int
+    rich_job: Callable[..., RunSpec], unbroken: dict[str, RunResult], tmp_path: Path, name: str, look: int
 ) -> None:
     job, path, watch = rich_job(**RECIPES[name]), tmp_path / "c", Watch()
     killed(job, path, look)
@@ -90,7 +90,7 @@ def test_a_killed_training_goes_on_to_the_same_bits(
 
 
 def test_a_training_killed_again_and_again_goes_on(
-    rich_job: Callable[..., Job], unbroken: dict[str, Trace], tmp_path: Path
+    rich_job: Callable[..., RunSpec], unbroken: dict[str, RunResult], tmp_path: Path
 ) -> None:
     job, path = rich_job(**RECIPES["adam"]), tmp_path / "c"
     for look in (5, 4, 9, 3):
@@ -98,17 +98,19 @@ def test_a_training_killed_again_and_again_goes_on(
     assert equal(train(job, [Watch()], Checkpoint(path, 0, HERE)), unbroken["adam"])
 
 
-def test_checkpointing_changes_no_bit(rich_job: Callable[..., Job], unbroken: dict[str, Trace], tmp_path: Path) -> None:
+def test_checkpointing_changes_no_bit(
+    rich_job: Callable[..., RunSpec], unbroken: dict[str, RunResult], tmp_path: Path
+) -> None:
     assert equal(train(rich_job(**RECIPES["adam"]), [Watch()], Checkpoint(tmp_path / "c", 0, HERE)), unbroken["adam"])
 
 
-def test_a_rewound_training_goes_on_too(rich_job: Callable[..., Job], tmp_path: Path) -> None:
+def test_a_rewound_training_goes_on_too(rich_job: Callable[..., RunSpec], tmp_path: Path) -> None:
     job = rich_job(rewind=11, schedule="cosine")
     killed(job, tmp_path / "c", 8)
     assert equal(train(job, [Watch()], Checkpoint(tmp_path / "c", 0, HERE)), train(job, [Watch()]))
 
 
-def test_seconds_add_up_over_kills(rich_job: Callable[..., Job], tmp_path: Path) -> None:
+def test_seconds_add_up_over_kills(rich_job: Callable[..., RunSpec], tmp_path: Path) -> None:
     killed(rich_job(), tmp_path / "c", 20)
     snapshot = Checkpoint(tmp_path / "c", 0, HERE).read()
     assert snapshot is not None and snapshot.iteration == 18 and snapshot.records["seconds"] > 0
@@ -123,8 +125,8 @@ def damages(whole: bytes) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("damage", ["truncated", "headless", "empty", "text", "flipped"])
 def test_a_damaged_checkpoint_is_not_used(
-    rich_job: Callable[..., Job],
-    unbroken: dict[str, Trace],
+    rich_job: Callable[..., RunSpec],
+    unbroken: dict[str, RunResult],
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     damage: str,
@@ -138,8 +140,8 @@ def test_a_damaged_checkpoint_is_not_used(
 
 @pytest.mark.parametrize("machine", [{"torch": "2", "threads": 1}, {"torch": "1", "threads": 2}, {}])
 def test_a_checkpoint_of_another_machine_is_not_used(
-    rich_job: Callable[..., Job],
-    unbroken: dict[str, Trace],
+    rich_job: Callable[..., RunSpec],
+    unbroken: dict[str, RunResult],
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     machine: dict,
@@ -206,13 +208,13 @@ def test_a_checkpoint_is_due_after_its_seconds(monkeypatch: pytest.MonkeyPatch, 
     assert not checkpoint.due()
 
 
-def test_a_checkpoint_that_is_never_due_writes_nothing(make_job: Callable[..., Job], tmp_path: Path) -> None:
+def test_a_checkpoint_that_is_never_due_writes_nothing(make_job: Callable[..., RunSpec], tmp_path: Path) -> None:
     train(make_job(), checkpoint=Checkpoint(tmp_path / "c", 1e9, HERE))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_that_names_it(
-    make_job: Callable[..., Job], tmp_path: Path
+    make_job: Callable[..., RunSpec], tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(LotteryError, match=str(tmp_path / "file" / "c")):
@@ -220,7 +222,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_that_names_it(
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_an_optimizer_goes_and_comes_back(make_job: Callable[..., Job], name: str) -> None:
+def test_an_optimizer_goes_and_comes_back(make_job: Callable[..., RunSpec], name: str) -> None:
     job = make_job(**RECIPES[name])
     first, second = (make_optimizer(job.model, job.plan) for _ in range(2))
     for parameter in job.model.parameters():

@@ -19,11 +19,11 @@ from lth.data.tensors import Data, Split, prepare
 from lth.models.initialize import initialize
 from lth.training import loop
 from lth.training.evaluate import evaluate
-from lth.training.job import Job
 from lth.training.loop import train
 from lth.training.optimizer import make_optimizer
 from lth.training.recipe import Plan
-from lth.training.trace import Trace
+from lth.training.run_result import RunResult
+from lth.training.run_spec import RunSpec
 
 OPTIMIZERS = {
     "adam": {"optimizer": "adam", "lr": 0.01},
@@ -55,24 +55,24 @@ def torchs(model: nn.Module, recipe: dict) -> torch.optim.Optimizer:
     return kind(groups, **how, foreach=False, fused=False)
 
 
-def plain(job: Job, recipe: dict, schedule: Callable[[torch.optim.Optimizer], LRScheduler] | None = None) -> State:
+def plain(spec: RunSpec, recipe: dict, schedule: Callable[[torch.optim.Optimizer], LRScheduler] | None = None) -> State:
     """A training written anew: the mask is multiplied in the graph, so autograd itself masks the gradient."""
-    model, data = copy.deepcopy(job.model), job.data.train
-    model.load_state_dict(job.start)
+    model, data = copy.deepcopy(spec.model), spec.data.train
+    model.load_state_dict(spec.initial_state)
     optimizer = torchs(model, recipe)
     scheduler = schedule(optimizer) if schedule else None
-    per_epoch = len(data) // job.plan.batch_size
-    for epoch in range(job.plan.stop // per_epoch + 1):
-        order = torch.randperm(len(data), generator=rng(job.seeds.order, "order", epoch))
-        for batch in order.split(job.plan.batch_size)[: min(per_epoch, job.plan.stop - epoch * per_epoch)]:
-            parameters = {name: p * job.mask[name] if name in job.mask else p for name, p in model.named_parameters()}
+    per_epoch = len(data) // spec.plan.batch_size
+    for epoch in range(spec.plan.stop // per_epoch + 1):
+        order = torch.randperm(len(data), generator=rng(spec.seeds.order, "order", epoch))
+        for batch in order.split(spec.plan.batch_size)[: min(per_epoch, spec.plan.stop - epoch * per_epoch)]:
+            parameters = {name: p * spec.mask[name] if name in spec.mask else p for name, p in model.named_parameters()}
             logits = torch.func.functional_call(model, parameters, (data.images[batch],))
             optimizer.zero_grad()
             cross_entropy(logits, data.labels[batch]).backward()
             optimizer.step()
             if scheduler:
                 scheduler.step()
-    return masked(model.state_dict(), job.mask)
+    return masked(model.state_dict(), spec.mask)
 
 
 def close(first: State, second: State) -> bool:
@@ -80,19 +80,19 @@ def close(first: State, second: State) -> bool:
 
 
 @by_optimizer
-def test_dense_training_is_plain_torch(make_job: Callable[..., Job], recipe: dict) -> None:
-    job = make_job(**recipe)
-    trained = train(job).final
-    assert close(trained, plain(job, recipe)) and not close(trained, job.start)
+def test_dense_training_is_plain_torch(make_job: Callable[..., RunSpec], recipe: dict) -> None:
+    spec = make_job(**recipe)
+    trained = train(spec).final
+    assert close(trained, plain(spec, recipe)) and not close(trained, spec.initial_state)
 
 
 @by_optimizer
 def test_masked_training_is_plain_torch_with_the_mask_in_the_graph(
-    make_job: Callable[..., Job], half_mask: Callable[[nn.Module], Mask], recipe: dict
+    make_job: Callable[..., RunSpec], half_mask: Callable[[nn.Module], Mask], recipe: dict
 ) -> None:
-    job = make_job(**recipe)
-    job = replace(job, mask=half_mask(job.model))
-    assert close(train(job).final, plain(job, recipe))
+    spec = make_job(**recipe)
+    spec = replace(spec, mask=half_mask(spec.model))
+    assert close(train(spec).final, plain(spec, recipe))
 
 
 @pytest.mark.parametrize(
@@ -103,26 +103,26 @@ def test_masked_training_is_plain_torch_with_the_mask_in_the_graph(
     ],
     ids=["step", "cosine"],
 )
-def test_schedules_are_torchs(make_job: Callable[..., Job], settings: dict, schedule: Callable) -> None:
+def test_schedules_are_torchs(make_job: Callable[..., RunSpec], settings: dict, schedule: Callable) -> None:
     recipe = {"optimizer": "sgd", "lr": 0.1, "momentum": 0.9}
-    job = make_job(**recipe, **settings)
-    assert close(train(job).final, plain(job, recipe, schedule))
+    spec = make_job(**recipe, **settings)
+    assert close(train(spec).final, plain(spec, recipe, schedule))
 
 
 @pytest.mark.parametrize(
     ("recipe", "decays"),
     [({}, [0.0]), ({"weight_decay": 0.1}, [0.1, 0.0]), ({"weight_decay": 0.1, "decay": "all"}, [0.1])],
 )
-def test_weight_decay_is_for_weights_or_for_all(make_job: Callable[..., Job], recipe: dict, decays: list) -> None:
-    job = make_job(**recipe)
-    groups = make_optimizer(job.model, job.plan).param_groups
+def test_weight_decay_is_for_weights_or_for_all(make_job: Callable[..., RunSpec], recipe: dict, decays: list) -> None:
+    spec = make_job(**recipe)
+    groups = make_optimizer(spec.model, spec.plan).param_groups
     assert [group["weight_decay"] for group in groups] == decays
-    assert sum(len(group["params"]) for group in groups) == len(list(job.model.parameters()))
+    assert sum(len(group["params"]) for group in groups) == len(list(spec.model.parameters()))
 
 
 @by_optimizer
 def test_pruned_weights_gradients_and_optimizer_state_stay_exactly_zero(
-    make_job: Callable[..., Job],
+    make_job: Callable[..., RunSpec],
     half_mask: Callable[[nn.Module], Mask],
     monkeypatch: pytest.MonkeyPatch,
     recipe: dict,
@@ -134,32 +134,38 @@ def test_pruned_weights_gradients_and_optimizer_state_stay_exactly_zero(
     class Look:
         key, every = "look", 1
 
-        def __call__(self, model: nn.Module, job: Job) -> dict[str, float]:
+        def __call__(self, model: nn.Module, spec: RunSpec) -> dict[str, float]:
             for name, weight in model.named_parameters():
-                if name in job.mask:
+                if name in spec.mask:
                     state = [x for x in made[0].state.get(weight, {}).values() if x.shape == weight.shape]
                     for tensor in (weight, *state, *([] if weight.grad is None else [weight.grad])):
-                        assert not tensor[~job.mask[name]].any() and tensor.isfinite().all()
+                        assert not tensor[~spec.mask[name]].any() and tensor.isfinite().all()
                         looked.append(name)
             return {}
 
-    job = make_job(**recipe)
-    train(replace(job, mask=half_mask(job.model)), [Look()])
+    spec = make_job(**recipe)
+    train(replace(spec, mask=half_mask(spec.model)), [Look()])
     stateful = recipe.get("momentum", 0.9) > 0
     assert len(looked) >= 3 * (1 + 30 * (3 if stateful else 2))
 
 
-def test_survivors_of_either_sign_train(make_job: Callable[..., Job], half_mask: Callable[[nn.Module], Mask]) -> None:
+def test_survivors_of_either_sign_train(
+    make_job: Callable[..., RunSpec], half_mask: Callable[[nn.Module], Mask]
+) -> None:
     """One peer froze every negative weight; a frozen weight is one that the mask prunes, and no other."""
-    job = make_job()
-    job = replace(job, mask=half_mask(job.model))
-    start, final, kept = job.start["output.weight"], train(job).final["output.weight"], job.mask["output.weight"]
+    spec = make_job()
+    spec = replace(spec, mask=half_mask(spec.model))
+    start, final, kept = (
+        spec.initial_state["output.weight"],
+        train(spec).final["output.weight"],
+        spec.mask["output.weight"],
+    )
     for sign in (start > 0, start < 0):
         assert (kept & sign).any() and (start != final)[kept & sign].float().mean() > 0.5
 
 
 def test_training_starts_from_the_masked_start_bit_by_bit(
-    make_job: Callable[..., Job],
+    make_job: Callable[..., RunSpec],
     make_rich_network: Callable[[], nn.Module],
     half_mask: Callable[[nn.Module], Mask],
     same_bits: Callable[..., bool],
@@ -169,34 +175,34 @@ def test_training_starts_from_the_masked_start_bit_by_bit(
         "1.running_mean": torch.rand(4),
         "1.num_batches_tracked": torch.tensor(9),
     }
-    job, seen = make_job(model=model, start=start, mask=half_mask(model)), []
+    spec, seen = make_job(model=model, start=start, mask=half_mask(model)), []
 
     class Look:
         key, every = "look", 0
 
-        def __call__(self, model: nn.Module, job: Job) -> dict[str, float]:
+        def __call__(self, model: nn.Module, spec: RunSpec) -> dict[str, float]:
             seen.append(clone(model.state_dict()))
             return {}
 
-    train(job, [Look()])
-    assert len(seen) == 2 and same_bits(seen[0], masked(start, job.mask))
+    train(spec, [Look()])
+    assert len(seen) == 2 and same_bits(seen[0], masked(start, spec.mask))
     assert seen[1]["1.num_batches_tracked"] == 9 + 30
 
 
 def test_training_changes_neither_start_nor_mask_nor_an_earlier_trace(
-    make_job: Callable[..., Job], half_mask: Callable[[nn.Module], Mask]
+    make_job: Callable[..., RunSpec], half_mask: Callable[[nn.Module], Mask]
 ) -> None:
-    job = make_job()
-    job = replace(job, mask=half_mask(job.model))
-    before = digest(job.start), digest(job.mask), job.data.digest
-    first = train(job)
+    spec = make_job()
+    spec = replace(spec, mask=half_mask(spec.model))
+    before = digest(spec.initial_state), digest(spec.mask), spec.data.digest
+    first = train(spec)
     kept = digest(first.final), digest(first.states["early_stop"])
-    train(replace(job, seeds=Seeds(order=1)))
-    assert (digest(job.start), digest(job.mask), replace(job.data).digest) == before
+    train(replace(spec, seeds=Seeds(order=1)))
+    assert (digest(spec.initial_state), digest(spec.mask), replace(spec.data).digest) == before
     assert (digest(first.final), digest(first.states["early_stop"])) == kept
 
 
-def test_shared_weights_stay_pruned(make_job: Callable[..., Job]) -> None:
+def test_shared_weights_stay_pruned(make_job: Callable[..., RunSpec]) -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(36, 36), nn.ReLU(), nn.Linear(36, 36), nn.Linear(36, 3))
     model[3].weight = model[1].weight
     mask = {"1.weight": torch.rand(36, 36, generator=rng(0)) < 0.5}
@@ -204,27 +210,27 @@ def test_shared_weights_stay_pruned(make_job: Callable[..., Job]) -> None:
     assert torch.equal(final["1.weight"], final["3.weight"]) and not final["1.weight"][~mask["1.weight"]].any()
 
 
-def test_frozen_parameters_stay_as_they_are(make_job: Callable[..., Job]) -> None:
-    job = make_job(weight_decay=0.1, decay="all")
-    job.model.fc1.requires_grad_(False)
-    final = train(job).final
-    assert torch.equal(final["fc1.weight"], job.start["fc1.weight"])
-    assert not torch.equal(final["fc2.weight"], job.start["fc2.weight"])
+def test_frozen_parameters_stay_as_they_are(make_job: Callable[..., RunSpec]) -> None:
+    spec = make_job(weight_decay=0.1, decay="all")
+    spec.model.fc1.requires_grad_(False)
+    final = train(spec).final
+    assert torch.equal(final["fc1.weight"], spec.initial_state["fc1.weight"])
+    assert not torch.equal(final["fc2.weight"], spec.initial_state["fc2.weight"])
 
 
 @pytest.fixture
 def rich_job(
-    make_job: Callable[..., Job],
+    make_job: Callable[..., RunSpec],
     make_data: Callable[..., Data],
     make_rich_network: Callable[[], nn.Module],
     half_mask: Callable[[nn.Module], Mask],
-) -> Job:
+) -> RunSpec:
     """Convolution, BatchNorm, dropout, augmentation and a mask."""
     model = make_rich_network()
     return make_job(model=model, mask=half_mask(model), data=make_data(augment="flip_crop"))
 
 
-def equal(first: Trace, second: Trace) -> bool:
+def equal(first: RunResult, second: RunResult) -> bool:
     return (
         first.points == second.points
         and first.observed == second.observed
@@ -234,7 +240,7 @@ def equal(first: Trace, second: Trace) -> bool:
     )
 
 
-def test_the_same_job_gives_the_same_bits_whatever_was_there(rich_job: Job) -> None:
+def test_the_same_job_gives_the_same_bits_whatever_was_there(rich_job: RunSpec) -> None:
     torch.manual_seed(1)
     first = train(rich_job)
     with torch.no_grad():
@@ -245,31 +251,31 @@ def test_the_same_job_gives_the_same_bits_whatever_was_there(rich_job: Job) -> N
     assert equal(train(rich_job), first)
 
 
-def test_observing_evaluating_and_looking_change_no_bit(rich_job: Job) -> None:
+def test_observing_evaluating_and_looking_change_no_bit(rich_job: RunSpec) -> None:
     often = replace(rich_job, plan=replace(rich_job.plan, evaluate_every=1, test="always"))
     once = replace(rich_job, plan=replace(rich_job.plan, evaluate_every=1000))
     assert digest(train(often).final) == digest(train(rich_job).final) == digest(train(once).final)
 
 
 @pytest.mark.parametrize("seed", ["order", "augment"])
-def test_another_seed_is_another_training(rich_job: Job, seed: str) -> None:
+def test_another_seed_is_another_training(rich_job: RunSpec, seed: str) -> None:
     other = replace(rich_job, seeds=Seeds(**{seed: 1}))
     assert digest(train(other).final) != digest(train(rich_job).final)
 
 
-def test_seeds_that_have_no_part_in_training_change_nothing(make_job: Callable[..., Job]) -> None:
+def test_seeds_that_have_no_part_in_training_change_nothing(make_job: Callable[..., RunSpec]) -> None:
     first = train(make_job())
     assert equal(train(make_job(seeds=Seeds(init=5, mask=5, augment=5, split=5))), first)
 
 
-def test_global_generators_are_untouched(rich_job: Job) -> None:
+def test_global_generators_are_untouched(rich_job: RunSpec) -> None:
     before = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()
     train(rich_job)
     after = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()
     assert torch.equal(before[0], after[0]) and before[1:] == after[1:]
 
 
-def test_denormal_numbers_are_as_they_were(make_job: Callable[..., Job]) -> None:
+def test_denormal_numbers_are_as_they_were(make_job: Callable[..., RunSpec]) -> None:
     """The processor's mode is the whole process's: numpy and every probe afterwards would compute in it too."""
     torch.set_flush_denormal(False)
     train(make_job())
@@ -278,7 +284,7 @@ def test_denormal_numbers_are_as_they_were(make_job: Callable[..., Job]) -> None
     assert kept
 
 
-def test_dropout_is_drawn_anew_at_each_iteration_and_by_its_number(make_job: Callable[..., Job]) -> None:
+def test_dropout_is_drawn_anew_at_each_iteration_and_by_its_number(make_job: Callable[..., RunSpec]) -> None:
     class Noisy(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -296,7 +302,9 @@ def test_dropout_is_drawn_anew_at_each_iteration_and_by_its_number(make_job: Cal
     assert len(set(whole.draws)) == 30 and part.draws == whole.draws[11:] and not set(other.draws) & set(whole.draws)
 
 
-def test_training_in_two_parts_is_training_once(make_job: Callable[..., Job], same_bits: Callable[..., bool]) -> None:
+def test_training_in_two_parts_is_training_once(
+    make_job: Callable[..., RunSpec], same_bits: Callable[..., bool]
+) -> None:
     """Plain SGD has no state of its own, so stopping at k and starting from there changes no bit."""
     recipe = {"optimizer": "sgd", "momentum": 0.0, "lr": 0.1, "schedule": "cosine", "warmup": 4}
     first = train(make_job(**recipe, stop=13))
@@ -305,22 +313,24 @@ def test_training_in_two_parts_is_training_once(make_job: Callable[..., Job], sa
     assert (first.stop, second.start, second.points[0].iteration) == (13, 13, 13)
 
 
-def test_the_curve_says_what_was_measured(make_job: Callable[..., Job]) -> None:
-    job = make_job(schedule="cosine")
-    trace = train(job)
-    assert [point.iteration for point in trace.points] == [0, 7, 14, 21, 28, 30]
-    assert [point.lr for point in trace.points] == [job.plan.rate(n) for n in (0, 7, 14, 21, 28, 29)]
-    assert trace.points[0].train_loss is None and trace.seconds > trace.evaluation_seconds > 0
-    load(job.model, trace.final)
-    last, score = trace.points[-1], evaluate(job.model, job.data.validation)
+def test_the_curve_says_what_was_measured(make_job: Callable[..., RunSpec]) -> None:
+    spec = make_job(schedule="cosine")
+    result = train(spec)
+    assert [point.iteration for point in result.points] == [0, 7, 14, 21, 28, 30]
+    assert [point.lr for point in result.points] == [spec.plan.rate(n) for n in (0, 7, 14, 21, 28, 29)]
+    assert result.points[0].train_loss is None and result.seconds > result.evaluation_seconds > 0
+    load(spec.model, result.final)
+    last, score = result.points[-1], evaluate(spec.model, spec.data.validation)
     assert (last.val_loss, last.val_accuracy) == (score.loss, score.accuracy)
-    assert last.test_accuracy == evaluate(job.model, job.data.test).accuracy
-    assert trace.train_accuracy == evaluate(job.model, job.data.train).accuracy > 0.5
-    load(job.model, trace.states["early_stop"])
-    assert trace.early_stop is not None and evaluate(job.model, job.data.validation).loss == trace.early_stop.val_loss
+    assert last.test_accuracy == evaluate(spec.model, spec.data.test).accuracy
+    assert result.train_accuracy == evaluate(spec.model, spec.data.train).accuracy > 0.5
+    load(spec.model, result.states["early_stop"])
+    assert (
+        result.early_stop is not None and evaluate(spec.model, spec.data.validation).loss == result.early_stop.val_loss
+    )
 
 
-def test_the_training_loss_is_the_mean_since_the_last_point(make_job: Callable[..., Job]) -> None:
+def test_the_training_loss_is_the_mean_since_the_last_point(make_job: Callable[..., RunSpec]) -> None:
     fine, coarse = (train(make_job(evaluate_every=every)).points for every in (1, 7))
     losses = [point.train_loss for point in fine[1:]]
     for before, point in pairwise(coarse):
@@ -328,7 +338,7 @@ def test_the_training_loss_is_the_mean_since_the_last_point(make_job: Callable[.
         assert point.train_loss == pytest.approx(sum(since) / len(since), rel=1e-5)
 
 
-def test_the_test_set_is_looked_at_where_validation_improved_and_at_the_end(make_job: Callable[..., Job]) -> None:
+def test_the_test_set_is_looked_at_where_validation_improved_and_at_the_end(make_job: Callable[..., RunSpec]) -> None:
     points = train(make_job(evaluate_every=1, lr=0.1)).points
     best = float("inf")
     for point in points[:-1]:
@@ -340,70 +350,72 @@ def test_the_test_set_is_looked_at_where_validation_improved_and_at_the_end(make
     assert [replace(point, test_accuracy=None) for point in always] == [replace(p, test_accuracy=None) for p in points]
 
 
-def test_an_equal_validation_loss_is_no_improvement(make_job: Callable[..., Job]) -> None:
-    trace = train(make_job(optimizer="sgd", lr=1e-30))
-    assert len({point.val_loss for point in trace.points}) == 1 and trace.early_stop is trace.points[0]
-    assert [point.test_accuracy is not None for point in trace.points] == [True, *[False] * 4, True]
+def test_an_equal_validation_loss_is_no_improvement(make_job: Callable[..., RunSpec]) -> None:
+    result = train(make_job(optimizer="sgd", lr=1e-30))
+    assert len({point.val_loss for point in result.points}) == 1 and result.early_stop is result.points[0]
+    assert [point.test_accuracy is not None for point in result.points] == [True, *[False] * 4, True]
 
 
 def test_without_validation_there_is_no_early_stop(
-    make_job: Callable[..., Job], make_data: Callable[..., Data]
+    make_job: Callable[..., RunSpec], make_data: Callable[..., Data]
 ) -> None:
-    trace = train(make_job(data=make_data(validation=0)))
-    assert trace.early_stop is None and set(trace.states) == {"final"} and trace.status == "done"
-    assert [point.test_accuracy is not None for point in trace.points] == [False] * 5 + [True]
-    assert all(point.val_loss is None and point.val_accuracy is None for point in trace.points)
+    result = train(make_job(data=make_data(validation=0)))
+    assert result.early_stop is None and set(result.states) == {"final"} and result.status == "done"
+    assert [point.test_accuracy is not None for point in result.points] == [False] * 5 + [True]
+    assert all(point.val_loss is None and point.val_accuracy is None for point in result.points)
 
 
 @pytest.mark.parametrize("test", ["improved", "always"])
-def test_the_test_set_chooses_nothing(make_job: Callable[..., Job], data: Data, test: str) -> None:
+def test_the_test_set_chooses_nothing(make_job: Callable[..., RunSpec], data: Data, test: str) -> None:
     labels = data.test.labels.flip(0).roll(1)
     other = replace(data, test=Split(data.test.images * -3, labels))
     first, second = (train(make_job(data=d, test=test, evaluate_every=2)) for d in (data, other))
     assert {key: digest(x) for key, x in first.states.items()} == {key: digest(x) for key, x in second.states.items()}
-    blind = [[replace(point, test_accuracy=None) for point in trace.points] for trace in (first, second)]
+    blind = [[replace(point, test_accuracy=None) for point in result.points] for result in (first, second)]
     assert blind[0] == blind[1] and first.early_stop.iteration == second.early_stop.iteration
     assert [p.test_accuracy for p in first.points] != [p.test_accuracy for p in second.points]
 
 
 @pytest.mark.parametrize("validation", [0, 23])
 def test_a_loss_of_nan_ends_the_training(
-    make_job: Callable[..., Job], make_data: Callable[..., Data], validation: int
+    make_job: Callable[..., RunSpec], make_data: Callable[..., Data], validation: int
 ) -> None:
-    trace = train(make_job(data=make_data(validation=validation), optimizer="sgd", lr=1e30))
-    assert trace.status == "diverged" and "NaN or infinite between iterations 0 and 7" in trace.message
-    assert [point.iteration for point in trace.points] == [0, 7] and "final" not in trace.states
-    last = trace.points[-1]
+    result = train(make_job(data=make_data(validation=validation), optimizer="sgd", lr=1e30))
+    assert result.status == "diverged" and "NaN or infinite between iterations 0 and 7" in result.message
+    assert [point.iteration for point in result.points] == [0, 7] and "final" not in result.states
+    last = result.points[-1]
     assert (last.train_loss, last.val_loss, last.val_accuracy, last.test_accuracy) == (None,) * 4
-    assert (trace.early_stop.iteration if trace.early_stop else None) == (0 if validation else None)
-    assert all(tensor.isfinite().all() for state in trace.states.values() for tensor in state.values())
+    assert (result.early_stop.iteration if result.early_stop else None) == (0 if validation else None)
+    assert all(tensor.isfinite().all() for state in result.states.values() for tensor in state.values())
     with pytest.raises(KeyError):
-        _ = trace.final
+        _ = result.final
 
 
-def test_a_finished_training_has_finite_weights(make_job: Callable[..., Job], make_data: Callable[..., Data]) -> None:
+def test_a_finished_training_has_finite_weights(
+    make_job: Callable[..., RunSpec], make_data: Callable[..., Data]
+) -> None:
     """Where the last step alone breaks the weights, no batch sees it; without validation nothing else does."""
-    trace = train(make_job(data=make_data(validation=0), optimizer="sgd", momentum=0.0, lr=1e39, iterations=1))
-    assert trace.status == "diverged" or all(tensor.isfinite().all() for tensor in trace.final.values())
+    result = train(make_job(data=make_data(validation=0), optimizer="sgd", momentum=0.0, lr=1e39, iterations=1))
+    assert result.status == "diverged" or all(tensor.isfinite().all() for tensor in result.final.values())
 
 
-def test_infinity_in_a_buffer_is_no_divergence(make_job: Callable[..., Job], make_network: Callable) -> None:
+def test_infinity_in_a_buffer_is_no_divergence(make_job: Callable[..., RunSpec], make_network: Callable) -> None:
     """As the mask of an attention layer has it."""
     model = make_network()
     model.register_buffer("attention", torch.full((3, 3), -torch.inf).triu(1))
     assert train(make_job(model=model)).status == "done"
 
 
-def test_an_observer_looks_at_the_start_regularly_and_at_the_end(make_job: Callable[..., Job]) -> None:
+def test_an_observer_looks_at_the_start_regularly_and_at_the_end(make_job: Callable[..., RunSpec]) -> None:
     class Look:
         def __init__(self, every: int) -> None:
             self.every, self.key = every, f"every {every}"
 
-        def __call__(self, model: nn.Module, job: Job) -> dict[str, float]:
+        def __call__(self, model: nn.Module, spec: RunSpec) -> dict[str, float]:
             return {"training": float(model.training)}
 
-    trace, steps = train(make_job(rewind=4), [Look(0), Look(8), Look(100)], progress=(done := []).append), done
-    seen = {key: [iteration for iteration, _ in values] for key, values in trace.observed.items()}
+    result, steps = train(make_job(rewind=4), [Look(0), Look(8), Look(100)], progress=(done := []).append), done
+    seen = {key: [iteration for iteration, _ in values] for key, values in result.observed.items()}
     assert seen == {"every 0": [4, 30], "every 8": [4, 8, 16, 24, 30], "every 100": [4, 30]}
     assert steps == [25, 30]
 
@@ -414,6 +426,6 @@ def test_uneven_data_train_to_the_last_iteration(make_network: Callable[[], nn.M
     tensors = {"train_images": images, "train_labels": labels, "test_images": images[:5], "test_labels": labels[:5]}
     data, model = prepare("odd", tensors, validation=0), make_network()
     recipe = Plan(0, 7, 7, 4, "sgd", 0.1, 0.0, False, 0.0, "weights", "constant", (), 1.0, 0, 3, "always")
-    trace = train(Job(model, initialize(model, "default", 0), {}, data, recipe, Seeds()))
-    assert [point.iteration for point in trace.points] == [0, 3, 6, 7]
-    assert (trace.train_accuracy or 0) * 11 == pytest.approx(round((trace.train_accuracy or 0) * 11))
+    result = train(RunSpec(model, initialize(model, "default", 0), {}, data, recipe, Seeds()))
+    assert [point.iteration for point in result.points] == [0, 3, 6, 7]
+    assert (result.train_accuracy or 0) * 11 == pytest.approx(round((result.train_accuracy or 0) * 11))

@@ -7,9 +7,9 @@ from torch import Tensor
 from lth.core.errors import SettingError
 from lth.pruning.schedule import Pruning
 from lth.pruning.scores import saliency, weights
-from lth.pruning.scores.basis import Basis
+from lth.pruning.scores.inputs import ScoreInputs
 
-Score = Callable[[Basis], dict[str, Tensor]]
+Score = Callable[[ScoreInputs], dict[str, Tensor]]
 """What it is taken from -> a score by weight, by layer and of its shape."""
 
 _ALL: tuple[Score, ...] = (*weights.OF_ONE, *weights.OF_BOTH, *saliency.OF_NETWORK)
@@ -29,8 +29,8 @@ def check_score(pruning: Pruning) -> None:
     score = pruning.score
     if score not in SCORES:
         raise SettingError("pruning.score", score, f"must be one of {', '.join(SCORES)}")
-    if score in COMPARING and pruning.at == "init":
-        problem = "compares trained weights with initial ones, and with pruning.at=init nothing is trained"
+    if score in COMPARING and pruning.score_at == "init":
+        problem = "compares trained weights with initial ones, and with pruning.score_at=init nothing is trained"
         raise SettingError("pruning.score", score, problem)
     if pruning.schedule == "gradual" and score not in IN_TRAINING:
         problem = f"cannot be taken in training: with schedule=gradual use one of {', '.join(IN_TRAINING)}"

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lth.core.errors import LotteryError
-from lth.pruning.scores.basis import Basis
+from lth.pruning.scores.inputs import ScoreInputs
 
 Scores = dict[str, Tensor]
 
@@ -15,37 +15,37 @@ TEMPERATURE = 200.0
 """What GraSP divides the logits by (Wang et al. 2020, code)."""
 
 
-def snip(basis: Basis) -> Scores:
+def snip(inputs: ScoreInputs) -> Scores:
     """|w * gradient|: by how much the loss would change, to first order (Lee et al. 2019, eq. 4, not normalised)."""
-    weights = basis.leaves()
-    gradients = _gradients(basis.asked().loss(weights), weights)
+    weights = inputs.leaves()
+    gradients = _gradients(inputs.asked().loss(weights), weights)
     return {name: (weight.detach() * gradients[name]).abs() for name, weight in weights.items()}
 
 
-def grasp(basis: Basis) -> Scores:
+def grasp(inputs: ScoreInputs) -> Scores:
     """w * (H gradient): the weights whose removal lets the gradient grow most go first (Wang et al. 2020, eq. 8).
 
     H is the Hessian of the loss of the logits over 200; the paper prunes the highest -w * (H gradient).
     """
-    weights = basis.leaves()
-    gradients = _gradients(basis.asked().loss(weights, TEMPERATURE), weights, again=True)
+    weights = inputs.leaves()
+    gradients = _gradients(inputs.asked().loss(weights, TEMPERATURE), weights, again=True)
     product = sum((gradient * gradient.detach()).sum() for gradient in gradients.values())
     curved = _gradients(torch.as_tensor(product), weights)
     return {name: weight.detach() * curved[name] for name, weight in weights.items()}
 
 
-def grasp_magnitude(basis: Basis) -> Scores:
+def grasp_magnitude(inputs: ScoreInputs) -> Scores:
     """|w * (H gradient)|: the variant that Frankle et al. 2021 (section 5) find to be better than GraSP itself."""
-    return {name: score.abs() for name, score in grasp(basis).items()}
+    return {name: score.abs() for name, score in grasp(inputs).items()}
 
 
-def synflow(basis: Basis) -> Scores:
+def synflow(inputs: ScoreInputs) -> Scores:
     """|w * dR/dw| of the synaptic flow R: all weights by magnitude, an input of ones (Tanaka et al. 2020, eq. 4).
 
     No data are seen. Taken 100 times within one pruning, so that no layer is cut before the others.
     """
-    weights = {name: x.detach().double().abs().requires_grad_() for name, x in basis.leaves().items()}
-    gradients = _gradients(basis.asked().flow(weights), weights)
+    weights = {name: x.detach().double().abs().requires_grad_() for name, x in inputs.leaves().items()}
+    gradients = _gradients(inputs.asked().flow(weights), weights)
     return {name: (weight.detach() * gradients[name]).abs() for name, weight in weights.items()}
 
 

@@ -8,101 +8,101 @@ not negative (`magnitude_increase_same_sign` apart).
 import torch
 from torch import Tensor
 
-from lth.pruning.scores.basis import Basis
+from lth.pruning.scores.inputs import ScoreInputs
 
 Scores = dict[str, Tensor]
 
 
-def magnitude(basis: Basis) -> Scores:
+def magnitude(inputs: ScoreInputs) -> Scores:
     """|w| (Han et al. 2015; the score of Frankle & Carbin 2019); of trained weights Zhou et al.'s `large_final`."""
-    return {name: weight.abs() for name, weight in basis.weights.items()}
+    return {name: weight.abs() for name, weight in inputs.weights.items()}
 
 
-def large_final(basis: Basis) -> Scores:
+def large_final(inputs: ScoreInputs) -> Scores:
     """|wf|: `magnitude` by the name of Zhou et al. 2019."""
-    return magnitude(basis)
+    return magnitude(inputs)
 
 
-def random(basis: Basis) -> Scores:
+def random(inputs: ScoreInputs) -> Scores:
     """A uniform draw: which weights stay is left to chance, how many is not."""
-    return {name: torch.rand(weight.shape, generator=basis.generator) for name, weight in basis.weights.items()}
+    return {name: torch.rand(weight.shape, generator=inputs.generator) for name, weight in inputs.weights.items()}
 
 
-def small_final(basis: Basis) -> Scores:
+def small_final(inputs: ScoreInputs) -> Scores:
     """-|wf|."""
-    return {name: -weight.abs() for name, weight in basis.weights.items()}
+    return {name: -weight.abs() for name, weight in inputs.weights.items()}
 
 
-def large_init(basis: Basis) -> Scores:
+def large_init(inputs: ScoreInputs) -> Scores:
     """|wi|."""
-    return basis.compared(lambda wf, wi: wi.abs())
+    return inputs.compared(lambda wf, wi: wi.abs())
 
 
-def small_init(basis: Basis) -> Scores:
+def small_init(inputs: ScoreInputs) -> Scores:
     """-|wi|."""
-    return basis.compared(lambda wf, wi: -wi.abs())
+    return inputs.compared(lambda wf, wi: -wi.abs())
 
 
-def large_init_large_final(basis: Basis) -> Scores:
+def large_init_large_final(inputs: ScoreInputs) -> Scores:
     """min(a |wf|, |wi|), where a aligns percentiles: high are weights of a high rank in their layer, then and now.
 
     What stays is what the quantiles of both keep, at the one percentile that leaves as many (the authors' code).
     """
-    return basis.compared(lambda wf, wi: torch.minimum(_aligned(wf, wi), wi.abs()))
+    return inputs.compared(lambda wf, wi: torch.minimum(_aligned(wf, wi), wi.abs()))
 
 
-def small_init_small_final(basis: Basis) -> Scores:
+def small_init_small_final(inputs: ScoreInputs) -> Scores:
     """-max(a |wf|, |wi|), with a as in `large_init_large_final`."""
-    return basis.compared(lambda wf, wi: -torch.maximum(_aligned(wf, wi), wi.abs()))
+    return inputs.compared(lambda wf, wi: -torch.maximum(_aligned(wf, wi), wi.abs()))
 
 
-def magnitude_increase(basis: Basis) -> Scores:
+def magnitude_increase(inputs: ScoreInputs) -> Scores:
     """|wf| - |wi|."""
-    return basis.compared(lambda wf, wi: wf.abs() - wi.abs())
+    return inputs.compared(lambda wf, wi: wf.abs() - wi.abs())
 
 
-def movement(basis: Basis) -> Scores:
+def movement(inputs: ScoreInputs) -> Scores:
     """|wf - wi|: how far a weight went, wherever (the criterion of that name of Zhou et al. 2019)."""
-    return basis.compared(lambda wf, wi: (wf - wi).abs())
+    return inputs.compared(lambda wf, wi: (wf - wi).abs())
 
 
-def movement_away(basis: Basis) -> Scores:
+def movement_away(inputs: ScoreInputs) -> Scores:
     """(wf^2 - wi^2) / 2: how far a weight went away from zero (movement pruning, Sanh et al. 2020).
 
     Its score is -w * gradient, summed over the steps. Under plain SGD a step moves w by -rate * gradient, so the sum
     times the rate is that of w dw, and in small steps the integral from wi to wf: all that is needed are the two ends.
     """
-    return basis.compared(lambda wf, wi: (wf.square() - wi.square()) / 2)
+    return inputs.compared(lambda wf, wi: (wf.square() - wi.square()) / 2)
 
 
-def large_final_same_sign(basis: Basis) -> Scores:
+def large_final_same_sign(inputs: ScoreInputs) -> Scores:
     """|wf|, or 0 where the sign changed: max(0, wi wf / |wi|)."""
-    return basis.compared(lambda wf, wi: _same_sign(wf.abs(), wf, wi))
+    return inputs.compared(lambda wf, wi: _same_sign(wf.abs(), wf, wi))
 
 
-def large_final_diff_sign(basis: Basis) -> Scores:
+def large_final_diff_sign(inputs: ScoreInputs) -> Scores:
     """|wf|, or 0 where the sign stayed: the control of `large_final_same_sign`."""
-    return basis.compared(lambda wf, wi: _same_sign(wf.abs(), wf, -wi))
+    return inputs.compared(lambda wf, wi: _same_sign(wf.abs(), wf, -wi))
 
 
-def large_init_same_sign(basis: Basis) -> Scores:
+def large_init_same_sign(inputs: ScoreInputs) -> Scores:
     """|wi|, or 0 where the sign changed."""
-    return basis.compared(lambda wf, wi: _same_sign(wi.abs(), wf, wi))
+    return inputs.compared(lambda wf, wi: _same_sign(wi.abs(), wf, wi))
 
 
-def large_init_large_final_same_sign(basis: Basis) -> Scores:
+def large_init_large_final_same_sign(inputs: ScoreInputs) -> Scores:
     """min(a |wf|, |wi|), or 0 where the sign changed."""
-    return basis.compared(lambda wf, wi: _same_sign(torch.minimum(_aligned(wf, wi), wi.abs()), wf, wi))
+    return inputs.compared(lambda wf, wi: _same_sign(torch.minimum(_aligned(wf, wi), wi.abs()), wf, wi))
 
 
-def magnitude_increase_same_sign(basis: Basis) -> Scores:
+def magnitude_increase_same_sign(inputs: ScoreInputs) -> Scores:
     """|wf| - |wi|, or 0 where the sign changed: then above weights that shrank, as in the authors' code."""
-    return basis.compared(lambda wf, wi: _same_sign(wf.abs() - wi.abs(), wf, wi))
+    return inputs.compared(lambda wf, wi: _same_sign(wf.abs() - wi.abs(), wf, wi))
 
 
-def movement_same_sign(basis: Basis) -> Scores:
+def movement_same_sign(inputs: ScoreInputs) -> Scores:
     """|wf - wi|, or 0 where the sign changed."""
-    return basis.compared(lambda wf, wi: _same_sign((wf - wi).abs(), wf, wi))
+    return inputs.compared(lambda wf, wi: _same_sign((wf - wi).abs(), wf, wi))
 
 
 def _aligned(wf: Tensor, wi: Tensor) -> Tensor:

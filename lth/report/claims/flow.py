@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lth.analysis.connectivity import barrier
 from lth.core.errors import LotteryError
-from lth.probes.connectivity import barrier
 from lth.report.claims import SEEDS, Judged, about_paper, decide
 from lth.report.flow import FILES
 from lth.report.seeds.gather import gather

@@ -79,7 +79,7 @@ def write_page(
     }
     write_job_page(
         path,
-        "deploy.html.jinja",
+        "compression.html.jinja",
         first,
         figures,
         config,

@@ -8,6 +8,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lth.lottery.arms import meaning
 from lth.pruning.methods import METHODS
 from lth.report.figures.axes import (
     PAGE_WIDTH,
@@ -27,7 +28,6 @@ from lth.report.papers.lines import Line, draw_panels, fitting, line_handle, plo
 from lth.report.seeds.intervals import Summarize, t_interval
 from lth.report.statistics import arms_of
 from lth.report.tables import Row
-from lth.tickets.arms import meaning
 
 LOOKS = {
     "imp": ArmStyle("#0072B2", "o", "-", 1.6),
@@ -89,7 +89,7 @@ def sketch_ablations(rows: Sequence[Row], bars: Summarize = t_interval) -> Sketc
     if not any(pruned.values()):
         return None
     limits = _limits(pruned)
-    ladder = [point.density for several in pruned.values() for point in several]
+    level_counts = [point.density for several in pruned.values() for point in several]
     barred = any(point.high > point.low for several in pruned.values() for point in several)
     across = min(ACROSS, len(methods))
     down = math.ceil(len(methods) / across)
@@ -99,7 +99,7 @@ def sketch_ablations(rows: Sequence[Row], bars: Summarize = t_interval) -> Sketc
         figure.delaxes(spare)
     for number, (axes, method) in enumerate(zip(grid.flat, methods, strict=False)):
         _panel(axes, lines[method], points[method], APART if barred else 0.0)
-        density_axis(axes, ladder, labels=4)
+        density_axis(axes, level_counts, labels=4)
         axes.set_ylim(*limits)
         axes.set_title(method, loc="left")
         axes.set_ylabel("test accuracy (%)")

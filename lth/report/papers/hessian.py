@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from lth.probes.curvature import Spectrum
+from lth.analysis.curvature import Spectrum
 from lth.report.figures.axes import Sketch, legend_above, new_figure
 from lth.report.tables import Row
 

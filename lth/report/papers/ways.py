@@ -3,8 +3,8 @@
 from matplotlib.lines import Line2D
 
 from lth.flow.runs import INITS, MEANINGS
+from lth.lottery.arms import meaning
 from lth.report.figures.axes import ArmStyle, arm_style
-from lth.tickets.arms import meaning
 
 LOOKS = {
     "pruned": ArmStyle("#333333", "X", "-"),

@@ -14,8 +14,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from lth.compression.search_cost import SEARCH
 from lth.core.files import write_csv, write_text
-from lth.deploy.search import SEARCH
 from lth.report.seeds.intervals import (
     Interval,
     Summarize,

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from lth.core.errors import LotteryError
+from lth.lottery.arms import ARMS
 from lth.report.seeds.reading import ASKED, folder_of, read_curves, read_results, results_below
 from lth.report.tables import Row
-from lth.tickets.arms import ARMS
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,12 @@ def _match(first: Sequence[Row], second: Sequence[Row]) -> bool | None:
         tuple(next(iter(found.values()))[column] for column in ("experiment", "data", "model", "rewind", "iterations"))
         for found in dense
     ]
-    ladders = [
+    level_counts = [
         {row["level"]: row["weights_left"] for row in rows if row["arm"] == "ticket"} for rows in (first, second)
     ]
-    if about[0] != about[1] or any(ladders[0][level] != ladders[1][level] for level in ladders[0].keys() & ladders[1]):
+    if about[0] != about[1] or any(
+        level_counts[0][level] != level_counts[1][level] for level in level_counts[0].keys() & level_counts[1]
+    ):
         return False
     common = dense[0].keys() & dense[1].keys()
     return all(dense[0][seed]["run"] == dense[1][seed]["run"] for seed in common) if common else None

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lth.deploy.search import SEARCH
+from lth.compression.search_cost import SEARCH
 from lth.report.effects import sentence
 from lth.report.methods import ABLATIONS, ACCURACY, by_method, compared
 from lth.report.papers.frankle2021 import draw_methods

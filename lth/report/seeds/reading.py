@@ -9,7 +9,7 @@ from typing import Any
 
 from lth.core.errors import LotteryError
 from lth.report.tables import CURVES, RESULTS, Row, curve_rows
-from lth.store.runs import ROWS, read_trace
+from lth.store.runs import ROWS, read_result
 
 MERGED = "summary.csv"
 """Lies beside a results.csv that a report has merged from others, and beside no job's."""
@@ -75,7 +75,7 @@ def read_curves(path: Path) -> dict[str, list[Row]]:
     """Run -> the rows of its curve, of the runs whose results are in the file `path`."""
     if path.suffix == ".json":
         folder = path.parents[1]
-        trace = read_trace(folder)
+        trace = read_result(folder)
         trace.run = folder.name
         return {trace.run: curve_rows(trace)}
     table, found = path.with_name("curves.csv"), dict[str, list[Row]]()

@@ -118,7 +118,7 @@ def only(settings: Sequence[str]) -> str:
 
 def known_arms() -> list[str]:
     """Every arm that there is, the ticket first; a panel shows those that were run."""
-    from lth.tickets.arms import ARMS  # late, since it needs torch
+    from lth.lottery.arms import ARMS  # late, since it needs torch
 
     return list(ARMS)
 

@@ -9,10 +9,10 @@ from itertools import chain
 import pytest
 
 from lth.core.errors import LotteryError
+from lth.lottery.arms import ARMS
 from lth.report.wandb import dashboard
 from lth.report.wandb.dashboard import main
 from lth.report.wandb.panels import Listed, Pictures, Plot, chapters
-from lth.tickets.arms import ARMS
 
 pytestmark = pytest.mark.usefixtures("no_account")
 

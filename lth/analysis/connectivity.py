@@ -1,0 +1,126 @@
+"""What lies on the straight line between two networks: are they in one basin of the loss?
+
+Evci et al. 2022, section 3: a ticket's end is joined to the pruned solution without a barrier, a scratch network's not.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import ceil
+
+import torch
+from torch import Tensor, nn
+
+from lth.analysis.agreement import holding
+from lth.analysis.geometry import Tensors, check_fit
+from lth.core.errors import LotteryError
+from lth.core.weights import State, masked, modes_kept
+from lth.data.tensors import Data, Split
+from lth.training.evaluate import CHUNK, Score, evaluate
+from lth.training.run_spec import Progress
+
+
+def line(first: float = -0.2, last: float = 1.2, points: int = 29) -> tuple[float, ...]:
+    """`points` evenly spaced places from `first` to `last`: -0.2, -0.15, ..., 1.2 in the code of Evci et al. 2022.
+
+    Rounded to 12 digits, so that 0 and 1 are exactly the two networks.
+    """
+    steps = max(points - 1, 1)
+    return tuple(round(first + (last - first) * number / steps, 12) + 0.0 for number in range(points))
+
+
+def barrier(alphas: Sequence[float], values: Sequence[float]) -> float:
+    """The largest rise of `values` over the straight line between those at the two ends, on alpha in [0, 1]; >= 0.
+
+    max over alpha of value(alpha) - ((1 - alpha) value(0) + alpha value(1)), in the values' unit (Entezari et al.
+    2022). Frankle et al. 2020, section 2, take away the mean of the ends instead: the same where the ends are equal.
+    A maximum over the places looked at, so a lower bound. NaN where a value is. Raises LotteryError without both ends.
+    """
+    at = dict(zip(alphas, values, strict=True))
+    if not {0.0, 1.0} <= set(at):
+        raise LotteryError("a barrier needs the two networks themselves: alpha = 0 and alpha = 1")
+    inside = [value - ((1 - alpha) * at[0.0] + alpha * at[1.0]) for alpha, value in at.items() if 0 <= alpha <= 1]
+    return torch.tensor(inside, dtype=torch.float64).clamp(min=0).max().item()
+
+
+@dataclass(frozen=True)
+class Line:
+    """The scores of (1 - alpha) * start + alpha * end at each of `alphas`, by split."""
+
+    alphas: tuple[float, ...]
+    scores: dict[str, tuple[Score, ...]]
+
+    def barrier(self, split: str) -> float:
+        """The barrier of the mean loss, in nats."""
+        return barrier(self.alphas, [score.loss for score in self.scores[split]])
+
+    def error_barrier(self, split: str) -> float:
+        """The barrier of the error (1 - accuracy), 0..1."""
+        return barrier(self.alphas, [1 - score.accuracy for score in self.scores[split]])
+
+
+def interpolate(
+    model: nn.Module,
+    start: Tensors,
+    end: Tensors,
+    data: Data,
+    mask: Tensors | None = None,
+    alphas: Sequence[float] = line(),
+    splits: Sequence[str] = ("train", "test"),
+    progress: Progress | None = None,
+) -> Line:
+    """Loss and accuracy along the straight line from `start` to `end` (Evci et al. 2022, section 3), on `splits`.
+
+    Both ends are masked by `mask` first (None: as they are; the authors take the start's). Every parameter and float
+    buffer is mixed; other buffers are those of the nearer end. BatchNorm's statistics are then recomputed on
+    `data.train`, at the ends too, since those of a mixture are not mixtures. `model` gives the architecture, lies where
+    `data` does, and is unchanged. `progress` is called with the number of places seen. Raises LotteryError naming the
+    tensor where the two networks differ in shape.
+    """
+    check_fit(model, [start, end], mask)
+    ends = masked(start, mask or {}), masked(end, mask or {})
+    scores: dict[str, list[Score]] = {split: [] for split in splits}
+    for seen, alpha in enumerate(alphas, 1):
+        with holding(model, mixed(*ends, alpha)), batch_norm_on(model, data.train):
+            for split, found in scores.items():
+                found.append(evaluate(model, getattr(data, split)))
+        if progress:
+            progress(seen)
+    return Line(tuple(alphas), {split: tuple(found) for split, found in scores.items()})
+
+
+def mixed(start: Tensors, end: Tensors, alpha: float) -> State:
+    """(1 - alpha) * start + alpha * end, exactly `start` at 0 and `end` at 1; whole numbers as in the nearer one."""
+
+    def between(first: Tensor, second: Tensor) -> Tensor:
+        if alpha in (0, 1) or not first.is_floating_point():
+            return second if alpha >= 0.5 else first
+        return (1 - alpha) * first + alpha * second
+
+    return {name: between(first, end[name].to(first.device)) for name, first in start.items()}
+
+
+@contextmanager
+def batch_norm_on(model: nn.Module, split: Split) -> Iterator[None]:
+    """Within, BatchNorm's running statistics are those of `split`; the momenta are put back, the caller the statistics.
+
+    The mean over batches of nearly equal size, of at most 1,000 examples, of each batch's mean and variance, the layers
+    before normalising by the batch and dropout off. Nothing happens to a network without running statistics.
+    """
+    norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    norms = [module for module in norms if module.running_mean is not None]
+    momenta = [module.momentum for module in norms]
+    try:
+        if norms:
+            with torch.no_grad(), modes_kept(model):
+                model.eval()
+                for module in norms:
+                    module.reset_running_stats()
+                    module.momentum = None  # torch: then the plain mean over the batches
+                    module.train()
+                for images in split.images.tensor_split(ceil(len(split) / CHUNK)):
+                    model(images)
+        yield
+    finally:
+        for module, momentum in zip(norms, momenta, strict=True):
+            module.momentum = momentum

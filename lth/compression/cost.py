@@ -1,0 +1,202 @@
+"""What a ticket costs beside the dense network, in every form that it can be kept and run in: one table.
+
+Masked zeros do not speed up dense kernels: the `masked` form computes as many products as the dense one. Time is saved
+by a form that leaves work out (csr, shrunk) or makes it cheaper (int8).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lth.compression import export
+from lth.compression.forms import DEFAULT, FORMS, Form, Subject
+from lth.compression.latency import Latency, latencies
+from lth.compression.measure import Counts, Weighted, compression_ratio, counts, theoretical_speedup
+from lth.core.errors import LotteryError, SettingError
+from lth.core.weights import Mask, modes_kept
+from lth.data.tensors import Split
+from lth.training.evaluate import evaluate
+
+COLUMNS = (
+    "form",
+    "parameters",
+    "nonzero",
+    "sparsity",
+    "compression_ratio",
+    "flops",
+    "sparse_flops",
+    "theoretical_speedup",
+    "bytes",
+    "gzip_bytes",
+    "test_accuracy",
+    "test_accuracy_change",
+    "difference",
+    "runs_as",
+    "note",
+)
+LAYER_COLUMNS = (
+    "layer",
+    "kind",
+    "shape",
+    "parameters",
+    "nonzero",
+    "kept",
+    "density",
+    "sparsity",
+    "flops",
+    "sparse_flops",
+)
+BATCHES = (1, 64)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """`rows`: the dense network and every form, with `columns`. `layers`: those of the ticket, with LAYER_COLUMNS.
+
+    made: the forms themselves, by name.
+    """
+
+    rows: list[dict[str, Any]]
+    layers: list[dict[str, Any]]
+    batches: tuple[int, ...]
+    made: Mapping[str, Form]
+    threads: int = field(default_factory=torch.get_num_threads)
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns of `rows`."""
+        return columns_of(self.batches)
+
+
+def columns_of(batches: Sequence[int]) -> list[str]:
+    """COLUMNS, and before the last two for each batch size the median, quartiles and speed-up."""
+    timed = [f"batch_{size}_{what}" for size in batches for what in ("seconds", "low", "high", "speedup")]
+    return [*COLUMNS[:-2], *timed, *COLUMNS[-2:]]
+
+
+def cost(
+    dense: nn.Module,
+    ticket: nn.Module,
+    images: Tensor,
+    *,
+    mask: Mapping[str, Tensor] | None = None,
+    test: Split | None = None,
+    calibration: Sequence[Tensor] = (),
+    forms: Sequence[str] | None = None,
+    batches: Sequence[int] = BATCHES,
+    rounds: int = 25,
+    strict: bool = True,
+) -> Cost:
+    """What `ticket`, a network with zeros at its pruned weights, costs beside `dense`, in each of `forms`.
+
+    images: inputs (N, ...) to time and compare with, repeated where a batch is larger. `mask`: which weights are kept;
+    None is those of Linear layers and convolutions that are not zero. `test` gives accuracies, `calibration` (training
+    inputs) static int8. `forms`: None is DEFAULT, those that this model or installation does not allow with the
+    reason in their note; so are all where not `strict`, else a form asked for by name must work. Raises SettingError
+    for an unknown form, LotteryError.
+    """
+    for name in forms or ():
+        if name not in FORMS:
+            raise SettingError("forms", name, f"unknown; known: {', '.join(FORMS)}")
+    subject = Subject(ticket, dict(mask) if mask is not None else zeros(ticket), images, calibration)
+    with modes_kept(dense), modes_kept(ticket):
+        dense.eval()
+        ticket.eval()
+        made = {"dense": Form("every weight kept", export.content(dense.state_dict(), {}, "dense"), dense)}
+        for name in ("masked", *(name for name in forms or DEFAULT if name != "masked")):
+            try:
+                made[name] = FORMS[name](subject)
+            except LotteryError as error:
+                if forms and strict:
+                    raise
+                made[name] = Form(f"not here: {error}")
+        whole, pruned = counts(dense, images), counts(ticket, images)
+        rows = [_row(name, form, whole, pruned, test) for name, form in made.items()]
+        _compare(rows, made, images, test)
+        for size in batches:
+            _time(rows, made, images, size, rounds)
+        return Cost(rows, layer_rows(pruned, subject.mask), tuple(batches), made)
+
+
+def zeros(model: nn.Module) -> Mask:
+    """The mask of the weights of Linear layers and convolutions that are not zero."""
+    parameters = dict(model.named_parameters())
+    names = [f"{name}.weight" if name else "weight" for name, x in model.named_modules() if isinstance(x, Weighted)]
+    return {name: parameters[name].detach() != 0 for name in names if name in parameters}
+
+
+def _row(name: str, form: Form, whole: Counts, pruned: Counts, test: Split | None) -> dict[str, Any]:
+    """The counts and sizes of one form. A form of the ticket's own weights has the ticket's counts."""
+    here = whole if name == "dense" else form.counts or pruned
+    row: dict[str, Any] = {**dict.fromkeys(COLUMNS), "form": name, "note": form.note}
+    row["runs_as"] = name if form.timed and form.network is not None else "masked" if form.network is not None else None
+    if (sizes := form.sizes) is None:
+        return row
+    row |= {
+        "parameters": here.parameters,
+        "nonzero": here.nonzero,
+        "sparsity": 1 - here.density,
+        "compression_ratio": compression_ratio(whole, here),
+        "flops": here.flops,
+        "sparse_flops": here.sparse_flops,
+        "theoretical_speedup": theoretical_speedup(whole, here),
+        "bytes": sizes[0],
+        "gzip_bytes": sizes[1],
+    }
+    if test is not None and form.network is not None:
+        row["test_accuracy"] = evaluate(form.network, test).accuracy
+    return row
+
+
+@torch.no_grad()
+def _compare(rows: list[dict[str, Any]], made: Mapping[str, Form], images: Tensor, test: Split | None) -> None:
+    """Each form's accuracy less the dense network's, and its largest difference from the logits of `masked`."""
+    reference = made["masked"].network
+    assert reference is not None
+    logits = reference(images)
+    for row in rows:
+        network = made[row["form"]].network
+        if network is not None and row["form"] != "dense":
+            row["difference"] = float((network(images) - logits).abs().max())
+            if test is not None:
+                row["test_accuracy_change"] = row["test_accuracy"] - rows[0]["test_accuracy"]
+
+
+def _time(rows: list[dict[str, Any]], made: Mapping[str, Form], images: Tensor, size: int, rounds: int) -> None:
+    """The latencies for batches of `size`; what is unpacked before it runs has those of `masked`."""
+    if size < 1:
+        raise SettingError("batches", size, "must be at least 1")
+    batch = images.repeat(-(-size // len(images)), *[1] * (images.ndim - 1))[:size]
+    networks = {name: form.network for name, form in made.items() if form.network is not None and form.timed}
+    measured = latencies(networks, batch, rounds)
+    for row in rows:
+        if made[row["form"]].network is not None:
+            found: Latency = measured.get(row["form"], measured["masked"])
+            row[f"batch_{size}_seconds"] = found.median
+            row[f"batch_{size}_low"], row[f"batch_{size}_high"] = found.quantile(0.25), found.quantile(0.75)
+            row[f"batch_{size}_speedup"] = found.speedup(measured["dense"])
+
+
+def layer_rows(pruned: Counts, mask: Mapping[str, Tensor]) -> list[dict[str, Any]]:
+    """A row a layer of the ticket. kept: the weights that `mask` keeps, else the parameters that are not zero."""
+    found = []
+    for layer in pruned.layers:
+        kept = mask.get(f"{layer.layer}.weight" if layer.layer else "weight")
+        found.append(
+            {
+                "layer": layer.layer,
+                "kind": layer.kind,
+                "shape": "x".join(map(str, layer.shape)),
+                "parameters": layer.parameters,
+                "nonzero": layer.nonzero,
+                "kept": None if kept is None else int(kept.sum()),
+                "density": None if kept is None else int(kept.sum()) / kept.numel(),
+                "sparsity": None if kept is None else 1 - int(kept.sum()) / kept.numel(),
+                "flops": layer.flops,
+                "sparse_flops": layer.sparse_flops,
+            }
+        )
+    return found

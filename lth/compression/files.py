@@ -1,0 +1,67 @@
+"""The files of a ticket's forms: written, read again, and run. A form that is not the ticket any more is an error."""
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from lth.compression.export import load_exported
+from lth.compression.forms import Form
+from lth.compression.onnx import OnnxNetwork
+from lth.core.errors import LotteryError
+from lth.core.files import write_bytes
+
+EXACT = ("masked", "csr", "packed", "shrunk", "onnx")
+"""The forms that round nothing: their logits are those of the masked network but for the order of sums."""
+TOLERANCE = 1e-4
+"""What the order of sums may change of logits, as a share of the largest."""
+
+
+def file_name(form: str) -> str:
+    """The file that a form is kept in."""
+    return "model.onnx" if form == "onnx" else f"{form}.safetensors"
+
+
+@torch.no_grad()
+def keep(
+    folder: Path, made: Mapping[str, Form], mask: Mapping[str, Tensor], images: Tensor
+) -> dict[str, tuple[Path, float]]:
+    """Form -> (its file in `folder`, the largest difference of that file's logits from those of `masked`).
+
+    Each file is read again, and the network that it gives is run on `images`; int8 files as dequantised weights. Forms
+    that could not be made, and the dense network, have no file. Raises LotteryError where a form of EXACT has other
+    logits, and where a weight that `mask` prunes is not zero in the file.
+    """
+    ticket = made["masked"].network
+    assert ticket is not None
+    expected = ticket(images)
+    found = {}
+    for name, form in made.items():
+        if form.content is None or form.network is None or name == "dense":
+            continue
+        path = folder / file_name(name)
+        write_bytes(path, form.content)
+        difference = float((_read(path, name, form, ticket, mask)(images) - expected).abs().max())
+        if name in EXACT and not difference <= TOLERANCE * max(1.0, float(expected.abs().max())):
+            raise LotteryError(
+                f"{path}: read again, its logits differ from the masked network's by {difference:.2g}; a form that"
+                " rounds nothing should equal it"
+            )
+        found[name] = (path, difference)
+    return found
+
+
+def _read(path: Path, name: str, form: Form, ticket: nn.Module, mask: Mapping[str, Tensor]) -> nn.Module:
+    """The network that the file at `path` gives."""
+    if name == "onnx":
+        return OnnxNetwork(path.read_bytes())
+    state = load_exported(path)
+    if name != "shrunk":  # its tensors are smaller than the mask
+        for weight, kept in mask.items():
+            if bool(state[weight][~kept.cpu()].count_nonzero()):
+                raise LotteryError(f"{path}: {weight} has other values than zero where it is pruned")
+    network = copy.deepcopy(form.network if name == "shrunk" and form.network is not None else ticket)
+    network.load_state_dict(state)
+    return network

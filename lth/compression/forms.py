@@ -1,0 +1,129 @@
+"""The forms that a ticket can be kept and run in."""
+
+import copy
+import gzip
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from lth.compression import export, quantize
+from lth.compression.measure import Counts, counts
+from lth.compression.onnx import OnnxNetwork, onnx_content
+from lth.compression.shrink import removal, shrunk
+from lth.compression.sparse import CsrConv2d, CsrLinear, csr_network
+from lth.core.errors import LotteryError
+from lth.core.weights import Mask
+
+
+@dataclass(frozen=True)
+class Form:
+    """A way to keep or run the ticket.
+
+    content: its file; None where it could not be made. network: what gives its logits. timed: whether that network is
+    also how it is run; else it is unpacked first, and runs as `masked` does. counts: of a form with other weights than
+    the ticket's.
+    """
+
+    note: str
+    content: bytes | None = None
+    network: nn.Module | None = None
+    timed: bool = True
+    counts: Counts | None = None
+
+    @property
+    def sizes(self) -> tuple[int, int] | None:
+        """The bytes of its file, and those after gzip."""
+        return None if self.content is None else (len(self.content), len(gzip.compress(self.content, mtime=0)))
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The ticket that forms are made of: its network with zeros, its mask, inputs (N, ...), calibration batches."""
+
+    network: nn.Module
+    mask: Mask
+    images: Tensor
+    calibration: Sequence[Tensor] = ()
+
+    def content(self, form: str, mask: Mapping[str, Tensor] | None = None) -> bytes:
+        """Its file in `form`; `mask` where not all of the masked weights are packed."""
+        return export.content(self.network.state_dict(), self.mask if mask is None else mask, form)
+
+
+def _masked(subject: Subject) -> Form:
+    return Form("zeros in dense kernels: no time is saved", subject.content("dense"), subject.network)
+
+
+def _csr(subject: Subject) -> Form:
+    network = csr_network(subject.network)
+    if not any(isinstance(module, (CsrLinear, CsrConv2d)) for module in network.modules()):
+        raise LotteryError("the model has no layer that CSR can do: Linear, or Conv2d without groups")
+    unfolded = any(isinstance(module, CsrConv2d) for module in network.modules())
+    note = "zeros are skipped" + ("; convolutions are unfolded first" if unfolded else "")
+    return Form(note, subject.content("csr"), network)
+
+
+def _packed(subject: Subject) -> Form:
+    return Form(
+        "mask as bits and kept values; unpacked when loaded, runs as masked",
+        subject.content("packed"),
+        subject.network,
+        False,
+    )
+
+
+def _packed_int8(subject: Subject) -> Form:
+    network = copy.deepcopy(subject.network)
+    network.load_state_dict(quantize.fake_quantized(network.state_dict(), subject.mask, 8))
+    rounded = counts(network, subject.images)  # small kept weights become zero, too
+    note = "as packed, kept values in 8 bits; runs as masked"
+    return Form(note, subject.content("packed_int8"), network, False, rounded)
+
+
+def _int8_dynamic(subject: Subject) -> Form:
+    network = quantize.dynamic_int8(subject.network)
+    names = quantize.int8_weights(network).keys() & subject.mask.keys()
+    file = subject.content("int8", {name: subject.mask[name] for name in names})
+    return Form("int8 weights of Linear layers; ReLU and other activations: unchanged", file, network)
+
+
+def _int8_static(subject: Subject) -> Form:
+    network = quantize.static_int8(subject.network, subject.calibration)
+    names = quantize.int8_weights(network).keys() & subject.mask.keys()
+    file = subject.content("int8", {name: subject.mask[name] for name in names})
+    return Form("int8 weights and activations, calibrated on training batches; the file has no ranges", file, network)
+
+
+def _shrunk(subject: Subject) -> Form:
+    few = subject.images[:2]
+    removed = removal(subject.network, subject.mask, few)
+    left = f"; {removed.stay} more stay, for their bias passes a padded convolution" if removed.stay else ""
+    if not removed.count:
+        raise LotteryError(f"no channel or unit can be removed whole{left}")
+    network = shrunk(subject.network, subject.mask, few, removed)
+    note = f"{removed.count} channels or units that are pruned whole are removed{left}"
+    return Form(
+        note, export.content(network.state_dict(), {}, "dense"), network, counts=counts(network, subject.images)
+    )
+
+
+def _onnx(subject: Subject) -> Form:
+    content = onnx_content(subject.network, subject.images)
+    return Form("ONNX Runtime: dense kernels, zeros save no time", content, OnnxNetwork(content))
+
+
+FORMS: dict[str, Callable[[Subject], Form]] = {
+    "masked": _masked,
+    "csr": _csr,
+    "packed": _packed,
+    "packed_int8": _packed_int8,
+    "int8_dynamic": _int8_dynamic,
+    "int8_static": _int8_static,
+    "shrunk": _shrunk,
+    "onnx": _onnx,
+}
+"""Name -> how a ticket is brought into that form; LotteryError where it cannot be."""
+
+DEFAULT = tuple(name for name in FORMS if name != "onnx")
+"""The forms that a cost table has unless others are asked for; the export to ONNX takes many seconds."""

@@ -1,0 +1,103 @@
+"""Open registries: what this package defines, what installed packages add, and what a dotted path names.
+
+Imports no torch.
+"""
+
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from importlib import metadata
+from typing import Generic, TypeVar
+
+from lth.core.errors import SettingError
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Things of one kind by name: registered here, by the entry points `group` of installed packages, or by path.
+
+    kind: what they are, as in an error text ("arm"). load: imports the module that registers this package's own;
+    called before the first look-up, so that importing a registry stays cheap. make: turns what an entry point or a
+    dotted path gives (a decorated function, say) into a registered thing.
+
+    >>> registry: Registry[int] = Registry("number", "lth.numbers")
+    >>> registry.add("one", 1)
+    1
+    >>> registry.get("one", "key")
+    1
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        group: str,
+        *,
+        load: Callable[[], object] | None = None,
+        make: Callable[[object, str], T] | None = None,
+    ) -> None:
+        self.kind, self.group = kind, group
+        self._load, self._make = load, make
+        self._known: dict[str, T] = {}
+
+    def add(self, name: str, thing: T) -> T:
+        """Registers `thing` under `name`, and gives it back."""
+        self._known[name] = thing
+        return thing
+
+    def get(self, name: str, key: str) -> T:
+        """The thing called `name`: a known name, or `package.module:attribute`.
+
+        Raises SettingError naming the setting `key`, with the nearest known name, where there is none.
+        """
+        self._ready()
+        if name in self._known:
+            return self._known[name]
+        point = next((point for point in self._points() if point.name == name), None)
+        if point is not None:
+            return self.add(name, self._made(point.load(), name))
+        if ":" in name:
+            return self.add(name, self._made(imported(name, key), name))
+        raise SettingError(key, name, f"is no {self.kind}; {nearest(name, self)}")
+
+    def __contains__(self, name: object) -> bool:
+        return name in list(self)
+
+    def __iter__(self) -> Iterator[str]:
+        """Every name: this package's own in order of definition, then those of installed packages."""
+        self._ready()
+        return iter(dict.fromkeys([*self._known, *(point.name for point in self._points())]))
+
+    def _ready(self) -> None:
+        if self._load is not None:
+            load, self._load = self._load, None
+            load()
+
+    def _points(self) -> Iterable[metadata.EntryPoint]:
+        return metadata.entry_points(group=self.group)
+
+    def _made(self, thing: object, name: str) -> T:
+        return self._make(thing, name) if self._make is not None else thing  # type: ignore[return-value]
+
+
+def imported(path: str, key: str) -> object:
+    """What `package.module:attribute` names; the current folder is searched too.
+
+    Raises SettingError naming the setting `key` where it cannot be imported.
+    """
+    module, _, attribute = path.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise SettingError(key, path, f"cannot be imported ({error})") from error
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Which of the `known` names `name` was probably meant to be, and all of them: the end of an error text."""
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    return (f"did you mean {close[0]}? " if close else "") + f"known: {', '.join(names)}"

@@ -1,0 +1,37 @@
+"""What is written is the ticket, or it is an error."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from lth.compression.export import content
+from lth.compression.files import keep
+from lth.compression.forms import FORMS, Form, Subject
+from lth.core.errors import LotteryError
+from lth.core.weights import Mask, clone, load
+
+
+def test_files_are_read_again_and_wrong_ones_are_named(
+    make_network: Callable[[], nn.Module], half_mask: Callable[[nn.Module], Mask], tmp_path: Path
+) -> None:
+    model, images = make_network(), torch.randn(5, 1, 6, 6)
+    mask, whole = half_mask(model), clone(model.state_dict())
+    load(model, whole, mask)
+    subject = Subject(model.eval(), mask, images)
+    made = {form: FORMS[form](subject) for form in ("masked", "csr", "packed", "packed_int8", "onnx")}
+    found = keep(tmp_path, {**made, "shrunk": Form("not here: no channel")}, mask, images)
+    assert list(found) == list(made) and all(
+        path.read_bytes() == made[form].content for form, (path, _) in found.items()
+    )
+    assert [found[form][1] for form in ("masked", "csr", "packed")] == [0, 0, 0] and found["packed_int8"][1] > 0
+    assert found["onnx"][0].name == "model.onnx" and found["onnx"][1] < 1e-5
+    other = {name: 2 * tensor for name, tensor in whole.items()}
+    damaged = Form("", content(other, mask, "packed"), model)
+    with pytest.raises(LotteryError, match=r"packed.safetensors: read again, its logits differ from .* by "):
+        keep(tmp_path, {**made, "packed": damaged}, mask, images)
+    regrown = Form("", content(whole, {}, "dense"), model)
+    with pytest.raises(LotteryError, match=r"packed_int8.safetensors: fc1.weight has other values than zero"):
+        keep(tmp_path, {**made, "packed_int8": regrown}, mask, images)

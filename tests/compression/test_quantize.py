@@ -1,0 +1,104 @@
+"""Zeros stay zeros in every width; the numbers are those of torch's own quantised tensors."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as some
+from torch import nn
+
+from lth.compression.quantize import (
+    BITS,
+    accuracy_grid,
+    dynamic_int8,
+    fake_quantized,
+    int8_weights,
+    levels,
+    static_int8,
+)
+from lth.core.errors import LotteryError, SettingError
+from lth.core.weights import Mask, clone, load, masked
+from lth.data.tensors import Data
+from lth.training.evaluate import evaluate
+
+
+@settings(max_examples=20)
+@given(bits=some.sampled_from(BITS), seed=some.integers(0, 99), scale=some.sampled_from([1e-30, 1e-3, 1.0, 1e20]))
+def test_zeros_stay_zeros_and_no_weight_moves_by_more_than_half_a_level(bits: int, seed: int, scale: float) -> None:
+    weight = scale * torch.randn(4, 3, 2, generator=torch.Generator().manual_seed(seed))
+    weight[torch.rand(weight.shape, generator=torch.Generator().manual_seed(seed)) < 0.5] = 0
+    numbers, scales = levels(weight, bits)
+    assert int(numbers.abs().max()) <= 2 ** (bits - 1) - 1
+    assert not numbers[weight == 0].any()
+    assert ((numbers * scales - weight).abs() <= scales / 2 * 1.001).all()
+    assert numbers.unique().numel() <= 2**bits - 1
+
+
+def test_the_numbers_are_those_of_torch() -> None:
+    weight = torch.randn(5, 7)
+    numbers, scales = levels(weight)
+    zero_points = torch.zeros(5, dtype=torch.int32)
+    theirs = torch.fake_quantize_per_channel_affine(weight, scales.flatten(), zero_points, 0, -127, 127)
+    assert torch.equal(theirs, numbers * scales)
+
+
+def test_only_the_named_weights_change(make_rich_network: Callable[[], nn.Module], same_bits) -> None:
+    state = clone(make_rich_network().state_dict())
+    found = fake_quantized(state, ["0.weight"], 3)
+    assert found.keys() == state.keys() and not torch.equal(found["0.weight"], state["0.weight"])
+    assert all(torch.equal(found[name], state[name]) for name in state if name != "0.weight")
+    with pytest.raises(LotteryError, match="no weight fc9"):
+        fake_quantized(state, ["fc9"], 3)
+
+
+@pytest.mark.parametrize("bits", [1, 9, 0, -4])
+def test_bits_out_of_range_are_named(bits: int) -> None:
+    with pytest.raises(SettingError, match=f"bits={bits}: must be a whole number from 2 to 8"):
+        levels(torch.ones(2, 2), bits)
+
+
+def test_the_grid_has_every_density_and_width(
+    data: Data, make_network: Callable[[], nn.Module], half_mask: Callable[[nn.Module], Mask], same_bits
+) -> None:
+    model = make_network()
+    state, mask = clone(model.state_dict()), half_mask(model)
+    whole = {name: torch.ones_like(kept) for name, kept in mask.items()}
+    rows = accuracy_grid(model, [(state, whole), (state, mask)], [8, 2], data.test)
+    assert [(row["density"] == 1, row["bits"]) for row in rows] == [(x, b) for x in (True, False) for b in (32, 8, 2)]
+    assert same_bits(dict(model.state_dict()), state), "the model is as it was"
+    load(model, fake_quantized(masked(state, mask), mask, 2))
+    assert rows[-1]["test_accuracy"] == evaluate(model, data.test).accuracy
+
+
+@pytest.mark.parametrize("how", ["dynamic", "static"])
+def test_int8_networks_keep_zeros_and_nearly_the_logits(
+    how: str, data: Data, make_rich_network: Callable[[], nn.Module], half_mask: Callable[[nn.Module], Mask]
+) -> None:
+    model = make_rich_network().eval()
+    mask = half_mask(model)
+    load(model, clone(model.state_dict()), mask)
+    images = data.train.images[:64]
+    found = dynamic_int8(model) if how == "dynamic" else static_int8(model, [images])
+    weights = int8_weights(found)
+    assert sorted(weights) == (["5.weight"] if how == "dynamic" else ["0.weight", "5.weight"])
+    for name, numbers in weights.items():
+        assert not numbers[~mask[name]].any() and numbers[mask[name]].any()
+    logits = model(images)
+    assert (found(images) - logits).abs().max() < 0.05 * (logits.max() - logits.min())
+    kinds = {type(module) for module in found.modules()}
+    assert (nn.ReLU in kinds) == (how == "dynamic"), "dynamic quantisation leaves an activation as it was"
+
+
+def test_what_cannot_be_quantised_is_said() -> None:
+    with pytest.raises(LotteryError, match="the model has none"):
+        dynamic_int8(nn.Sequential(nn.Conv2d(1, 1, 3)))
+    with pytest.raises(LotteryError, match="calibration batches"):
+        static_int8(nn.Linear(2, 2), [])
+
+    class Branching(nn.Linear):
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            return super().forward(inputs) if inputs.sum() > 0 else inputs
+
+    with pytest.raises(LotteryError, match="cannot follow the model"):
+        static_int8(nn.Sequential(Branching(2, 2)), [torch.ones(1, 2)])

@@ -1,0 +1,149 @@
+"""A ticket goes to a file and comes back bit by bit; what is not wholly a ticket is refused by name."""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+from torch import nn
+
+from lth.core.errors import LotteryError
+from lth.core.rng import rng
+from lth.core.weights import Mask, clone, digest, masked
+from lth.lottery.ticket import Ticket, load_ticket
+from lth.training.checkpoint import Checkpoint, Snapshot
+
+
+@pytest.fixture
+def ticket(make_rich_network: Callable[[], nn.Module], half_mask: Callable[[nn.Module], Mask]) -> Ticket:
+    """A ticket with buffers, taken at iteration 500."""
+    model = make_rich_network()
+    return Ticket(half_mask(model), clone(model.state_dict()), 500, {"seed": 3, "run": "abc", "é": [1.5, None]})
+
+
+def parts(ticket: Ticket) -> tuple:
+    return list(ticket.mask), digest(ticket.mask), digest(ticket.state), ticket.rewind, dict(ticket.provenance)
+
+
+def test_a_ticket_comes_back_bit_by_bit(ticket: Ticket, tmp_path: Path) -> None:
+    path = ticket.save(tmp_path / "new" / "t.safetensors")
+    assert parts(load_ticket(path)) == parts(load_ticket(str(path))) == parts(ticket)
+    assert load_ticket(path).density == ticket.density and os.listdir(path.parent) == ["t.safetensors"]
+
+
+@given(st.lists(st.integers(0, 5), max_size=3), st.integers(0, 9))
+def test_masks_of_any_shape_are_packed_and_unpacked(
+    tmp_path_factory: pytest.TempPathFactory, shape: list[int], seed: int
+) -> None:
+    mask = {"w": torch.rand(shape, generator=rng(seed)) < 0.5, "v": torch.ones(3, dtype=torch.bool)}
+    ticket = Ticket(mask, {"w": torch.zeros(shape), "v": torch.zeros(3)})
+    path = tmp_path_factory.getbasetemp() / "packed.safetensors"
+    assert parts(load_ticket(ticket.save(path))) == parts(ticket)
+
+
+def test_saving_changes_nothing_and_takes_any_layout(ticket: Ticket, tmp_path: Path) -> None:
+    tied = torch.arange(6.0).reshape(2, 3)
+    odd = Ticket({"a": torch.ones(2, 3, dtype=torch.bool).T}, {"a": nn.Parameter(tied).T, "b": tied.T})
+    for each in (ticket, odd):
+        before = parts(each)
+        assert parts(load_ticket(each.save(tmp_path / "t"))) == before == parts(each)
+
+
+def test_a_file_cut_anywhere_is_an_error_that_names_it(ticket: Ticket, tmp_path: Path) -> None:
+    path = ticket.save(tmp_path / "t.safetensors")
+    whole = path.read_bytes()
+    for end in (*range(0, len(whole), 61), len(whole) - 1):
+        path.write_bytes(whole[:end])
+        with pytest.raises(LotteryError, match=re.escape(str(path))):
+            load_ticket(path)
+
+
+@pytest.mark.parametrize("bit", [0, 3])
+def test_a_bit_flipped_anywhere_is_noticed_or_means_nothing(tmp_path: Path, bit: int) -> None:
+    """In the header too, where rewind, shapes and provenance are."""
+    ticket = Ticket({"w": torch.tensor([[True, False, True]])}, {"w": torch.ones(1, 3)}, 17, {"seed": 3})
+    path = ticket.save(tmp_path / "t.safetensors")
+    whole, wrong = path.read_bytes(), []
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ (1 << bit)]) + whole[place + 1 :])
+        try:
+            noticed = parts(load_ticket(path)) == parts(ticket)
+        except Exception as error:
+            noticed = isinstance(error, LotteryError) and str(path) in str(error)
+        if not noticed:
+            wrong.append(whole[max(0, place - 8) : place + 4])
+    assert wrong == []
+
+
+def test_another_file_is_an_error_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("not a ticket")
+    (tmp_path / "folder").mkdir()
+    save_file({"x": torch.zeros(1)}, tmp_path / "bare")
+    save_file({"x": torch.zeros(1)}, tmp_path / "other", metadata={"format": "pt"})
+    save_file({"x": torch.zeros(1)}, tmp_path / "claims", metadata={"format": "lth-ticket-1"})
+    Checkpoint(tmp_path / "checkpoint", 0, {}).write(Snapshot(0, {}, {}, {}))
+    for name in ("text", "folder", "bare", "other", "claims", "checkpoint", "missing"):
+        with pytest.raises(LotteryError, match=re.escape(str(tmp_path / name))):
+            load_ticket(tmp_path / name)
+
+
+def test_a_ticket_that_cannot_be_written_is_an_error_that_names_it(ticket: Ticket, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LotteryError, match=str(tmp_path / "file" / "t")):
+        ticket.save(tmp_path / "file" / "t")
+
+
+def test_apply_puts_in_the_masked_state_and_gives_the_model(
+    ticket: Ticket, make_rich_network: Callable[[], nn.Module]
+) -> None:
+    model = make_rich_network()
+    assert ticket.apply(model) is model
+    assert digest(model.state_dict()) == digest(masked(ticket.state, ticket.mask))
+    before = digest(ticket.state)
+    with torch.no_grad():
+        model[0].weight.fill_(5)
+    assert digest(ticket.state) == before
+
+
+def test_apply_prunes_shared_weights_too() -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    model[1].weight = model[0].weight
+    mask = {"0.weight": torch.rand(4, 4, generator=rng(0)) < 0.5}
+    Ticket(mask, clone(model.state_dict())).apply(model)
+    assert not model[0].weight[~mask["0.weight"]].any() and model[0].weight[mask["0.weight"]].all()
+
+
+def test_apply_refuses_what_does_not_fit_and_leaves_the_model(ticket: Ticket) -> None:
+    others = {
+        "wider": nn.Sequential(nn.Conv2d(1, 5, 3, bias=False), nn.BatchNorm2d(5)),
+        "fewer": nn.Sequential(nn.Conv2d(1, 4, 3, bias=False), nn.BatchNorm2d(4)),
+        "more": nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), *[nn.Identity()] * 3, nn.Linear(64, 3)),
+    }
+    problems = {"wider": r"0\.weight is \(4, 1, 3, 3\), the model has \(5, ", "fewer": "nothing of that name"}
+    for name, model in others.items():
+        before = digest(model.state_dict())
+        with pytest.raises(LotteryError, match=problems.get(name, r"also has 0\.bias")):
+            ticket.apply(model)
+        assert digest(model.state_dict()) == before
+
+
+@pytest.mark.parametrize(
+    "mask", [{"weight": torch.zeros(1, 3, dtype=torch.bool)}, {"wieght": torch.zeros(2, 3).bool()}]
+)
+def test_apply_refuses_a_mask_that_does_not_fit_its_state(mask: Mask) -> None:
+    """Else it is stretched over the weights, or prunes nothing without a word."""
+    model = nn.Linear(3, 2)
+    before = clone(model.state_dict())
+    with pytest.raises(LotteryError, match=next(iter(mask))):
+        Ticket(mask, {"weight": torch.ones(2, 3), "bias": torch.ones(2)}).apply(model)
+    assert digest(model.state_dict()) == digest(before)
+
+
+def test_density_is_kept_over_prunable() -> None:
+    mask = {"a": torch.tensor([True, False, False, False]), "b": torch.ones(4, dtype=torch.bool)}
+    assert Ticket(mask, {}).density == 5 / 8
