@@ -17,6 +17,7 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+import lth.experiments
 from lth.core.errors import LotteryError
 from lth.core.files import write_json
 
@@ -34,7 +35,7 @@ def place(folder: str) -> Path:
 
 def experiments() -> dict[str, str]:
     """Name -> docstring of every experiment, read without importing it."""
-    files = sorted(place("experiments").glob("[a-z]*/__init__.py"))
+    files = sorted(file for folder in lth.experiments.__path__ for file in Path(folder).glob("[a-z]*/__init__.py"))
     return {file.parent.name: ast.get_docstring(ast.parse(file.read_text())) or "" for file in files}
 
 
