@@ -40,8 +40,8 @@ def experiments() -> dict[str, str]:
 
 
 def load(experiment: str) -> Any:
-    """The module of `experiment`: what it does is its function `run(spec, folder)`."""
-    return importlib.import_module(f"lth.experiments.{experiment}")
+    """The module `run` of `experiment`, which imports torch: what it does is its function `run(spec, folder)`."""
+    return importlib.import_module(f"lth.experiments.{experiment}.run")
 
 
 def run_job(config: DictConfig) -> None:
