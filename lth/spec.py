@@ -190,7 +190,7 @@ class DeploySpec(Training):
         if self.pruning.granularity != "weight":
             problem = "must be weight here: channels and blocks have keys of their own, channels.levels and blocks"
             raise SettingError("pruning.granularity", self.pruning.granularity, problem)
-        alone: dict[str, Any] = {"scope": "layerwise", "groups": None, "densities": "uniform", "fractions": {}}
+        alone: dict[str, Any] = {"scope": "layerwise", "groups": None, "layer_densities": "uniform", "fractions": {}}
         output = replace(self.pruning, granularity="output", fraction=self.channels.fraction, **alone)
         found = {"weights": (self.pruning, self.levels), "channels": (output, self.channels.levels)}
         found |= {shape: (replace(self.pruning, granularity=shape, **alone), 1) for shape in self.blocks}

@@ -100,10 +100,10 @@ def make_job(data: Data, make_network: Callable[[], nn.Module]) -> Callable[...,
 
     def make(rewind: int | str = 0, stop: int | str | None = None, **changes: Any) -> RunSpec:
         recipe = {"iterations": 30, "batch_size": 20, "lr": 0.01, "evaluate_every": 7}
-        kept = {key: changes.pop(key) for key in ("model", "start", "mask", "data", "seeds") if key in changes}
+        kept = {key: changes.pop(key) for key in ("model", "initial_state", "mask", "data", "seeds") if key in changes}
         examples = len(kept.get("data", data).train)
         model = kept.get("model") or make_network()
-        start = kept.get("start") or initialize(model, "glorot_normal", 0)
+        start = kept.get("initial_state") or initialize(model, "glorot_normal", 0)
         asked = plan(Recipe(**(recipe | changes)), examples, rewind, stop)
         return replace(RunSpec(model, clone(start), {}, data, asked, Seeds()), **kept)
 

@@ -165,8 +165,8 @@ class Spectrum:
     weights: Vector
     size: int
 
-    def result(self, power: int = 1) -> float:
-        """The estimate of result(H^power): the number of eigenvalues times their mean `power`-th power."""
+    def trace(self, power: int = 1) -> float:
+        """The estimate of trace(H^power): the number of eigenvalues times their mean `power`-th power."""
         return float(self.size * (self.weights @ self.nodes**power))
 
     @property

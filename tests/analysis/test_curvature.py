@@ -79,12 +79,12 @@ def test_the_moments_of_the_density_are_the_traces(case: Case, data: Data) -> No
     nodes, weights = (np.concatenate(parts) for parts in zip(*units, strict=True))
     whole = Spectrum(nodes, weights / hessian.size, hessian.size)
     assert whole.weights.sum() == pytest.approx(1)
-    assert whole.result() == pytest.approx(values.sum(), rel=1e-4)
-    assert whole.result(2) == pytest.approx((values**2).sum(), rel=1e-4)
+    assert whole.trace() == pytest.approx(values.sum(), rel=1e-4)
+    assert whole.trace(2) == pytest.approx((values**2).sum(), rel=1e-4)
     drawn = spectrum(hessian, steps=15, probes=30)
     spread = np.sqrt(2 * (values**2).sum() / 30)  # the standard error of the result, from the variance of v'Hv
-    assert drawn.result() == pytest.approx(values.sum(), abs=4 * spread)
-    assert drawn.result(2) == pytest.approx((values**2).sum(), abs=4 * np.sqrt(2 * (values**4).sum() / 30))
+    assert drawn.trace() == pytest.approx(values.sum(), abs=4 * spread)
+    assert drawn.trace(2) == pytest.approx((values**2).sum(), abs=4 * np.sqrt(2 * (values**4).sum() / 30))
     assert drawn.nodes.max() == pytest.approx(values[-1], rel=1e-4)
     assert drawn.nodes.min() == pytest.approx(values[0], rel=1e-3)
 

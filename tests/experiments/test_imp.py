@@ -93,14 +93,14 @@ def test_probes_change_no_training_and_leave_their_tables_and_a_figure(imp, tmp_
     assert "0 trained" in shown and kept_runs(tmp_path) == count
     for name in ("results.csv", "layers.csv", "curves.csv"):
         assert (folder / name).read_bytes() == (without / name).read_bytes()
-    probes, lines = read(folder / "analysis.csv"), read(folder / "lines.csv")
+    probes, lines = read(folder / "probes.csv"), read(folder / "lines.csv")
     assert list(probes[0]) == PROBES and list(lines[0]) == LINES
     assert [row["run"] for row in probes] == [row["run"] for row in read(folder / "results.csv")]
     assert all(row[key] for row in probes if row["arm"] == "reinit" for key in PROBES)
     assert len(lines) == 3 * 58
-    assert (folder / "figures" / "analysis.png").exists()
+    assert (folder / "figures" / "probes.png").exists()
     assert "Against the pruned solution" in (folder / "report.html").read_text()
-    assert not (without / "analysis.csv").exists() and not (without / "lines.csv").exists()
+    assert not (without / "probes.csv").exists() and not (without / "lines.csv").exists()
 
 
 def test_the_same_command_again_trains_nothing_and_says_the_same(imp, tmp_path):

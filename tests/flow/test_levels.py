@@ -205,10 +205,10 @@ def test_the_diverged_have_no_row_and_a_lost_ticket_is_not_compared_with(trained
 def test_the_pruned_solution_answers_with_statistics_of_its_own(make_job, make_rich_network, data, tmp_path):
     """BatchNorm's were of the network before it was pruned; those on lines are taken anew too."""
     model = make_rich_network()
-    dense = make_job(model=model, start=initialize(model, "default", 0))
+    dense = make_job(model=model, initial_state=initialize(model, "default", 0))
     store = Store(tmp_path)
     _, level = levels(dense, prunable(model), Pruning(fraction=0.5), 1, store.train)
-    (outcome,) = outcomes([level], ["ticket"], store.train, context_of(model, dense.start, lambda seed: {}, Rewiring()))
+    (outcome,) = outcomes([level], ["ticket"], store.train, context_of(model, dense.initial_state, lambda seed: {}, Rewiring()))
     networks = Networks([outcome], data)
     at = LevelLooks(["interpolation"], data, store).at([outcome], unwatched)
     (last,) = (row["accuracy"] for row in at.lines if (row["split"], row["alpha"]) == ("test", 1.0))

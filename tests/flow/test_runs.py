@@ -16,7 +16,7 @@ from lth.store.runs import Store
 def test_the_runs_of_a_row_differ_in_their_data_order_alone(compared, same_bits):
     for arm in ("ticket", "reinit", "reinit_plus", "restart", "small_dense", "set", "rigl"):
         first, second = (outcome.spec for outcome in compared.outcomes[arm])
-        assert same_bits(first.start, second.start) and same_bits(first.mask, second.mask), arm
+        assert same_bits(first.initial_state, second.initial_state) and same_bits(first.mask, second.mask), arm
         assert replace(first.seeds, order=0) == replace(second.seeds, order=0)
         assert first.seeds.order != second.seeds.order and 0 not in (first.seeds.order, second.seeds.order)
         runs = {outcome.result.run for outcome in compared.outcomes[arm]}
@@ -27,12 +27,12 @@ def test_the_runs_of_a_row_differ_in_their_data_order_alone(compared, same_bits)
 
 def test_every_row_starts_from_its_own_weights_under_one_mask(compared, same_bits):
     spec = {arm: outcomes[0].spec for arm, outcomes in compared.outcomes.items()}
-    assert same_bits(spec["ticket"].start, spec["pruned"].start) and same_bits(
-        spec["restart"].start, compared.solution.final
+    assert same_bits(spec["ticket"].initial_state, spec["pruned"].initial_state) and same_bits(
+        spec["restart"].initial_state, compared.solution.final
     )
-    assert not same_bits(spec["reinit"].start, spec["ticket"].start)
+    assert not same_bits(spec["reinit"].initial_state, spec["ticket"].initial_state)
     others = [outcome.spec for outcome in compared.outcomes["reinit_other_inits"]]
-    assert same_bits(others[0].start, spec["reinit"].start) and not same_bits(others[1].start, others[0].start)
+    assert same_bits(others[0].initial_state, spec["reinit"].initial_state) and not same_bits(others[1].initial_state, others[0].initial_state)
     for arm in ("ticket", "reinit", "reinit_other_inits", "reinit_plus", "restart", "set", "rigl_plus"):
         assert same_bits(spec[arm].mask, compared.mask), arm
     counts = {name: round(0.2 * mask.numel()) for name, mask in compared.mask.items()}

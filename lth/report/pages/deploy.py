@@ -79,7 +79,7 @@ def write_page(
     }
     write_job_page(
         path,
-        "compression.html.jinja",
+        "deploy.html.jinja",
         first,
         figures,
         config,

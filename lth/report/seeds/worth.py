@@ -82,7 +82,7 @@ def questions(gathered: Gathered) -> list[Asked]:
     by_run = {row["run"]: row for row in gathered.rows if row["experiment"] == "deploy"}
     found: dict[frozenset[str], Asked] = {}
     for folder in gathered.folders:
-        if not by_run or not (folder / "lottery.csv").exists() or not (folder / "cost.csv").exists():
+        if not by_run or not (folder / "tickets.csv").exists() or not (folder / "cost.csv").exists():
             continue
         tables = {name: read_table(folder / f"{name}.csv", columns, KEYS[name]) for name, columns in TABLES.items()}
         rows = [by_run[row["run"]] for row in tables["tickets"] if row["run"] in by_run and row["level"]]
