@@ -31,13 +31,13 @@ class Checkpoint:
     """The checkpoint file of one training, written at most every `seconds`.
 
     `machine` is kept in it: on another machine, torch version, device or thread count the bits would differ, so the
-    file is not used there and the training starts again. `job` names the training; another's file is not used either.
+    file is not used there and the training starts again. `run` names the training; another's file is not used either.
     """
 
     path: Path
     seconds: float
     machine: Mapping[str, str | int]
-    job: str = ""
+    run: str = ""
     _last: float = field(default_factory=time.monotonic)
 
     def due(self) -> bool:
@@ -53,7 +53,7 @@ class Checkpoint:
             "iteration": snapshot.iteration,
             "records": snapshot.records,
             "machine": dict(self.machine),
-            "job": self.job,
+            "run": self.run,
         }
         write_sealed(self.path, tensors, body)
         self._last = time.monotonic()
@@ -70,7 +70,7 @@ class Checkpoint:
         if body["machine"] != dict(self.machine):
             log.warning("%s comes from another machine or torch version: that training starts again", self.path)
             return None
-        if body["job"] != self.job:
+        if body["run"] != self.run:
             log.warning("%s belongs to another training: this one starts from its beginning", self.path)
             return None
         snapshot = Snapshot(body["iteration"], {}, {}, body["records"])

@@ -17,9 +17,9 @@ from lth.training.recipe import Plan
 class RunSpec:
     """A training to be done: which network, from which weights, under which mask, on what, how, by which seeds.
 
-    `initial_state` is a whole state (pruned positions and buffers too); masking happens when the training starts. An empty
-    mask is a dense network. `model` gives the architecture and is worked on in place; its own weights do not matter.
-    With an `update` the mask is where it starts: the layers that it names change.
+    `initial_state` is a complete state dict (pruned positions and buffers too); it is masked when the training starts.
+    An empty mask is a dense network. `model` gives the architecture and is trained in place; its current weights do not
+    matter. With an `update` the mask is the initial one: the layers that it names change.
     """
 
     model: nn.Module

@@ -24,9 +24,8 @@ def asked(spec):
 
 
 def test_the_same_training_asks_the_same_question(spec):
-    other = replace(
-        spec, start={name: x.clone() for name, x in spec.initial_state.items()}, data=spec.data.to(torch.device("cpu"))
-    )
+    state = {name: x.clone() for name, x in spec.initial_state.items()}
+    other = replace(spec, initial_state=state, data=spec.data.to(torch.device("cpu")))
     assert asked(spec) == asked(other)
 
 

@@ -32,7 +32,7 @@ class Watch:
     def __init__(self, last: int | None = None) -> None:
         self.looks, self.last = 0, last
 
-    def __call__(self, model: nn.Module, job: RunSpec) -> dict[str, float]:
+    def __call__(self, model: nn.Module, spec: RunSpec) -> dict[str, float]:
         self.looks += 1
         if self.looks == self.last:
             raise Killed
@@ -54,27 +54,27 @@ def rich_job(
     make_rich_network: Callable[[], nn.Module],
     half_mask: Callable[[nn.Module], Mask],
 ) -> Callable[..., RunSpec]:
-    """A job with BatchNorm, dropout, augmentation and a mask; keywords change its recipe."""
+    """A spec with BatchNorm, dropout, augmentation and a mask; keywords change its recipe."""
     model, data = make_rich_network(), make_data(augment="flip_crop")
     return lambda **recipe: make_job(model=model, mask=half_mask(model), data=data, **recipe)
 
 
 @pytest.fixture(scope="module")
 def unbroken(rich_job: Callable[..., RunSpec]) -> dict[str, RunResult]:
-    """The trace of each recipe, trained in one go."""
+    """The result of each recipe, trained in one go."""
     return {name: train(rich_job(**recipe), [Watch()]) for name, recipe in RECIPES.items()}
 
 
 def equal(first: RunResult, second: RunResult) -> bool:
-    timeless = [replace(trace, seconds=0, evaluation_seconds=0).records() for trace in (first, second)]
-    states = [{key: digest(state) for key, state in trace.states.items()} for trace in (first, second)]
+    timeless = [replace(result, seconds=0, evaluation_seconds=0).records() for result in (first, second)]
+    states = [{key: digest(state) for key, state in result.states.items()} for result in (first, second)]
     return timeless[0] == timeless[1] and states[0] == states[1]
 
 
-def killed(job: RunSpec, path: Path, look: int) -> Path:
+def killed(spec: RunSpec, path: Path, look: int) -> Path:
     """The checkpoint that a training leaves when it is killed at its `look`."""
     with pytest.raises(Killed):
-        train(job, [Watch(look)], Checkpoint(path, 0, HERE))
+        train(spec, [Watch(look)], Checkpoint(path, 0, HERE))
     return path
 
 
@@ -83,19 +83,19 @@ def killed(job: RunSpec, path: Path, look: int) -> Path:
 def test_a_killed_training_goes_on_to_the_same_bits(
     rich_job: Callable[..., RunSpec], unbroken: dict[str, RunResult], tmp_path: Path, name: str, look: int
 ) -> None:
-    job, path, watch = rich_job(**RECIPES[name]), tmp_path / "c", Watch()
-    killed(job, path, look)
-    assert equal(train(job, [watch], Checkpoint(path, 0, HERE)), unbroken[name])
+    spec, path, watch = rich_job(**RECIPES[name]), tmp_path / "c", Watch()
+    killed(spec, path, look)
+    assert equal(train(spec, [watch], Checkpoint(path, 0, HERE)), unbroken[name])
     assert watch.looks == 31 if look <= 2 else watch.looks == 31 - (look - 1)  # it went on, not started again
 
 
 def test_a_training_killed_again_and_again_goes_on(
     rich_job: Callable[..., RunSpec], unbroken: dict[str, RunResult], tmp_path: Path
 ) -> None:
-    job, path = rich_job(**RECIPES["adam"]), tmp_path / "c"
+    spec, path = rich_job(**RECIPES["adam"]), tmp_path / "c"
     for look in (5, 4, 9, 3):
-        killed(job, path, look)
-    assert equal(train(job, [Watch()], Checkpoint(path, 0, HERE)), unbroken["adam"])
+        killed(spec, path, look)
+    assert equal(train(spec, [Watch()], Checkpoint(path, 0, HERE)), unbroken["adam"])
 
 
 def test_checkpointing_changes_no_bit(
@@ -105,9 +105,9 @@ def test_checkpointing_changes_no_bit(
 
 
 def test_a_rewound_training_goes_on_too(rich_job: Callable[..., RunSpec], tmp_path: Path) -> None:
-    job = rich_job(rewind=11, schedule="cosine")
-    killed(job, tmp_path / "c", 8)
-    assert equal(train(job, [Watch()], Checkpoint(tmp_path / "c", 0, HERE)), train(job, [Watch()]))
+    spec = rich_job(rewind=11, schedule="cosine")
+    killed(spec, tmp_path / "c", 8)
+    assert equal(train(spec, [Watch()], Checkpoint(tmp_path / "c", 0, HERE)), train(spec, [Watch()]))
 
 
 def test_seconds_add_up_over_kills(rich_job: Callable[..., RunSpec], tmp_path: Path) -> None:
@@ -131,10 +131,10 @@ def test_a_damaged_checkpoint_is_not_used(
     caplog: pytest.LogCaptureFixture,
     damage: str,
 ) -> None:
-    job, path, watch = rich_job(**RECIPES["adam"]), tmp_path / "c", Watch()
-    killed(job, path, 15)
+    spec, path, watch = rich_job(**RECIPES["adam"]), tmp_path / "c", Watch()
+    killed(spec, path, 15)
     path.write_bytes(damages(path.read_bytes())[damage])
-    assert equal(train(job, [watch], Checkpoint(path, 0, HERE)), unbroken["adam"]) and watch.looks == 31
+    assert equal(train(spec, [watch], Checkpoint(path, 0, HERE)), unbroken["adam"]) and watch.looks == 31
     assert str(path) in caplog.text and "starts again" in caplog.text
 
 
@@ -146,9 +146,9 @@ def test_a_checkpoint_of_another_machine_is_not_used(
     caplog: pytest.LogCaptureFixture,
     machine: dict,
 ) -> None:
-    job, path, watch = rich_job(**RECIPES["adam"]), tmp_path / "c", Watch()
-    killed(job, path, 15)
-    assert equal(train(job, [watch], Checkpoint(path, 0, machine)), unbroken["adam"]) and watch.looks == 31
+    spec, path, watch = rich_job(**RECIPES["adam"]), tmp_path / "c", Watch()
+    killed(spec, path, 15)
+    assert equal(train(spec, [watch], Checkpoint(path, 0, machine)), unbroken["adam"]) and watch.looks == 31
     assert "another machine" in caplog.text
 
 
@@ -223,11 +223,11 @@ def test_a_folder_that_cannot_be_written_is_an_error_that_names_it(
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_an_optimizer_goes_and_comes_back(make_job: Callable[..., RunSpec], name: str) -> None:
-    job = make_job(**RECIPES[name])
-    first, second = (make_optimizer(job.model, job.plan) for _ in range(2))
-    for parameter in job.model.parameters():
+    spec = make_job(**RECIPES[name])
+    first, second = (make_optimizer(spec.model, spec.plan) for _ in range(2))
+    for parameter in spec.model.parameters():
         parameter.grad = torch.ones_like(parameter)
     first.step()
     restore_optimizer(second, optimizer_tensors(first))
     assert digest(optimizer_tensors(second)) == digest(optimizer_tensors(first))
-    assert second.param_groups[0]["lr"] == job.plan.lr and len(second.param_groups) == len(first.param_groups)
+    assert second.param_groups[0]["lr"] == spec.plan.lr and len(second.param_groups) == len(first.param_groups)

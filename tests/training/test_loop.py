@@ -164,7 +164,7 @@ def test_survivors_of_either_sign_train(
         assert (kept & sign).any() and (start != final)[kept & sign].float().mean() > 0.5
 
 
-def test_training_starts_from_the_masked_start_bit_by_bit(
+def test_training_starts_from_the_masked_initial_state_bit_by_bit(
     make_job: Callable[..., RunSpec],
     make_rich_network: Callable[[], nn.Module],
     half_mask: Callable[[nn.Module], Mask],
@@ -175,7 +175,7 @@ def test_training_starts_from_the_masked_start_bit_by_bit(
         "1.running_mean": torch.rand(4),
         "1.num_batches_tracked": torch.tensor(9),
     }
-    spec, seen = make_job(model=model, start=start, mask=half_mask(model)), []
+    spec, seen = make_job(model=model, initial_state=start, mask=half_mask(model)), []
 
     class Look:
         key, every = "look", 0
@@ -189,7 +189,7 @@ def test_training_starts_from_the_masked_start_bit_by_bit(
     assert seen[1]["1.num_batches_tracked"] == 9 + 30
 
 
-def test_training_changes_neither_start_nor_mask_nor_an_earlier_trace(
+def test_training_changes_neither_initial_state_nor_mask_nor_an_earlier_result(
     make_job: Callable[..., RunSpec], half_mask: Callable[[nn.Module], Mask]
 ) -> None:
     spec = make_job()
@@ -308,7 +308,7 @@ def test_training_in_two_parts_is_training_once(
     """Plain SGD has no state of its own, so stopping at k and starting from there changes no bit."""
     recipe = {"optimizer": "sgd", "momentum": 0.0, "lr": 0.1, "schedule": "cosine", "warmup": 4}
     first = train(make_job(**recipe, stop=13))
-    second = train(make_job(**recipe, rewind=13, start=first.final))
+    second = train(make_job(**recipe, rewind=13, initial_state=first.final))
     assert same_bits(second.final, train(make_job(**recipe)).final)
     assert (first.stop, second.start, second.points[0].iteration) == (13, 13, 13)
 
