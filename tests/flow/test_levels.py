@@ -208,7 +208,9 @@ def test_the_pruned_solution_answers_with_statistics_of_its_own(make_job, make_r
     dense = make_job(model=model, initial_state=initialize(model, "default", 0))
     store = Store(tmp_path)
     _, level = levels(dense, prunable(model), Pruning(fraction=0.5), 1, store.train)
-    (outcome,) = outcomes([level], ["ticket"], store.train, context_of(model, dense.initial_state, lambda seed: {}, Rewiring()))
+    (outcome,) = outcomes(
+        [level], ["ticket"], store.train, context_of(model, dense.initial_state, lambda seed: {}, Rewiring())
+    )
     networks = Networks([outcome], data)
     at = LevelLooks(["interpolation"], data, store).at([outcome], unwatched)
     (last,) = (row["accuracy"] for row in at.lines if (row["split"], row["alpha"]) == ("test", 1.0))

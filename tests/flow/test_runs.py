@@ -32,7 +32,9 @@ def test_every_row_starts_from_its_own_weights_under_one_mask(compared, same_bit
     )
     assert not same_bits(spec["reinit"].initial_state, spec["ticket"].initial_state)
     others = [outcome.spec for outcome in compared.outcomes["reinit_other_inits"]]
-    assert same_bits(others[0].initial_state, spec["reinit"].initial_state) and not same_bits(others[1].initial_state, others[0].initial_state)
+    assert same_bits(others[0].initial_state, spec["reinit"].initial_state) and not same_bits(
+        others[1].initial_state, others[0].initial_state
+    )
     for arm in ("ticket", "reinit", "reinit_other_inits", "reinit_plus", "restart", "set", "rigl_plus"):
         assert same_bits(spec[arm].mask, compared.mask), arm
     counts = {name: round(0.2 * mask.numel()) for name, mask in compared.mask.items()}
