@@ -122,7 +122,7 @@ def test_a_redrawn_network_has_nothing_of_a_trained_one(tensors, tmp_path):
 
     class Spy(lth.Store):
         def train(self, job, *more):
-            starts.append(job.start["scale"])
+            starts.append(job.initial_state["scale"])
             return super().train(job, *more)
 
     recipe = lth.Recipe(iterations=20, lr=0.1)
@@ -149,9 +149,9 @@ def test_as_many_trainings_are_planned_as_are_done(make_job, make_network, sched
     job = make_job(model=model)
     pruning = lth.Pruning(schedule=schedule, fraction=0.3)
     asked = Procedure(lth.Recipe(iterations=5, batch_size=20), pruning, 3, 0, arms, arm_levels, draws)
-    trace = RunResult(0, 5, states={"final": job.start})
+    trace = RunResult(0, 5, states={"final": job.initial_state})
     fresh = lambda seed: initialize(model, "glorot_normal", seed)  # noqa: E731  # as short as the test
-    found = list(search(model, job.start, job.data, job.seeds, asked, lambda job: trace, fresh))
+    found = list(search(model, job.initial_state, job.data, job.seeds, asked, lambda job: trace, fresh))
     assert len(found) == asked.trainings
     levels = [outcome.level.index for outcome in found if outcome.arm == "ticket"]
     whole = schedule == "iterative" or arm_levels is None
@@ -168,7 +168,7 @@ def test_every_arm_trains_at_a_level_with_as_many_weights(make_job, make_network
     )
     fresh = FreshInit(make_network, "glorot_normal")
     store = lth.Store(tmp_path)
-    found = list(search(model, job.start, job.data, job.seeds, asked, store.train, fresh))
+    found = list(search(model, job.initial_state, job.data, job.seeds, asked, store.train, fresh))
     assert len(found) == asked.trainings == len(store.trained) == 2 + len(arms)
     rows = {outcome.arm: result_row(outcome, {}) for outcome in found if outcome.level.index == 2}
     assert list(rows) == arms and {row["density"] for row in rows.values()} == {found[2].level.density}
@@ -189,7 +189,7 @@ def test_an_arm_that_cannot_be_is_named_before_anything_is_trained(make_job, mak
     asked = Procedure(lth.Recipe(iterations=5, batch_size=20), lth.Pruning(fraction=fraction), 1, 0, arms)
     with pytest.raises(lth.LotteryError, match=named):
         search(
-            model, job.start, job.data, job.seeds, asked, pytest.fail, lambda seed: initialize(model, "default", seed)
+            model, job.initial_state, job.data, job.seeds, asked, pytest.fail, lambda seed: initialize(model, "default", seed)
         )
 
 

@@ -14,13 +14,13 @@ class Method:
     """
 
     score: str
-    at: str
+    score_at: str
     schedule: str
     meaning: str
 
     def word(self) -> str:
         """What the column `schedule` of the results calls it: how its masks come about."""
-        return self.schedule if self.at == "trained" else f"{self.score}_at_init"
+        return self.schedule if self.score_at == "trained" else f"{self.score}_at_init"
 
 
 def _at_init(score: str, meaning: str) -> Method:
@@ -39,7 +39,7 @@ METHODS = {
     "magnitude": _at_init("magnitude", "the smallest initial weights"),
     "random": _at_init("random", "weights by chance, from all layers together"),
 }
-SETTLED = ("score", "at", "schedule")
+SETTLED = ("score", "score_at", "schedule")
 """The keys of a pruning that a method settles."""
 
 
@@ -62,7 +62,7 @@ def check_methods(methods: list[str], pruning: Pruning) -> None:
 def pruning_of(method: str, pruning: Pruning) -> Pruning:
     """`pruning` by `method`: as many weights at each level, and for all methods the same scope and shape."""
     found = METHODS[method]
-    return replace(pruning, score=found.score, score_at=found.at, schedule=found.schedule)
+    return replace(pruning, score=found.score, score_at=found.score_at, schedule=found.schedule)
 
 
 def method_of(word: str) -> str:

@@ -170,7 +170,7 @@ def level_counts(
     all_counts = [{part: sum(first[name] for name in names) for part, names in parts.items()}]
     for level in range(1, levels + 1):
         counts = {part: count - round(fractions[part] * count) for part, count in all_counts[-1].items()}
-        _check_rung(level, all_counts[-1], counts, pruning, levels)
+        _check_counts(level, all_counts[-1], counts, pruning, levels)
         all_counts.append(counts)
     return all_counts
 
@@ -207,12 +207,12 @@ def _allocated(layers: Sequence["Layer"], pruning: Pruning, levels: int, first: 
             )
             for layer in layers
         }
-        _check_rung(level, all_counts[-1], counts, pruning, levels)
+        _check_counts(level, all_counts[-1], counts, pruning, levels)
         all_counts.append(counts)
     return all_counts
 
 
-def _check_rung(
+def _check_counts(
     level: int, before: Mapping[str, int], counts: Mapping[str, int], pruning: Pruning, levels: int
 ) -> None:
     unit = word(pruning.granularity)

@@ -61,7 +61,7 @@ def test_every_arm_shares_density_recipe_data_and_order(
     rounds: Callable[..., list[Level]], context: Context, arm: str
 ) -> None:
     level = rounds(rewind=5, schedule="step", milestones=[20])[2]
-    before = digest(level.spec.mask), digest(level.spec.start), digest(level.source)
+    before = digest(level.spec.mask), digest(level.spec.initial_state), digest(level.source)
     spec = ARMS[arm](level, context)
     assert spec.data is level.spec.data and replace(spec.seeds, mask=0) == level.spec.seeds
     if arm != "small_dense":
@@ -69,7 +69,7 @@ def test_every_arm_shares_density_recipe_data_and_order(
     assert (spec.plan.start, spec.plan.stop, spec.plan.total) == (5, 30, 30)
     assert (spec.plan == level.spec.plan) == (arm != "finetune")
     assert (spec.update is not None) == (arm in REWIRED) == (spec.seeds != level.spec.seeds)
-    assert (digest(level.spec.mask), digest(level.spec.start), digest(level.source)) == before
+    assert (digest(level.spec.mask), digest(level.spec.initial_state), digest(level.source)) == before
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_an_arm_has_the_mask_and_the_weights_of_its_name(
     spec = ARMS[arm](level, context)
     for name in level.spec.mask:
         assert torch.equal(spec.mask[name], level.spec.mask[name]) == same_mask
-        assert torch.equal(spec.initial_state[name], level.spec.start[name]) == (weights == "rewind")
+        assert torch.equal(spec.initial_state[name], level.spec.initial_state[name]) == (weights == "rewind")
         assert torch.equal(spec.initial_state[name], level.source[name]) == (weights == "trained")
 
 
@@ -101,7 +101,7 @@ def test_an_arm_with_a_plus_is_scaled_to_what_the_mask_leaves_each_unit(
 ) -> None:
     level = rounds()[2]
     for arm in PLUS:
-        start = ARMS[arm](level, context).start
+        start = ARMS[arm](level, context).initial_state
         seed = address(level.spec.seeds.init, arm, 2, 0)
         assert digest(start) == digest(initialize(level.spec.model, "sparsity_aware", seed, level.spec.mask))
         whole = initialize(level.spec.model, "sparsity_aware", seed)
@@ -112,7 +112,7 @@ def test_an_arm_with_a_plus_is_scaled_to_what_the_mask_leaves_each_unit(
 def test_the_initialiser_of_a_plus_is_that_of_the_network(rounds: Callable[..., list[Level]]) -> None:
     level = rounds()[2]
     fresh = FreshInit(lambda: level.spec.model, "glorot_normal", "sparsity_aware_average_uniform")
-    start = ARMS["reinit_plus"](level, context_of(level.spec.model, level.spec.start, fresh, Rewiring())).start
+    start = ARMS["reinit_plus"](level, context_of(level.spec.model, level.spec.initial_state, fresh, Rewiring())).initial_state
     seed = address(level.spec.seeds.init, "reinit_plus", 2, 0)
     own = initialize(level.spec.model, "sparsity_aware_average_uniform", seed, level.spec.mask)
     assert digest(start) == digest(own) != digest(initialize(level.spec.model, "sparsity_aware", seed, level.spec.mask))

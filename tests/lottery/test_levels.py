@@ -56,24 +56,24 @@ PRUNINGS = {
 
 
 @pytest.mark.parametrize("name", PRUNINGS)
-def test_masks_have_exactly_the_ladders_counts_and_only_shrink(make_job: Callable[..., RunSpec], name: str) -> None:
+def test_masks_have_exactly_the_level_counts_and_only_shrink(make_job: Callable[..., RunSpec], name: str) -> None:
     spec = make_job()
-    found, rungs = run(spec, PRUNINGS[name], 6), level_counts(prunable(spec.model), PRUNINGS[name], 6)
+    found, all_counts = run(spec, PRUNINGS[name], 6), level_counts(prunable(spec.model), PRUNINGS[name], 6)
     masks = [level.spec.mask for level in found]
-    for mask, rung in zip(masks, rungs, strict=True):
-        assert (sum(kept(mask).values()) == rung[""]) if "" in rung else (kept(mask) == rung)
+    for mask, counts in zip(masks, all_counts, strict=True):
+        assert (sum(kept(mask).values()) == counts[""]) if "" in counts else (kept(mask) == counts)
     assert nested(masks) and [level.index for level in found] == list(range(7))
     assert [level.density for level in found] == [density(mask) for mask in masks] and found[0].density == 1
 
 
 @given(st.floats(0.1, 0.5), st.integers(1, 4), st.booleans(), st.booleans())
-def test_densities_are_those_of_the_ladder(
+def test_densities_are_those_of_the_level_counts(
     make_job: Callable[..., RunSpec], fraction: float, count: int, together: bool, one_shot: bool
 ) -> None:
     spec, schedule = make_job(), "one_shot" if one_shot else "iterative"
     pruning = Pruning(scope="global" if together else "layerwise", schedule=schedule, fraction=fraction)
-    rungs = level_counts(prunable(spec.model), pruning, count)
-    expected = [sum(rung.values()) / sum(rungs[0].values()) for rung in rungs]
+    all_counts = level_counts(prunable(spec.model), pruning, count)
+    expected = [sum(counts.values()) / sum(all_counts[0].values()) for counts in all_counts]
     assert [level.density for level in run(spec, pruning, count)] == expected
 
 
@@ -109,7 +109,7 @@ def test_levels_are_one_training_more_than_prunings_and_come_as_they_are_trained
     assert len(run(spec, Pruning(), 0)) == 1
 
 
-def test_a_ladder_that_cannot_be_is_an_error_before_any_training(make_job: Callable[..., RunSpec]) -> None:
+def test_level_counts_that_cannot_be_is_an_error_before_any_training(make_job: Callable[..., RunSpec]) -> None:
     fit = Pretend()
     with pytest.raises(SettingError, match="levels=99"):
         run(make_job(), Pruning(), 99, fit)

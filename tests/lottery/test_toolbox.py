@@ -67,7 +67,7 @@ SCOPES = {"layerwise": {}, "global": {}, "groups": {"groups": GROUPS}}
 
 @pytest.mark.parametrize("score", SCORES)
 @pytest.mark.parametrize("shape", ["weight", "output", "input", "2:4"])
-def test_all_that_combine_keep_exactly_what_the_ladder_says(
+def test_all_that_combine_keep_exactly_what_the_level_counts_say(
     make_job: Callable[..., RunSpec], score: str, shape: str
 ) -> None:
     """And the rest are refused; which those are is written out here."""
@@ -79,22 +79,22 @@ def test_all_that_combine_keep_exactly_what_the_ladder_says(
             and (at == "trained" or (score not in COMPARING and schedule != "gradual"))
             and (schedule != "gradual" or score in IN_TRAINING)
         )
-        how = {"score": score, "shape": shape, "scope": scope, "schedule": schedule, "at": at, "steps": 2}
+        how = {"score": score, "granularity": shape, "scope": scope, "schedule": schedule, "score_at": at, "steps": 2}
         if not sense:
             with pytest.raises(SettingError, match=r"^pruning\.(score|scope|schedule)="):
                 run(spec, Pruning(**how, **SCOPES[scope]), count)
             continue
         pruning = Pruning(**how, **SCOPES[scope], fraction=0.3)
         found = run(spec, pruning, count)
-        layers, rungs = checked(spec.model, pruning, count, ())
+        layers, all_counts = checked(spec.model, pruning, count, ())
         selection = selection_of(pruning, layers)
-        for level, rung in zip(found, rungs, strict=True):
-            assert density(level.spec.mask) <= 1 and level.spec.start is spec.initial_state
+        for level, counts in zip(found, all_counts, strict=True):
+            assert density(level.spec.mask) <= 1 and level.spec.initial_state is spec.initial_state
             if shape == "2:4":
                 blocks = [mask.reshape(-1, 4).sum(1) for mask in level.spec.mask.values()]
-                assert all((block == rung[name]).all() for name, block in zip(rung, blocks, strict=True))
+                assert all((block == counts[name]).all() for name, block in zip(counts, blocks, strict=True))
             else:
-                assert selection.count(level.spec.mask) == rung
+                assert selection.count(level.spec.mask) == counts
         if schedule == "iterative":
             pairs = pairwise(level.spec.mask for level in found)
             assert all(not (b[name] & ~a[name]).any() for a, b in pairs for name in a)
@@ -106,8 +106,8 @@ def test_layer_densities_go_with_every_schedule(
     make_job: Callable[..., RunSpec], densities: object, schedule: str
 ) -> None:
     spec, pruning = make_job(), Pruning(layer_densities=densities, schedule=schedule, fraction=0.5)
-    for level, rung in zip(run(spec, pruning, 3), level_counts(prunable(spec.model), pruning, 3), strict=True):
-        assert {name: int(mask.sum()) for name, mask in level.spec.mask.items()} == rung
+    for level, counts in zip(run(spec, pruning, 3), level_counts(prunable(spec.model), pruning, 3), strict=True):
+        assert {name: int(mask.sum()) for name, mask in level.spec.mask.items()} == counts
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -119,9 +119,9 @@ def test_densities_by_sensitivity_are_those_of_the_trained_dense_network(
     spec, fit = make_job(), Pretend()
     outcomes = list(searched(spec, data, pruning, fit=fit))
     told = densities_of(sensitivity(spec.model, outcomes[0].level.result.final, data), 0.05)
-    rungs = level_counts(prunable(spec.model), replace(pruning, layer_densities=told), 2)
-    assert len(set(told.values())) > 1 and rungs != checked(spec.model, pruning, 2, ())[1]
-    assert [{name: int(kept.sum()) for name, kept in x.level.spec.mask.items()} for x in outcomes] == rungs
+    all_counts = level_counts(prunable(spec.model), replace(pruning, layer_densities=told), 2)
+    assert len(set(told.values())) > 1 and all_counts != checked(spec.model, pruning, 2, ())[1]
+    assert [{name: int(kept.sum()) for name, kept in x.level.spec.mask.items()} for x in outcomes] == all_counts
     assert len(fit.jobs) == (5 if schedule == "gradual" else 3)
     assert len(list(searched(make_job(), data, pruning, fit=Pretend((0,))))) == 1
 
@@ -129,8 +129,8 @@ def test_densities_by_sensitivity_are_those_of_the_trained_dense_network(
 @pytest.mark.parametrize(
     ("how", "problem"),
     [
-        ({"at": "init"}, r"pruning\.densities=sensitivity: is measured on the trained dense network"),
-        ({"scope": "global"}, r"pruning\.densities=sensitivity: .*needs pruning\.scope=layerwise"),
+        ({"score_at": "init"}, r"pruning\.layer_densities=sensitivity: is measured on the trained dense network"),
+        ({"scope": "global"}, r"pruning\.layer_densities=sensitivity: .*needs pruning\.scope=layerwise"),
         ({"fractions": {"output": 0.1}}, r"pruning\.fractions=.*: must all be equal"),
         ({"tolerance": 1.0}, r"pruning\.tolerance=1\.0: must be at least 0"),
     ],
@@ -204,15 +204,15 @@ def test_gradual_levels_are_a_training_each_and_end_where_it_diverges(make_job: 
     assert [level.index for level in ended] == [0, 1] and len(diverging.jobs) == 4
 
 
-def test_a_gradual_training_ends_with_the_mask_of_its_rung(make_job: Callable[..., RunSpec]) -> None:
+def test_a_gradual_training_ends_with_the_mask_of_its_level(make_job: Callable[..., RunSpec]) -> None:
     spec, pruning = make_job(), Pruning(schedule="gradual", granularity="output", fraction=0.5)
     pruning.gradual.every = 5
-    layers, rungs = checked(spec.model, pruning, 2, ())
-    update = gradual_of(spec, layers, pruning, rungs[2])
+    layers, all_counts = checked(spec.model, pruning, 2, ())
+    update = gradual_of(spec, layers, pruning, all_counts[2])
     assert (update.begin, update.end) == (7, 22)
     result = train(replace(spec, mask=dense(layers), update=update))
     mask = result.mask({})
-    assert selection_of(pruning, layers).count(mask) == rungs[2] == {"fc1.weight": 3, "fc2.weight": 2}
+    assert selection_of(pruning, layers).count(mask) == all_counts[2] == {"fc1.weight": 3, "fc2.weight": 2}
     assert all(not result.final[name][~kept].any() for name, kept in mask.items())
 
 
@@ -268,7 +268,7 @@ def test_arms_on_trained_weights_are_refused_where_there_are_none(
 def test_as_many_trainings_are_planned_as_are_done(
     make_job: Callable[..., RunSpec], data: Data, schedule: str, at: str, only: list | None
 ) -> None:
-    how = {"schedule": schedule, "at": at}
+    how = {"schedule": schedule, "score_at": at}
     spec, fit = make_job(), Pretend()
     asked = Procedure(Recipe(iterations=30, batch_size=20), Pruning(**how), 3, arm_levels=only)
     list(search(spec.model, spec.initial_state, data, Seeds(), asked, fit, lambda seed: spec.initial_state))
@@ -276,19 +276,19 @@ def test_as_many_trainings_are_planned_as_are_done(
 
 
 @pytest.mark.parametrize("shape", ["weight", "output", "input", "2:4"])
-def test_what_a_rung_leaves_is_known_in_weights_beforehand(make_job: Callable[..., RunSpec], shape: str) -> None:
+def test_what_level_counts_leave_is_known_in_weights_beforehand(make_job: Callable[..., RunSpec], shape: str) -> None:
     spec, pruning = make_job(), Pruning(granularity=shape)
-    layers, rungs = checked(spec.model, pruning, 1, ())
+    layers, all_counts = checked(spec.model, pruning, 1, ())
     mask = run(spec, pruning, 1)[1].spec.mask
-    assert weights_left(layers, pruning, rungs[1]) == sum(int(kept.sum()) for kept in mask.values())
+    assert weights_left(layers, pruning, all_counts[1]) == sum(int(kept.sum()) for kept in mask.values())
 
 
 @pytest.mark.parametrize(
     "how",
     [
-        {"score": "grasp_magnitude", "at": "init", "schedule": "one_shot", "scope": "global"},
-        {"score": "movement", "shape": "output"},
-        {"schedule": "gradual", "densities": "erk"},
+        {"score": "grasp_magnitude", "score_at": "init", "schedule": "one_shot", "scope": "global"},
+        {"score": "movement", "granularity": "output"},
+        {"schedule": "gradual", "layer_densities": "erk"},
     ],
     ids=["at init", "channels", "gradual"],
 )
@@ -299,11 +299,11 @@ def test_find_ticket_and_prune_take_them_all(
     model, pruning = make_network(), Pruning(**how, fraction=0.4)
     pruning.gradual.every = 2
     found = lth.find_ticket(model, train, test, levels=1, recipe=Recipe(iterations=12, batch_size=20), pruning=pruning)
-    layers, rungs = checked(model, pruning, 1, ())
-    assert selection_of(pruning, layers).count(found.tickets[1].mask) == rungs[1]
+    layers, all_counts = checked(model, pruning, 1, ())
+    assert selection_of(pruning, layers).count(found.tickets[1].mask) == all_counts[1]
     assert found.rows[1]["schedule"] == pruning.schedule_label and found.rows[1]["density"] == found.tickets[1].density
     if pruning.schedule != "gradual":
-        once = {key: value for key, value in how.items() if key not in ("at", "schedule")}
+        once = {key: value for key, value in how.items() if key not in ("score_at", "schedule")}
         state = found.levels[0].result.final if pruning.score_at == "trained" else model.state_dict()
         scored = make_network()
         scored.load_state_dict(state)
@@ -316,7 +316,7 @@ def test_find_ticket_and_prune_take_them_all(
 def test_a_shuffled_mask_has_the_shape_of_its_tickets(make_job: Callable[..., RunSpec], data: Data, shape: str) -> None:
     """As many units in each layer; blocks of N:M keep N. In other places, and in others again for another draw."""
     spec, pruning = make_job(), Pruning(granularity=shape, fraction=0.5)
-    layers, rungs = checked(spec.model, pruning, 1, ())
+    layers, all_counts = checked(spec.model, pruning, 1, ())
     asked = Procedure(Recipe(iterations=30, batch_size=20), pruning, 1, 0, ("ticket", "shuffle"), draws=2)
     found = list(
         search(spec.model, spec.initial_state, data, Seeds(), asked, Pretend(), lambda seed: spec.initial_state)
@@ -329,7 +329,7 @@ def test_a_shuffled_mask_has_the_shape_of_its_tickets(make_job: Callable[..., Ru
                 assert (mask.reshape(-1, 4).sum(1) == 2).all()
             else:
                 slices = mask.movedim(0 if shape == "output" else 1, 0).flatten(1)
-                assert torch.equal(slices.any(1), slices.all(1)) and int(slices.any(1).sum()) == rungs[1][name]
+                assert torch.equal(slices.any(1), slices.all(1)) and int(slices.any(1).sum()) == all_counts[1][name]
 
 
 def test_what_a_score_needs_is_asked_for_in_one_line(make_network: Callable[[], nn.Module]) -> None:
@@ -339,6 +339,6 @@ def test_what_a_score_needs_is_asked_for_in_one_line(make_network: Callable[[], 
         with pytest.raises(LotteryError, match=r"initial does not fit: fc1.weight is \(12, 36\), initial has"):
             lth.prune(make_network(), 0.5, score="movement", initial=wrong)
     with pytest.raises(SettingError, match=r"densities=sensitivity: is measured in a search"):
-        lth.prune(make_network(), 0.5, densities="sensitivity")
+        lth.prune(make_network(), 0.5, layer_densities="sensitivity")
     with pytest.raises(LotteryError, match=r"score movement needs .* give initial="):
         lth.prune(make_network(), 0.5, score="movement")

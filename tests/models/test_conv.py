@@ -28,9 +28,9 @@ def test_the_weights_are_those_of_the_paper(name, weights, convolutions):
 def test_the_densities_are_the_labels_of_the_paper(name, conv, printed):
     """For Conv-6 the paper prints 26.4 and 15.1, which fits neither its own rates nor its own count of weights."""
     layers = prunable(build(name, (3, 32, 32), 10))
-    rungs = level_counts(layers, Pruning(fractions={"conv": conv, "linear": 0.2, "output": 0.1}), 14)
-    total = sum(rungs[0].values())
-    assert {level: round(100 * sum(rungs[level].values()) / total, 1) for level in printed} == printed
+    all_counts = level_counts(layers, Pruning(fractions={"conv": conv, "linear": 0.2, "output": 0.1}), 14)
+    total = sum(all_counts[0].values())
+    assert {level: round(100 * sum(all_counts[level].values()) / total, 1) for level in printed} == printed
 
 
 def test_an_input_that_is_too_small_is_named():

@@ -36,16 +36,16 @@ def test_channels_of_each_layer_are_those_of_ln_structured(shape: str, dim: int,
 
 
 @given(st.sampled_from(["output", "input"]), st.floats(0.1, 0.6), st.sampled_from(["layerwise", "global"]))
-def test_channels_go_whole_and_as_many_as_the_ladder_says(shape: str, fraction: float, scope: str) -> None:
+def test_channels_go_whole_and_as_many_as_the_level_counts_say(shape: str, fraction: float, scope: str) -> None:
     model = convolutions()
     pruning = Pruning(granularity=shape, fraction=fraction, scope=scope, score="random")
     layers = [layer for layer in prunable(model) if shape == "input" or layer.kind != "output"]
     selection, mask = selection_of(pruning, layers), dense(layers)
     axis = 0 if shape == "output" else 1
-    for level, rung in enumerate(level_counts(layers, pruning, 2)):
+    for level, counts in enumerate(level_counts(layers, pruning, 2)):
         scores = {x.name: torch.rand(x.shape, generator=rng(level, x.name)) for x in layers}
-        after = selection.choose(scores, mask, rung)
-        assert selection.count(after) == rung
+        after = selection.choose(scores, mask, counts)
+        assert selection.count(after) == counts
         for name, found in after.items():
             slices = found.movedim(axis, 0).flatten(1)
             assert torch.equal(slices.any(1), slices.all(1)) and not (found & ~mask[name]).any()
@@ -95,12 +95,12 @@ def test_a_group_is_one_ranking_and_layers_are_of_the_first_that_matches() -> No
     model = convolutions()
     pruning = Pruning(scope="groups", groups={"convs": ["0.*", "1.*"], "rest": ["*"]}, fraction=0.5)
     layers = prunable(model)
-    rung = level_counts(layers, pruning, 1)[1]
-    assert rung == {"convs": (288 + 864) // 2, "rest": (960 + 60) // 2}
+    counts = level_counts(layers, pruning, 1)[1]
+    assert counts == {"convs": (288 + 864) // 2, "rest": (960 + 60) // 2}
     mask = prune(model, 0.5, scope="groups", groups=pruning.groups)
     convs = prune(model, 0.5, scope="global", exclude=["3.*", "4.*"])
     assert all(torch.equal(mask[name], found) for name, found in convs.items())
-    assert kept(mask)["3.weight"] + kept(mask)["4.weight"] == rung["rest"]
+    assert kept(mask)["3.weight"] + kept(mask)["4.weight"] == counts["rest"]
 
 
 def test_a_transposed_convolution_has_its_channels_on_the_other_axes() -> None:
@@ -114,26 +114,26 @@ def test_a_transposed_convolution_has_its_channels_on_the_other_axes() -> None:
 
 
 BAD = [
-    ({"shape": "3:4:5"}, "pruning.granularity=3:4:5: must be weight, output, input, or N:M"),
-    ({"shape": "4:4"}, "pruning.granularity=4:4: must keep at least one of M weights, and fewer"),
-    ({"shape": "0:4"}, "pruning.granularity=0:4"),
-    ({"shape": "2:4", "scope": "global"}, "pruning.scope=global: with the shape 2:4 every block keeps as many"),
-    ({"shape": "2:4", "densities": "erk"}, "pruning.layer_densities=erk: with the shape 2:4"),
+    ({"granularity": "3:4:5"}, "pruning.granularity=3:4:5: must be weight, output, input, or N:M"),
+    ({"granularity": "4:4"}, "pruning.granularity=4:4: must keep at least one of M weights, and fewer"),
+    ({"granularity": "0:4"}, "pruning.granularity=0:4"),
+    ({"granularity": "2:4", "scope": "global"}, "pruning.scope=global: with the shape 2:4 every block keeps as many"),
+    ({"granularity": "2:4", "layer_densities": "erk"}, "pruning.layer_densities=erk: with the shape 2:4"),
     ({"norm": 0.0}, r"pruning.norm=0\.0: must be above 0"),
     ({"scope": "groups"}, "pruning.groups=None: goes with pruning.scope=groups"),
     ({"groups": {"a": ["*"]}}, "pruning.groups=.*: goes with"),
     ({"scope": "groups", "groups": {"a": "fc*"}}, "pruning.groups=.*: must name lists of layer patterns"),
     ({"scope": "groups", "groups": {"": ["*"]}}, "pruning.groups=.*: must name lists"),
     (
-        {"densities": "even"},
+        {"layer_densities": "even"},
         "pruning.layer_densities=even: must be uniform, erk, sensitivity, or a density for each layer",
     ),
-    ({"densities": {"fc*": 1.5}}, r"pruning\.densities\.fc\*=1\.5: must lie above 0"),
-    ({"densities": "erk", "scope": "global"}, "pruning.layer_densities=erk: says what each layer keeps"),
+    ({"layer_densities": {"fc*": 1.5}}, r"pruning\.layer_densities\.fc\*=1\.5: must lie above 0"),
+    ({"layer_densities": "erk", "scope": "global"}, "pruning.layer_densities=erk: says what each layer keeps"),
     ({"steps": 0}, "pruning.steps=0: must be at least 1"),
     ({"examples": 0}, "pruning.examples=0: must be at least 1"),
-    ({"at": "start"}, "pruning.score_at=start: must be one of trained, init"),
-    ({"at": "init", "schedule": "gradual"}, "pruning.schedule=gradual: prunes in training"),
+    ({"score_at": "start"}, "pruning.score_at=start: must be one of trained, init"),
+    ({"score_at": "init", "schedule": "gradual"}, "pruning.schedule=gradual: prunes in training"),
 ]
 
 
@@ -147,13 +147,13 @@ def test_choices_that_make_no_sense_are_one_line(settings: dict, problem: str) -
 def test_what_the_layers_do_not_have_is_one_line(make_network: Callable[[], nn.Module]) -> None:
     model = make_network()  # 36-12-8-3
     cases = [
-        ({"shape": "2:8"}, "pruning.granularity=2:8: fc1.weight is 36 inputs wide, 8 does not divide that"),
+        ({"granularity": "2:8"}, "pruning.granularity=2:8: fc1.weight is 36 inputs wide, 8 does not divide that"),
         ({"scope": "groups", "groups": {"a": ["fc*"]}}, "output.weight is of no group"),
         ({"scope": "groups", "groups": {"a": ["*"], "b": ["x*"]}}, r"pruning\.groups\.b=.* has none of fc1"),
-        ({"densities": {"fc*": 0.5}}, "has none for output.weight"),
-        ({"densities": {"*": 0.5, "x*": 0.1}}, r"pruning\.densities\.x\*=0\.1: is that of none of"),
-        ({"densities": "erk", "fractions": {"output": 0.1}}, "pruning.fractions=.*must all be equal where"),
-        ({"shape": "output", "exclude": ["fc*"]}, "pruning.granularity=output: leaves nothing to prune"),
+        ({"layer_densities": {"fc*": 0.5}}, "has none for output.weight"),
+        ({"layer_densities": {"*": 0.5, "x*": 0.1}}, r"pruning\.layer_densities\.x\*=0\.1: is that of none of"),
+        ({"layer_densities": "erk", "fractions": {"output": 0.1}}, "pruning.fractions=.*must all be equal where"),
+        ({"granularity": "output", "exclude": ["fc*"]}, "pruning.granularity=output: leaves nothing to prune"),
     ]
     for how, problem in cases:
         with pytest.raises(SettingError, match=problem):
@@ -170,7 +170,7 @@ def test_a_layer_that_would_be_removed_whole_is_one_line_and_changes_nothing() -
     with pytest.raises(LotteryError, match=r"layer collapse: all 864 weights of 1\.weight would go"):
         prune(model, 0.5, scope="global")
     with pytest.raises(SettingError, match=r"would remove the last channel of 4\.weight"):
-        prune(nn.Sequential(*list(model)[:-1], nn.Linear(1, 3)), 0.6, shape="input")
+        prune(nn.Sequential(*list(model)[:-1], nn.Linear(1, 3)), 0.6, granularity="input")
     assert torch.equal(model[1].weight, before)
 
 

@@ -36,12 +36,12 @@ def test_as_many_stay_as_asked_in_proportion_and_no_layer_more_than_all(layers: 
 
 
 @pytest.mark.parametrize("levels", [1, 10])
-def test_the_ladder_of_erk_keeps_as_many_in_all_as_the_global_one(levels: int) -> None:
-    rungs = level_counts(LENET, Pruning(layer_densities="erk"), levels)
+def test_the_level_counts_of_erk_keep_as_many_in_all_as_the_global_one(levels: int) -> None:
+    all_counts = level_counts(LENET, Pruning(layer_densities="erk"), levels)
     everything = level_counts(LENET, Pruning(scope="global"), levels)
-    for rung, (total,) in zip(rungs, (x.values() for x in everything), strict=True):
-        assert abs(sum(rung.values()) - total) <= 1  # each layer is rounded
-    last = {name: count / layer.size for layer, (name, count) in zip(LENET, rungs[-1].items(), strict=True)}
+    for counts, (total,) in zip(all_counts, (x.values() for x in everything), strict=True):
+        assert abs(sum(counts.values()) - total) <= 1  # each layer is rounded
+    last = {name: count / layer.size for layer, (name, count) in zip(LENET, all_counts[-1].items(), strict=True)}
     assert last["fc1.weight"] < last["fc2.weight"] <= last["output.weight"] <= 1
     assert (last["fc2.weight"] == 1) == (levels == 1)
 
@@ -57,15 +57,15 @@ def test_given_densities_are_exact_where_the_whole_is_theirs() -> None:
     given = {"fc1.*": 0.1, "linear": 0.5, "output": 1.0}
     total = 23_520 + 15_000 + 1_000
     fraction = 1 - total / 266_200
-    rung = level_counts(LENET, Pruning(layer_densities=given, fraction=fraction), 1)[1]
-    assert rung == {"fc1.weight": 23_520, "fc2.weight": 15_000, "output.weight": 1_000}
+    counts = level_counts(LENET, Pruning(layer_densities=given, fraction=fraction), 1)[1]
+    assert counts == {"fc1.weight": 23_520, "fc2.weight": 15_000, "output.weight": 1_000}
 
 
 def test_channels_are_shared_out_too() -> None:
     layers = prunable(conv2((3, 32, 32), 10))[:-1]
-    rung = level_counts(layers, Pruning(layer_densities="erk", granularity="output", fraction=0.5), 1)[1]
-    assert rung["conv1.weight"] == 64
-    assert all(0 < rung[layer.name] <= layer.shape[0] for layer in layers)
+    counts = level_counts(layers, Pruning(layer_densities="erk", granularity="output", fraction=0.5), 1)[1]
+    assert counts["conv1.weight"] == 64
+    assert all(0 < counts[layer.name] <= layer.shape[0] for layer in layers)
 
 
 def test_a_layer_that_would_lose_all_is_an_error() -> None:

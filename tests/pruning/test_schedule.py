@@ -17,8 +17,8 @@ PRINTED += [2.87, 2.31, 1.85, 1.49, 1.19]
 
 def rates(levels: int, pruning: Pruning, layers: list[Layer] = LENET) -> list[float]:
     """The density in per cent at each level."""
-    rungs = level_counts(layers, pruning, levels)
-    return [100 * sum(rung.values()) / sum(rungs[0].values()) for rung in rungs]
+    all_counts = level_counts(layers, pruning, levels)
+    return [100 * sum(counts.values()) / sum(all_counts[0].values()) for counts in all_counts]
 
 
 def test_lenet_has_the_densities_of_the_paper() -> None:
@@ -36,11 +36,11 @@ def test_conv_2_has_the_densities_of_the_paper() -> None:
 
 
 @given(st.lists(st.integers(50, 10_000), min_size=1, max_size=4), st.floats(0.05, 0.6), st.integers(1, 4))
-def test_the_ladder_follows_the_closed_formula(sizes: list[int], fraction: float, levels: int) -> None:
+def test_level_counts_follow_the_closed_formula(sizes: list[int], fraction: float, levels: int) -> None:
     layers = [Layer(f"l{number}", (size,), "linear") for number, size in enumerate(sizes)]
     for scope, total in (("layerwise", None), ("global", sum(sizes))):
-        for level, rung in enumerate(level_counts(layers, Pruning(fraction=fraction, scope=scope), levels)):
-            for size, count in zip([total] if total else sizes, rung.values(), strict=True):
+        for level, counts in enumerate(level_counts(layers, Pruning(fraction=fraction, scope=scope), levels)):
+            for size, count in zip([total] if total else sizes, counts.values(), strict=True):
                 assert abs(count - size * (1 - fraction) ** level) <= 0.5 / fraction  # half a weight a level, decayed
 
 

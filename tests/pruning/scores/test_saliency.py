@@ -26,7 +26,7 @@ def tiny() -> nn.Sequential:
     return mlp((1, 1, 4), 3, (3,))  # 12 + 9 weights
 
 
-def inputs(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, mask: dict | None = None) -> ScoreInputs:
+def score_inputs(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, mask: dict | None = None) -> ScoreInputs:
     state = clone(model.state_dict())
     mask = mask or dense(prunable(model))
     weights = {name: state[name] for name in mask}
@@ -48,7 +48,7 @@ def test_snip_is_the_gradient_by_a_mask_of_ones(asked: tuple) -> None:
     parameters = dict(model.named_parameters())
     weights = {name: masks[name] * parameters[name].detach() for name in masks}
     loss = functional.cross_entropy(functional_call(model, weights, (images,)), labels)
-    found = SCORES["snip"](inputs(model, images, labels))
+    found = SCORES["snip"](score_inputs(model, images, labels))
     for name, gradient in zip(masks, torch.autograd.grad(loss, list(masks.values())), strict=True):
         assert torch.allclose(found[name], gradient.abs(), rtol=1e-9) and found[name].sum() > 0
 
@@ -67,17 +67,17 @@ def test_grasp_is_the_weight_times_the_whole_hessian_times_the_gradient(asked: t
     hessian = torch.autograd.functional.hessian(loss, flat)
     gradient = torch.autograd.functional.jacobian(loss, flat)
     expected = flat * (hessian @ gradient)
-    scores = SCORES["grasp"](inputs(model, images, labels))
+    scores = SCORES["grasp"](score_inputs(model, images, labels))
     found = torch.cat([scores[layer.name].flatten() for layer in layers])
     assert torch.allclose(found, expected, rtol=1e-8) and (found < 0).any() and (found > 0).any()
-    magnitude = SCORES["grasp_magnitude"](inputs(model, images, labels))
+    magnitude = SCORES["grasp_magnitude"](score_inputs(model, images, labels))
     assert all(torch.equal(magnitude[name], scores[name].abs()) for name in scores)
 
 
 def test_grasp_prunes_the_highest_of_the_papers_score(asked: tuple) -> None:
     model, images, labels = asked
     layers, mask = prunable(model), dense(prunable(model))
-    given = inputs(model, images, labels)
+    given = score_inputs(model, images, labels)
     after = prune(
         dict(given.weights), mask, {"": 15}, layers, Pruning(score="grasp", scope="global"), 0, 0, None, given.network
     )
@@ -91,12 +91,12 @@ def test_synflow_is_the_product_of_the_magnitudes_and_is_conserved() -> None:
     """Tanaka et al. 2020, theorem 1: without biases every layer's scores have one sum, that of the flow itself."""
     model = nn.Sequential(nn.Flatten(), *(nn.Linear(a, b, bias=False) for a, b in ((4, 5), (5, 6), (6, 3))))
     model.load_state_dict(initialize(model, "glorot_normal", 0))
-    scores = SCORES["synflow"](inputs(model, torch.zeros(1, 1, 1, 4), torch.zeros(1, dtype=torch.long)))
+    scores = SCORES["synflow"](score_inputs(model, torch.zeros(1, 1, 1, 4), torch.zeros(1, dtype=torch.long)))
     first, second, third = (weight.detach().double().abs() for weight in model.parameters())
     flow = (third @ second @ first @ torch.ones(4, dtype=torch.float64)).sum()
     assert all(torch.allclose(score.sum(), flow) and score.dtype == torch.float64 for score in scores.values())
-    inputs = (second * (first.sum(1))[None]) * (third.sum(0))[:, None]  # of the middle layer, written out
-    assert torch.allclose(scores["2.weight"], inputs)
+    expected = (second * (first.sum(1))[None]) * (third.sum(0))[:, None]  # of the middle layer, written out
+    assert torch.allclose(scores["2.weight"], expected)
 
 
 def test_synflow_sees_no_data_and_takes_100_steps_so_that_no_layer_is_cut_off(asked: tuple) -> None:
@@ -124,9 +124,9 @@ def test_a_score_of_the_network_leaves_it_as_it_was(
     images, labels = torch.randn(30, 1, 6, 6, generator=rng(0)), torch.randint(3, (30,), generator=rng(1))
     mask = half_mask(model)
     before, modes = digest(model.state_dict()), [module.training for module in model.modules()]
-    first = SCORES[name](inputs(model, images, labels, mask))
+    first = SCORES[name](score_inputs(model, images, labels, mask))
     torch.rand(3)
-    assert digest(SCORES[name](inputs(model, images, labels, mask))) == digest(first)
+    assert digest(SCORES[name](score_inputs(model, images, labels, mask))) == digest(first)
     assert digest(model.state_dict()) == before and [x.training for x in model.modules()] == modes
     assert all(parameter.grad is None for parameter in model.parameters())
     for layer, score in first.items():
@@ -144,7 +144,7 @@ def test_a_layer_that_plays_no_part_is_named() -> None:
             return self.used(x.flatten(1))
 
     with pytest.raises(LotteryError, match=r"idle\.weight has no gradient .*pruning\.exclude"):
-        SCORES["snip"](inputs(Idle(), torch.randn(5, 1, 1, 4), torch.zeros(5, dtype=torch.long)))
+        SCORES["snip"](score_inputs(Idle(), torch.randn(5, 1, 1, 4), torch.zeros(5, dtype=torch.long)))
 
 
 def test_scoring_examples_are_so_many_of_each_class_of_the_training_split_alone(data: Data) -> None:

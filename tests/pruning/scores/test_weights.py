@@ -106,7 +106,7 @@ def test_what_a_score_needs_and_was_not_given_is_one_line(name: str) -> None:
 @pytest.mark.parametrize("name", SCORES)
 def test_scores_that_make_no_sense_there_are_refused(name: str) -> None:
     check_score(Pruning(score=name))
-    for how, fits in (({"at": "init"}, name not in COMPARING), ({"schedule": "gradual"}, name in IN_TRAINING)):
+    for how, fits in (({"score_at": "init"}, name not in COMPARING), ({"schedule": "gradual"}, name in IN_TRAINING)):
         if fits:
             check_score(Pruning(score=name, **how))
         else:
