@@ -169,9 +169,9 @@ def search(
 ) -> Iterator[controls.Outcome]:
     """The outcomes of every level and arm as they come.
 
-    `start` is the state at iteration 0, `fresh` draws another by seed (`FreshInit` in the model's own way for a narrower
-    network too, else by its modules' `reset_parameters`). All settings are checked before the first training: raises
-    SettingError.
+    `start` is the state at iteration 0, `fresh` draws another by seed (`FreshInit` in the model's own way for a
+    narrower network too, else by its modules' `reset_parameters`). All settings are checked before the first training:
+    raises SettingError.
     """
     layers, level_counts = checked(model, asked.pruning, asked.levels, asked.arms)
     controls.check(asked.arms, asked.arm_levels, asked.levels, asked.draws)

@@ -167,4 +167,7 @@ def _without_later(settings: Any, values: Any) -> Any:
     """`values` of `settings` less those of its fields `LATER` that are as by default: so older hashes stay."""
     later, default = getattr(settings, "LATER", ()), type(settings)() if hasattr(settings, "LATER") else None
     as_before = {key for key in later if getattr(settings, key) == getattr(default, key)}
-    return {key: value for key, value in values.items() if key not in as_before} if as_before else values
+    names = getattr(settings, "HASHED_AS", {})
+    if not as_before and not names:
+        return values
+    return {names.get(key, key): value for key, value in values.items() if key not in as_before}

@@ -189,7 +189,13 @@ def test_an_arm_that_cannot_be_is_named_before_anything_is_trained(make_job, mak
     asked = Procedure(lth.Recipe(iterations=5, batch_size=20), lth.Pruning(fraction=fraction), 1, 0, arms)
     with pytest.raises(lth.LotteryError, match=named):
         search(
-            model, job.initial_state, job.data, job.seeds, asked, pytest.fail, lambda seed: initialize(model, "default", seed)
+            model,
+            job.initial_state,
+            job.data,
+            job.seeds,
+            asked,
+            pytest.fail,
+            lambda seed: initialize(model, "default", seed),
         )
 
 

@@ -177,6 +177,10 @@ def test_the_hashes_of_older_results_stay():
         ("pruning.score=random",): ("6f5d513779", "3de44507719a"),
         ("pruning.schedule=one_shot",): ("004cb76be4", "9b0508a2c789"),
         ("rewiring.drop=0.1",): ("d494ba0be9", "d6c4a6281772"),
+        ("pruning.granularity=output",): ("57fde39882", "429ba5baa328"),
+        ("pruning=erk",): ("9dc6ef6ae8", "4f46ea01ced7"),
+        ("pruning=snip",): ("84edafb2e4", "0e745f9a900d"),
+        ("pruning.schedule=gradual",): ("8efc142715", "e60ff6fc9363"),
     }
     for overrides, expected in known.items():
         read = composed(*overrides)
@@ -202,9 +206,9 @@ def test_groups_and_densities_are_written_as_they_are_said():
         "output": 1.0,
     }
     read = composed("pruning=sensitivity").pruning
-    assert (read.densities, read.tolerance, read.scope, read.fractions) == ("sensitivity", 0.01, "layerwise", {})
+    assert (read.layer_densities, read.tolerance, read.scope, read.fractions) == ("sensitivity", 0.01, "layerwise", {})
     read = composed("pruning=synflow").pruning
-    assert (read.score, read.at, read.schedule, read.scope) == ("synflow", "init", "one_shot", "global")
+    assert (read.score, read.score_at, read.schedule, read.scope) == ("synflow", "init", "one_shot", "global")
 
 
 def test_the_published_results_are_those_of_todays_preset():

@@ -71,8 +71,9 @@ def levels(
     """Levels 0 (the dense network) to `count`: `count` prunings, `count` + 1 trainings; the last is not pruned.
 
     `dense_job.start` is the rewind point. With the schedule `one_shot` every mask comes from level 0's final weights,
-    with `gradual` each from a training of its own, and with `pruning.score_at=init` all from the rewind point: then of the
-    levels above 0 those in `only` can do without the others (None: all). `measure` gives the densities of `pruning`.
+    with `gradual` each from a training of its own, and with `pruning.score_at=init` all from the rewind point: then of
+    the levels above 0 those in `only` can do without the others (None: all). `measure` gives the densities of
+    `pruning`.
     Where a training that the next mask would come from diverges, there is nothing to prune by: the levels end with it.
     """
     counts, whole = [] if measure else level_counts(layers, pruning, count), dense(layers)

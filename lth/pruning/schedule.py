@@ -37,10 +37,12 @@ class Pruning:
     `linear`, `output`) or by name pattern, the pattern first. `one_shot` prunes every level from the final weights of
     level 0, `gradual` in one training a level, each to the count that the iterative level_counts has there.
 
-    score_at: the score sees trained weights, or (`init`) those of the rewind point, and no level needs another's training.
-    granularity: `weight`, `output` or `input` channels, `N:M`; norm: L_n over a channel's scores. groups: for scope=groups,
-    name patterns by group. layer_densities: how layers share what stays: `uniform`, `erk`, or in proportion to densities by
-    layer, or to what `sensitivity` measures: down to where each layer alone keeps accuracy within `tolerance` (0..1).
+    score_at: the score sees trained weights, or (`init`) those of the rewind point, and no level needs another's
+    training.
+    granularity: `weight`, `output` or `input` channels, `N:M`; norm: L_n over a channel's scores. groups: for
+    scope=groups, name patterns by group. layer_densities: how layers share what stays: `uniform`, `erk`, or in
+    proportion to densities by layer, or to what `sensitivity` measures: down to where each layer alone keeps accuracy
+    within `tolerance` (0..1).
     steps: how often a score is taken within one pruning (None: as its paper does). examples: of each class, to score
     on.
     """
@@ -74,6 +76,8 @@ class Pruning:
         "tolerance",
     )
     """As by default they are in no hash: so those of older results stay."""
+    HASHED_AS: ClassVar = {"score_at": "at", "granularity": "shape", "layer_densities": "densities"}
+    """The names that hashes know these fields by: so those of older results stay."""
 
     def __post_init__(self) -> None:
         for key, options in (("scope", SCOPES), ("schedule", SCHEDULES), ("score_at", SCORE_AT)):
@@ -187,9 +191,9 @@ def _fraction(part: str, layers: Sequence["Layer"], pruning: Pruning) -> float:
 
 
 def _allocated(layers: Sequence["Layer"], pruning: Pruning, levels: int, first: dict[str, int]) -> list[dict[str, int]]:
-    """The level_counts of `pruning.layer_densities`: as many weights in all as the global one has, shared out among the layers."""
+    """The counts under `pruning.layer_densities`: in all as many weights as with the global scope, shared out."""
     if pruning.fractions and len({pruning.fraction_of(layer) for layer in layers}) > 1:
-        problem = "must all be equal where pruning.layer_densities says what a layer keeps; begin with pruning=erk or sensitivity"
+        problem = "must all be equal where pruning.layer_densities says what a layer keeps; begin with pruning=erk"
         raise SettingError("pruning.fractions", dict(pruning.fractions), problem)
     ratios = ratios_of(layers, pruning.layer_densities)
     sizes = {layer.name: layer.size for layer in layers}

@@ -112,7 +112,9 @@ def test_an_arm_with_a_plus_is_scaled_to_what_the_mask_leaves_each_unit(
 def test_the_initialiser_of_a_plus_is_that_of_the_network(rounds: Callable[..., list[Level]]) -> None:
     level = rounds()[2]
     fresh = FreshInit(lambda: level.spec.model, "glorot_normal", "sparsity_aware_average_uniform")
-    start = ARMS["reinit_plus"](level, context_of(level.spec.model, level.spec.initial_state, fresh, Rewiring())).initial_state
+    start = ARMS["reinit_plus"](
+        level, context_of(level.spec.model, level.spec.initial_state, fresh, Rewiring())
+    ).initial_state
     seed = address(level.spec.seeds.init, "reinit_plus", 2, 0)
     own = initialize(level.spec.model, "sparsity_aware_average_uniform", seed, level.spec.mask)
     assert digest(start) == digest(own) != digest(initialize(level.spec.model, "sparsity_aware", seed, level.spec.mask))

@@ -1,4 +1,4 @@
-"""The level_counts: how many weights stay at each level, against the papers' closed formula and their printed labels."""
+"""How many weights stay at each level, against the papers' closed formula and their printed labels."""
 
 import pytest
 from hypothesis import given
