@@ -19,13 +19,13 @@ from torch import nn
 from lth.api import build_model, load_data
 from lth.core.errors import LotteryError
 from lth.core.rng import rng, seeds_from
+from lth.core.tables import Row
 from lth.core.weights import Mask, State, masked
 from lth.data.tensors import Data, Split
 from lth.lottery.ticket import Ticket, load_ticket
 from lth.pruning.methods import method_of, pruning_of
 from lth.pruning.schedule import Pruning
-from lth.report.seeds.reading import read_results
-from lth.report.tables import Row
+from lth.report.reading import read_results
 from lth.settings import Training
 from lth.store.runs import read_run
 

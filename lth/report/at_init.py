@@ -7,6 +7,7 @@ from typing import Any
 
 from lth.compression.search_cost import Pace, Scoring
 from lth.core.files import write_csv
+from lth.core.tables import Row
 from lth.lottery.arms import Outcome
 from lth.lottery.ticket import Ticket
 from lth.report.effects import sentence
@@ -16,7 +17,6 @@ from lth.report.pages.methods import write_page
 from lth.report.papers.frankle2021 import draw_methods
 from lth.report.replicate import means
 from lth.report.statistics import densities
-from lth.report.tables import Row
 
 log = logging.getLogger(__name__)
 

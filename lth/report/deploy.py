@@ -8,6 +8,7 @@ from rich.console import Console
 
 from lth.compression.cost import BATCHES
 from lth.core.files import write_csv
+from lth.core.tables import Row
 from lth.flow.worth import COST, DENSE, GRID, SENSITIVITY, TICKETS
 from lth.lottery.arms import Outcome
 from lth.lottery.ticket import Ticket
@@ -16,7 +17,6 @@ from lth.report.figures.deploy import draw_deploy
 from lth.report.job import JobFacts, JobReport
 from lth.report.pages.deploy import HEADS, ticket_cells, write_page
 from lth.report.statistics import binomial_error, percent
-from lth.report.tables import Row
 
 log = logging.getLogger(__name__)
 

@@ -3,11 +3,11 @@
 import statistics
 from collections.abc import Mapping, Sequence
 
+from lth.core.tables import Row
+from lth.report.intervals import Interval, t_interval
 from lth.report.methods import ABLATIONS, by_method, compared, mean_accuracy
-from lth.report.seeds.intervals import Interval, t_interval
-from lth.report.seeds.verdict import SEEDS
 from lth.report.statistics import binomial_error, densities, percent
-from lth.report.tables import Row
+from lth.report.verdict import SEEDS
 
 WORDS = ("hurts", "helps", "is undecided for")
 

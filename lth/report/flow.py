@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lth.core.files import write_csv
+from lth.core.tables import Row
 from lth.flow.looks import AGREEMENT, DISTANCES, LINES, MAP, TABLE, UPDATES
 from lth.flow.propagation import SIGNAL
 from lth.flow.runs import LEVEL, Compared
@@ -18,7 +19,6 @@ from lth.report.job import JobReport
 from lth.report.pages.flow import HEADS, cells, write_page
 from lth.report.papers.evci2022 import draw_flow
 from lth.report.statistics import arms_of, measured
-from lth.report.tables import Row
 
 log = logging.getLogger(__name__)
 

@@ -1,15 +1,19 @@
 """What the reports of all experiments that train have in common: progress, tables, W&B, and what the job did."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from lth.report.figures.replicate import Drawn
+from lth.core.files import write_csv
+from lth.core.tables import Row
+from lth.flow.levels import LINES, PROBES, Seen
+from lth.lottery.arms import Outcome
+from lth.report.figures.drawing import Drawn
 from lth.report.progress import Progress
-from lth.report.tables import RESULTS, Tables
+from lth.report.tables import CURVES, LAYERS, RESULTS, curve_rows, layer_rows, result_row
 from lth.report.wandb.tracking import Chart, Wandb
 from lth.store.runs import Store
 
@@ -72,4 +76,50 @@ class JobReport:
     def finish_wandb(self, ticket: Path, drawn: Sequence[Drawn], charts: Sequence[Chart] = ()) -> None:
         """Logs the results, the figures, `charts` and the `ticket`, and ends the run."""
         rows = [[row[column] for column in RESULTS] for row in self.tables.results]
-        self.wandb.finish(RESULTS, rows, ticket, {figure.path: figure.caption for figure in drawn}, charts)
+        self.wandb.finish(RESULTS.names, rows, ticket, {figure.path: figure.caption for figure in drawn}, charts)
+
+
+class Tables:
+    """The tables of a job as they grow, written whole after every level; those of probes where there are any."""
+
+    def __init__(self, folder: Path, about: Mapping[str, Any]) -> None:
+        self.folder, self.about = folder, about
+        self.results: list[Row] = []
+        self.layers: list[Row] = []
+        self.curves: list[Row] = []
+        self.probes: list[Row] = []
+        self.lines: list[Row] = []
+        self._drawn: set[str] = set()
+        self._placed: set[tuple[str, int, str, int]] = set()
+
+    def add(self, outcome: Outcome, about: Mapping[str, Any] | None = None) -> Row:
+        """Adds one trained arm; its row of `results.csv`. `about`: where it is not that of the whole job."""
+        row = result_row(outcome, about or self.about)
+        self.results.append(row)
+        place = (outcome.result.run, outcome.level.index, outcome.arm, outcome.draw)
+        if place not in self._placed:  # the dense network is that of several settings
+            self._placed.add(place)
+            self.layers += layer_rows(outcome)
+        if outcome.result.run not in self._drawn:  # two arms may be one training
+            self._drawn.add(outcome.result.run)
+            self.curves += curve_rows(outcome.result)
+        return row
+
+    def add_seen(self, seen: Seen) -> None:
+        """Adds what probes saw at a level."""
+        self.probes += seen.probes
+        self.lines += seen.lines
+
+    def write(self) -> None:
+        """Writes `results.csv`, `layers.csv` and `curves.csv`; with rows, `probes.csv` and `lines.csv`."""
+        tables: Iterable[tuple[str, Sequence[str], list[Row]]] = (
+            ("results", RESULTS.names, self.results),
+            ("layers", LAYERS.names, self.layers),
+            ("curves", CURVES.names, self.curves),
+            ("probes", PROBES, self.probes),
+            ("lines", LINES, self.lines),
+        )
+        for name, columns, rows in tables:
+            if name in ("probes", "lines") and not rows:
+                continue
+            write_csv(self.folder / f"{name}.csv", columns, rows)

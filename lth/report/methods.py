@@ -8,10 +8,10 @@ from rich.console import Console
 from rich.table import Table
 
 from lth.compression.search_cost import SEARCH, Pace, Scoring, search_cost
+from lth.core.tables import Row
 from lth.pruning.methods import METHODS, method_of
 from lth.report.search import short
 from lth.report.statistics import densities, measured, percent
-from lth.report.tables import Row
 
 TABLE = [
     "method",

@@ -36,6 +36,11 @@ class Progress:
         self.outer = tqdm(total=total, desc=title, unit=unit, disable=None, dynamic_ncols=True, **look)
         self.inner: tqdm[Any] | None = None
 
+    def expect(self, total: int) -> None:
+        """Sets how many trainings are to come in all."""
+        self.outer.total = total
+        self.outer.refresh()
+
     def training(self, start: int, stop: int) -> Callable[[int], None]:
         """What to call with each iteration of a training from `start` to `stop`."""
         return self._part(start, stop, "iterations", "it")

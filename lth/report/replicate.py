@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from lth.compression.search_cost import Pace, Scoring
 from lth.core.files import write_csv
+from lth.core.tables import Row
 from lth.flow.levels import METRICS, Seen
 from lth.lottery.arms import Outcome
 from lth.lottery.ticket import Ticket
@@ -13,7 +14,7 @@ from lth.report.job import JobFacts, JobReport
 from lth.report.pages.replicate import write_page
 from lth.report.search import COLUMNS, search_cells, search_rows, search_sentence
 from lth.report.statistics import STOP, accuracy_column, arms_of, at, densities, mean, sentence
-from lth.report.tables import Row, curve_rows, layer_rows
+from lth.report.tables import curve_rows, layer_rows
 from lth.report.terminal import print_summary
 from lth.report.wandb.tracking import Chart
 from lth.training.run_spec import Progress, RunSpec

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from lth.compression.search_cost import SEARCH, Pace, Scoring, search_cost
+from lth.core.tables import Row
 from lth.report.statistics import percent
-from lth.report.tables import Row
 
 COLUMNS = ["setting", "seed", "level", "density", *SEARCH]
 """A row a level of one seed: every training that its ticket comes from, and the taking of its score. The ticket's own

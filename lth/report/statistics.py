@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lth.report.tables import Row
+from lth.core.tables import Row
 
 STOP = "early_stop_iteration"
 

@@ -1,102 +1,121 @@
-"""Rows and tables: results, layers, curves, and of probes. Their columns are a contract that scripts rely on."""
+"""The tables that every experiment which trains has: results, layers and curves. Scripts rely on their columns."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from lth.core.files import write_csv
-from lth.flow.levels import LINES, PROBES, Seen
+from lth.core.tables import Column, Row, Table
 from lth.lottery.arms import Outcome
 from lth.pruning.mask import density as density_of
 from lth.pruning.mask import kept
 from lth.training.run_result import Observations, RunResult
 
-RESULTS = [
-    "experiment",
-    "setting",
-    "data",
-    "model",
-    "seed",
-    "level",
-    "arm",
-    "draw",
-    "status",
-    "density",
-    "sparsity",
-    "weights_left",
-    "rewind",
-    "schedule",
-    "early_stop_iteration",
-    "early_stop_censored",
-    "early_stop_val_loss",
-    "early_stop_test_accuracy",
-    "final_train_accuracy",
-    "final_val_loss",
-    "final_test_accuracy",
-    "grad_norm_init",
-    "grad_norm_end",
-    "iterations",
-    "seconds",
-    "run",
-]
-LAYERS = [
-    "run",
-    "level",
-    "arm",
-    "draw",
-    "layer",
-    "size",
-    "kept",
-    "density",
-    "grad_norm_init",
-    "grad_norm_end",
-]
-CURVES = ["run", "iteration", "train_loss", "val_loss", "val_accuracy", "test_accuracy", "grad_norm", "lr"]
+RESULTS = Table(
+    "results",
+    (
+        Column("experiment", str, "", "the experiment that the training belongs to", required=True),
+        Column("setting", str, "", "a hash of everything that gives the row its meaning, seeds apart", required=True),
+        Column("data", str, "", "the data set"),
+        Column("model", str, "", "the network"),
+        Column("seed", int, "", "the seed of the replicate", required=True),
+        Column("level", int, "", "how often the network was pruned; 0 is dense", required=True),
+        Column("arm", str, "", "what was trained: the ticket or a control", required=True),
+        Column("draw", int, "", "the number of the draw, for arms that are drawn at random", required=True),
+        Column("status", str, "", "`done`, or `diverged` where the loss became NaN or infinite", required=True),
+        Column("density", float, "0..1", "kept / prunable weights", required=True),
+        Column("sparsity", float, "0..1", "1 - density"),
+        Column("weights_left", int, "weights", "how many prunable weights the mask keeps"),
+        Column("rewind", int, "iterations", "the rewind point; 0 is initialisation"),
+        Column("schedule", str, "", "how the masks come about, such as `iterative` or `one_shot`", required=True),
+        Column("early_stop_iteration", int, "iterations", "the evaluation with the lowest validation loss"),
+        Column(
+            "early_stop_censored", bool, "", "whether it lies in the last 5% of training: the minimum may come later"
+        ),
+        Column("early_stop_val_loss", float, "nats", "the validation loss there"),
+        Column("early_stop_test_accuracy", float, "0..1", "the test accuracy there"),
+        Column("final_train_accuracy", float, "0..1", "the accuracy on the training split after the last iteration"),
+        Column("final_val_loss", float, "nats", "the validation loss after the last iteration"),
+        Column("final_test_accuracy", float, "0..1", "the test accuracy after the last iteration"),
+        Column("grad_norm_init", float, "", "the L2 norm of the gradient before the first iteration"),
+        Column("grad_norm_end", float, "", "the L2 norm of the gradient after the last iteration"),
+        Column("iterations", int, "iterations", "the iteration that training ends at"),
+        Column("seconds", float, "s", "the time that the training took, wherever it was done"),
+        Column("run", str, "", "the fingerprint of the training: its folder in the store"),
+    ),
+    key=("level", "arm", "draw"),
+    meaning="A row for each training of the experiment: level x arm x draw.",
+)
+LAYERS = Table(
+    "layers",
+    (
+        Column("run", str, "", "the fingerprint of the training"),
+        Column("level", int, "", "how often the network was pruned"),
+        Column("arm", str, "", "what was trained"),
+        Column("draw", int, "", "the number of the draw"),
+        Column("layer", str, "", "the prunable layer"),
+        Column("size", int, "weights", "how many weights it has"),
+        Column("kept", int, "weights", "how many of them the mask keeps"),
+        Column("density", float, "0..1", "kept / size"),
+        Column("grad_norm_init", float, "", "the L2 norm of the layer's gradient before the first iteration"),
+        Column("grad_norm_end", float, "", "the L2 norm of the layer's gradient after the last iteration"),
+    ),
+    key=("level", "arm", "draw", "layer"),
+    meaning="A row for each prunable layer of each training.",
+)
+CURVES = Table(
+    "curves",
+    (
+        Column("run", str, "", "the fingerprint of the training", required=True),
+        Column("iteration", int, "iterations", "the number of iterations done", required=True),
+        Column("train_loss", float, "nats", "the mean loss over the batches since the last evaluation"),
+        Column("val_loss", float, "nats", "the validation loss"),
+        Column("val_accuracy", float, "0..1", "the validation accuracy"),
+        Column("test_accuracy", float, "0..1", "the test accuracy"),
+        Column("grad_norm", float, "", "the L2 norm of the gradient on fixed training examples"),
+        Column("lr", float, "", "the learning rate of the next step"),
+    ),
+    key=("run", "iteration"),
+    meaning="A row for each evaluation of each training.",
+)
 
-Row = dict[str, Any]
 
-
-def gradient_norms(trace: RunResult) -> Observations:
-    """The observed gradient norms of `trace`, (iteration, norm by parameter and `total`); empty where not looked at."""
-    return next((seen for key, seen in trace.observed.items() if key.startswith("gradient_norm")), [])
+def gradient_norms(result: RunResult) -> Observations:
+    """The observed gradient norms of `result`, (iteration, norm by parameter and `total`); empty where not looked at."""
+    return next((seen for key, seen in result.observed.items() if key.startswith("gradient_norm")), [])
 
 
 def result_row(outcome: Outcome, about: Mapping[str, Any]) -> Row:
     """The row of `results.csv` for one trained arm; `about` gives the columns that name the experiment."""
-    trace, job = outcome.result, outcome.spec
-    done = trace.status == "done"
-    early = trace.early_stop if done else None
-    final = trace.points[-1] if done else None
-    norms = gradient_norms(trace)
-    mask = trace.mask(job.mask)
-    density = outcome.level.density if mask is job.mask else density_of(mask)  # a mask that changed has its own
-    row = {
-        **dict.fromkeys(RESULTS),
-        "experiment": "imp",
-        **about,
-        "level": outcome.level.index,
-        "arm": outcome.arm,
-        "draw": outcome.draw,
-        "status": trace.status,
-        "density": density,
-        "sparsity": 1 - density,
-        "weights_left": sum(kept(mask).values()),
-        "rewind": job.plan.start,
-        "final_train_accuracy": trace.train_accuracy,
-        "grad_norm_init": norms[0][1]["total"] if norms else None,
-        "grad_norm_end": norms[-1][1]["total"] if norms and done else None,
-        "iterations": job.plan.stop,
-        "seconds": round(trace.seconds, 3),
-        "run": trace.run,
-    }
-    if early:
+    result, spec = outcome.result, outcome.spec
+    done = result.status == "done"
+    norms = gradient_norms(result)
+    mask = result.mask(spec.mask)
+    density = outcome.level.density if mask is spec.mask else density_of(mask)  # a mask that changed has its own
+    row = RESULTS.row(
+        {"experiment": "imp"} | dict(about),
+        level=outcome.level.index,
+        arm=outcome.arm,
+        draw=outcome.draw,
+        status=result.status,
+        density=density,
+        sparsity=1 - density,
+        weights_left=sum(kept(mask).values()),
+        rewind=spec.plan.start,
+        final_train_accuracy=result.train_accuracy,
+        grad_norm_init=norms[0][1]["total"] if norms else None,
+        grad_norm_end=norms[-1][1]["total"] if norms and done else None,
+        iterations=spec.plan.stop,
+        seconds=round(result.seconds, 3),
+        run=result.run,
+    )
+    if done and (early := result.early_stop):
         row |= {
             "early_stop_iteration": early.iteration,
-            "early_stop_censored": trace.censored,
+            "early_stop_censored": result.censored,
             "early_stop_val_loss": early.val_loss,
             "early_stop_test_accuracy": early.test_accuracy,
         }
-    if final:
+    if done:
+        final = result.points[-1]
         row |= {"final_val_loss": final.val_loss, "final_test_accuracy": final.test_accuracy}
     return row
 
@@ -123,63 +142,17 @@ def layer_rows(outcome: Outcome) -> list[Row]:
     ]
 
 
-def curve_rows(trace: RunResult) -> list[Row]:
+def curve_rows(result: RunResult) -> list[Row]:
     """The rows of `curves.csv` for one training, an iteration each; what was not measured there is None."""
     rows: dict[int, Row] = {
         point.iteration: {
             **dict.fromkeys(CURVES),
             **{key: getattr(point, key) for key in CURVES if hasattr(point, key)},
-            "run": trace.run,
+            "run": result.run,
         }
-        for point in trace.points
+        for point in result.points
     }
-    for iteration, norms in gradient_norms(trace):
-        row = rows.setdefault(iteration, {**dict.fromkeys(CURVES), "run": trace.run, "iteration": iteration})
+    for iteration, norms in gradient_norms(result):
+        row = rows.setdefault(iteration, {**dict.fromkeys(CURVES), "run": result.run, "iteration": iteration})
         row["grad_norm"] = norms["total"]
     return [rows[iteration] for iteration in sorted(rows)]
-
-
-class Tables:
-    """The tables of a job as they grow, written whole after every level; those of probes where there are any."""
-
-    def __init__(self, folder: Path, about: Mapping[str, Any]) -> None:
-        self.folder, self.about = folder, about
-        self.results: list[Row] = []
-        self.layers: list[Row] = []
-        self.curves: list[Row] = []
-        self.probes: list[Row] = []
-        self.lines: list[Row] = []
-        self._drawn: set[str] = set()
-        self._placed: set[tuple[str, int, str, int]] = set()
-
-    def add(self, outcome: Outcome, about: Mapping[str, Any] | None = None) -> Row:
-        """Adds one trained arm; its row of `results.csv`. `about`: where it is not that of the whole job."""
-        row = result_row(outcome, about or self.about)
-        self.results.append(row)
-        place = (outcome.result.run, outcome.level.index, outcome.arm, outcome.draw)
-        if place not in self._placed:  # the dense network is that of several settings
-            self._placed.add(place)
-            self.layers += layer_rows(outcome)
-        if outcome.result.run not in self._drawn:  # two arms may be one training
-            self._drawn.add(outcome.result.run)
-            self.curves += curve_rows(outcome.result)
-        return row
-
-    def add_seen(self, seen: Seen) -> None:
-        """Adds what probes saw at a level."""
-        self.probes += seen.probes
-        self.lines += seen.lines
-
-    def write(self) -> None:
-        """Writes `results.csv`, `layers.csv` and `curves.csv`; with rows, `probes.csv` and `lines.csv`."""
-        tables: Iterable[tuple[str, Sequence[str], list[Row]]] = (
-            ("results", RESULTS, self.results),
-            ("layers", LAYERS, self.layers),
-            ("curves", CURVES, self.curves),
-            ("probes", PROBES, self.probes),
-            ("lines", LINES, self.lines),
-        )
-        for name, columns, rows in tables:
-            if name in ("probes", "lines") and not rows:
-                continue
-            write_csv(self.folder / f"{name}.csv", columns, rows)

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lth.core.tables import Row
 from lth.report.statistics import STOP, accuracy_column, arms_of, at, densities, over_draws, percent
-from lth.report.tables import Row
 
 WIDE = 14
 """Characters of a cell that holds an accuracy and an iteration."""

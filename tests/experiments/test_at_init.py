@@ -13,8 +13,8 @@ from lth.core.errors import LotteryError
 from lth.core.rng import rng
 from lth.lottery.ticket import load_ticket
 from lth.pruning.methods import METHODS, method_of
+from lth.report.gather import gather
 from lth.report.methods import TABLE
-from lth.report.seeds.gather import gather
 from lth.report.seeds.methods import unclear
 from lth.report.seeds.report import write_sweep
 from lth.report.tables import RESULTS

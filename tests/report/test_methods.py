@@ -8,13 +8,13 @@ from lth.core.files import write_csv
 from lth.pruning.methods import METHODS
 from lth.report.claims import load_claims
 from lth.report.claims.methods import ESTIMATORS, judge_methods
+from lth.report.comparison import Across
 from lth.report.effects import effects, sentence
+from lth.report.export import MINUS
+from lth.report.gather import Gathered
+from lth.report.intervals import t_interval
 from lth.report.methods import TABLE, cells, compared, table_rows
 from lth.report.papers.frankle2021 import draw_methods, look_of, sketch_ablations, sketch_methods
-from lth.report.seeds.across import Across
-from lth.report.seeds.export import MINUS
-from lth.report.seeds.gather import Gathered
-from lth.report.seeds.intervals import t_interval
 from lth.report.seeds.methods import method_rows, method_sheet, searches, unclear, write_methods
 from lth.report.tables import RESULTS
 

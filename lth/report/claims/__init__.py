@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lth.core.errors import LotteryError, SettingError
-from lth.report.seeds.intervals import (
+from lth.core.tables import Row
+from lth.report.intervals import (
     Interval,
     against_dense,
     by_seed,
@@ -22,7 +23,6 @@ from lth.report.seeds.intervals import (
     t_interval,
 )
 from lth.report.statistics import densities
-from lth.report.tables import Row
 
 Verdict = Literal["reproduced", "not reproduced", "undecided", "not measured"]
 SEEDS = 3

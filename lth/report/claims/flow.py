@@ -12,12 +12,13 @@ from typing import Any
 
 from lth.analysis.connectivity import barrier
 from lth.core.errors import LotteryError
+from lth.core.tables import Row
 from lth.report.claims import SEEDS, Judged, about_paper, decide
 from lth.report.flow import FILES
-from lth.report.seeds.gather import gather
-from lth.report.seeds.intervals import t_interval
-from lth.report.seeds.reading import read_results, read_table
-from lth.report.tables import CURVES, Row
+from lth.report.gather import gather
+from lth.report.intervals import t_interval
+from lth.report.reading import read_results, read_table
+from lth.report.tables import CURVES
 
 Tables = Mapping[str, Sequence[Row]]
 """The rows of one mask by the name of their table: results, curves, and those of `lth.report.flow.FILES`."""
@@ -140,7 +141,7 @@ def tables_below(places: Sequence[Path], claims: Mapping[str, Any]) -> dict[int,
         rows = select(read_results(folder / "results.csv"), about)
         if rows:
             settings.add(rows[0]["setting"])
-            read = {"curves": CURVES, **FILES}.items()  # what is not there was not looked at
+            read = {"curves": CURVES.names, **FILES}.items()  # what is not there was not looked at
             paths = {folder / f"{name}.csv": (name, columns) for name, columns in read}
             looks = {
                 name: read_table(path, columns, ()) if path.exists() else [] for path, (name, columns) in paths.items()

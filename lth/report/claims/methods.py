@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lth.core.errors import LotteryError
+from lth.core.tables import Row
 from lth.report.claims import SEEDS, Judged, Verdict, decide
+from lth.report.intervals import by_seed, t_interval
 from lth.report.methods import ACCURACY, by_method
-from lth.report.seeds.intervals import by_seed, t_interval
 from lth.report.statistics import densities, percent
-from lth.report.tables import Row
 
 Values = dict[int, dict[int, float]]
 """Level -> seed -> what was measured."""

@@ -13,8 +13,8 @@ from lth.core.files import write_text
 from lth.report.claims import Judged, Verdict, judge, load_claims, papers
 from lth.report.claims.flow import judge_flow, tables_below
 from lth.report.claims.methods import judge_methods
-from lth.report.seeds.gather import gather
-from lth.report.seeds.intervals import Interval
+from lth.report.gather import gather
+from lth.report.intervals import Interval
 from lth.report.statistics import percent
 
 COLOURS: dict[Verdict, str] = {

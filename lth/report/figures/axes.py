@@ -10,9 +10,10 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
+from matplotlib.transforms import ScaledTranslation
 
+from lth.core.tables import Row
 from lth.report.statistics import arms_of, measured, over_draws, percent
-from lth.report.tables import Row
 
 PAGE_WIDTH = 6.9  # inches: the text width of the usual one-column paper
 DPI = 200
@@ -65,17 +66,6 @@ STYLES = {
     "rigl_plus": ArmStyle("#AA4499", "8", (0, (2, 2))),
     "dense": ArmStyle("#333333", "X", "-", 0.8),
 }
-
-
-@dataclass(frozen=True)
-class Sketch:
-    """A figure not yet written, and what is said about it."""
-
-    name: str
-    title: str
-    caption: str
-    alt: str
-    figure: Figure
 
 
 @dataclass(frozen=True)
@@ -153,19 +143,46 @@ def count_axis(axis: Axis, ticks: int) -> None:
     axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
 
 
-def plot_arm(axes: Axes, arm: str, summaries: Sequence[Summary]) -> None:
-    """Draws an arm's mean line with its markers, hollow where censored, and the band from lowest to highest."""
-    look = arm_style(arm)
-    x = [100 * each.density for each in summaries]
-    mean = [each.mean for each in summaries]
-    axes.plot(x, mean, color=look.colour, marker=look.marker, linestyle=look.dashes, linewidth=look.width)
-    if any(each.high > each.low for each in summaries):
-        low, high = [each.low for each in summaries], [each.high for each in summaries]
-        axes.fill_between(x, low, high, color=look.colour, alpha=0.18, linewidth=0)
-    hollow = [(100 * each.density, each.mean) for each in summaries if each.censored]
+def plot_band(axes: Axes, style: ArmStyle, points: Sequence[Summary]) -> None:
+    """Draws a mean line with its markers, hollow where censored, and the band from lowest to highest."""
+    x = [100 * point.density for point in points]
+    mean = [point.mean for point in points]
+    axes.plot(x, mean, color=style.colour, marker=style.marker, linestyle=style.dashes, linewidth=style.width)
+    if any(point.high > point.low for point in points):
+        low, high = [point.low for point in points], [point.high for point in points]
+        axes.fill_between(x, low, high, color=style.colour, alpha=0.18, linewidth=0)
+    hollow = [(100 * point.density, point.mean) for point in points if point.censored]
     if hollow:
         places = tuple(zip(*hollow, strict=True))
-        axes.plot(*places, look.marker, color=look.colour, markerfacecolor="white", zorder=2.5)
+        axes.plot(*places, style.marker, color=style.colour, markerfacecolor="white", zorder=2.5)
+
+
+def plot_points(axes: Axes, style: ArmStyle, points: Sequence[Summary], shift: float) -> None:
+    """Draws means, joined, with their error bars, `shift` points to the right so that bars do not hide each other."""
+    beside = axes.transData + ScaledTranslation(shift / 72, 0, axes.figure.dpi_scale_trans)
+    bar: dict[str, Any] = {"color": style.colour, "linewidth": 0.8, "transform": beside}
+    barred = [point for point in points if point.high > point.low]
+    places = [100 * point.density for point in barred]
+    axes.vlines(places, [point.low for point in barred], [point.high for point in barred], **bar)
+    x, mean = [100 * point.density for point in points], [point.mean for point in points]
+    mark: dict[str, Any] = {"color": style.colour, "marker": style.marker, "markersize": 3.6, "transform": beside}
+    axes.plot(x, mean, linestyle=style.dashes, linewidth=style.width, **mark)
+    hollow = [(100 * point.density, point.mean) for point in points if point.censored]
+    if hollow:
+        axes.plot(*zip(*hollow, strict=True), linestyle="", markerfacecolor="white", zorder=2.5, **mark)
+
+
+def fitting(points: Sequence[Summary]) -> tuple[float, float]:
+    """Limits of y that hold every mean, and the error bars as far as they leave the means half of the height.
+
+    With two or three seeds a t interval can be many times wider than all differences: it would flatten the lines.
+    """
+    means = [point.mean for point in points]
+    spread = max(max(means) - min(means), 1e-3 * abs(means[0])) or 1.0  # equal but for rounding: not magnified
+    low = max(min(point.low for point in points), min(means) - 0.5 * spread)
+    high = min(max(point.high for point in points), max(means) + 0.5 * spread)
+    margin = 0.05 * max(high - low, spread)
+    return low - margin, high + margin
 
 
 def arm_handle(arm: str, *, marker: bool = True) -> Line2D:
@@ -198,7 +215,7 @@ def new_figure(rows: int, columns: int, height: float, **sharing: Any) -> tuple[
     return figure, [list(across) for across in figure.subplots(rows, columns, squeeze=False, **sharing)]
 
 
-def about_spread(rows: Sequence[Row]) -> str:
+def about_draws(rows: Sequence[Row]) -> str:
     """What a caption says of draws, bands and trainings that diverged; empty where there is nothing to say."""
     several = " and ".join(dict.fromkeys(row["arm"] for row in rows if row["draw"]))
     draws = 1 + max(row["draw"] for row in rows)

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
+from lth.core.tables import Row
 from lth.lottery.arms import meaning
 from lth.report.figures.axes import about_diverged
+from lth.report.intervals import Summarize, min_max, t_interval
 from lth.report.papers.lines import Columns, Line, Panels
-from lth.report.seeds.intervals import Summarize, min_max, t_interval
 from lth.report.statistics import percent
-from lth.report.tables import Row
 
 ONE_SHOT = "pruned at once, by the dense network's final weights, to the same counts in each layer"
 

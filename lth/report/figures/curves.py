@@ -6,18 +6,18 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
+from lth.core.tables import Row
 from lth.report.figures.axes import (
     PLAIN,
-    Sketch,
-    about_spread,
+    about_draws,
     arm_handle,
     arm_style,
     count_axis,
     legend_above,
     new_figure,
 )
+from lth.report.figures.drawing import Sketch
 from lth.report.statistics import arms_of, densities, measured, percent
-from lth.report.tables import Row
 
 
 def levels_shown(results: Sequence[Row], count: int = 4) -> list[int]:
@@ -138,4 +138,4 @@ def _about_curves(
         caption += "Markers stand at the early stop, where the validation loss shown is lowest. "
     if start is not None:
         caption += f"The y axes fit what comes after iteration {start:,.0f}: before, curves leap from chance level. "
-    return caption + about_spread(results), f"Lines of {names} against the iteration at {at_levels} of the weights."
+    return caption + about_draws(results), f"Lines of {names} against the iteration at {at_levels} of the weights."

@@ -7,11 +7,11 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from lth.report.figures.axes import ArmStyle, Sketch, density_axis, legend_above, log_axis, new_figure
-from lth.report.figures.replicate import Drawn, drawing, write_sketch
+from lth.core.tables import Row
+from lth.report.figures.axes import ArmStyle, density_axis, legend_above, log_axis, new_figure
+from lth.report.figures.drawing import Drawn, Sketch, drawing, write_sketch
 from lth.report.figures.worth import DENSE, KINDS, MARKERS, sketch_worth
 from lth.report.statistics import binomial_error, percent
-from lth.report.tables import Row
 
 
 def draw_deploy(folder: Path, seen: Mapping[str, Sequence[Row]], examples: Mapping[str, int]) -> list[Drawn]:

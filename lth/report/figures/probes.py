@@ -5,20 +5,21 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from lth.core.tables import Row
 from lth.flow.levels import METRICS
 from lth.report.figures.axes import (
-    Sketch,
-    about_spread,
+    about_draws,
     arm_handle,
+    arm_style,
     arms_with,
     density_axis,
     legend_above,
     new_figure,
-    plot_arm,
+    plot_band,
     summarize,
 )
+from lth.report.figures.drawing import Sketch
 from lth.report.statistics import at, densities, measured, percent
-from lth.report.tables import Row
 
 Panel = tuple[str, str, float]
 """A column, what its panel is called, and the factor that it is shown with."""
@@ -70,7 +71,7 @@ def sketch_probes(results: Sequence[Row], probes: Sequence[Row]) -> Sketch | Non
                 axes.set_xlabel("")
     arms = arms_with(probes, *(column for across in rows for column, _, _ in across))
     legend_above(figure, [arm_handle(arm) for arm in arms])
-    caption = f"{_about(probes)} {about_spread(results)}"
+    caption = f"{_about(probes)} {about_draws(results)}"
     return Sketch("probes", "Against the pruned solution", caption, _values(rows, probes), figure)
 
 
@@ -91,7 +92,7 @@ def _about(probes: Sequence[Row]) -> str:
 def _draw(axes: Axes, probes: Sequence[Row], column: str, title: str, factor: float) -> None:
     lines = {arm: summarize(probes, arm, column, factor) for arm in arms_with(probes, column)}
     for arm in reversed(lines):  # the ticket, drawn last, lies on top
-        plot_arm(axes, arm, lines[arm])
+        plot_band(axes, arm_style(arm), lines[arm])
     density_axis(axes, densities(probes).values(), labels=4)
     axes.set_title(title, loc="left")
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))

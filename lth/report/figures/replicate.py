@@ -1,22 +1,18 @@
 """Figures of one replicate, at the size of a paper's page: drawn from the rows of its tables and from nothing else."""
 
-import logging
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-from matplotlib import colormaps, style
+from matplotlib import colormaps
 
-from lth.core.files import replacing
+from lth.core.tables import Row
 from lth.report.figures.axes import (
     PAGE_WIDTH,
-    PLAIN,
     STYLES,
-    Sketch,
-    about_spread,
+    about_draws,
     arm_handle,
+    arm_style,
     arms_with,
     censored_handle,
     count_axis,
@@ -24,27 +20,16 @@ from lth.report.figures.axes import (
     legend_above,
     log_axis,
     new_figure,
-    plot_arm,
+    plot_band,
     summarize,
 )
 from lth.report.figures.curves import sketch_curves
+from lth.report.figures.drawing import Drawn, Sketch, drawing, write_sketch
 from lth.report.figures.probes import sketch_probes
 from lth.report.statistics import accuracy_column, arms_of, at, densities, measured, percent
-from lth.report.tables import Row
 from lth.training.gradient import EXAMPLES
 
 LABELLED_LAYERS = 26  # as many as the legend has room for
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A figure that was drawn: the PNG at `path`, the PDF beside it; `alt` says in words what it shows."""
-
-    name: str
-    title: str
-    caption: str
-    alt: str
-    path: Path
 
 
 def draw_replicate(
@@ -60,28 +45,6 @@ def draw_replicate(
         norms, densities = sketch_gradient_norm(results), sketch_layers(results, layers)
         sketches = (accuracy, trained, norms, sketch_probes(results, probes), densities)
         return [write_sketch(folder, sketch) for sketch in sketches if sketch]
-
-
-@contextmanager
-def drawing() -> Iterator[None]:
-    """Within, figures look alike whatever the user's matplotlibrc says; afterwards all is as it was."""
-    log = logging.getLogger("fontTools")  # it would log each glyph that it puts into a PDF, and a job shows all logs
-    level = log.level
-    log.setLevel(logging.WARNING)
-    try:
-        with style.context(["default", PLAIN]):
-            yield
-    finally:
-        log.setLevel(level)
-
-
-def write_sketch(folder: Path, sketch: Sketch) -> Drawn:
-    """Writes `sketch` into `folder` as PNG and PDF; equal sketches give equal bytes. To be called within `drawing`."""
-    for kind, metadata in (("png", None), ("pdf", {"CreationDate": None})):  # no date: equal rows, equal files
-        with replacing(folder / f"{sketch.name}.{kind}") as temporary:
-            sketch.figure.savefig(temporary, format=kind, metadata=metadata)
-        sketch.figure.set_layout_engine("none")  # the second file takes the layout of the first, half the time
-    return Drawn(sketch.name, sketch.title, sketch.caption, sketch.alt, folder / f"{sketch.name}.png")
 
 
 def sketch_accuracy(results: Sequence[Row]) -> Sketch | None:
@@ -102,7 +65,7 @@ def sketch_accuracy(results: Sequence[Row]) -> Sketch | None:
         if dense is not None:
             axes.axhline(factor * dense, color=STYLES["dense"].colour, linewidth=STYLES["dense"].width)
         for arm in reversed(arms):  # the ticket, drawn last, lies on top
-            plot_arm(axes, arm, summarize(results, arm, name, factor))
+            plot_band(axes, arm_style(arm), summarize(results, arm, name, factor))
         density_axis(axes, levels.values())
         axes.set_ylabel(text)
     if early:
@@ -122,7 +85,7 @@ def _about_accuracy(results: Sequence[Row], early: bool) -> str:
         f"Test accuracy {what} against the share of prunable weights that are left: dense on the left, sparser to the"
         " right, on a logarithmic axis. The thin line is the dense network of the same seed. "
     )
-    caption += about_spread(results)
+    caption += about_draws(results)
     if early:
         caption += "The early stop is the evaluation with the lowest validation loss, found after full training. "
     if any(row["early_stop_censored"] for row in results):
@@ -151,7 +114,7 @@ def sketch_gradient_norm(results: Sequence[Row]) -> Sketch | None:
     figure, [panels] = new_figure(1, len(sides), 2.75)
     for axes, (column, when) in zip(panels, sides, strict=True):
         for arm in reversed(arms):
-            plot_arm(axes, arm, summarize(results, arm, column))
+            plot_band(axes, arm_style(arm), summarize(results, arm, column))
         density_axis(axes, densities(results).values())
         log_axis(axes, [row[column] for row in results if measured(row[column])])
         axes.set_ylabel(f"gradient norm {when}")
@@ -161,7 +124,7 @@ def sketch_gradient_norm(results: Sequence[Row]) -> Sketch | None:
         f" {EXAMPLES:,} fixed training examples, before the first iteration and after the last. Both axes are"
         " logarithmic. "
     )
-    caption += about_spread(results)
+    caption += about_draws(results)
     alt = f"Lines of gradient norm against weights left for {', '.join(arms)}."
     return Sketch("gradient_norm", "Gradient norm", caption, alt, figure)
 

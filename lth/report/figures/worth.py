@@ -6,10 +6,11 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
 
+from lth.core.tables import Row
 from lth.report.cost import BESIDE_ONE, times_faster
-from lth.report.figures.axes import Sketch, legend_above, new_figure
+from lth.report.figures.axes import legend_above, new_figure
+from lth.report.figures.drawing import Sketch
 from lth.report.statistics import binomial_error, percent
-from lth.report.tables import Row
 
 KINDS = ("#0072B2", "#009E73", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9")
 """Colours of kinds of ticket in order, dense apart (Okabe-Ito)."""

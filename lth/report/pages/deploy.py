@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lth.core.tables import Row
 from lth.report.cost import times_faster
-from lth.report.figures.replicate import Drawn
+from lth.report.figures.drawing import Drawn
 from lth.report.pages.replicate import NONE, write_job_page
 from lth.report.statistics import percent
-from lth.report.tables import Row
 
 HEADS = ("ticket", "density", "test %", "kB", "smaller", "as", "faster", "as", "epochs", "s")
 """The columns of the table of tickets as people see it."""

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lth.report.figures.replicate import Drawn
+from lth.core.tables import Row
+from lth.report.figures.drawing import Drawn
 from lth.report.pages.replicate import NONE, write_job_page
 from lth.report.papers.ways import about, paper_name
 from lth.report.statistics import arms_of
-from lth.report.tables import Row
 
 HEADS = ("init", "runs", "accuracy", "ensemble", "disagree", "pruned", "L2")
 """The columns of the paper's table as people see it; accuracies and disagreements in percent."""

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lth.core.tables import Row
 from lth.lottery.arms import meaning
-from lth.report.figures.replicate import Drawn
+from lth.report.figures.drawing import Drawn
 from lth.report.methods import HEADS, by_method, cells, meanings
 from lth.report.pages.replicate import NONE, write_job_page
 from lth.report.statistics import arms_of
-from lth.report.tables import Row
 
 
 def write_page(

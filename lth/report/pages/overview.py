@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from lth.core.files import write_text
-from lth.report.figures.replicate import Drawn
+from lth.report.export import Sheet
+from lth.report.figures.drawing import Drawn
+from lth.report.gather import Gathered
 from lth.report.pages.replicate import inline, render, versions
 from lth.report.pages.seeds import counted
-from lth.report.seeds.export import Sheet
-from lth.report.seeds.gather import Gathered
 from lth.report.statistics import densities, percent
 
 HEADS = ("question", "schedule", "iterations", "seeds", "levels", "sparsest (%)", "setting")

@@ -11,12 +11,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lth.core.files import write_text
 from lth.core.machine import describe, pick
+from lth.core.tables import Row
 from lth.lottery.arms import meaning
 from lth.report import search
 from lth.report.figures.axes import DPI
-from lth.report.figures.replicate import Drawn
+from lth.report.figures.drawing import Drawn
 from lth.report.statistics import STOP, accuracy_column, arms_of, densities, over_draws, percent
-from lth.report.tables import Row
 
 TEMPLATES = Path(__file__).parent
 PACKAGES = ("torch", "lth", "hydra-core", "wandb", "numpy")

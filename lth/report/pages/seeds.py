@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from lth.core.files import write_text
+from lth.core.tables import Row
+from lth.report.export import Sheet
 from lth.report.figures.captions import about_seeds, meanings, seeds_in
-from lth.report.figures.replicate import Drawn
+from lth.report.figures.drawing import Drawn
+from lth.report.intervals import Interval, Summarize, over_seeds, t_interval
 from lth.report.pages.replicate import NONE, facts, inline, render, versions
 from lth.report.papers.lines import Line, lines_of
-from lth.report.seeds.export import Sheet
-from lth.report.seeds.intervals import Interval, Summarize, over_seeds, t_interval
 from lth.report.statistics import STOP, accuracy_column, arms_of, densities, percent
-from lth.report.tables import Row
 
 Cell = tuple[str, str]
 """The mean as text, and a note: the interval, and n where it is another than usual."""

@@ -8,16 +8,16 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
+from lth.core.tables import Row
 from lth.flow.runs import METHODS
-from lth.report.figures.axes import Sketch, count_axis, legend_above, log_axis, new_figure
+from lth.report.figures.axes import count_axis, legend_above, log_axis, new_figure
 from lth.report.figures.curves import Curve, curve
-from lth.report.figures.replicate import Drawn, drawing, write_sketch
+from lth.report.figures.drawing import Drawn, Sketch, drawing, write_sketch
+from lth.report.intervals import t_interval
 from lth.report.papers.hessian import sketch_spectrum
 from lth.report.papers.landscape import sketch_lines, sketch_map, sketch_signal
 from lth.report.papers.ways import ORDER_ALONE, about, handle, look, paper_name
-from lth.report.seeds.intervals import t_interval
 from lth.report.statistics import arms_of, measured
-from lth.report.tables import Row
 
 LEAST_ERROR = 0.01
 """In percent: one of 10,000 test examples; the axis ends there."""

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lth.report.figures.axes import Sketch, arm_handle, legend_above
+from lth.core.tables import Row
+from lth.report.figures.axes import arm_handle, legend_above
 from lth.report.figures.captions import about_panels, meanings, values
-from lth.report.figures.replicate import Drawn, drawing, write_sketch
+from lth.report.figures.drawing import Drawn, Sketch, drawing, write_sketch
+from lth.report.gather import Gathered
+from lth.report.intervals import Summarize, t_interval
 from lth.report.papers.lines import EARLY, END, Columns, Line, draw_panels, handles, line_handle, lines_of
 from lth.report.papers.training import sketch_training
-from lth.report.seeds.gather import Gathered
-from lth.report.seeds.intervals import Summarize, t_interval
-from lth.report.tables import Row
 
 APART = 2.2  # points between the error bars of two lines at one density
 

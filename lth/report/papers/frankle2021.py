@@ -8,13 +8,13 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lth.core.tables import Row
 from lth.lottery.arms import meaning
 from lth.pruning.methods import METHODS
 from lth.report.figures.axes import (
     PAGE_WIDTH,
     STYLES,
     ArmStyle,
-    Sketch,
     Summary,
     arm_handle,
     arm_style,
@@ -22,12 +22,11 @@ from lth.report.figures.axes import (
     legend_above,
 )
 from lth.report.figures.captions import about_panels, about_seeds, values
-from lth.report.figures.replicate import Drawn, drawing, write_sketch
+from lth.report.figures.drawing import Drawn, Sketch, drawing, write_sketch
+from lth.report.intervals import Summarize, t_interval
 from lth.report.methods import ACCURACY, by_method, compared, meanings
 from lth.report.papers.lines import Line, draw_panels, fitting, line_handle, plot_points
-from lth.report.seeds.intervals import Summarize, t_interval
 from lth.report.statistics import arms_of
-from lth.report.tables import Row
 
 LOOKS = {
     "imp": ArmStyle("#0072B2", "o", "-", 1.6),

@@ -9,8 +9,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from lth.analysis.curvature import Spectrum
-from lth.report.figures.axes import Sketch, legend_above, new_figure
-from lth.report.tables import Row
+from lth.core.tables import Row
+from lth.report.figures.axes import legend_above, new_figure
+from lth.report.figures.drawing import Sketch
 
 LOOKS: dict[str, tuple[str, str, Any]] = {"before": ("#D55E00", "s", (0, (4, 1.5))), "after": ("#0072B2", "o", "-")}
 """Colour, marker and dashes of each moment."""

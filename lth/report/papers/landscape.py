@@ -5,11 +5,12 @@ from typing import Any
 
 from matplotlib.lines import Line2D
 
+from lth.core.tables import Row
 from lth.flow.runs import INITS
-from lth.report.figures.axes import Sketch, density_axis, legend_above, log_axis, new_figure
+from lth.report.figures.axes import density_axis, legend_above, log_axis, new_figure
+from lth.report.figures.drawing import Sketch
 from lth.report.papers.ways import handle, look
 from lth.report.statistics import mean, measured
-from lth.report.tables import Row
 
 
 def sketch_signal(rows: Sequence[Row]) -> Sketch | None:

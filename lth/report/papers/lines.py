@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
+from lth.core.tables import Row
 from lth.report.figures.axes import (
     PAGE_WIDTH,
     STYLES,
@@ -21,9 +22,8 @@ from lth.report.figures.axes import (
     density_axis,
     new_figure,
 )
-from lth.report.seeds.intervals import Summarize, over_seeds
+from lth.report.intervals import Summarize, over_seeds
 from lth.report.statistics import STOP
-from lth.report.tables import Row
 
 ONCE = {"ticket": ArmStyle("#56B4E9", "<", (0, (2, 1))), "reinit": ArmStyle("#E69F00", ">", (0, (2, 2)), 1.0)}
 """The looks of one-shot arms: lighter than those of the iterative ones."""

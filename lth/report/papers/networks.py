@@ -8,13 +8,13 @@ from typing import Any
 
 from matplotlib.lines import Line2D
 
-from lth.report.figures.axes import STYLES, ArmStyle, Sketch, legend_above
+from lth.core.tables import Row
+from lth.report.figures.axes import STYLES, ArmStyle, legend_above
 from lth.report.figures.captions import about_panels, meanings, seeds_in, values
-from lth.report.figures.replicate import Drawn, drawing, write_sketch
+from lth.report.figures.drawing import Drawn, Sketch, drawing, write_sketch
+from lth.report.gather import Gathered
+from lth.report.intervals import Summarize, t_interval
 from lth.report.papers.lines import EARLY, END, Line, Panels, draw_panels, handles, line_handle, lines_of
-from lth.report.seeds.gather import Gathered
-from lth.report.seeds.intervals import Summarize, t_interval
-from lth.report.tables import Row
 
 NETWORKS = {"conv2": ("#332288", "o"), "conv4": ("#009E73", "s"), "conv6": ("#E69F00", "^")}
 """Model -> its colour (from dark to light as it gets deeper, so that grey tells them apart) and its marker."""

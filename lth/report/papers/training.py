@@ -10,13 +10,14 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from lth.core.tables import Row
 from lth.lottery.arms import meaning
-from lth.report.figures.axes import PLAIN, STYLES, Sketch, count_axis, legend_above, new_figure
+from lth.report.figures.axes import PLAIN, STYLES, count_axis, legend_above, new_figure
 from lth.report.figures.captions import about_seeds
 from lth.report.figures.curves import Curve, limits, settled
-from lth.report.seeds.intervals import Summarize
+from lth.report.figures.drawing import Sketch
+from lth.report.intervals import Summarize
 from lth.report.statistics import densities, measured, percent
-from lth.report.tables import Row
 
 FIRST, SPARSE = (0.513, 0.211), (0.07, 0.036, 0.019)
 """The densities that the paper's panels show beside the dense network."""

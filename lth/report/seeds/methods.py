@@ -6,17 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from lth.compression.search_cost import SEARCH
+from lth.core.tables import Row
+from lth.report.comparison import Across, bounds, span
 from lth.report.effects import sentence
+from lth.report.export import DASH, Sheet, write_tables
+from lth.report.gather import Gathered
+from lth.report.intervals import Summarize, over_seeds, paired
 from lth.report.methods import ABLATIONS, ACCURACY, by_method, compared
 from lth.report.papers.frankle2021 import draw_methods
+from lth.report.reading import read_table
 from lth.report.search import short
-from lth.report.seeds.across import Across, bounds, span
-from lth.report.seeds.export import DASH, Sheet, write_tables
-from lth.report.seeds.gather import Gathered
-from lth.report.seeds.intervals import Summarize, over_seeds, paired
-from lth.report.seeds.reading import read_table
 from lth.report.statistics import mean, percent
-from lth.report.tables import Row
 
 EXPERIMENT = "at_init"
 ABOUT = ["data", "model", "iterations", "method", "setting", "level", "density", "n", "diverged"]

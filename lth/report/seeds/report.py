@@ -11,12 +11,9 @@ from rich.text import Text
 
 from lth.core.errors import LotteryError
 from lth.core.files import write_csv
-from lth.report.pages.overview import write_overview
-from lth.report.pages.seeds import write_sweep_page
-from lth.report.papers.frankle2019 import draw_sweep
-from lth.report.papers.networks import draw_networks
-from lth.report.seeds.across import NARROW, Across
-from lth.report.seeds.export import (
+from lth.core.tables import Row
+from lth.report.comparison import NARROW, Across
+from lth.report.export import (
     BARS,
     DIFFERENCES,
     SUMMARY,
@@ -27,13 +24,17 @@ from lth.report.seeds.export import (
     summary_sheet,
     write_tables,
 )
-from lth.report.seeds.gather import Gathered, gather, pairs_by_schedule
+from lth.report.gather import Gathered, gather, pairs_by_schedule
+from lth.report.pages.overview import write_overview
+from lth.report.pages.seeds import write_sweep_page
+from lth.report.papers.frankle2019 import draw_sweep
+from lth.report.papers.networks import draw_networks
+from lth.report.reading import MERGED
 from lth.report.seeds.methods import searches, write_methods
-from lth.report.seeds.reading import MERGED
-from lth.report.seeds.verdict import SEEDS, verdicts
 from lth.report.seeds.worth import write_worth
 from lth.report.statistics import percent
-from lth.report.tables import RESULTS, Row
+from lth.report.tables import RESULTS
+from lth.report.verdict import SEEDS, verdicts
 from lth.report.wandb.publish import publish
 
 OUTPUTS = Path("outputs")

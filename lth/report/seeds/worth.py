@@ -4,20 +4,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from lth.core.tables import Row
 from lth.flow.worth import COST, GRID, TICKETS
+from lth.report.comparison import Across, bounds, span
 from lth.report.cost import times_faster
 from lth.report.deploy import best_forms
+from lth.report.export import DASH, Sheet, write_tables
 from lth.report.figures.deploy import sketch_grid
-from lth.report.figures.replicate import drawing, write_sketch
+from lth.report.figures.drawing import drawing, write_sketch
 from lth.report.figures.worth import sketch_worth
+from lth.report.gather import Gathered
+from lth.report.intervals import Summarize, t_interval
 from lth.report.pages.deploy import ticket_cells
-from lth.report.seeds.across import Across, bounds, span
-from lth.report.seeds.export import DASH, Sheet, write_tables
-from lth.report.seeds.gather import Gathered
-from lth.report.seeds.intervals import Summarize, t_interval
-from lth.report.seeds.reading import read_table
+from lth.report.reading import read_table
 from lth.report.statistics import mean
-from lth.report.tables import Row
 
 MEASURED = ("test_accuracy", "test_accuracy_change", "times_smaller", "batch_1_speedup", "batch_64_speedup")
 SEARCH = ("search_epochs", "search_flops", "search_seconds")

@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped,unused-ignore]  # it has no types of its own
 
-from lth.report.seeds.export import (
+from lth.core.tables import Row
+from lth.report.export import (
     ABOUT,
     ACCURACIES,
     BOUNDS,
@@ -23,9 +24,8 @@ from lth.report.seeds.export import (
     difference_rows,
     summary_rows,
 )
-from lth.report.seeds.gather import Gathered
+from lth.report.gather import Gathered
 from lth.report.statistics import STOP, arms_of
-from lth.report.tables import Row
 from lth.report.wandb.run import PROJECT, begin, gave_up, pictures, wandb_mode
 
 NUMBERS = {"winning": 1, "undecided": 0, "not winning": -1, WORDS[True]: 1, WORDS[None]: 0, WORDS[False]: -1}

@@ -10,7 +10,7 @@ from lth.flow.worth import COST
 from lth.report.cost import noise_sentence
 from lth.report.deploy import sentences
 from lth.report.figures.deploy import sketch_grid, sketch_sensitivity, sketch_sizes
-from lth.report.figures.replicate import drawing
+from lth.report.figures.drawing import drawing
 from lth.report.figures.worth import KEPT, RUN, front, sketch_worth
 from lth.report.pages.deploy import ticket_cells
 

@@ -10,11 +10,13 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
+from lth.core.tables import Row
 from lth.report.figures.axes import PLAIN, STYLES, density_axis, log_axis, summarize
 from lth.report.figures.curves import levels_shown, sketch_curves
-from lth.report.figures.replicate import Drawn, draw_replicate, layer_lines, sketch_accuracy, sketch_gradient_norm
+from lth.report.figures.drawing import Drawn
+from lth.report.figures.replicate import draw_replicate, layer_lines, sketch_accuracy, sketch_gradient_norm
 from lth.report.statistics import percent
-from lth.report.tables import CURVES, LAYERS, RESULTS, Row
+from lth.report.tables import CURVES, LAYERS, RESULTS
 
 EVALUATIONS = range(0, 2001, 100)
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from lth.core.tables import Row
 from lth.report.figures.replicate import draw_replicate
 from lth.report.pages.replicate import accuracy_cell, stop_cell, write_page, yaml_lines
-from lth.report.tables import RESULTS, Row
+from lth.report.tables import RESULTS
 
 SAYS = (
     "The ticket's test accuracy: +9.3 ± 0.7 points against reinit. One seed: no verdict. For five: lth imp -m seed=0,1"

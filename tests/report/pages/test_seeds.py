@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from lth.report.figures.replicate import Drawn
+from lth.core.tables import Row
+from lth.report.export import Sheet
+from lth.report.figures.drawing import Drawn
+from lth.report.gather import Gathered
+from lth.report.intervals import Interval, min_max
 from lth.report.pages.seeds import cell, sweep_facts, usual_count, write_sweep_page
 from lth.report.papers.frankle2019 import draw_sweep
-from lth.report.seeds.export import Sheet
-from lth.report.seeds.gather import Gathered
-from lth.report.seeds.intervals import Interval, min_max
-from lth.report.tables import RESULTS, Row
+from lth.report.tables import RESULTS
 
 DASH = "\N{EN DASH}"
 VERDICTS = {1: "winning", 2: "undecided"}

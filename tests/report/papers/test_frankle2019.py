@@ -10,15 +10,16 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
+from lth.core.tables import Row
 from lth.lottery.arms import meaning
 from lth.report.figures.axes import Summary
 from lth.report.figures.captions import seeds_in
+from lth.report.gather import Gathered
+from lth.report.intervals import min_max, t_interval
 from lth.report.papers.frankle2019 import draw_sweep, sketch_early, sketch_pruning, sketch_sparse
 from lth.report.papers.lines import fitting, lines_of
 from lth.report.papers.training import mean_curve, nearest, sketch_training
-from lth.report.seeds.gather import Gathered
-from lth.report.seeds.intervals import min_max, t_interval
-from lth.report.tables import CURVES, RESULTS, Row
+from lth.report.tables import CURVES, RESULTS
 
 SEEDS, LEVELS, CONTROLS = 5, 17, (3, 5, 7, 9, 12, 14, 16)
 LADDER = {level: (235_200 + 30_000) / 266_200 * 0.8**level + 1000 / 266_200 * 0.9**level for level in range(LEVELS)}

@@ -10,10 +10,11 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
+from lth.core.tables import Row
+from lth.report.gather import Gathered
+from lth.report.intervals import min_max, t_interval
 from lth.report.papers.networks import NETWORKS, choose, draw_networks, networks, sketch_networks
-from lth.report.seeds.gather import Gathered
-from lth.report.seeds.intervals import min_max, t_interval
-from lth.report.tables import RESULTS, Row
+from lth.report.tables import RESULTS
 
 LEVELS = 12
 ITERATIONS = {"conv2": 20_000, "conv4": 25_000, "conv6": 30_000}

@@ -9,7 +9,7 @@ import pytest
 
 from lth.cli import main
 from lth.core.files import write_csv
-from lth.report.seeds.gather import Gathered, gather
+from lth.report.gather import Gathered, gather
 from lth.report.seeds.report import questions, sentence, target
 from lth.report.tables import CURVES, RESULTS
 

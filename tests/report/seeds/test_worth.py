@@ -4,7 +4,7 @@ import pytest
 
 from lth.core.files import write_csv
 from lth.flow.worth import COST, GRID, TICKETS
-from lth.report.seeds.gather import gather
+from lth.report.gather import gather
 from lth.report.seeds.report import report
 from lth.report.seeds.worth import questions, worth_rows, worth_sheet
 from lth.report.tables import RESULTS

@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from lth.report.seeds.export import (
+from lth.report.export import (
     DIFFERENCES,
     SUMMARY,
     Sheet,

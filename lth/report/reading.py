@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from lth.core.errors import LotteryError
-from lth.report.tables import CURVES, RESULTS, Row, curve_rows
+from lth.core.tables import Row, parse_row
+from lth.report.tables import CURVES, RESULTS, curve_rows
 from lth.store.runs import ROWS, read_result
 
 MERGED = "summary.csv"
@@ -68,7 +69,7 @@ def folder_of(path: Path) -> Path:
 
 def read_results(path: Path) -> list[Row]:
     """The rows in a file with results. Raises LotteryError naming it where it cannot be read or lacks a value."""
-    return [_read_kept(path)] if path.suffix == ".json" else read_table(path, RESULTS, NEEDED)
+    return [_read_kept(path)] if path.suffix == ".json" else RESULTS.read(path)
 
 
 def read_curves(path: Path) -> dict[str, list[Row]]:
@@ -79,7 +80,7 @@ def read_curves(path: Path) -> dict[str, list[Row]]:
         trace.run = folder.name
         return {trace.run: curve_rows(trace)}
     table, found = path.with_name("curves.csv"), dict[str, list[Row]]()
-    for row in read_table(table, CURVES, ("run", "iteration")) if table.exists() else ():
+    for row in CURVES.read(table) if table.exists() else ():
         found.setdefault(row["run"], []).append(row)
     return found
 
@@ -112,7 +113,7 @@ def _read_kept(path: Path) -> Row:
     if not isinstance(values, dict) or not set(RESULTS) <= values.keys():
         raise LotteryError(f"{path}: is not a row of results")
     cells = {column: "" if value is None else str(value) for column, value in values.items()}
-    return _read_row(str(path), cells, RESULTS, NEEDED)
+    return parse_row(str(path), cells, RESULTS.columns)
 
 
 def _walk(place: Path) -> Iterator[Path]:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from lth.core.errors import LotteryError
+from lth.core.tables import Row
 from lth.lottery.arms import ARMS
-from lth.report.seeds.reading import ASKED, folder_of, read_curves, read_results, results_below
-from lth.report.tables import Row
+from lth.report.reading import ASKED, folder_of, read_curves, read_results, results_below
 
 
 @dataclass(frozen=True)

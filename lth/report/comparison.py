@@ -1,14 +1,37 @@
 """What a report shows across questions: methods side by side, tickets of several kinds side by side."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from lth.report.figures.replicate import Drawn
-from lth.report.seeds.export import DASH, MINUS, Sheet
-from lth.report.seeds.intervals import Interval
-from lth.report.tables import Row
+from lth.core.tables import Row, Table
+from lth.report.export import DASH, MINUS, Sheet
+from lth.report.figures.drawing import Drawn, Figure
+from lth.report.intervals import Interval
+from lth.report.results import Results
 
 NARROW = 7
 """The columns of such a table that a terminal of 80 columns has room for."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What an experiment shows across settings, as methods side by side; one for each data set, network and length.
+
+    name: of its table (`<name>.csv`, .md and .tex) and its figures' folder. about: what it is a comparison on. rows: of
+    `table`, over seeds. results: what its `figures` are drawn from. settings: those that it stands for: their own tables
+    are not printed besides. notes: what is left out, and why.
+    """
+
+    name: str
+    about: str
+    says: str = ""
+    table: Table | None = None
+    rows: Sequence[Row] = ()
+    sheet: Sheet | None = None
+    figures: Sequence[Figure] = ()
+    results: Results | None = None
+    settings: frozenset[str] = frozenset()
+    notes: Sequence[str] = ()
 
 
 @dataclass

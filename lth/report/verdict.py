@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from lth.report.seeds.intervals import (
+from lth.core.tables import Row
+from lth.report.intervals import (
     DENSE,
     ByLevel,
     Interval,
@@ -22,7 +23,6 @@ from lth.report.seeds.intervals import (
     paired,
 )
 from lth.report.statistics import accuracy_column, densities
-from lth.report.tables import Row
 
 SEEDS = 3
 """Fewer decide nothing."""

@@ -6,7 +6,7 @@ from dataclasses import astuple
 import pytest
 from scipy import stats
 
-from lth.report.seeds.intervals import (
+from lth.report.intervals import (
     Interval,
     against_dense,
     censored_pairs,

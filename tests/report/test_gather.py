@@ -7,7 +7,7 @@ import pytest
 from lth.core.errors import LotteryError
 from lth.core.files import write_csv
 from lth.core.rng import Seeds
-from lth.report.seeds.gather import gather, pairs_by_schedule
+from lth.report.gather import gather, pairs_by_schedule
 from lth.report.tables import CURVES, RESULTS, curve_rows
 from lth.store.runs import Store
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from scipy.stats import t as student  # type: ignore[import-untyped,unused-ignore]  # scipy has no types of its own
 
+from lth.core.tables import Row
 from lth.report.statistics import STOP, densities
-from lth.report.tables import Row
 
 DENSE = 0
 """The level whose ticket is the dense network."""

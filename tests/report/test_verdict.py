@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from lth.report.seeds.verdict import verdicts
 from lth.report.tables import RESULTS
+from lth.report.verdict import verdicts
 
 NOISE = (-0.001, 0.0, 0.001, 0.0005, -0.0005)  # by seed: 95% t intervals of about +- 0.1 points
 

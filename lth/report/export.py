@@ -16,7 +16,8 @@ from pathlib import Path
 
 from lth.compression.search_cost import SEARCH
 from lth.core.files import write_csv, write_text
-from lth.report.seeds.intervals import (
+from lth.core.tables import Row
+from lth.report.intervals import (
     Interval,
     Summarize,
     against_dense,
@@ -27,9 +28,8 @@ from lth.report.seeds.intervals import (
     paired,
     t_interval,
 )
-from lth.report.seeds.verdict import verdicts, worded
 from lth.report.statistics import STOP, accuracy_column, arms_of, densities, mean, percent
-from lth.report.tables import Row
+from lth.report.verdict import verdicts, worded
 
 BARS: dict[str, Summarize] = {"t": t_interval, "minmax": min_max}
 """What the intervals of a summary are; differences and verdicts always take 95% t intervals."""

@@ -1,0 +1,63 @@
+"""What an experiment is: a declaration of its settings, run, tables, figures and answer. Imports no torch.
+
+    EXPERIMENT = Experiment(name="imp", settings=ImpSettings, run=run, tables=(SEARCH,), figures=FIGURES, answer=answer)
+
+An experiment is a package whose docstring is its help text. Its `EXPERIMENT` stands in `__init__.py`, or in
+`experiment.py` with the settings class as `SETTINGS` in `settings.py`: then `lth NAME --help` imports neither torch nor
+matplotlib. Its primary configuration is `<name>.yaml`, in lth's conf folder or beside `__init__.py`; its papers' claims
+are `claims/*.toml`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from lth.core.tables import Row, Table
+
+if TYPE_CHECKING:
+    from lth.lottery.arms import Outcome
+    from lth.report.comparison import Comparison
+    from lth.report.figures.drawing import Figure
+    from lth.report.gather import Gathered
+    from lth.report.intervals import Summarize
+    from lth.report.results import Results
+    from lth.report.sheet import Sheet
+    from lth.session import Session, Trained
+
+    Item: TypeAlias = Outcome | Trained | tuple[str, Row]
+    """What a run yields: a trained arm, or the name of a table and a row of it."""
+
+
+def nothing(*_: Any) -> list[Any]:
+    """The default of what an experiment need not have."""
+    return []
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The declaration of an experiment.
+
+    settings: the dataclass of its settings. run: the science; it yields trained arms, which become rows of results.csv,
+    layers.csv and curves.csv, and rows of the experiment's own `tables`. answer: what the results show, in sentences,
+    on top of the page, at the end of the command and in W&B. sheets: tables for people, the first of which ends the
+    command. figures: of one job, the main one first. seed_figures: what `lth report` draws of one setting over seeds.
+    compare: what `lth report` shows across settings, as methods side by side. series: what a row of results is called
+    in W&B. measures: the columns of its tables that W&B charts by level, besides those of the results.
+    """
+
+    name: str
+    settings: type
+    run: "Callable[[Session], Iterator[Item]]"
+    answer: "Callable[[Results], Sequence[str]]"
+    tables: Sequence[Table] = ()
+    sheets: "Callable[[Results], Sequence[Sheet]]" = nothing
+    figures: "Sequence[Figure]" = ()
+    seed_figures: "Sequence[Figure]" = ()
+    compare: "Callable[[Gathered, Summarize], Sequence[Comparison]]" = nothing
+    estimators: Sequence[Callable[..., Any]] = ()
+    series: Callable[[Row], str] = lambda row: str(row["arm"])
+
+    @property
+    def by_name(self) -> dict[str, Table]:
+        """Name -> the experiment's own table of that name."""
+        return {table.name: table for table in self.tables}

@@ -1,0 +1,101 @@
+"""Figures as files: a declared figure is sketched from results, and a sketch is written as PNG and PDF."""
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from lth.core.files import replacing
+from lth.report.results import Results
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from matplotlib.figure import Figure as Canvas
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """A figure not yet written, and what is said about it; `alt` says in words what it shows."""
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    figure: "Canvas"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure that was drawn: the PNG at `path`, the PDF beside it; `alt` says in words what it shows."""
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    path: Path
+
+
+class Figure(Protocol):
+    """A declared figure: it draws itself from results, of one seed or of several."""
+
+    @property
+    def name(self) -> str:
+        """The name of its files."""
+        ...
+
+    def sketch(self, results: Results) -> Sketch | None:
+        """The figure of `results`; None where nothing of it was measured."""
+        ...
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure that a function draws, for what no declaration covers."""
+
+    name: str
+    function: "Callable[[Results], Sketch | None]"
+
+    def sketch(self, results: Results) -> Sketch | None:
+        """What the function draws."""
+        return self.function(results)
+
+
+def draw(figures: Iterable[Figure], results: Results, folder: Path) -> list[Drawn]:
+    """Draws `figures` of `results` into `folder`, each as PNG and PDF; the same rows give the same bytes.
+
+    What was not measured is left out: no figure has an empty panel.
+    """
+    with drawing():
+        sketches = [figure.sketch(results) for figure in figures]
+        return [write_sketch(folder, sketch) for sketch in sketches if sketch]
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Within, figures look alike whatever the user's matplotlibrc says; afterwards all is as it was."""
+    from matplotlib import style
+
+    from lth.report.figures.axes import PLAIN
+
+    loggers = [logging.getLogger(name) for name in ("fontTools", "matplotlib")]  # a job shows what they say
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        with style.context(["default", PLAIN]):
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def write_sketch(folder: Path, sketch: Sketch) -> Drawn:
+    """Writes `sketch` into `folder` as PNG and PDF; equal sketches give equal bytes. To be called within `drawing`."""
+    for kind, metadata in (("png", None), ("pdf", {"CreationDate": None})):  # no date: equal rows, equal files
+        with replacing(folder / f"{sketch.name}.{kind}") as temporary:
+            sketch.figure.savefig(temporary, format=kind, metadata=metadata)
+        sketch.figure.set_layout_engine("none")  # the second file takes the layout of the first, half the time
+    return Drawn(sketch.name, sketch.title, sketch.caption, sketch.alt, folder / f"{sketch.name}.png")

@@ -1,0 +1,221 @@
+"""Records one job as it runs: rows into tables, progress, W&B; and at its end the figures, the page and the summary."""
+
+import logging
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from rich.console import Console
+
+from lth.core.tables import Row, Table
+from lth.lottery.arms import Outcome
+from lth.lottery.ticket import Ticket
+from lth.report.figures.drawing import draw
+from lth.report.page import Page, machine_facts
+from lth.report.progress import Progress
+from lth.report.results import Results
+from lth.report.statistics import arms_of, densities, mean, percent
+from lth.report.tables import CURVES, LAYERS, RESULTS, curve_rows, layer_rows, result_row
+from lth.report.wandb.tracking import Wandb
+from lth.store.runs import Store
+
+if TYPE_CHECKING:
+    from lth.experiment import Experiment
+
+log = logging.getLogger(__name__)
+
+LEVEL_METRICS = (
+    "early_stop_test_accuracy",
+    "final_test_accuracy",
+    "early_stop_iteration",
+    "early_stop_val_loss",
+    "grad_norm_init",
+    "grad_norm_end",
+)
+"""What W&B charts of each arm at each level. A search chooses by `ticket/early_stop_val_loss`: no test set is in it."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the recorder is told of a job: where it writes, its settings, the store, and the command for five seeds.
+
+    job: its number, where it is one of a sweep: several jobs share the terminal then, and each has a line.
+    """
+
+    folder: Path
+    settings: Any
+    store: Store
+    command: str = ""
+    job: int | None = None
+
+
+class Recorder:
+    """Takes what a run yields. Whatever ends the job, the tables are written as far as they go."""
+
+    def __init__(self, experiment: "Experiment", facts: Facts, wandb: Wandb) -> None:
+        self.experiment, self.facts, self.wandb = experiment, facts, wandb
+        self.folder, self.settings, self.store = facts.folder, facts.settings, facts.store
+        self.tables: dict[str, Table] = {table.name: table for table in (RESULTS, LAYERS, CURVES, *experiment.tables)}
+        self._rows: dict[str, list[Row]] = {name: [] for name in self.tables}
+        self._runs: set[str] = set()
+        self._places: set[tuple[Any, ...]] = set()
+        self._level: list[Outcome] = []  # the outcomes of the present level
+        self.title = f"seed {self.settings.seed}"
+        self.progress = Progress(0, self.title, row=facts.job)
+        self.began = time.perf_counter()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.progress.close()
+        if kind is not None and self._rows["results"]:
+            self.write()
+        self.wandb.stop()
+
+    def rows(self, table: str) -> list[Row]:
+        """The rows of `table` so far."""
+        return self._rows[table]
+
+    def add(self, outcome: Outcome, about: Mapping[str, Any]) -> Row:
+        """Takes a trained arm: a row of the results, which is also kept beside the run in the store."""
+        if self._level and self._level[0].level.index != outcome.level.index:
+            self._close_level()
+        self._level.append(outcome)
+        row = result_row(outcome, self.settings.about(about.get("schedule", "")) | dict(about))
+        self._rows["results"].append(row)
+        self.store.keep_row(row)
+        self._add_details(outcome)
+        self.wandb.start(trained=bool(self.store.trained))
+        twins = [x.arm for x in self._level[:-1] if x.result.run == outcome.result.run and x.arm != outcome.arm]
+        if twins:
+            log.warning("level %d: %s and %s are one training here", outcome.level.index, twins[0], outcome.arm)
+        series = self.experiment.series(row)
+        self.progress.done(f"level {outcome.level.index}, {percent(outcome.level.density)}%, {series}")
+        return row
+
+    def _add_details(self, outcome: Outcome) -> None:
+        """The rows of layers.csv and curves.csv; two arms may be one training, and the dense network many settings'."""
+        place = (outcome.result.run, outcome.level.index, outcome.arm, outcome.draw)
+        if place not in self._places:
+            self._places.add(place)
+            self._rows["layers"] += layer_rows(outcome)
+        if outcome.result.run not in self._runs:
+            self._runs.add(outcome.result.run)
+            self._rows["curves"] += curve_rows(outcome.result)
+
+    def add_row(self, table: str, row: Mapping[str, Any]) -> None:
+        """Takes a row of one of the experiment's own tables."""
+        self._rows[table].append(self.tables[table].row(row))
+
+    def write(self) -> None:
+        """Writes every table as far as it goes; one that is not always there, where it has rows."""
+        for name, table in self.tables.items():
+            if self._rows[name] or (
+                table.always and (self._rows["results"] or name not in ("results", "layers", "curves"))
+            ):
+                table.write(self.folder, self._rows[name])
+
+    def _close_level(self) -> None:
+        """Writes the tables, and logs the level that is over."""
+        self.write()
+        level = self._level[0].level
+        values: Row = {"level": level.index, "density": level.density, "sparsity": 1 - level.density}
+        rows = [row for row in self._rows["results"] if row["level"] == level.index]
+        values |= self._means(rows, LEVEL_METRICS)
+        for table in self.experiment.tables:
+            columns = [column.name for column in table.columns if column.kind is float]
+            here = [row for row in self._rows[table.name] if row.get("level") == level.index and "arm" in row]
+            values |= self._means(here, columns) if "arm" in table.key else {}
+        for row in layer_rows(self._level[0]):
+            values[f"layer/{row['layer']}/density"] = row["density"]
+            if row["grad_norm_init"] is not None:
+                values[f"layer/{row['layer']}/grad_norm"] = row["grad_norm_init"]
+        self.wandb.start(trained=bool(self.store.trained or self.store.looked))
+        self.wandb.log(values, level.index)
+        self._level = []
+
+    def _means(self, rows: Sequence[Row], metrics: Iterable[str]) -> Row:
+        """`<series>/<metric>` -> the mean over its rows, for all that was measured."""
+        by_series: dict[str, list[Row]] = {}
+        for row in rows:
+            by_series.setdefault(self.experiment.series(row), []).append(row)
+        means = {
+            f"{series}/{metric}": mean(row[metric] for row in rows)
+            for series, rows in by_series.items()
+            for metric in metrics
+        }
+        return {name: value for name, value in means.items() if value is not None}
+
+    def results(self, examples: Mapping[str, int]) -> Results:
+        """What the answer, the sheets and the figures are made from."""
+        return Results(self._rows, self.settings, examples, self.facts.command)
+
+    def finish(self, tickets: Mapping[str, Ticket], examples: Mapping[str, int] | None = None) -> None:
+        """Writes all that there is to see, and prints the summary."""
+        if self._level:
+            self._close_level()
+        self.progress.close()
+        if not any(self._rows.values()):
+            log.info("%s: %s", self.title, self.work())
+            return
+        self.write()
+        results = self.results(examples or {})
+        drawn = draw(self.experiment.figures, results, self.folder / "figures")
+        answer, sheets = list(self.experiment.answer(results)), list(self.experiment.sheets(results))
+        paths = [ticket.save(self.folder / f"{name}.safetensors") for name, ticket in tickets.items()]
+        Page(
+            self.page_title(),
+            answer,
+            drawn,
+            sheets,
+            facts=job_facts(self._rows["results"]),
+            config=asdict(self.settings),
+            work=self.work(),
+            machine=machine_facts(str(self.settings.device)),
+        ).write(self.folder / "report.html")
+        rows = [[row[column] for column in RESULTS] for row in self._rows["results"]]
+        self.wandb.finish(RESULTS.names, rows, paths[0], {figure.path: figure.caption for figure in drawn})
+        if self.facts.job is not None:
+            log.info("%s: %s %s", self.title, self.work(), self.folder)
+            return
+        console = Console()
+        for sheet in [sheet for sheet in sheets if sheet.terminal][:1]:
+            sheet.print(console)
+        for line in (*answer, f"{self.work()} Results, figures and report.html: {self.folder}"):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def page_title(self) -> str:
+        """What the page is called."""
+        rows = self._rows["results"]
+        if not rows:
+            return self.experiment.name
+        return f"{rows[0]['experiment']}: {rows[0]['model']} on {rows[0]['data']}, seed {rows[0]['seed']}"
+
+    def work(self) -> str:
+        """What this command did, in words."""
+        seconds = time.perf_counter() - self.began
+        trained = len(self.store.trained)
+        runs = {row["run"] for row in self._rows["results"]} - self.store.trained
+        return f"{trained} trained, {len(runs)} found in the store, {seconds:.0f} s."
+
+
+def job_facts(rows: Sequence[Row]) -> dict[str, str]:
+    """What was run, in a line a fact, for the page; nothing without results."""
+    if not rows:
+        return {}
+    first, levels = rows[0], densities(rows)
+    last = max(levels)
+    draws = 1 + max(row["draw"] for row in rows)
+    return {
+        "data": str(first["data"]),
+        "network": f"{first['model']}, {first['weights_left']:,} prunable weights",
+        "levels": f"0 to {last}, {percent(levels[last])}% of the weights left at the last" if last else "0, dense",
+        "arms": ", ".join(arms_of(rows)),
+        "training": f"iterations {first['rewind']:,} to {first['iterations']:,} at every level",
+        "seed": f"{first['seed']}" + (f", {draws} draws of each random control" if draws > 1 else ""),
+        "setting": f"{first['setting']}, the same for every seed",
+    }

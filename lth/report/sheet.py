@@ -1,0 +1,109 @@
+"""Tables for people: one declaration, shown on the terminal, on a page, as Markdown and as LaTeX."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+WIDE = 130
+"""Columns of a terminal that shows every column of a sheet."""
+
+
+class Cell(str):
+    """The text of a cell, with a `note` in small print below it, an address that it links to, or set in bold."""
+
+    note: str
+    link: str
+    bold: bool
+
+    def __new__(cls, text: str, note: str = "", link: str = "", bold: bool = False) -> Self:
+        """A cell that reads `text`."""
+        cell = super().__new__(cls, text)
+        cell.note, cell.link, cell.bold = note, link, bold
+        return cell
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table for people.
+
+    heads: of its columns; texts: those of them that hold words, set to the left, besides the first column. narrow: the
+    heads that a terminal of 80 columns has room for (empty: all). groups: (title, number of columns) above the heads.
+    note: what is to be said below it; legend: names that occur in it and what they mean. folded: a page shows its
+    title alone until it is opened. terminal: whether the end of a command shows it.
+    """
+
+    title: str
+    heads: Sequence[str]
+    cells: Sequence[Sequence[str]]
+    note: str = ""
+    narrow: Sequence[str] = ()
+    texts: Sequence[str] = ()
+    groups: Sequence[tuple[str, int]] = ()
+    legend: Mapping[str, str] = field(default_factory=dict)
+    folded: bool = False
+    terminal: bool = True
+
+    def shown(self, width: int) -> "Table":
+        """The sheet as a terminal of `width` columns shows it; no cell is broken."""
+        places = [
+            place for place, head in enumerate(self.heads) if width >= WIDE or not self.narrow or head in self.narrow
+        ]
+        table = Table(title=Text(self.title), title_justify="left", header_style="bold", box=SIMPLE_HEAD)
+        table.pad_edge, table.collapse_padding = False, True
+        for place in places:
+            left = place == 0 or self.heads[place] in self.texts
+            table.add_column(self.heads[place], justify="left" if left else "right", no_wrap=True)
+        for cells in self.cells:
+            shown = (cells[place] for place in places)
+            table.add_row(*(Text(cell, style="bold green" if getattr(cell, "bold", False) else "") for cell in shown))
+        return table
+
+    def print(self, console: Console | None = None) -> None:
+        """Prints the sheet."""
+        console = console or Console()
+        console.print(self.shown(console.width))
+
+
+def markdown(sheets: Iterable[Sheet]) -> str:
+    """The sheets as Markdown tables under headings."""
+
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cell.replace("\\", "\\\\").replace("|", r"\|") for cell in cells) + " |"
+
+    parts = []
+    for sheet in sheets:
+        rule = "| " + " | ".join("---" for _ in sheet.heads) + " |"
+        parts.append("\n".join([f"## {sheet.title}", "", line(sheet.heads), rule, *map(line, sheet.cells)]))
+    return "\n\n".join(parts) + "\n"
+
+
+MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
+LATEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
+    **{"≥": r"$\geq$", "≤": r"$\leq$", MINUS: "$-$", DASH: "--", "<": r"$<$", ">": r"$>$"},
+}
+
+
+def latex(sheets: Iterable[Sheet]) -> str:
+    """The sheets as LaTeX tabulars, to be put into tables; they need the package booktabs."""
+
+    def line(cells: Sequence[str]) -> str:
+        return "  " + " & ".join(map(escape, cells)) + r" \\"
+
+    parts = ["% needs \\usepackage{booktabs}"]
+    for sheet in sheets:
+        body = [r"  \toprule", line(sheet.heads), r"  \midrule", *map(line, sheet.cells), r"  \bottomrule"]
+        begin = f"\\begin{{tabular}}{{{'l' * len(sheet.heads)}}}"
+        parts.append("\n".join([f"% {sheet.title}", begin, *body, r"\end{tabular}"]))
+    return "\n\n".join(parts) + "\n"
+
+
+def escape(text: str) -> str:
+    """`text` as LaTeX shows it."""
+    return "".join(LATEX.get(character, character) for character in text)

@@ -1,0 +1,156 @@
+"""A session: everything that the run of an experiment works with, made from its settings, and the run itself."""
+
+import logging
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from torch import nn
+
+from lth.analysis.gradient import GradientNorm
+from lth.api import ImpPlan, build_model, load_data, network_provenance, search, store_of
+from lth.core.machine import prepare
+from lth.core.rng import Seeds
+from lth.core.weights import State
+from lth.data.tensors import Data
+from lth.experiment import Experiment
+from lth.lottery.arms import Outcome
+from lth.lottery.levels import Level
+from lth.lottery.ticket import Ticket
+from lth.report.progress import Progress
+from lth.report.recorder import Facts, Recorder
+from lth.report.wandb.tracking import tracker
+from lth.store.runs import Store
+from lth.training.recipe import Duration, iterations_of
+from lth.training.run_result import RunResult
+from lth.training.run_spec import Observer, RunSpec
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained arm whose row in results.csv names another setting or schedule than the session's."""
+
+    outcome: Outcome
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Session:
+    """What a run works with. Data, model and store are made when they are first used.
+
+    settings: of the experiment; folder: the job's, where it may leave files of its own; job: its number in a sweep.
+    """
+
+    def __init__(self, settings: Any, folder: Path, job: int | None = None) -> None:
+        self.settings, self.folder, self.job = settings, folder, job
+        self.device: torch.device = prepare(settings.device, settings.threads, job or 0)
+        self.tickets: dict[str, Ticket] = {}
+        self.recorder: Recorder | None = None
+
+    @cached_property
+    def seeds(self) -> Seeds:
+        """A seed for everything that is random."""
+        seeds: Seeds = self.settings.seeds.resolved(self.settings.seed)
+        return seeds
+
+    @cached_property
+    def data(self) -> Data:
+        """The data set, in main memory."""
+        return load_data(self.settings)
+
+    @cached_property
+    def device_data(self) -> Data:
+        """The data set on the device that trains."""
+        return self.data.to(self.device)
+
+    @cached_property
+    def _network(self) -> tuple[nn.Module, Callable[[int], State]]:
+        return build_model(self.settings, self.data, self.seeds)
+
+    @property
+    def model(self) -> nn.Module:
+        """The network; its weights are those of whatever was done with it last."""
+        return self._network[0]
+
+    @property
+    def fresh(self) -> Callable[[int], State]:
+        """The initialiser: a new initial state by seed."""
+        return self._network[1]
+
+    @cached_property
+    def store(self) -> Store:
+        """The store that all experiments share."""
+        return store_of(self.settings)
+
+    def iterations(self, duration: Duration, key: str) -> int:
+        """The iterations of a duration; SettingError naming `key` for a malformed one."""
+        return iterations_of(duration, len(self.data.train) // self.settings.recipe.batch_size, key)
+
+    @cached_property
+    def gradient_norm(self) -> GradientNorm:
+        """The observer that measures the gradient norm every `probe_every` iterations."""
+        return GradientNorm(self.iterations(self.settings.probe_every, "probe_every"))
+
+    def fit(self, spec: RunSpec, *observers: Observer) -> RunResult:
+        """Trains `spec`, or finds the result in the store; observed by the gradient norm where no observer is given."""
+        progress = self.progress.training(spec.plan.start, spec.plan.stop)
+        return self.store.train(spec, observers or [self.gradient_norm], progress)
+
+    def search(self, plan: ImpPlan) -> Iterator[Outcome]:
+        """Trains the levels and arms of `plan`, and gives each outcome as it comes."""
+        state = self.fresh(self.seeds.init)
+        return search(self.model, state, self.device_data, self.seeds, plan, self.fit, self.fresh)
+
+    @property
+    def progress(self) -> Progress:
+        """The progress bars of the job."""
+        assert self.recorder is not None, "a run begins with its recorder"
+        return self.recorder.progress
+
+    def expect(self, trainings: int) -> None:
+        """Tells the progress bar how many trainings are to come."""
+        self.progress.expect(trainings)
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """The rows of `table` so far."""
+        assert self.recorder is not None
+        return self.recorder.rows(table)
+
+    def keep(self, level: Level, name: str = "ticket", **provenance: Any) -> None:
+        """Keeps the ticket of `level` as the file `name`.safetensors of the job; a later one takes its place."""
+        about = {"setting": self.settings.setting(), "seed": self.settings.seed, "level": level.index} | provenance
+        about |= network_provenance(self.settings) | {"run": level.result.run}
+        spec = level.spec
+        self.tickets[name] = Ticket(spec.mask, spec.initial_state, spec.plan.start, about)
+
+
+def five_seeds(experiment: str) -> str:
+    """The command that runs the same for five seeds."""
+    overrides = [word for word in HydraConfig.get().overrides.task if not word.startswith("seed=")]
+    return shlex.join(["lth", experiment, "-m", *overrides, "seed=0,1,2,3,4"])
+
+
+def execute(experiment: Experiment, settings: Any, folder: Path, job: int | None = None) -> None:
+    """Runs one job of `experiment` and leaves its results in `folder`; job: its number, where it is one of a sweep."""
+    session = Session(settings, folder, job)
+    session.recorder = Recorder(experiment, session_facts(experiment, session), tracker(settings, asdict(settings)))
+    with session.recorder as recorder:
+        for item in experiment.run(session):
+            if isinstance(item, Outcome):
+                recorder.add(item, {})
+            elif isinstance(item, Trained):
+                recorder.add(item.outcome, item.about)
+            else:
+                recorder.add_row(*item)
+        recorder.finish(session.tickets)
+
+
+def session_facts(experiment: Experiment, session: Session) -> Facts:
+    """What the recorder is told of a session."""
+    return Facts(session.folder, session.settings, session.store, five_seeds(experiment.name), session.job)
