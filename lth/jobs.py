@@ -5,6 +5,7 @@ Imports no torch.
 
 import ast
 import importlib
+import importlib.util
 import json
 import logging
 import os
@@ -39,6 +40,18 @@ def experiments() -> dict[str, str]:
     return {file.parent.name: ast.get_docstring(ast.parse(file.read_text())) or "" for file in files}
 
 
+def run_experiment(experiment: str, settings: Any, folder: Path) -> None:
+    """Runs one job of `experiment`: what its declaration says, where it has one."""
+    if importlib.util.find_spec(f"lth.experiments.{experiment}.experiment") is None:
+        load(experiment).run(settings, folder)
+        return
+    from lth.session import execute
+
+    execute(
+        importlib.import_module(f"lth.experiments.{experiment}.experiment").EXPERIMENT, settings, folder, sweep_number()
+    )
+
+
 def load(experiment: str) -> Any:
     """The module `run` of `experiment`, which imports torch: what it does is its function `run(spec, folder)`."""
     return importlib.import_module(f"lth.experiments.{experiment}.run")
@@ -58,7 +71,7 @@ def run_job(config: DictConfig) -> None:
     folder = Path(job.runtime.output_dir)
     (folder / FAILED).unlink(missing_ok=True)  # of an earlier try in the same folder
     try:
-        load(config.experiment).run(spec.read(config), folder)
+        run_experiment(config.experiment, spec.read(config), folder)
     except Exception as error:
         known = isinstance(error, LotteryError)
         if job.mode == RunMode.RUN:

@@ -13,9 +13,9 @@ from hydra.core.hydra_config import HydraConfig
 from torch import nn
 
 from lth.analysis.gradient import GradientNorm
-from lth.api import ImpPlan, build_model, load_data, network_provenance, search, store_of
+from lth.api import Procedure, build_model, load_data, network_of, search, store_of
 from lth.core.machine import prepare
-from lth.core.rng import Seeds
+from lth.core.rng import Seeds, seeds_from
 from lth.core.weights import State
 from lth.data.tensors import Data
 from lth.experiment import Experiment
@@ -56,7 +56,7 @@ class Session:
     @cached_property
     def seeds(self) -> Seeds:
         """A seed for everything that is random."""
-        seeds: Seeds = self.settings.seeds.resolved(self.settings.seed)
+        seeds = seeds_from(self.settings.seed, **vars(self.settings.seeds))
         return seeds
 
     @cached_property
@@ -102,7 +102,7 @@ class Session:
         progress = self.progress.training(spec.plan.start, spec.plan.stop)
         return self.store.train(spec, observers or [self.gradient_norm], progress)
 
-    def search(self, plan: ImpPlan) -> Iterator[Outcome]:
+    def search(self, plan: Procedure) -> Iterator[Outcome]:
         """Trains the levels and arms of `plan`, and gives each outcome as it comes."""
         state = self.fresh(self.seeds.init)
         return search(self.model, state, self.device_data, self.seeds, plan, self.fit, self.fresh)
@@ -125,7 +125,7 @@ class Session:
     def keep(self, level: Level, name: str = "ticket", **provenance: Any) -> None:
         """Keeps the ticket of `level` as the file `name`.safetensors of the job; a later one takes its place."""
         about = {"setting": self.settings.setting(), "seed": self.settings.seed, "level": level.index} | provenance
-        about |= network_provenance(self.settings) | {"run": level.result.run}
+        about |= network_of(self.settings) | {"run": level.result.run}
         spec = level.spec
         self.tickets[name] = Ticket(spec.mask, spec.initial_state, spec.plan.start, about)
 

@@ -276,7 +276,7 @@ def test_a_curve_is_the_mean_over_seeds_of_means_over_draws() -> None:
 def test_diverged_trainings_are_named_and_seeds_are_counted() -> None:
     rows = sweep()
     lost = next(row for row in rows if row["arm"] == "reinit" and row["level"] == 16)
-    lost |= {"status": "diverged", **dict.fromkeys(RESULTS[14:21])}
+    lost |= {"status": "diverged", **dict.fromkeys(RESULTS.names[14:21])}
     sketch = sketch_pruning(rows, t_interval)
     assert sketch and "Left out, as they diverged: trainings of reinit at 2.9%." in sketch.caption
     assert seeds_in([row for row in rows if (row["seed"], row["level"]) != (4, 2)]) == "n = 4 to 5"

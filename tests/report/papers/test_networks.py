@@ -170,7 +170,7 @@ def test_data_and_rewind_points_are_never_mixed(tmp_path: Path) -> None:
 def test_captions_name_networks_that_lost_trainings_and_count_seeds_for_each() -> None:
     rows = {"conv2": sweep("conv2", 5), "conv4": sweep("conv4", 2)}
     lost = next(row for row in rows["conv4"] if row["arm"] == "reinit")
-    lost |= {"status": "diverged", **dict.fromkeys(RESULTS[14:21])}
+    lost |= {"status": "diverged", **dict.fromkeys(RESULTS.names[14:21])}
     sketch = sketch_networks(rows, t_interval)
     assert sketch and "conv2 (id-conv2): 20,000 iterations, n = 5; conv4 (id-conv4)" in sketch.caption
     assert "n = 2. Means over seeds (n = 2 to 5)" in sketch.caption
