@@ -41,7 +41,7 @@ def test_the_columns_are_the_contract_and_values_survive_the_file(outcome, tmp_p
     tables.add(done)
     tables.write()
     (result,) = read(tmp_path / "results.csv")
-    assert list(result) == RESULTS
+    assert list(result) == RESULTS.names
     assert float(result["early_stop_val_loss"]) == done.result.early_stop.val_loss
     assert float(result["final_test_accuracy"]) == done.result.points[-1].test_accuracy
     assert (
@@ -50,10 +50,10 @@ def test_the_columns_are_the_contract_and_values_survive_the_file(outcome, tmp_p
         and result["early_stop_censored"] in ("True", "False")
     )
     layers = read(tmp_path / "layers.csv")
-    assert list(layers[0]) == LAYERS and [layer["layer"] for layer in layers] == ["fc1", "fc2", "output"]
+    assert list(layers[0]) == LAYERS.names and [layer["layer"] for layer in layers] == ["fc1", "fc2", "output"]
     norms = done.result.observed[GradientNorm(10).key]
     assert float(layers[0]["grad_norm_init"]) == norms[0][1]["fc1.weight"]
-    assert list(read(tmp_path / "curves.csv")[0]) == CURVES
+    assert list(read(tmp_path / "curves.csv")[0]) == CURVES.names
 
 
 def test_a_curve_has_a_row_for_every_evaluation_and_every_observation(outcome):
@@ -84,8 +84,8 @@ def test_two_arms_that_are_one_training_give_one_curve(outcome, tmp_path):
 def test_a_mask_that_changed_in_training_counts_as_it_ended(outcome, tmp_path):
     done = outcome()
     update = GradualPruning(0.2, 5, 20, 5)
-    job = replace(done.job, update=update)
-    changed = replace(done, job=job, trace=train(job, [GradientNorm(10)]))
+    job = replace(done.spec, update=update)
+    changed = replace(done, spec=job, trace=train(job, [GradientNorm(10)]))
     tables = Tables(tmp_path, ABOUT)
     row = tables.add(changed)
     assert row["weights_left"] == 86 + 19 + 5 and row["density"] == pytest.approx(110 / 552) == 1 - row["sparsity"]
