@@ -21,14 +21,12 @@ from lth.lottery import arms as controls
 from lth.lottery import levels as imp
 from lth.lottery.context import FreshInit, context_of
 from lth.lottery.levels import Fit, Level, rewind_point
-from lth.lottery.pruned import checked, weights_left
 from lth.lottery.scoring import gradual_of
 from lth.lottery.ticket import Ticket
 from lth.models import build
 from lth.models.initialize import INITIALIZERS, initialize, needs_mask
-from lth.pruning.layer_densities import MEASURED
+from lth.pruning.resolved import resolve
 from lth.pruning.schedule import Pruning
-from lth.pruning.select import selection_of
 from lth.pruning.updates import Rewiring
 from lth.report.tables import result_row
 from lth.store.runs import Store
@@ -173,23 +171,24 @@ def search(
     narrower network too, else by its modules' `reset_parameters`). All settings are checked before the first training:
     raises SettingError.
     """
-    layers, level_counts = checked(model, asked.pruning, asked.levels, asked.arms)
+    pruning = resolve(model, asked.pruning, asked.levels)
     controls.check(asked.arms, asked.arm_levels, asked.levels, asked.draws)
     job = RunSpec(model, start, {}, data, plan(asked.recipe, len(data.train), asked.rewind), seeds)
     context = context_of(model, start, fresh, asked.rewiring)
-    context = replace(context, selection=selection_of(asked.pruning, layers))
+    context = replace(context, selection=pruning.selection)
     run_at = range(1, asked.levels + 1) if asked.arm_levels is None else asked.arm_levels
     if asked.pruning.schedule == "gradual":
-        gradual_of(job, layers, asked.pruning, level_counts[-1])
+        gradual_of(job, pruning, pruning.level_counts[-1])
     measure = None
-    if asked.pruning.layer_densities == MEASURED:
-        measure = partial(measured, model, data, layers, asked.pruning.tolerance, asked.pruning.granularity)
-    counts = [weights_left(layers, asked.pruning, level_counts[level]) for level in run_at]
-    controls.check_possible(asked.arms, context, job, layers, counts)
+    if pruning.to_be_measured:
+        measure = partial(measured, model, data, pruning.layers, asked.pruning.tolerance, asked.pruning.granularity)
+    counts = [pruning.weights_left(level) for level in run_at]
+    trained = asked.pruning.score_at == "trained"
+    controls.check_possible(asked.arms, context, job, pruning.layers, counts, trained)
 
     def run() -> Iterator[controls.Outcome]:
         dense = RunSpec(model, rewind_point(job, fit), {}, data, job.plan, seeds)
-        rounds = imp.levels(dense, layers, asked.pruning, asked.levels, fit, asked.arm_levels, measure)
+        rounds = imp.levels(dense, pruning, fit, asked.arm_levels, measure)
         yield from controls.outcomes(rounds, asked.arms, fit, context, asked.arm_levels, asked.draws)
 
     return run()

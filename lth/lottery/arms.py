@@ -187,14 +187,24 @@ def check(arms: Sequence[str], arm_levels: Sequence[int] | None, levels: int, dr
 
 
 def check_possible(
-    arms: Sequence[str], context: Context, spec: RunSpec, layers: Sequence[Layer], counts: Iterable[int]
+    arms: Sequence[str],
+    context: Context,
+    spec: RunSpec,
+    layers: Sequence[Layer],
+    counts: Iterable[int],
+    trained_weights: bool = True,
 ) -> None:
     """Raises SettingError or LotteryError for an arm that the network, the plan or `context` do not allow.
 
-    So that it is known before anything is trained. `counts`: how many weights of `layers` the masks keep at the levels
-    that the arms run at.
+    So that it is known before anything is trained. counts: how many weights of `layers` the masks keep at the levels
+    that the arms run at. trained_weights: whether the masks are scored on trained weights.
     """
     names, whole = [layer.name for layer in layers], dense(layers)
+    if not trained_weights:
+        for arm in ("finetune", "restart"):
+            if arm in arms:
+                problem = "goes on from trained weights, and with pruning.score_at=init the mask comes from none"
+                raise SettingError("arms", arm, problem)
     for arm in arms:
         if (arm in PLUS and context.scaled is None) or (arm == "small_dense" and context.small is None):
             raise SettingError("arms", arm, "needs an initialiser that was not given")

@@ -1,18 +1,16 @@
 """Levels: train, score, prune, rewind, and again (Frankle & Carbin 2019, section 2, strategy 1)."""
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from lth.core.errors import SettingError
 from lth.core.rng import rng
 from lth.core.weights import Mask, State, on_cpu
-from lth.lottery.scoring import gradual_of, network_of
-from lth.pruning.mask import Layer, dense, density
-from lth.pruning.schedule import Pruning, level_counts
-from lth.pruning.scores import SCORES, steps_of
-from lth.pruning.scores.inputs import Network, ScoreInputs
-from lth.pruning.select import selection_of
+from lth.lottery.scoring import gradual_of, scored_network
+from lth.pruning.mask import density
+from lth.pruning.resolved import ResolvedPruning, collapsed, prune_to
+from lth.pruning.scores.inputs import ScoreInputs
 from lth.training.run_result import RunResult
 from lth.training.run_spec import RunSpec
 
@@ -60,41 +58,37 @@ def rewind_point(spec: RunSpec, fit: Fit) -> State:
 
 
 def levels(
-    dense_job: RunSpec,
-    layers: Sequence[Layer],
-    pruning: Pruning,
-    count: int,
+    dense: RunSpec,
+    pruning: ResolvedPruning,
     fit: Fit,
     only: Collection[int] | None = None,
     measure: Measure | None = None,
 ) -> Iterator[Level]:
-    """Levels 0 (the dense network) to `count`: `count` prunings, `count` + 1 trainings; the last is not pruned.
+    """Level 0, the dense network, then one level for each pruning of `pruning`; the last is trained and not pruned.
 
-    `dense_job.start` is the rewind point. With the schedule `one_shot` every mask comes from level 0's final weights,
-    with `gradual` each from a training of its own, and with `pruning.score_at=init` all from the rewind point: then of
-    the levels above 0 those in `only` can do without the others (None: all). `measure` gives the densities of
-    `pruning`.
-    Where a training that the next mask would come from diverges, there is nothing to prune by: the levels end with it.
+    `dense.initial_state` is the rewind point. With the schedule `one_shot` every mask comes from the final weights of
+    level 0, with `gradual` each from a training of its own, and with score_at=init all from the rewind point: then
+    levels above 0 that are not in `only` (None: all are) need no training and are left out. `measure` gives layer
+    densities that are to be measured. Where the training that the next mask comes from diverges, its level is the
+    last.
     """
-    counts, whole = [] if measure else level_counts(layers, pruning, count), dense(layers)
-    spec = replace(dense_job, mask=whole)
+    iterative = pruning.settings.schedule == "iterative"
+    full_mask = pruning.dense()
+    spec = replace(dense, mask=full_mask)
     level = Level(0, spec, fit(spec), None)
     yield level
-    mask, source = whole, _source(level, pruning)
+    mask, source = full_mask, _source(level, pruning)
     if measure:
         if source is None:
-            log.warning("the dense network diverged, so there are no densities to prune to: level 0 is the last")
+            log.warning("the dense network diverged, so there are no layer densities: level 0 is the last")
             return
-        counts = level_counts(layers, replace(pruning, layer_densities=measure(source)), count)
-    for index in range(1, count + 1):
-        skipped = pruning.levels_apart and only is not None and index not in only
-        if skipped and pruning.schedule != "iterative":
+        pruning = pruning.with_layer_densities(measure(source))
+    for index in range(1, pruning.levels + 1):
+        skipped = pruning.settings.levels_apart and only is not None and index not in only
+        if skipped and not iterative:
             continue
-        before = mask if pruning.schedule == "iterative" else whole
-        if pruning.schedule == "gradual":
-            mask, source = _gradually(dense_job, layers, pruning, counts[index], fit)
-        elif source is not None:
-            mask = _scored(dense_job, source, before, counts[index], layers, pruning, index)
+        before = mask if iterative else full_mask
+        mask, source = _pruned(dense, pruning, index, before, source, fit)
         if source is None:
             log.warning("there are no weights to prune by: level %d is the last", level.index)
             return
@@ -102,76 +96,48 @@ def levels(
             log.warning("level %d: layer collapse: the last weight of %s was pruned", index, name)
         if skipped:
             continue
-        spec = replace(dense_job, mask=mask)
+        spec = replace(dense, mask=mask)
         level = Level(index, spec, fit(spec), source)
         yield level
-        if pruning.schedule == "iterative":
+        if iterative:
             source = _source(level, pruning)
 
 
-def _source(level: Level, pruning: Pruning) -> State | None:
-    """The weights that a level after `level` is scored on; None where its training diverged."""
-    if pruning.score_at == "init":
+def _source(level: Level, pruning: ResolvedPruning) -> State | None:
+    """The weights that the mask of the level after `level` is scored on; None where its training diverged."""
+    if pruning.settings.score_at == "init":
         return level.spec.initial_state
     return on_cpu(level.result.final) if level.result.status == "done" else None
 
 
-def _gradually(
-    spec: RunSpec, layers: Sequence[Layer], pruning: Pruning, keep: dict[str, int], fit: Fit
+def _pruned(
+    dense: RunSpec, pruning: ResolvedPruning, index: int, before: Mask, source: State | None, fit: Fit
 ) -> tuple[Mask, State | None]:
-    """The mask and the final weights of a training of `spec` that is pruned to `keep` as it goes."""
-    whole = dense(layers)
-    result = fit(replace(spec, mask=whole, update=gradual_of(spec, layers, pruning, keep)))
+    """The mask of level `index`, and the weights it was scored on; None in their place where there are none."""
+    keep = pruning.level_counts[index]
+    if pruning.settings.schedule == "gradual":
+        return _gradually(dense, pruning, keep, fit)
+    if source is None:
+        return before, None
+    # a random score is drawn once for all levels of a schedule that starts anew each time, so that masks are nested
+    draw = index - 1 if pruning.settings.schedule == "iterative" else 0
+    inputs = ScoreInputs(
+        {name: source[name] for name in before},
+        before,
+        rng(dense.seeds.mask, "score", draw),
+        {name: dense.initial_state[name] for name in before},
+        scored_network(dense, source, pruning),
+    )
+    return prune_to(pruning, keep, inputs), source
+
+
+def _gradually(
+    dense: RunSpec, pruning: ResolvedPruning, keep: Mapping[str, int], fit: Fit
+) -> tuple[Mask, State | None]:
+    """The mask and the final weights of a training of `dense` that is pruned to `keep` as it goes."""
+    full_mask = pruning.dense()
+    result = fit(replace(dense, mask=full_mask, update=gradual_of(dense, pruning, keep)))
     if result.status != "done":
         log.warning("the training that is pruned as it goes diverged: %s", result.message)
-        return whole, None
-    return result.mask(whole), on_cpu(result.final)
-
-
-def _scored(
-    spec: RunSpec,
-    source: State,
-    before: Mask,
-    keep: dict[str, int],
-    layers: Sequence[Layer],
-    pruning: Pruning,
-    index: int,
-) -> Mask:
-    """The mask of level `index`, scored on `source`."""
-    drawn = index - 1 if pruning.schedule == "iterative" else 0  # one draw of a random score, so that masks are nested
-    network = network_of(spec, source, pruning)
-    return prune(source, before, keep, layers, pruning, spec.seeds.mask, drawn, spec.initial_state, network)
-
-
-def collapsed(before: Mask, after: Mask) -> list[str]:
-    """The layers that `before` keeps something of and `after` nothing; the global scope can come to that."""
-    return [name for name, alive in after.items() if before[name].any() and not alive.any()]
-
-
-def prune(
-    trained: State,
-    mask: Mask,
-    keep: dict[str, int],
-    layers: Sequence[Layer],
-    pruning: Pruning,
-    seed: int,
-    level: int = 0,
-    initial: State | None = None,
-    network: Network | None = None,
-) -> Mask:
-    """The mask that keeps exactly `keep` units (by part, as `level_counts` counts) of those that `mask` keeps.
-
-    `trained`: the weights that the score looks at; `initial`, `network`: what else it may ask for. `seed` and `level`
-    address the draws of a random score. A score that is taken more than once prunes to counts that fall
-    exponentially, each time on what is left (Tanaka et al. 2020, algorithm 1).
-    """
-    selection, steps = selection_of(pruning, layers), steps_of(pruning)
-    alive = selection.count(mask)
-    first = {name: initial[name] for name in mask} if initial is not None else None
-    for step in range(1, steps + 1):
-        inputs = ScoreInputs({name: trained[name] for name in mask}, mask, rng(seed, "score", level), first, network)
-        counts = keep
-        if step < steps:
-            counts = {part: round(n * (keep[part] / max(1, n)) ** (step / steps)) for part, n in alive.items()}
-        mask = selection.choose(SCORES[pruning.score](inputs), mask, counts)
-    return mask
+        return full_mask, None
+    return result.mask(full_mask), on_cpu(result.final)

@@ -1,6 +1,6 @@
 """What a score of a spec's network looks at, and when a gradual pruning happens in its training."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import torch
 
@@ -9,11 +9,9 @@ from lth.core.rng import rng
 from lth.core.weights import State
 from lth.data.tensors import Split
 from lth.pruning.gradual import GradualCounts
-from lth.pruning.mask import Layer
-from lth.pruning.schedule import Pruning
+from lth.pruning.resolved import ResolvedPruning
 from lth.pruning.scores import OF_NETWORK
 from lth.pruning.scores.inputs import Network
-from lth.pruning.select import selection_of
 from lth.training.recipe import iterations_of
 from lth.training.run_spec import RunSpec
 
@@ -32,20 +30,20 @@ def scoring_examples(split: Split, per_class: int) -> Split:
     return Split(split.images[places], split.labels[places])
 
 
-def network_of(spec: RunSpec, state: State, pruning: Pruning) -> Network | None:
-    """The network of `spec` at `state`, with examples of its training split; None for a score that asks for none."""
-    if pruning.score not in OF_NETWORK:
+def scored_network(spec: RunSpec, state: State, pruning: ResolvedPruning) -> Network | None:
+    """The network of `spec` at `state`, with examples of its training split; None where the score needs neither."""
+    if pruning.settings.score not in OF_NETWORK:
         return None
-    chosen = scoring_examples(spec.data.train, pruning.examples)
+    chosen = scoring_examples(spec.data.train, pruning.settings.examples)
     return Network(spec.model, state, chosen.images, chosen.labels)
 
 
-def gradual_of(spec: RunSpec, layers: Sequence[Layer], pruning: Pruning, keep: dict[str, int]) -> GradualCounts:
-    """How `spec` is pruned in its training to `keep`; SettingError where the times do not fit into it.
+def gradual_of(spec: RunSpec, pruning: ResolvedPruning, keep: Mapping[str, int]) -> GradualCounts:
+    """How the training `spec` prunes to `keep` as it goes; SettingError where the durations do not fit into it.
 
-    By default from a quarter of what is trained up to the last turn within three quarters.
+    By default from a quarter of the training on, up to the last pruning within three quarters of it.
     """
-    plan, asked = spec.plan, pruning.gradual
+    plan, asked = spec.plan, pruning.settings.gradual
     per_epoch = len(spec.data.train) // plan.batch_size
     every = iterations_of(asked.every, per_epoch, "pruning.gradual.every")
     if every < 1:
@@ -57,6 +55,6 @@ def gradual_of(spec: RunSpec, layers: Sequence[Layer], pruning: Pruning, keep: d
     end = begin + max(0, last - begin) // every * every
     if asked.end is not None:
         end = iterations_of(asked.end, per_epoch, "pruning.gradual.end")
-    update = GradualCounts(pruning.score, selection_of(pruning, layers), keep, begin, end, every)
-    update.check({layer.name: torch.ones(()) for layer in layers}, plan.start, plan.total)
+    update = GradualCounts(pruning.settings.score, pruning.selection, dict(keep), begin, end, every)
+    update.check({layer.name: torch.ones(()) for layer in pruning.layers}, plan.start, plan.total)
     return update

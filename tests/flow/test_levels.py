@@ -18,7 +18,7 @@ from lth.lottery.arms import outcomes
 from lth.lottery.context import context_of
 from lth.lottery.levels import levels
 from lth.models.initialize import initialize
-from lth.pruning.mask import prunable
+from lth.pruning.resolved import resolve
 from lth.pruning.schedule import Pruning
 from lth.pruning.updates import Rewiring
 from lth.store.runs import Store
@@ -38,7 +38,7 @@ def trained(tmp_path_factory, make_job):
     store, spec = Store(tmp_path_factory.mktemp("store")), make_job()
     fresh = lambda seed: initialize(spec.model, "glorot_normal", seed)  # noqa: E731
     context = context_of(spec.model, spec.initial_state, fresh, Rewiring(0.3, 10))
-    rounds = levels(spec, prunable(spec.model), Pruning(fraction=0.3), 2, store.train)
+    rounds = levels(spec, resolve(spec.model, Pruning(fraction=0.3), 2), store.train)
     found = outcomes(rounds, ARMS, store.train, context, draws=2)
     return store, [list(each) for _, each in groupby(found, key=lambda outcome: outcome.level.index)]
 
@@ -207,7 +207,7 @@ def test_the_pruned_solution_answers_with_statistics_of_its_own(make_job, make_r
     model = make_rich_network()
     dense = make_job(model=model, initial_state=initialize(model, "default", 0))
     store = Store(tmp_path)
-    _, level = levels(dense, prunable(model), Pruning(fraction=0.5), 1, store.train)
+    _, level = levels(dense, resolve(model, Pruning(fraction=0.5), 1), store.train)
     (outcome,) = outcomes(
         [level], ["ticket"], store.train, context_of(model, dense.initial_state, lambda seed: {}, Rewiring())
     )

@@ -18,6 +18,7 @@ from lth.lottery.context import Context, FreshInit, context_of
 from lth.lottery.levels import Level, levels
 from lth.models.initialize import initialize
 from lth.pruning.mask import kept, prunable
+from lth.pruning.resolved import resolve
 from lth.pruning.schedule import Pruning
 from lth.pruning.updates import Rewiring, RigL, Set
 from lth.training.loop import train
@@ -38,7 +39,7 @@ def rounds(make_job: Callable[..., RunSpec]) -> Callable[..., list[Level]]:
 
     def make(**changes: object) -> list[Level]:
         spec = make_job(**changes)
-        return list(levels(spec, prunable(spec.model), Pruning(), 2, pretend))
+        return list(levels(spec, resolve(spec.model, Pruning(), 2), pretend))
 
     return make
 
@@ -220,7 +221,7 @@ def test_finetune_holds_the_last_rate_and_restart_replays_the_schedule(
 
 def test_a_finetuned_network_is_trained_at_the_last_rate(make_job: Callable[..., RunSpec]) -> None:
     spec = make_job(schedule="step", milestones=[10], lr=0.01)
-    level = list(levels(spec, prunable(spec.model), Pruning(), 1, train))[1]
+    level = list(levels(spec, resolve(spec.model, Pruning(), 1), train))[1]
     tuned = train(ARMS["finetune"](level, Context(lambda seed: spec.initial_state)))
     assert [point.lr for point in tuned.points] == [pytest.approx(0.001)] * len(tuned.points)
     assert tuned.points[0].val_loss < level.result.points[0].val_loss

@@ -13,9 +13,11 @@ from torch import nn
 from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import Seeds, rng
 from lth.core.weights import Mask, State, clone, digest, masked
-from lth.lottery.levels import Level, levels, prune, rewind_point
-from lth.pruning.mask import dense, density, kept, prunable
+from lth.lottery.levels import Level, levels, rewind_point
+from lth.pruning.mask import density, kept, prunable
+from lth.pruning.resolved import prune_to, resolve
 from lth.pruning.schedule import Pruning, level_counts
+from lth.pruning.scores.inputs import ScoreInputs
 from lth.training.loop import train
 from lth.training.run_result import RunResult
 from lth.training.run_spec import RunSpec
@@ -38,7 +40,11 @@ class Pretend:
 
 
 def run(spec: RunSpec, pruning: Pruning, count: int, fit: Callable[[RunSpec], RunResult] | None = None) -> list[Level]:
-    return list(levels(spec, prunable(spec.model), pruning, count, fit or Pretend()))
+    return list(levels(spec, resolve(spec.model, pruning, count), fit or Pretend()))
+
+
+def inputs_of(state: State, mask: Mask, seed: int = 0, level: int = 0) -> ScoreInputs:
+    return ScoreInputs({name: state[name] for name in mask}, mask, rng(seed, "score", level))
 
 
 def nested(masks: list[Mask]) -> bool:
@@ -100,7 +106,7 @@ def test_levels_are_one_training_more_than_prunings_and_come_as_they_are_trained
     make_job: Callable[..., RunSpec],
 ) -> None:
     fit, spec = Pretend(), make_job()
-    rounds = levels(spec, prunable(spec.model), Pruning(), 3, fit)
+    rounds = levels(spec, resolve(spec.model, Pruning(), 3), fit)
     assert fit.jobs == []
     for done in range(4):
         level = next(rounds)
@@ -187,27 +193,27 @@ def test_a_level_that_diverged_is_the_last_one_that_can_be_pruned_from(
 def test_weights_that_are_no_numbers_are_an_error(make_job: Callable[..., RunSpec]) -> None:
     spec = make_job()
     broken = clone(spec.initial_state) | {"fc1.weight": torch.full((12, 36), torch.nan)}
-    mask, layers = dense(prunable(spec.model)), prunable(spec.model)
+    pruning = resolve(spec.model, Pruning(), 1)
     with pytest.raises(LotteryError, match="NaN"):
-        prune(broken, mask, level_counts(layers, Pruning(), 1)[1], layers, Pruning(), 0)
+        prune_to(pruning, pruning.level_counts[1], inputs_of(broken, pruning.dense()))
 
 
 def test_pruning_is_pure(make_job: Callable[..., RunSpec]) -> None:
     spec = make_job()
-    layers = prunable(spec.model)
-    mask, before = dense(layers), digest(spec.initial_state)
-    pruned = prune(spec.initial_state, mask, level_counts(layers, Pruning(), 1)[1], layers, Pruning(), 0)
+    pruning = resolve(spec.model, Pruning(), 1)
+    mask, before = pruning.dense(), digest(spec.initial_state)
+    pruned = prune_to(pruning, pruning.level_counts[1], inputs_of(spec.initial_state, mask))
     assert density(mask) == 1 and digest(spec.initial_state) == before and density(pruned) < 1
 
 
 def test_random_masks_are_drawn_by_seed_and_level_whatever_the_weights(make_job: Callable[..., RunSpec]) -> None:
     spec = make_job()
-    layers = prunable(spec.model)
-    keep, mask, pruning = {layer.name: layer.size // 2 for layer in layers}, dense(layers), Pruning(score="random")
+    pruning = resolve(spec.model, Pruning(score="random"), 1)
+    keep, mask = {layer.name: layer.size // 2 for layer in pruning.layers}, pruning.dense()
     other = {name: -2 * tensor for name, tensor in spec.initial_state.items()}
 
     def drawn(state: State, seed: int, level: int) -> str:
-        return digest(prune(state, mask, keep, layers, pruning, seed, level))
+        return digest(prune_to(pruning, keep, inputs_of(state, mask, seed, level)))
 
     assert drawn(spec.initial_state, 0, 1) == drawn(other, 0, 1)
     assert len({drawn(spec.initial_state, seed, level) for seed in range(3) for level in range(3)}) == 9
@@ -233,9 +239,9 @@ def test_layer_collapse_is_named_when_it_happens(
     """With the global scope: where a layer's weights are all the smallest, it goes first."""
     spec = make_job()
     start = {**spec.initial_state, "fc2.weight": spec.initial_state["fc2.weight"] * 1e-6}
-    layers, pruning = prunable(spec.model), Pruning(scope="global", fraction=0.1)  # 55 of 552, then 50: fc2 has 96
+    pruning = Pruning(scope="global", fraction=0.1)  # 55 of 552, then 50: fc2 has 96
     fit = lambda spec: RunResult(0, 30, states={"final": masked(start, spec.mask)})  # noqa: E731  # as short as the test
-    found = list(levels(spec, layers, pruning, 3, fit))
+    found = list(levels(spec, resolve(spec.model, pruning, 3), fit))
     assert [int(level.spec.mask["fc2.weight"].sum()) for level in found] == [96, 41, 0, 0]
     assert caplog.text.count("layer collapse") == 1
     assert "level 2: layer collapse: the last weight of fc2.weight was pruned" in caplog.text

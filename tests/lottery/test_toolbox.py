@@ -16,13 +16,14 @@ from lth.core.rng import Seeds, rng
 from lth.core.weights import digest, masked
 from lth.data.tensors import Data
 from lth.lottery.arms import Outcome
-from lth.lottery.levels import Level, levels, prune
-from lth.lottery.pruned import checked, weights_left
-from lth.lottery.scoring import gradual_of, network_of, scoring_examples
+from lth.lottery.levels import Level, levels
+from lth.lottery.scoring import gradual_of, scored_network, scoring_examples
 from lth.pruning.gradual import GradualCounts
 from lth.pruning.mask import dense, density, prunable
+from lth.pruning.resolved import prune_to, resolve
 from lth.pruning.schedule import SCHEDULES, Pruning, level_counts
 from lth.pruning.scores import COMPARING, IN_TRAINING, SCORES
+from lth.pruning.scores.inputs import ScoreInputs
 from lth.pruning.select import selection_of
 from lth.pruning.updates import GradualPruning, UpdateContext
 from lth.training.loop import train
@@ -58,8 +59,7 @@ class Pretend:
 def run(
     spec: RunSpec, pruning: Pruning, count: int, fit: Pretend | None = None, only: list | None = None
 ) -> list[Level]:
-    layers, _ = checked(spec.model, pruning, count, ())
-    return list(levels(spec, layers, pruning, count, fit or Pretend(), only))
+    return list(levels(spec, resolve(spec.model, pruning, count), fit or Pretend(), only))
 
 
 SCOPES = {"layerwise": {}, "global": {}, "groups": {"groups": GROUPS}}
@@ -86,15 +86,14 @@ def test_all_that_combine_keep_exactly_what_the_level_counts_say(
             continue
         pruning = Pruning(**how, **SCOPES[scope], fraction=0.3)
         found = run(spec, pruning, count)
-        layers, all_counts = checked(spec.model, pruning, count, ())
-        selection = selection_of(pruning, layers)
-        for level, counts in zip(found, all_counts, strict=True):
+        resolved = resolve(spec.model, pruning, count)
+        for level, counts in zip(found, resolved.level_counts, strict=True):
             assert density(level.spec.mask) <= 1 and level.spec.initial_state is spec.initial_state
             if shape == "2:4":
                 blocks = [mask.reshape(-1, 4).sum(1) for mask in level.spec.mask.values()]
                 assert all((block == counts[name]).all() for name, block in zip(counts, blocks, strict=True))
             else:
-                assert selection.count(level.spec.mask) == counts
+                assert resolved.selection.count(level.spec.mask) == counts
         if schedule == "iterative":
             pairs = pairwise(level.spec.mask for level in found)
             assert all(not (b[name] & ~a[name]).any() for a, b in pairs for name in a)
@@ -120,7 +119,7 @@ def test_densities_by_sensitivity_are_those_of_the_trained_dense_network(
     outcomes = list(searched(spec, data, pruning, fit=fit))
     told = densities_of(sensitivity(spec.model, outcomes[0].level.result.final, data), 0.05)
     all_counts = level_counts(prunable(spec.model), replace(pruning, layer_densities=told), 2)
-    assert len(set(told.values())) > 1 and all_counts != checked(spec.model, pruning, 2, ())[1]
+    assert len(set(told.values())) > 1 and all_counts != resolve(spec.model, pruning, 2).level_counts
     assert [{name: int(kept.sum()) for name, kept in x.level.spec.mask.items()} for x in outcomes] == all_counts
     assert len(fit.jobs) == (5 if schedule == "gradual" else 3)
     assert len(list(searched(make_job(), data, pruning, fit=Pretend((0,))))) == 1
@@ -155,8 +154,10 @@ def test_masks_of_magnitude_and_random_are_bit_by_bit_those_of_old(
     make_job: Callable[..., RunSpec], how: tuple
 ) -> None:
     spec, pruning = make_job(), Pruning(**dict(how))
-    layers = prunable(spec.model)
-    mask = prune(spec.initial_state, dense(layers), level_counts(layers, pruning, 3)[3], layers, pruning, 7, 2)
+    resolved = resolve(spec.model, pruning, 3)
+    weights = {layer.name: spec.initial_state[layer.name] for layer in resolved.layers}
+    inputs = ScoreInputs(weights, resolved.dense(), rng(7, "score", 2))
+    mask = prune_to(resolved, resolved.level_counts[3], inputs)
     assert digest(mask) == KNOWN[how]
 
 
@@ -186,10 +187,9 @@ def test_a_score_of_the_network_sees_what_its_job_holds(make_job: Callable[..., 
     pruning = Pruning(score="snip", scope="global", fraction=0.5)
     masks = [run(x, pruning, 1)[1].spec.mask for x in (spec, replace(spec, data=other))]
     assert digest(masks[0]) == digest(masks[1])
-    network = network_of(spec, spec.initial_state, pruning)
-    assert network is not None and len(network.images) == 30 and network_of(spec, spec.initial_state, Pruning()) is None
-    less = network_of(spec, spec.initial_state, replace(pruning, examples=2))
-    assert less is not None and len(less.images) == 6
+    few = replace(pruning, examples=2)
+    networks = [scored_network(spec, spec.initial_state, resolve(spec.model, x, 1)) for x in (pruning, few, Pruning())]
+    assert [network and len(network.images) for network in networks] == [30, 6, None]
 
 
 def test_gradual_levels_are_a_training_each_and_end_where_it_diverges(make_job: Callable[..., RunSpec]) -> None:
@@ -207,12 +207,12 @@ def test_gradual_levels_are_a_training_each_and_end_where_it_diverges(make_job: 
 def test_a_gradual_training_ends_with_the_mask_of_its_level(make_job: Callable[..., RunSpec]) -> None:
     spec, pruning = make_job(), Pruning(schedule="gradual", granularity="output", fraction=0.5)
     pruning.gradual.every = 5
-    layers, all_counts = checked(spec.model, pruning, 2, ())
-    update = gradual_of(spec, layers, pruning, all_counts[2])
+    resolved = resolve(spec.model, pruning, 2)
+    update = gradual_of(spec, resolved, resolved.level_counts[2])
     assert (update.begin, update.end) == (7, 22)
-    result = train(replace(spec, mask=dense(layers), update=update))
+    result = train(replace(spec, mask=resolved.dense(), update=update))
     mask = result.mask({})
-    assert selection_of(pruning, layers).count(mask) == all_counts[2] == {"fc1.weight": 3, "fc2.weight": 2}
+    assert resolved.selection.count(mask) == resolved.level_counts[2] == {"fc1.weight": 3, "fc2.weight": 2}
     assert all(not result.final[name][~kept].any() for name, kept in mask.items())
 
 
@@ -278,9 +278,8 @@ def test_as_many_trainings_are_planned_as_are_done(
 @pytest.mark.parametrize("shape", ["weight", "output", "input", "2:4"])
 def test_what_level_counts_leave_is_known_in_weights_beforehand(make_job: Callable[..., RunSpec], shape: str) -> None:
     spec, pruning = make_job(), Pruning(granularity=shape)
-    layers, all_counts = checked(spec.model, pruning, 1, ())
     mask = run(spec, pruning, 1)[1].spec.mask
-    assert weights_left(layers, pruning, all_counts[1]) == sum(int(kept.sum()) for kept in mask.values())
+    assert resolve(spec.model, pruning, 1).weights_left(1) == sum(int(kept.sum()) for kept in mask.values())
 
 
 @pytest.mark.parametrize(
@@ -299,8 +298,8 @@ def test_find_ticket_and_prune_take_them_all(
     model, pruning = make_network(), Pruning(**how, fraction=0.4)
     pruning.gradual.every = 2
     found = lth.find_ticket(model, train, test, levels=1, recipe=Recipe(iterations=12, batch_size=20), pruning=pruning)
-    layers, all_counts = checked(model, pruning, 1, ())
-    assert selection_of(pruning, layers).count(found.tickets[1].mask) == all_counts[1]
+    resolved = resolve(model, pruning, 1)
+    assert resolved.selection.count(found.tickets[1].mask) == resolved.level_counts[1]
     assert found.rows[1]["schedule"] == pruning.schedule_label and found.rows[1]["density"] == found.tickets[1].density
     if pruning.schedule != "gradual":
         once = {key: value for key, value in how.items() if key not in ("score_at", "schedule")}
@@ -316,12 +315,12 @@ def test_find_ticket_and_prune_take_them_all(
 def test_a_shuffled_mask_has_the_shape_of_its_tickets(make_job: Callable[..., RunSpec], data: Data, shape: str) -> None:
     """As many units in each layer; blocks of N:M keep N. In other places, and in others again for another draw."""
     spec, pruning = make_job(), Pruning(granularity=shape, fraction=0.5)
-    layers, all_counts = checked(spec.model, pruning, 1, ())
+    resolved = resolve(spec.model, pruning, 1)
     asked = Procedure(Recipe(iterations=30, batch_size=20), pruning, 1, 0, ("ticket", "shuffle"), draws=2)
     found = list(
         search(spec.model, spec.initial_state, data, Seeds(), asked, Pretend(), lambda seed: spec.initial_state)
     )[1:]
-    for name in (layer.name for layer in layers):
+    for name in (layer.name for layer in resolved.layers):
         masks = [outcome.spec.mask[name] for outcome in found]
         assert len({int(mask.sum()) for mask in masks}) == 1 and len({digest({name: x}) for x in masks}) == 3
         for mask in masks:
@@ -329,7 +328,10 @@ def test_a_shuffled_mask_has_the_shape_of_its_tickets(make_job: Callable[..., Ru
                 assert (mask.reshape(-1, 4).sum(1) == 2).all()
             else:
                 slices = mask.movedim(0 if shape == "output" else 1, 0).flatten(1)
-                assert torch.equal(slices.any(1), slices.all(1)) and int(slices.any(1).sum()) == all_counts[1][name]
+                assert (
+                    torch.equal(slices.any(1), slices.all(1))
+                    and int(slices.any(1).sum()) == resolved.level_counts[1][name]
+                )
 
 
 def test_what_a_score_needs_is_asked_for_in_one_line(make_network: Callable[[], nn.Module]) -> None:

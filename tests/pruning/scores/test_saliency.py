@@ -12,11 +12,11 @@ from lth.core.errors import LotteryError
 from lth.core.rng import rng
 from lth.core.weights import clone, digest
 from lth.data.tensors import Data
-from lth.lottery.levels import prune
 from lth.lottery.scoring import scoring_examples
 from lth.models.initialize import initialize
 from lth.models.lenet import mlp
 from lth.pruning.mask import dense, kept, prunable
+from lth.pruning.resolved import prune_to, resolve
 from lth.pruning.schedule import Pruning
 from lth.pruning.scores import OF_NETWORK, SCORES
 from lth.pruning.scores.inputs import Network, ScoreInputs
@@ -76,11 +76,8 @@ def test_grasp_is_the_weight_times_the_whole_hessian_times_the_gradient(asked: t
 
 def test_grasp_prunes_the_highest_of_the_papers_score(asked: tuple) -> None:
     model, images, labels = asked
-    layers, mask = prunable(model), dense(prunable(model))
     given = score_inputs(model, images, labels)
-    after = prune(
-        dict(given.weights), mask, {"": 15}, layers, Pruning(score="grasp", scope="global"), 0, 0, None, given.network
-    )
+    after = prune_to(resolve(model, Pruning(score="grasp", scope="global"), 1), {"": 15}, given)
     papers = {name: -score for name, score in SCORES["grasp"](given).items()}
     gone = torch.cat([papers[name][~after[name]] for name in after])
     stays = torch.cat([papers[name][after[name]] for name in after])
@@ -102,15 +99,13 @@ def test_synflow_is_the_product_of_the_magnitudes_and_is_conserved() -> None:
 def test_synflow_sees_no_data_and_takes_100_steps_so_that_no_layer_is_cut_off(asked: tuple) -> None:
     """One step at 2% of the weights cuts a layer off; the iterative algorithm does not (section 5 of the paper)."""
     model = mlp((1, 6, 6), 3, (40, 40, 40))
-    state = initialize(model, "glorot_normal", 0)
-    model.load_state_dict(state)
-    layers, mask = prunable(model), dense(prunable(model))
+    model.load_state_dict(initialize(model, "glorot_normal", 0))
     left = {}
     for steps in (1, None):
-        pruning = Pruning(score="synflow", scope="global", steps=steps)
+        pruning = resolve(model, Pruning(score="synflow", scope="global", steps=steps), 1)
         for images in (torch.zeros(2, 1, 6, 6), torch.randn(5, 1, 6, 6)):
-            network = Network(model, state, images, torch.zeros(len(images), dtype=torch.long))
-            after = prune(state, mask, {"": 20}, layers, pruning, 0, 0, None, network)
+            inputs = score_inputs(model, images, torch.zeros(len(images), dtype=torch.long))
+            after = prune_to(pruning, {"": 20}, inputs)
             assert left.setdefault(steps, kept(after)) == kept(after) and sum(kept(after).values()) == 20
     assert min(left[1].values()) == 0 < min(left[None].values())
 

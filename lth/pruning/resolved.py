@@ -1,0 +1,128 @@
+"""A pruning resolved for one network: which layers it prunes, which units compete, how many stay at each level."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from torch import Tensor, nn
+
+from lth.core.errors import LotteryError, SettingError
+from lth.core.weights import Mask
+from lth.pruning.granularity import blocks, units_of
+from lth.pruning.layer_densities import MEASURED
+from lth.pruning.mask import Layer, dense, prunable
+from lth.pruning.schedule import Pruning, level_counts
+from lth.pruning.scores import SCORES, check_score, steps_of
+from lth.pruning.scores.inputs import ScoreInputs
+from lth.pruning.select import Selection, selection_of
+
+
+@dataclass(frozen=True)
+class ResolvedPruning:
+    """The settings of a pruning, and what they mean for one network; made once, by `resolve`.
+
+    layers: those that are pruned, in order of definition. selection: which units compete. level_counts: the units that
+    each part keeps at level 0, 1, ...; where layer densities are still to be measured, the counts of equal densities,
+    until `with_layer_densities` gives those measured.
+    """
+
+    settings: Pruning
+    layers: Sequence[Layer]
+    selection: Selection
+    level_counts: Sequence[Mapping[str, int]]
+
+    @property
+    def levels(self) -> int:
+        """The index of the last level."""
+        return len(self.level_counts) - 1
+
+    @property
+    def to_be_measured(self) -> bool:
+        """Whether the layer densities come from the trained dense network, and are not known yet."""
+        return bool(self.settings.layer_densities == MEASURED)
+
+    def dense(self) -> Mask:
+        """The mask that keeps every weight of the layers."""
+        return dense(self.layers)
+
+    def with_layer_densities(self, densities: Mapping[str, float]) -> "ResolvedPruning":
+        """The same with layers that keep weights in proportion to `densities` (by layer, above 0 and at most 1)."""
+        settings = replace(self.settings, layer_densities=dict(densities))
+        counts = level_counts(self.layers, settings, self.levels)
+        return replace(self, settings=settings, level_counts=counts)
+
+    def weights_left(self, level: int) -> int:
+        """How many weights the mask of `level` keeps; an estimate where channels of several layers compete."""
+        counts, granularity = self.level_counts[level], self.settings.granularity
+        if n_of_m := blocks(granularity):
+            return sum(layer.size * counts[layer.name] // n_of_m[1] for layer in self.layers)
+        total = 0.0
+        for part, names in self.selection.parts.items():
+            layers = [layer for layer in self.layers if layer.name in names]
+            units = sum(units_of(layer, granularity) for layer in layers)
+            total += sum(layer.size for layer in layers) * counts[part] / units
+        return round(total)
+
+
+def resolve(
+    model: nn.Module, pruning: Pruning, levels: int, mask: Mapping[str, Tensor] | None = None
+) -> ResolvedPruning:
+    """`pruning` of `model` for the levels 0 to `levels`, level 0 keeping what `mask` keeps (None: every weight).
+
+    Raises SettingError for settings that do not fit the network or leave a level nothing to do, and LotteryError for a
+    mask of other layers.
+    """
+    layers = layers_of(model, pruning)
+    selection = selection_of(pruning, layers)
+    alive = None if mask is None else _alive(selection, layers, mask)
+    known = replace(pruning, layer_densities={"*": 1.0}) if pruning.layer_densities == MEASURED else pruning
+    return ResolvedPruning(pruning, layers, selection, level_counts(layers, known, levels, alive))
+
+
+def layers_of(model: nn.Module, pruning: Pruning) -> list[Layer]:
+    """The layers of `model` that `pruning` prunes; with granularity=output all but the output layer.
+
+    The channels of the output layer are the classes, which stay. Raises SettingError for a score or a pattern that
+    does not fit.
+    """
+    check_score(pruning)
+    layers = prunable(model, pruning.exclude, pruning.output)
+    if pruning.granularity == "output":
+        layers = [layer for layer in layers if layer.kind != "output"]
+        if not layers:
+            problem = "leaves nothing to prune: the outputs of the last layer are the classes"
+            raise SettingError("pruning.granularity", "output", problem)
+    return layers
+
+
+def _alive(selection: Selection, layers: Sequence[Layer], mask: Mapping[str, Tensor]) -> dict[str, int]:
+    """How many units of each layer `mask` keeps; of `N:M` nothing, since each block counts for itself."""
+    if different := sorted(set(mask) ^ {layer.name for layer in layers}):
+        problem = f"{different[0]} is in one of the mask and the layers to prune, not in both"
+        raise LotteryError(f"the mask does not fit: {problem}")
+    if blocks(selection.granularity):
+        return {}
+    return {name: int(selection.alive(name, kept.cpu()).sum()) for name, kept in mask.items()}
+
+
+def prune_to(pruning: ResolvedPruning, keep: Mapping[str, int], inputs: ScoreInputs) -> Mask:
+    """The mask that keeps exactly `keep` units of each part, those of the highest score among what `inputs.mask` keeps.
+
+    A score that is taken in several steps prunes to counts that fall exponentially, each time on what is left (Tanaka
+    et al. 2020, algorithm 1); every step draws the same random numbers. Raises LotteryError where the score needs what
+    `inputs` do not hold, or is not a number.
+    """
+    score, steps = SCORES[pruning.settings.score], steps_of(pruning.settings)
+    mask: Mask = dict(inputs.mask)
+    alive = pruning.selection.count(mask)
+    for step in range(1, steps + 1):
+        counts = keep
+        if step < steps:
+            counts = {part: round(n * (keep[part] / max(1, n)) ** (step / steps)) for part, n in alive.items()}
+        scores = score(replace(inputs, mask=mask, generator=inputs.generator.clone_state()))
+        mask = pruning.selection.choose(scores, mask, counts)
+    return mask
+
+
+def collapsed(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> list[str]:
+    """The layers of which `before` keeps weights and `after` none, as can happen with the global scope."""
+    return [name for name, kept in after.items() if before[name].any() and not kept.any()]
