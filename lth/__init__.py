@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lth.analysis.gradient import gradient_norm
+    from lth.analysis.probes import probe
     from lth.api import Search, find_ticket
     from lth.compression.cost import cost
     from lth.compression.shrink import shrunk
@@ -46,6 +47,7 @@ _PLACES = {
     "make_permanent": "lottery.interchange",
     "plan": "training.recipe",
     "prepare": "data.tensors",
+    "probe": "analysis.probes",
     "prune": "lottery.pruned",
     "shrunk": "compression.shrink",
     "to_torch_pruning": "lottery.interchange",
@@ -72,6 +74,7 @@ __all__ = [
     "make_permanent",
     "plan",
     "prepare",
+    "probe",
     "prune",
     "shrunk",
     "to_torch_pruning",

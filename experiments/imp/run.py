@@ -9,11 +9,11 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 
 from lth.analysis.gradient import GradientNorm
+from lth.analysis.probes import LevelProbes
 from lth.api import build_model, load_data, network_of, procedure_of, search, store_of, ticket_of
 from lth.compression.search_cost import pace_of
 from lth.core.machine import prepare
 from lth.core.rng import seeds_from
-from lth.flow.levels import LevelLooks
 from lth.flow.scoring import scoring_of
 from lth.jobs import sweep_number
 from lth.lottery.arms import Outcome
@@ -39,7 +39,7 @@ def run(spec: Spec, folder: Path) -> None:
     model, fresh = build_model(spec, data, seeds)
     data = data.to(device)
     asked, store = procedure_of(spec, len(data.train)), store_of(spec)
-    looks = LevelLooks(spec.probes, data, store, spec.line_examples)
+    probes = LevelProbes(spec.probes, data, store.probed, spec.line_examples)
     probe = GradientNorm(iterations_of(spec.probe_every, len(data.train) // spec.recipe.batch_size, "probe_every"))
 
     if probe.every and EXAMPLES / spec.recipe.batch_size / probe.every > 0.05:  # it costs as many batches as it holds
@@ -51,14 +51,14 @@ def run(spec: Spec, folder: Path) -> None:
     name_output(model, spec.pruning)
     outcomes = search(model, fresh(seeds.init), data, seeds, asked, fit, fresh)
     about, wandb = spec.about(spec.pruning.schedule_label), tracker(spec, asdict(spec))
-    job = JobFacts(folder, about, asdict(spec), asked.trainings, wandb, store, job_of_sweep)
+    job = JobFacts(folder, about, asdict(spec), asked.trainings, wandb, store, job_of_sweep, probes.tables)
     with Replicate(job, five_seeds(spec)) as replicate:
         for _, found in groupby(outcomes, key=lambda outcome: outcome.level.index):
             level: list[Outcome] = []
             for outcome in found:
                 replicate.add(outcome)
                 level.append(outcome)
-            replicate.close_level(looks.at(level, replicate.looking))
+            replicate.close_level(probes.measure(level, replicate.looking))
         last = level[0].level
         provenance = {"setting": spec.setting(), "seed": spec.seed, "level": last.index, **network_of(spec)}
         pace = pace_of(model, data.train, spec.recipe.batch_size)

@@ -85,6 +85,14 @@ def cosine_distance(
     return float(difference.square().sum()) / 2  # what is left of 1 - cosine, with no loss at small angles
 
 
+def distances_to(model: nn.Module, state: Tensors, others: Mapping[str, Tensors]) -> dict[str, dict[str, float]]:
+    """The distance of `state` from each of `others`, by name: `l2` in units of the weights, and `cosine`."""
+    return {
+        name: {"l2": l2_distance(model, state, other), "cosine": cosine_distance(model, state, other)}
+        for name, other in others.items()
+    }
+
+
 @dataclass(frozen=True)
 class Embedding:
     """Points in the plane, float64 (states, 2), and how badly their distances match: Kruskal's stress-1, 0 is exact."""

@@ -1,7 +1,7 @@
 """How much of each layer alone can go: accuracy against its density, the other layers whole (Li et al. 2017, Fig. 2).
 
-What it tells can be the densities of a pruning: `Pruning(layer_densities=densities_of(sensitivity(...), 0.01))`. In a search
-`Pruning(layer_densities="sensitivity")` does that with the dense network, once it is trained.
+The result can set the layer densities of a pruning: `Pruning(layer_densities=densities_of(sensitivity(...), 0.01))`. In
+a search, `Pruning(layer_densities="sensitivity")` does that with the dense network, once it is trained.
 """
 
 import logging

@@ -7,9 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from lth.core.files import write_csv
-from lth.core.tables import Row
-from lth.flow.levels import LINES, PROBES, Seen
+from lth.core.tables import Row, Table
 from lth.lottery.arms import Outcome
 from lth.report.figures.drawing import Drawn
 from lth.report.progress import Progress
@@ -24,7 +22,7 @@ class JobFacts:
 
     about: the columns of `results.csv` that name the experiment; config: the whole configuration, for the page;
     trainings: how many are to come; store: knows which runs this command has trained, rather than found; job_of_sweep:
-    this job's number, where it is one of several.
+    this job's number, where it is one of several; tables: further ones than those of every job.
     """
 
     folder: Path
@@ -34,6 +32,7 @@ class JobFacts:
     wandb: Wandb
     store: Store
     job_of_sweep: int | None = None
+    tables: Sequence[Table] = ()
 
 
 class JobReport:
@@ -47,7 +46,7 @@ class JobReport:
 
     def __init__(self, job: JobFacts, title: str | None = None) -> None:
         self.folder, self.config, self.wandb, self.store = job.folder, job.config, job.wandb, job.store
-        self.tables = Tables(job.folder, job.about)
+        self.tables = Tables(job.folder, job.about, job.tables)
         self.title = title or f"seed {job.about['seed']}"
         self.in_sweep = job.job_of_sweep is not None  # then a line a job, since several share the terminal
         self.bars = Progress(job.trainings, self.title, row=job.job_of_sweep)
@@ -80,15 +79,17 @@ class JobReport:
 
 
 class Tables:
-    """The tables of a job as they grow, written whole after every level; those of probes where there are any."""
+    """The tables of a job as they grow, written whole after every level.
 
-    def __init__(self, folder: Path, about: Mapping[str, Any]) -> None:
-        self.folder, self.about = folder, about
+    declared: further ones, each written as soon as it has rows.
+    """
+
+    def __init__(self, folder: Path, about: Mapping[str, Any], declared: Sequence[Table] = ()) -> None:
+        self.folder, self.about, self.declared = folder, about, declared
         self.results: list[Row] = []
         self.layers: list[Row] = []
         self.curves: list[Row] = []
-        self.probes: list[Row] = []
-        self.lines: list[Row] = []
+        self.rows: dict[str, list[Row]] = {table.name: [] for table in declared}
         self._drawn: set[str] = set()
         self._placed: set[tuple[str, int, str, int]] = set()
 
@@ -105,21 +106,15 @@ class Tables:
             self.curves += curve_rows(outcome.result)
         return row
 
-    def add_seen(self, seen: Seen) -> None:
-        """Adds what probes saw at a level."""
-        self.probes += seen.probes
-        self.lines += seen.lines
+    def add_rows(self, rows: Iterable[tuple[str, Row]]) -> None:
+        """Adds rows of the declared tables, each with its table's name."""
+        for table, row in rows:
+            self.rows[table].append(row)
 
     def write(self) -> None:
-        """Writes `results.csv`, `layers.csv` and `curves.csv`; with rows, `probes.csv` and `lines.csv`."""
-        tables: Iterable[tuple[str, Sequence[str], list[Row]]] = (
-            ("results", RESULTS.names, self.results),
-            ("layers", LAYERS.names, self.layers),
-            ("curves", CURVES.names, self.curves),
-            ("probes", PROBES, self.probes),
-            ("lines", LINES, self.lines),
-        )
-        for name, columns, rows in tables:
-            if name in ("probes", "lines") and not rows:
-                continue
-            write_csv(self.folder / f"{name}.csv", columns, rows)
+        """Writes `results.csv`, `layers.csv` and `curves.csv`, and the declared tables that have rows."""
+        for table, rows in ((RESULTS, self.results), (LAYERS, self.layers), (CURVES, self.curves)):
+            table.write(self.folder, rows)
+        for table in self.declared:
+            if self.rows[table.name]:
+                table.write(self.folder, self.rows[table.name])

@@ -3,10 +3,10 @@
 import logging
 from collections.abc import Sequence
 
+from lth.analysis.probes import PROBES_TABLE, measures_of
 from lth.compression.search_cost import Pace, Scoring
 from lth.core.files import write_csv
 from lth.core.tables import Row
-from lth.flow.levels import METRICS, Seen
 from lth.lottery.arms import Outcome
 from lth.lottery.ticket import Ticket
 from lth.report.figures.replicate import draw_replicate
@@ -30,7 +30,6 @@ LEVEL_METRICS = (
     "grad_norm_end",
 )
 """What is logged of each arm at each level. A search chooses by `ticket/early_stop_val_loss`: no test set is in it."""
-PROBE_METRICS = tuple(metric for metrics in METRICS.values() for metric in metrics)
 CURVE_METRICS = ("train_loss", "val_loss", "val_accuracy", "test_accuracy", "grad_norm", "lr")
 
 
@@ -81,7 +80,9 @@ class Replicate(JobReport):
         write_csv(self.folder / "search.csv", COLUMNS, searched)
         says = sentence(results, test_examples, self.command, search_sentence(searched))
         tables = self.tables
-        drawn = draw_replicate(self.folder / "figures", results, tables.layers, tables.curves, tables.probes)
+        drawn = draw_replicate(
+            self.folder / "figures", results, tables.layers, tables.curves, tables.rows[PROBES_TABLE.name]
+        )
         seconds = self.seconds
         done = seconds, len(self.store.trained)
         write_page(self.folder / "report.html", says, results, drawn, self.config, *done, search_cells(searched))
@@ -93,14 +94,18 @@ class Replicate(JobReport):
         else:
             print_summary(results, says, self.folder, seconds, self.store.trained)
 
-    def close_level(self, seen: Seen) -> None:
-        """Writes the tables, and logs the level that is over: means over the draws of its arms, and what was `seen`."""
-        self.tables.add_seen(seen)
+    def close_level(self, measured: Sequence[tuple[str, Row]]) -> None:
+        """Writes the tables, and logs the level that is over: means over the draws of its arms.
+
+        measured: what the probes measured at the level, as (name of a table, row).
+        """
+        self.tables.add_rows(measured)
         self.tables.write()
         level = self.level[0].level
         values: Row = {"level": level.index, "density": level.density, "sparsity": 1 - level.density}
         rows = [row for row in self.tables.results if row["level"] == level.index]
-        values |= means(rows, LEVEL_METRICS) | means(seen.probes, PROBE_METRICS)
+        probed = [row for table, row in measured if table == PROBES_TABLE.name]
+        values |= means(rows, LEVEL_METRICS) | means(probed, measures_of(self.tables.declared))
         for row in layer_rows(self.level[0]):
             place = f"layer/{row['layer']}"
             values |= {f"{place}/density": row["density"], f"{place}/sparsity": 1 - row["density"]}

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from lth.core.errors import LotteryError
-from lth.flow.levels import LINES, PROBES
+from lth.analysis.level_probes import LINES
+from lth.analysis.probes import tables_of
 from lth.lottery.arms import ARMS
 from lth.lottery.ticket import load_ticket
 from lth.report.tables import CURVES, LAYERS, RESULTS
@@ -94,9 +95,10 @@ def test_probes_change_no_training_and_leave_their_tables_and_a_figure(imp, tmp_
     for name in ("results.csv", "layers.csv", "curves.csv"):
         assert (folder / name).read_bytes() == (without / name).read_bytes()
     probes, lines = read(folder / "probes.csv"), read(folder / "lines.csv")
-    assert list(probes[0]) == PROBES and list(lines[0]) == LINES
+    columns = tables_of([])[0].names
+    assert list(probes[0]) == columns and list(lines[0]) == LINES.names
     assert [row["run"] for row in probes] == [row["run"] for row in read(folder / "results.csv")]
-    assert all(row[key] for row in probes if row["arm"] == "reinit" for key in PROBES)
+    assert all(row[key] for row in probes if row["arm"] == "reinit" for key in columns)
     assert len(lines) == 3 * 58
     assert (folder / "figures" / "probes.png").exists()
     assert "Against the pruned solution" in (folder / "report.html").read_text()

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from lth.analysis.level_probes import PROBES_OF_LTH
+from lth.analysis.probes import LINE_EXAMPLES, PROBES_TABLE
 from lth.core.tables import Row
-from lth.flow.levels import METRICS
 from lth.report.figures.axes import (
     about_draws,
     arm_handle,
@@ -56,7 +57,7 @@ ABOUT = {
 
 def sketch_probes(results: Sequence[Row], probes: Sequence[Row]) -> Sketch | None:
     """All that was measured, a row of panels a probe; None without two levels."""
-    rows = [[panel for panel in across if arms_with(probes, panel[0])] for across in PANELS]
+    rows = [[panel for panel in across if arms_with(probes, panel[0])] for across in [*PANELS, *others(probes)]]
     rows = [across for across in rows if across]
     if not rows or len(densities(probes)) < 2:
         return None
@@ -75,13 +76,26 @@ def sketch_probes(results: Sequence[Row], probes: Sequence[Row]) -> Sketch | Non
     return Sketch("probes", "Against the pruned solution", caption, _values(rows, probes), figure)
 
 
+def others(probes: Sequence[Row]) -> list[list[Panel]]:
+    """Panels for the numbers of probes that are not lth's, three a row, under the names of their columns."""
+    known = {*PROBES_TABLE.names, *(column.name for one in PROBES_OF_LTH for column in one.columns)}
+    names = [name for name in (probes[0] if probes else ()) if name not in known]
+    panels = [
+        (name, name.replace("_", " "), 1.0) for name in names if not any(isinstance(row[name], str) for row in probes)
+    ]
+    return [panels[start : start + 3] for start in range(0, len(panels), 3)]
+
+
 def _about(probes: Sequence[Row]) -> str:
     """What the panels show, in words."""
     caption = (
         "Every arm as it ends, under its own mask, against the pruned solution of its level: the trained weights that"
         " the level's mask was taken from, pruned by it and not trained again. "
     )
-    caption += " ".join(ABOUT[name] for name, columns in METRICS.items() if arms_with(probes, *columns))
+    measured_by = {
+        one.name: [column.name for column in one.columns if column != LINE_EXAMPLES] for one in PROBES_OF_LTH
+    }
+    caption += " ".join(ABOUT[name] for name, columns in measured_by.items() if arms_with(probes, *columns))
     few = max((row["line_examples"] or 0 for row in probes), default=0)
     caption += f" Barriers were seen on {few:,} fixed examples of each split." if few else ""
     if any(row["arm"] == "small_dense" for row in probes):
@@ -96,9 +110,10 @@ def _draw(axes: Axes, probes: Sequence[Row], column: str, title: str, factor: fl
     density_axis(axes, densities(probes).values(), labels=4)
     axes.set_title(title, loc="left")
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-    if column != "ensemble_accuracy":
-        top = max(each.high for line in lines.values() for each in line if measured(each.high)) or 1.0
-        axes.set_ylim(-0.06 * top, 1.06 * top)  # all of these are 0 at least; a marker there is whole
+    values = [end for line in lines.values() for each in line for end in (each.low, each.high) if measured(end)]
+    if column != "ensemble_accuracy" and min(values) >= 0:
+        top = max(values) or 1.0
+        axes.set_ylim(-0.06 * top, 1.06 * top)  # so that a marker at 0 is not cut
 
 
 def _values(rows: Sequence[Sequence[Panel]], probes: Sequence[Row]) -> str:

@@ -2,9 +2,12 @@
 
 import pytest
 
-from lth.flow.levels import METRICS, PROBES
+from lth.analysis.level_probes import PROBES_OF_LTH
+from lth.analysis.probes import LINE_EXAMPLES, tables_of
 from lth.report.figures.probes import PANELS, sketch_probes
 
+METRICS = {one.name: [column.name for column in one.columns if column != LINE_EXAMPLES] for one in PROBES_OF_LTH}
+PROBES = tables_of([])[0].names
 ARMS = ("ticket", "reinit", "small_dense")
 
 
@@ -52,6 +55,13 @@ def test_all_panels_are_in_rows_and_each_column_says_weights_left_once():
         "At 25.0% of the weights" in sketch.alt
         and "barrier of test error (points): ticket 225, reinit 450" in sketch.alt
     )
+
+
+def test_the_columns_of_other_probes_have_panels_of_their_own():
+    probes = [row | {"weight_norm": -1.5 * row["level"], "remark": "text"} for row in rows_of("distance_to_init")]
+    first, second = panels(sketch_probes(results_of(probes), probes).figure)
+    assert (first.get_title("left"), second.get_title("left")) == ("L2 distance to own start", "weight norm")
+    assert second.get_ylim()[0] < -3
 
 
 def test_lines_on_some_examples_are_said_to_be_so():

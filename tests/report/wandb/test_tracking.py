@@ -12,10 +12,13 @@ from PIL import Image
 
 from lth import spec
 from lth.cli import place
-from lth.report.replicate import LEVEL_METRICS, PROBE_METRICS
+from lth.analysis.probes import measures_of, tables_of
+from lth.report.replicate import LEVEL_METRICS
 from lth.report.tables import RESULTS
 from lth.report.wandb.run import wandb_mode
 from lth.report.wandb.tracking import Chart, Wandb
+
+PROBE_METRICS = measures_of(tables_of([]))
 
 pytestmark = pytest.mark.usefixtures("no_account")
 

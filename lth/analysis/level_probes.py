@@ -1,0 +1,139 @@
+"""The probes of lth: where the arms of a level end in weight space, and how alike they are as functions.
+
+All compare with the pruned solution of the level: the trained weights that its mask was scored on, pruned by it and not
+trained again. Evci et al. 2022 find that a ticket relearns it: it ends nearby, in the same basin of the loss, with the
+same predictions. Networks are compared as they are, each under its own mask, with pruned weights at zero. Between the
+solution and an arm with another mask (`shuffle`, `scratch`, `set`, `rigl`), the networks on the line therefore have the
+weights of both masks.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from lth.analysis.agreement import disagreement, ensemble_accuracy, symmetric_kl
+from lth.analysis.connectivity import barrier, line
+from lth.analysis.geometry import distances_to
+from lth.analysis.lines import Lines, Scores, line_rows
+from lth.analysis.peers import Network
+from lth.analysis.probes import LINE_EXAMPLES, PLACE, Probe, ProbeInputs, probe
+from lth.core.tables import Column, Row, Table
+from lth.core.weights import masked
+
+LINES = Table(
+    "lines",
+    (
+        *PLACE,
+        Column("split", str, "", "train or test", required=True),
+        Column("alpha", float, "", "the place on the line: 0 is the network, 1 the pruned solution", required=True),
+        Column("loss", float, "nats", "the mean loss there"),
+        Column("accuracy", float, "0..1", "the accuracy there"),
+    ),
+    key=("level", "arm", "draw", "split", "alpha"),
+    meaning="a network on the straight line from a trained arm to the pruned solution of its level",
+    always=False,
+)
+
+
+@probe(
+    columns=(
+        Column("distance_to_init", float, "", "L2 distance of the final weights from the masked initial ones"),
+        Column("cosine_distance_to_init", float, "", "1 - the cosine of the angle between the two"),
+        Column("distance_to_pruned", float, "", "L2 distance of the final weights from the pruned solution"),
+        Column("cosine_distance_to_pruned", float, "", "1 - the cosine of the angle between the two"),
+    )
+)
+def distance(inputs: ProbeInputs) -> Row:
+    """How far the trained weights lie from where they began and from the pruned solution (Evci et al. 2022)."""
+    spec, final = inputs.spec, inputs.result.final
+    ends = {"init": masked(spec.initial_state, spec.mask)}
+    if inputs.solution is not None:
+        ends["pruned"] = inputs.solution
+    digest = inputs.peers.solution.digest if inputs.peers.solution else ""
+    distances = inputs.remember(f"distance to init and {digest}", lambda: distances_to(spec.model, final, ends))
+    row: Row = {}
+    for end, measures in distances.items():
+        row |= {f"distance_to_{end}": measures["l2"], f"cosine_distance_to_{end}": measures["cosine"]}
+    return row
+
+
+@probe(
+    columns=(
+        LINE_EXAMPLES,
+        Column("train_loss_barrier", float, "nats", "the barrier of the training loss between arm and pruned solution"),
+        Column("train_error_barrier", float, "0..1", "the barrier of the training error"),
+        Column("test_loss_barrier", float, "nats", "the barrier of the test loss"),
+        Column("test_error_barrier", float, "0..1", "the barrier of the test error"),
+    ),
+    tables=(LINES,),
+    steps=len(line()),
+)
+def interpolation(inputs: ProbeInputs) -> Row:
+    """Loss and error on the straight line to the pruned solution, and the barriers on it (Evci et al. 2022)."""
+    solution = inputs.peers.solution
+    if inputs.solution is None or solution is None:
+        return {}
+    lines, ends = Lines(inputs.data, inputs.examples), (inputs.result.final, inputs.solution)
+    name = f"from end to {solution.digest}"
+    scores = lines.scores(inputs.peers.model, ends, name, inputs.remember, progress=inputs.progress)
+    inputs.record(LINES.name, line_rows(scores))
+    return {LINE_EXAMPLES.name: inputs.examples, **barriers(scores)}
+
+
+@probe(
+    columns=(
+        Column("disagreement_with_pruned", float, "0..1", "test examples classified unlike the pruned solution"),
+        Column("kl_with_pruned", float, "nats", "symmetric KL divergence of the probabilities from its"),
+        Column("disagreement_with_ticket", float, "0..1", "test examples classified unlike the level's ticket"),
+        Column("kl_with_ticket", float, "nats", "symmetric KL divergence of the probabilities from its"),
+        Column("disagreement_between_draws", float, "0..1", "the mean disagreement with the arm's other draws"),
+        Column("ensemble_accuracy", float, "0..1", "the test accuracy of the ensemble of the arm's draws"),
+    )
+)
+def agreement(inputs: ProbeInputs) -> Row:
+    """How alike the predictions are to those of the pruned solution, of the ticket, and of the arm's other draws."""
+    arms, solution = inputs.peers.arms, inputs.peers.solution
+    if inputs.solution is None or solution is None:
+        return {}
+    draws = arms[inputs.arm]
+    network = draws[inputs.draw]
+    references = {"pruned": solution}
+    if inputs.arm != "ticket" and "ticket" in arms:
+        references["ticket"] = arms["ticket"][0]
+    row: Row = {}
+    for name, reference in references.items():
+        key = f"agreement on test with {reference.digest}"
+        measures = inputs.remember(key, partial(_compare, network, reference))
+        row |= {f"{measure}_with_{name}": value for measure, value in measures.items()}
+    others = [other for draw, other in draws.items() if draw != inputs.draw]
+    if others:
+        key = f"agreement on test with the draws {' '.join(other.digest for other in others)}"
+        row |= inputs.remember(key, partial(_compare_draws, network, others, inputs))
+    return row
+
+
+def barriers(scores: Scores) -> Mapping[str, float]:
+    """The barrier of the loss, in nats, and of the error, 0..1, on each split."""
+    values = {}
+    for split, pairs in scores.items():
+        values[f"{split}_loss_barrier"] = barrier(line(), [loss for loss, _ in pairs])
+        values[f"{split}_error_barrier"] = barrier(line(), [1 - accuracy for _, accuracy in pairs])
+    return values
+
+
+def _compare(first: Network, second: Network) -> Row:
+    logits = first.logits, second.logits
+    return {"disagreement": disagreement(*logits), "kl": symmetric_kl(*logits)}
+
+
+def _compare_draws(network: Network, others: Sequence[Network], inputs: ProbeInputs) -> Row:
+    """The mean disagreement with the other draws, whose mean over the draws is that over pairs; the ensemble of all."""
+    first, *rest = (one.logits for one in (network, *others))
+    return {
+        "disagreement_between_draws": math.fsum(disagreement(first, other) for other in rest) / len(rest),
+        "ensemble_accuracy": ensemble_accuracy([first, *rest], inputs.data.test.labels),
+    }
+
+
+PROBES_OF_LTH: tuple[Probe, ...] = (distance, interpolation, agreement)
+"""In the order of their columns."""
