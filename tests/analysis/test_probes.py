@@ -49,6 +49,13 @@ def level(tmp_path_factory, make_job):
     return store, list(outcomes(rounds, ["ticket", "reinit"], store.train, context))[1:]
 
 
+@pytest.fixture(autouse=True)
+def registry(monkeypatch):
+    """What a test adds to the registry is gone afterwards."""
+    list(PROBES)  # so that those of lth are there
+    monkeypatch.setattr(PROBES, "_known", dict(PROBES._known))
+
+
 @pytest.fixture
 def module(tmp_path, monkeypatch):
     """A module of a user, in the current folder."""

@@ -53,8 +53,8 @@ def test_what_an_experiment_leaves_behind(imp, tmp_path):
     arms = "arms=[ticket,reinit,shuffle,scratch,finetune,restart]"
     folder, shown = imp(*TINY, arms, "draws=2", "recipe.schedule=cosine", figures=True)
     results = read(folder / "results.csv")
-    assert list(results[0]) == RESULTS and len(results) == 3 + 2 * (3 * 2 + 2)
-    assert list(read(folder / "layers.csv")[0]) == LAYERS and list(read(folder / "curves.csv")[0]) == CURVES
+    assert list(results[0]) == RESULTS.names and len(results) == 3 + 2 * (3 * 2 + 2)
+    assert list(read(folder / "layers.csv")[0]) == LAYERS.names and list(read(folder / "curves.csv")[0]) == CURVES
     for row in results:
         left = int(row["weights_left"])
         assert float(row["density"]) == left / 43_000 and float(row["sparsity"]) == 1 - left / 43_000
@@ -189,7 +189,7 @@ def test_without_a_validation_split_early_stop_columns_are_empty(imp):
         (["levels=200"], "levels=200: level"),
         (["data.validation=4000"], "data.validation=4000"),
         (["arms=[ticket,sesame]"], "arms=sesame: unknown"),
-        (["probes=[distance,sesame]"], "probes=sesame: unknown; known: distance, interpolation, agreement"),
+        (["probes=[distance,sesame]"], "probes=sesame: is no probe; known: distance, interpolation, agreement"),
         (["arm_levels=[9]"], "arm_levels=9"),
         (["pruning.score=luck"], "pruning.score=luck"),
         (["model=lenet5"], "model=lenet5: needs inputs of at least 16x16"),
