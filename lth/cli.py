@@ -35,7 +35,7 @@ OPEN = ("model.args.", "data.args.", "pruning.fractions.")
 """Keys below which any name may stand; Hydra wants a mark for a name that its configuration does not have yet."""
 
 COMMANDS = {
-    "claims": "lth.report.claims.show",
+    "claims": "lth.commands.claims",
     "cost": "lth.commands.cost",
     "dashboard": "lth.report.wandb.dashboard",
 }

@@ -1,0 +1,81 @@
+"""`lth claims PAPER [folders]`: a paper's claims beside what was measured, on the terminal and as Markdown."""
+
+import argparse
+import importlib
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import metadata, util
+from pathlib import Path
+
+from rich.console import Console
+
+import lth.experiments
+from lth.core.errors import SettingError
+from lth.core.files import write_text
+from lth.core.registry import nearest
+from lth.report.claims.estimators import Estimator
+from lth.report.claims.evidence import read_evidence
+from lth.report.claims.files import Claims, read_claims
+from lth.report.claims.judge import judge, tables_of
+from lth.report.claims.show import LEGEND, markdown, origin, summary, table
+
+GROUP = "lth.experiments"
+"""The entry points by which installed packages add experiments."""
+
+
+def experiment_modules() -> dict[str, str]:
+    """Name of every experiment -> the module that it is; none of them is imported."""
+    folders = sorted(
+        file.parent for place in lth.experiments.__path__ for file in Path(place).glob("[a-z]*/__init__.py")
+    )
+    ours = {folder.name: f"lth.experiments.{folder.name}" for folder in folders}
+    return {point.name: point.module for point in metadata.entry_points(group=GROUP)} | ours
+
+
+def claim_files() -> dict[str, Path]:
+    """Name of every paper -> the file of its claims, in the folder `claims` of an experiment."""
+    files = [path for module in experiment_modules().values() for path in _files(module)]
+    return {path.stem: path for path in sorted(files, key=lambda path: path.stem)}
+
+
+def _files(module: str) -> Iterator[Path]:
+    spec = util.find_spec(module)
+    for place in (spec.submodule_search_locations or ()) if spec else ():
+        yield from Path(place).glob("claims/*.toml")
+
+
+def load_claims(paper: str) -> Claims:
+    """The claims of `paper`: one of `claim_files`, or the path of a claims file. SettingError where there are none."""
+    if paper.endswith(".toml"):
+        return read_claims(Path(paper))
+    files = claim_files()
+    if paper not in files:
+        raise SettingError("paper", paper, f"has no claims here; {nearest(paper, files)}")
+    return read_claims(files[paper])
+
+
+def estimators_of(experiment: str) -> Mapping[str, Estimator]:
+    """The estimators in the module `estimators` of `experiment`, by name; none where it has no such module."""
+    module = f"{experiment_modules().get(experiment, '')}.estimators"
+    if experiment not in experiment_modules() or util.find_spec(module) is None:
+        return {}
+    things = vars(importlib.import_module(module)).values()
+    return {thing.name: thing for thing in things if isinstance(thing, Estimator)}
+
+
+def main(words: Sequence[str]) -> None:
+    """Runs `lth claims` with the command line `words`."""
+    parser = argparse.ArgumentParser(prog="lth claims", description=(__doc__ or "").split(": ")[1].strip().capitalize())
+    parser.add_argument("paper", help=f"{', '.join(claim_files())}, or the path of a claims file")
+    parser.add_argument("folders", nargs="*", type=Path, default=[Path("outputs")], help="where the results lie")
+    parser.add_argument("--to", type=Path, metavar="FILE", help="also write the claims as Markdown, to this file")
+    options = parser.parse_args(words)
+    claims = load_claims(options.paper)
+    estimators = estimators_of(claims.experiment)
+    evidence = read_evidence(options.folders, claims, tables_of(claims, estimators))
+    judged = judge(claims, evidence, estimators)
+    console = Console()
+    console.print(table(claims, judged))
+    for line in (LEGEND, summary(judged), origin(judged, claims.command)):
+        console.print(line, highlight=False, markup=False)
+    if options.to:
+        write_text(options.to, markdown(claims, judged))

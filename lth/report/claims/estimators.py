@@ -1,0 +1,226 @@
+"""Estimators: each computes from the evidence the values that a claim bounds, for each level and each unit.
+
+An estimator is a decorated function of the evidence and of keyword arguments, which a claim gives by name. It takes no
+mean over seeds and no interval: that is the judge's part, for all estimators alike. Where `of` and `than` select rows
+of a table, their values are paired by level, seed and run.
+Accuracies and other shares are 0..1 in the tables, and percent or points here.
+"""
+
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from inspect import Parameter, signature
+from operator import sub
+from typing import Any, Literal, NamedTuple
+
+from lth.analysis.connectivity import barrier
+from lth.core.registry import Registry
+from lth.report.claims.evidence import CURVES, RESULTS, Evidence, Values
+from lth.report.seeds.intervals import evaluation_step
+from lth.report.statistics import STOP
+
+Which = Mapping[str, Any]
+"""Column -> value: the rows that are meant."""
+
+
+Compute = Callable[..., Values]
+"""What is decorated: a function of the evidence and of a claim's arguments; its values are in the estimator's unit."""
+
+
+Combine = Callable[[float, float], float | None]
+"""What is made of a pair of values; None where nothing is."""
+
+
+class Scale(NamedTuple):
+    """The scale on which values are averaged: an interval is taken of `forward(value)`, and shown by `back`."""
+
+    forward: Callable[[float], float]
+    back: Callable[[float], float]
+
+
+SCALES = {
+    "linear": Scale(float, float),
+    "log": Scale(math.log, math.exp),
+    "log reduction": Scale(lambda percent: math.log1p(-percent / 100), lambda logarithm: -100 * math.expm1(logarithm)),
+}
+"""As they are; as logarithms, for ratios; and a reduction in percent as the logarithm of what is left."""
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """What computes a claim's values.
+
+    unit: what they are measured in. scale: one of SCALES. signed: whether a value is a difference or a change, and is
+    shown with its sign. tables: those that it reads besides the one that the argument `table` names. column: the column
+    that it reads where no argument names one. rises_with: the side of a comparison with which the value rises; with the
+    other one it falls.
+    """
+
+    name: str
+    compute: Compute
+    unit: str
+    scale: str = "linear"
+    signed: bool = False
+    tables: tuple[str, ...] = ()
+    column: str = ""
+    rises_with: Literal["of", "than"] = "of"
+
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        """Name -> parameter of every argument that a claim may give."""
+        _, *parameters = signature(self.compute).parameters.values()
+        return {parameter.name: parameter for parameter in parameters}
+
+    @property
+    def meaning(self) -> str:
+        """The first line of its docstring."""
+        return (self.compute.__doc__ or "").split("\n")[0]
+
+
+def estimator(
+    unit: str,
+    scale: str = "linear",
+    *,
+    signed: bool = False,
+    tables: tuple[str, ...] = (),
+    column: str = "",
+    rises_with: Literal["of", "than"] = "of",
+) -> Callable[[Compute], Estimator]:
+    """Makes an `Estimator` of a function: `@estimator(unit="points", signed=True)`."""
+    return lambda compute: Estimator(compute.__name__, compute, unit, scale, signed, tables, column, rises_with)
+
+
+@estimator(unit="%")
+def value(evidence: Evidence, *, column: str, of: Which, table: str = RESULTS) -> Values:
+    """The share in `column` itself, in percent."""
+    return scaled(evidence.values(table, column, of), 100)
+
+
+@estimator(unit="points", signed=True)
+def difference(evidence: Evidence, *, column: str, of: Which, than: Which, table: str = RESULTS) -> Values:
+    """Points that the share in `column` is higher in `of` than in `than`."""
+    return scaled(compared(evidence, table, column, of, than, sub), 100)
+
+
+@estimator(unit="points", signed=True)
+def difference_of_effects(
+    evidence: Evidence, *, column: str, of: Which, than: Which, effect: Which, without: Which, table: str = RESULTS
+) -> Values:
+    """Points that a change raises the share in `column` by in `of`, less those that it raises it by in `than`.
+
+    effect: selects the rows with the change; without: those without it.
+    """
+    first, second = (
+        compared(evidence, table, column, {**side, **effect}, {**side, **without}, sub) for side in (of, than)
+    )
+    return scaled(paired(first, second, sub), 100)
+
+
+@estimator(unit="times")
+def ratio(evidence: Evidence, *, column: str, of: Which, than: Which, table: str = RESULTS) -> Values:
+    """How many times as large `column` is in `of` as in `than`; a pair with 0 in `than` is left out."""
+    return compared(evidence, table, column, of, than, lambda x, y: x / y if y else None)
+
+
+@estimator(unit="%", scale="log reduction", signed=True, column=STOP, rises_with="than")
+def earlier_stop(evidence: Evidence, *, of: Which, than: Which) -> Values:
+    """Percent that the early stop of `of` comes before that of `than`: 100 (1 - ratio of iterations)."""
+    return _compared_stops(evidence, of, than, lambda x, y: 100 * (1 - x / y))
+
+
+@estimator(unit="times", scale="log", column=STOP, rises_with="than")
+def speedup(evidence: Evidence, *, of: Which, than: Which) -> Values:
+    """How many times as many iterations `than` needs to its early stop as `of`."""
+    return _compared_stops(evidence, of, than, lambda x, y: y / x)
+
+
+def _compared_stops(evidence: Evidence, of: Which, than: Which, combine: Combine) -> Values:
+    """Of early stops, draws averaged as logarithms; one at iteration 0 counts as one step between evaluations."""
+    rows = evidence.rows(RESULTS, {})
+    step = evaluation_step(rows)
+    stops = Evidence({RESULTS: [row | ({STOP: step} if row[STOP] == 0 else {}) for row in rows]}, evidence.by_run)
+    return compared(stops, RESULTS, STOP, of, than, combine, statistics.geometric_mean)
+
+
+@estimator(unit="times", tables=(CURVES,))
+def early_gradient_ratio(evidence: Evidence, *, of: Which, than: Which, until: float) -> Values:
+    """How many times as large the gradient norm of `of` is as that of `than`, early in training.
+
+    The ratio of geometric means over the observed iterations up to the share `until` of the training. The untrained
+    network is left out, since the runs of one initialisation have it in common.
+    """
+    curves: dict[str, list[tuple[int, float]]] = {}
+    for row in evidence.rows(CURVES, {}):
+        if row["grad_norm"] and row["iteration"] > 0:
+            curves.setdefault(row["run"], []).append((row["iteration"], math.log(row["grad_norm"])))
+    rows = [
+        {**row, "log_norm": statistics.fmean(norms)}
+        for row in evidence.rows(RESULTS, {})
+        if (norms := [norm for at, norm in curves.get(row["run"], ()) if at <= until * row["iterations"]])
+    ]
+    early = Evidence({RESULTS: rows}, evidence.by_run)
+    return compared(early, RESULTS, "log_norm", of, than, lambda x, y: math.exp(x - y))
+
+
+@estimator(unit="points", signed=True)
+def error_barrier(evidence: Evidence, *, of: Which, table: str = "lines") -> Values:
+    """Points that the error on the straight line between two networks rises above the line between its ends."""
+    lines: dict[tuple[int, int, int], list[tuple[float, float]]] = {}
+    for row in evidence.rows(table, of):
+        place = (evidence.level_of(row), row["seed"], row["draw"])
+        lines.setdefault(place, []).append((row["alpha"], 1 - row["accuracy"]))
+    values: Values = {}
+    for (level, seed, draw), points in lines.items():
+        values.setdefault(level, {})[seed, draw] = 100 * barrier(*zip(*points, strict=True))
+    return values
+
+
+ESTIMATORS: Registry[Estimator] = Registry("estimator", "lth.estimators")
+"""The estimators that serve every experiment."""
+for _estimator in (
+    value,
+    difference,
+    difference_of_effects,
+    ratio,
+    earlier_stop,
+    speedup,
+    early_gradient_ratio,
+    error_barrier,
+):
+    ESTIMATORS.add(_estimator.name, _estimator)
+
+
+def compared(
+    evidence: Evidence,
+    table: str,
+    column: str,
+    of: Which,
+    than: Which,
+    combine: Combine,
+    mean: Callable[[Sequence[float]], float] = statistics.fmean,
+) -> Values:
+    """`combine` of the values of `column` in `of` and in `than`, of the same level, seed and run.
+
+    A `than` that names its level is paired with every level of `of`. mean: averages draws, where they are averaged.
+    """
+    first, second = (evidence.values(table, column, side, mean) for side in (of, than))
+    if "level" in than:
+        second = dict.fromkeys(first, second.get(than["level"], {}))
+    return paired(first, second, combine)
+
+
+def paired(first: Values, second: Values, combine: Combine) -> Values:
+    """`combine` of the values that both have of a level and unit; a pair that it gives None for is left out."""
+    values: Values = {}
+    for level, units in first.items():
+        for unit in units.keys() & second.get(level, {}).keys():
+            combined = combine(units[unit], second[level][unit])
+            if combined is not None:
+                values.setdefault(level, {})[unit] = combined
+    return values
+
+
+def scaled(values: Values, factor: float) -> Values:
+    """The values times `factor`."""
+    return {level: {unit: factor * x for unit, x in units.items()} for level, units in values.items()}

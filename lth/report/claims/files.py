@@ -1,0 +1,96 @@
+"""Claims files: which experiment a paper's claims are about, and each claim with its estimator and bounds."""
+
+import math
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from lth.core.errors import LotteryError
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim of a paper, and what would confirm it.
+
+    text: the claim in words; short: the same in few words, for a terminal of 80 columns. estimator: the name of what
+    computes the value; arguments: what it takes. at_least, at_most: the bounds of the value, in the estimator's unit.
+    paper: the paper's own value. densities: the levels that the claim is about, in percent of the weights; or all
+    from `densest` to `sparsest` (keys `from` and `to` of the file). where: the rows of results.csv that it is about.
+    iterations: trainings must be at least so long. within: see `Claims`; an empty text averages over what is within.
+    otherwise: the likely reason where the claim is not reproduced.
+    """
+
+    name: str
+    text: str
+    estimator: str
+    arguments: Mapping[str, Any]
+    short: str = ""
+    at_least: float = -math.inf
+    at_most: float = math.inf
+    paper: float | None = None
+    densities: Sequence[float] = ()
+    densest: float = 100.0
+    sparsest: float = 0.0
+    where: Mapping[str, Any] = field(default_factory=dict)
+    iterations: int = 0
+    within: str = ""
+    otherwise: str = ""
+
+
+@dataclass(frozen=True)
+class Claims:
+    """The claims of one paper about one network.
+
+    experiment, data, model: whose results they are judged on. command: what measures them. unit: what one replicate (a
+    seed) stands for, `seed` or `mask`; values are averaged within it. within: the unit where fewer than three
+    replicates were measured, in words ("runs within one mask"): the verdict then holds for one replicate. Where it is
+    empty, there is no such unit. density_arm: the arm whose mask gives a level its density. path: the file.
+    """
+
+    title: str
+    experiment: str
+    command: str
+    data: str
+    model: str
+    claims: tuple[Claim, ...]
+    path: Path
+    unit: str = "seed"
+    within: str = ""
+    density_arm: str = "ticket"
+
+
+KEYS = {"from": "densest", "to": "sparsest"}
+"""Keys of a claim in the file that its field cannot be called by."""
+FIELDS = {field.name for field in fields(Claim)} - {"arguments"}
+
+
+def read_claims(path: Path) -> Claims:
+    """The claims in the TOML file `path`; a claim has the keys of the table `defaults` that it does not give itself.
+
+    Every key of a claim that is no field of `Claim` is an argument of its estimator. Raises LotteryError naming the
+    file where it cannot be read, lacks a key, has one that there is not, or a claim without a bound.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise LotteryError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise LotteryError(f"{path}: is not a TOML file ({error})") from error
+    defaults = content.pop("defaults", {})
+    try:
+        defaults.setdefault("within", content.get("within", ""))
+        claims = tuple(_claim(defaults | entry) for entry in content.pop("claim", ()))
+        return Claims(**content, claims=claims, path=path)
+    except (TypeError, ValueError) as error:
+        problem = str(error).split("__init__() ")[-1]
+        raise LotteryError(f"{path}: {problem}") from error
+
+
+def _claim(entry: Mapping[str, Any]) -> Claim:
+    values: dict[str, Any] = {KEYS.get(key, key): value for key, value in entry.items()}
+    if not {"at_least", "at_most"} & values.keys():
+        raise ValueError(f"claim {values.get('name', '?')} has neither at_least nor at_most")
+    arguments = {key: values.pop(key) for key in list(values) if key not in FIELDS}
+    return Claim(**values, arguments=arguments)
