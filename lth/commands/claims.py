@@ -64,7 +64,7 @@ def estimators_of(experiment: str) -> Mapping[str, Estimator]:
 
 def main(words: Sequence[str]) -> None:
     """Runs `lth claims` with the command line `words`."""
-    parser = argparse.ArgumentParser(prog="lth claims", description=(__doc__ or "").split(": ")[1].strip().capitalize())
+    parser = argparse.ArgumentParser(prog="lth claims", description="Judges a paper's claims on what was measured.")
     parser.add_argument("paper", help=f"{', '.join(claim_files())}, or the path of a claims file")
     parser.add_argument("folders", nargs="*", type=Path, default=[Path("outputs")], help="where the results lie")
     parser.add_argument("--to", type=Path, metavar="FILE", help="also write the claims as Markdown, to this file")

@@ -1,4 +1,4 @@
-"""Methods at their table, sentence, figures and claims, from made-up rows with known answers."""
+"""Methods at their table, sentence and figures, from made-up rows with known answers."""
 
 import pytest
 
@@ -6,8 +6,6 @@ from lth.compression.search_cost import SEARCH, Pace, Scoring
 from lth.core.errors import LotteryError
 from lth.core.files import write_csv
 from lth.pruning.methods import METHODS
-from lth.report.claims import load_claims
-from lth.report.claims.methods import ESTIMATORS, judge_methods
 from lth.report.comparison import Across
 from lth.report.effects import effects, sentence
 from lth.report.export import MINUS
@@ -137,42 +135,3 @@ def test_a_report_has_the_interval_of_every_method_and_what_its_search_took():
     assert imp["shuffle_mean"] == pytest.approx(-1.0) and imp["search_flops"] == 2e12 and lone["search_flops"] is None
     (texts, *_) = [cells for cells in method_sheet("Methods", found).cells if cells[:2] == ["imp", "5.5"]]
     assert texts[2:] == ["3", "98.02 ±0.05", *[f"{MINUS}1.00 ±0.00"] * 2, "26", "2", "26"]
-
-
-CLAIMS = load_claims("frankle2021")
-
-
-def verdicts(found):
-    return {claim.name: claim.verdict for claim in judge_methods(CLAIMS, found)}
-
-
-def test_every_claim_names_an_estimator_and_methods_that_there_are():
-    for claim in CLAIMS["claim"]:
-        assert claim["estimator"] in ESTIMATORS and {"at_least", "at_most"} & claim.keys()
-        for side in ("of", "than"):
-            named = claim[side]["method"] if isinstance(claim[side], dict) else claim[side]
-            assert named in METHODS
-    assert len({claim["name"] for claim in CLAIMS["claim"]}) == len(CLAIMS["claim"])
-
-
-def test_claims_hold_where_the_differences_have_the_papers_direction():
-    assert set(verdicts(rows()).values()) == {"reproduced"}
-    assert set(verdicts(rows(seeds=2)).values()) == {"undecided"}
-    found = verdicts(rows(methods=["snip", "random"]))
-    assert found["A1"] == "reproduced" and found["A2"] == "not measured" == found["A17"]
-    flat = [row | {"final_test_accuracy": 0.95} if (row["level"], row["seed"]) == (7, 0) else row for row in rows()]
-    (mixed, *_) = judge_methods(CLAIMS, flat)
-    assert (mixed.verdict, mixed.note) == ("undecided", "undecided at 21.0%; reproduced at 5.5%, 2.2%")
-    swapped = {"random": "snip_at_init", "snip": "random_at_init"}
-    other = [row | {"schedule": swapped.get(row["setting"][2:], row["schedule"])} for row in rows()]
-    (first, *_) = judge_methods(CLAIMS, other)
-    assert first.verdict == "not reproduced" and "on ResNets and VGG" in first.note
-    assert {f"{100 * density:.1f}" for density in first.measured} == {"21.0", "5.5", "2.2"}
-    assert all(interval.mean == pytest.approx(-2.0) for interval in first.measured.values())
-
-
-def test_claims_need_rows_of_one_setting_a_method():
-    with pytest.raises(LotteryError, match="run lth at_init paper=frankle2021"):
-        judge_methods(CLAIMS, rows(data="mnist1d"))
-    with pytest.raises(LotteryError, match=r"results of 2 settings \(other, s-snip\) for snip"):
-        judge_methods(CLAIMS, [*rows(), *rows(methods=["snip"], setting="other")])

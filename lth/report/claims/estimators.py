@@ -15,9 +15,10 @@ from operator import sub
 from typing import Any, Literal, NamedTuple
 
 from lth.analysis.connectivity import barrier
+from lth.core.errors import SettingError
 from lth.core.registry import Registry
 from lth.report.claims.evidence import CURVES, RESULTS, Evidence, Values
-from lth.report.seeds.intervals import evaluation_step
+from lth.report.intervals import evaluation_step
 from lth.report.statistics import STOP
 
 Which = Mapping[str, Any]
@@ -176,7 +177,13 @@ def error_barrier(evidence: Evidence, *, of: Which, table: str = "lines") -> Val
     return values
 
 
-ESTIMATORS: Registry[Estimator] = Registry("estimator", "lth.estimators")
+def _checked(thing: object, name: str) -> Estimator:
+    if not isinstance(thing, Estimator):
+        raise SettingError("estimator", name, "is not decorated with @estimator")
+    return thing
+
+
+ESTIMATORS: Registry[Estimator] = Registry("estimator", "lth.estimators", make=_checked)
 """The estimators that serve every experiment."""
 for _estimator in (
     value,

@@ -10,11 +10,11 @@ from typing import Any
 
 from lth.core.errors import LotteryError
 from lth.report.claims.files import Claim, Claims
-from lth.report.seeds.gather import Gathered, gather
-from lth.report.seeds.intervals import censored_seeds
-from lth.report.seeds.reading import read_results, read_table
+from lth.report.gather import Gathered, gather
+from lth.report.intervals import censored_seeds
+from lth.report.reading import read_results, read_table
 from lth.report.statistics import densities, measured
-from lth.report.tables import Row
+from lth.core.tables import Row
 
 Values = dict[int, dict[tuple[int, int], float]]
 """Level -> (seed, run within the seed) -> value; a value of the seed as a whole has run 0."""
@@ -45,12 +45,14 @@ class Evidence:
 
         A table that lacks a column of `where`, other than the results, stays as it is.
         """
-        whole = [
+        unfiltered = [
             name
             for name, rows in self.tables.items()
             if name != RESULTS and rows and not claim.where.keys() <= rows[0].keys()
         ]
-        tables = {name: rows if name in whole else self.rows(name, claim.where) for name, rows in self.tables.items()}
+        tables = {
+            name: rows if name in unfiltered else self.rows(name, claim.where) for name, rows in self.tables.items()
+        }
         return replace(self, tables=tables, by_run=bool(claim.within))
 
     def rows(self, table: str, which: Mapping[str, Any]) -> list[Row]:
@@ -59,8 +61,7 @@ class Evidence:
         Raises LotteryError for a column that the table does not have.
         """
         rows = self.tables.get(table, ())
-        if rows and (unknown := [column for column in which if column not in rows[0]]):
-            raise LotteryError(f"the table {table} has no column {', '.join(unknown)}")
+        self._check(table, which)
         return [row for row in rows if all(row[column] == value for column, value in which.items())]
 
     def values(
@@ -74,17 +75,20 @@ class Evidence:
 
         Raises LotteryError for a column that is not there, and where `which` selects two rows of one draw.
         """
-        rows = self.rows(table, which)
-        if rows and column not in rows[0]:
-            raise LotteryError(f"the table {table} has no column {column}")
+        self._check(table, (column,))
         values: Values = {}
-        for row in rows:
+        for row in self.rows(table, which):
             if measured(row[column]):
                 unit, units = (row["seed"], row.get("draw", 0)), values.setdefault(self.level_of(row), {})
                 if unit in units:
                     raise LotteryError(f"{which} selects several rows of one run in the table {table}")
                 units[unit] = float(row[column])
         return values if self.by_run else {level: averaged(units, mean) for level, units in values.items()}
+
+    def _check(self, table: str, columns: Iterable[str]) -> None:
+        rows = self.tables.get(table, ())
+        if rows and (unknown := [column for column in columns if column not in rows[0]]):
+            raise LotteryError(f"the table {table} has no column {', '.join(unknown)}")
 
     def level_of(self, row: Row) -> int:
         """The level that `row` is about."""

@@ -10,14 +10,13 @@ from lth.core.registry import nearest
 from lth.report.claims.estimators import ESTIMATORS, SCALES, Estimator
 from lth.report.claims.evidence import Evidence
 from lth.report.claims.files import Claim, Claims
-from lth.report.seeds.intervals import Interval, t_interval
+from lth.report.intervals import Interval, t_interval
+from lth.report.verdict import SEEDS
 from lth.report.statistics import STOP, percent
 
 Verdict = Literal["reproduced", "not reproduced", "undecided", "not measured"]
 WORST: tuple[Verdict, ...] = ("not reproduced", "undecided", "reproduced")
 """The verdict on a claim about several densities is the first of these that one of them has."""
-SEEDS = 3
-"""Fewer values decide nothing."""
 NEAR = 0.02
 """A level is at a claim's density where they differ by at most this share of it: the papers' labels are rounded."""
 

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from lth.report.claims.files import Claims
 from lth.report.claims.judge import Judged, Verdict
-from lth.report.seeds.intervals import Interval
+from lth.report.intervals import Interval
 from lth.report.statistics import percent
 
 COLOURS: dict[Verdict, str] = {

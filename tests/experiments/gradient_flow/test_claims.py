@@ -4,14 +4,18 @@ import csv
 
 import pytest
 
+from lth.commands.claims import estimators_of, load_claims, main
 from lth.core.errors import LotteryError
-from lth.report.claims import load_claims
-from lth.report.claims.flow import ESTIMATORS, judge_flow, tables_below
-from lth.report.claims.show import cells, main
+from lth.report.claims import judge as judging
+from lth.report.claims.evidence import Evidence, read_evidence
+from lth.report.claims.judge import judge
+from lth.report.claims.show import cells
 from lth.report.flow import FILES
 from lth.report.tables import CURVES, RESULTS
 
 CLAIMS = load_claims("evci2022")
+ESTIMATORS = estimators_of("gradient_flow")
+TABLES = judging.tables_of(CLAIMS, ESTIMATORS)
 ARMS = {"ticket": 0.985, "reinit": 0.970, "reinit_plus": 0.975, "rigl": 0.98, "pruned_other_seeds": 0.983}
 AWAY = {"ticket": 2.0, "reinit": 10.0}
 INITS = {"lottery": (0.004, 0.002), "scratch": (0.03, 0.02)}
@@ -85,21 +89,37 @@ def mask(seed=0, runs=5, **changes):
     }
 
 
+def evidence_of(*masks):
+    """The evidence of some masks, with the seed in every row."""
+    tables = {
+        name: [{"seed": seed} | row for seed, tables in enumerate(masks) for row in tables[name]] for name in masks[0]
+    }
+    return Evidence(tables, density_arm=CLAIMS.density_arm)
+
+
 def judged(*masks):
-    return {claim.name: claim for claim in judge_flow(CLAIMS, dict(enumerate(masks)))}
+    return {x.claim.name: x for x in judge(CLAIMS, evidence_of(*masks), ESTIMATORS)}
 
 
 def measured(claim):
-    (interval,) = claim.measured.values()
-    return interval
+    (level,) = claim.measured
+    return level.interval
 
 
-def test_every_claim_names_an_estimator_of_a_table_and_a_bound():
-    for claim in CLAIMS["claim"]:
-        assert claim["estimator"] in ESTIMATORS and {"at_least", "at_most"} & claim.keys()
-        if "table" in claim:
-            columns = RESULTS if claim["table"] == "results" else FILES[claim["table"]]
-            assert {claim["column"], *claim.get("of", {}), *claim.get("than", {})} <= set(columns)
+def note(claim):
+    return "; ".join(claim.notes)
+
+
+def test_every_claim_is_about_columns_that_there_are():
+    estimators = judging.estimators_of(CLAIMS, ESTIMATORS)
+    assert len(estimators) == 19 and {"ensemble_gain", "gradient_gain", "most_negative_ratio"} == set(ESTIMATORS)
+    for claim in CLAIMS.claims:
+        table = claim.arguments.get("table", "results")
+        columns = set(RESULTS if table == "results" else FILES[table])
+        if "column" in claim.arguments:
+            sides = (claim.arguments.get(side, {}) for side in ("of", "than"))
+            assert {claim.arguments["column"], *(key for side in sides for key in side)} <= columns
+    assert set(TABLES) == {"results", "curves", *FILES} - {"map"}
 
 
 def test_within_one_mask_the_unit_is_the_run():
@@ -110,26 +130,26 @@ def test_within_one_mask_the_unit_is_the_run():
     assert measured(found["G14"]).mean == pytest.approx(4.2) and measured(found["G13"]).mean == pytest.approx(0.6)
     assert measured(found["G15"]).mean == pytest.approx(0.138, abs=0.003)
     assert measured(found["G16"]).mean == pytest.approx(-2.6)
-    assert "over 5 runs within one mask" in found["G3"].note and "draws of weights" in found["G6"].note
+    assert "over 5 runs within one mask" in note(found["G3"]) and "5 draws of weights" in note(found["G6"])
     assert {found[f"G{number}"].verdict for number in (1, 2, 3, 4, 5, 6, 7, 8, "9b", 10, 12, 13, 14, 15, 16)} == {
         "reproduced"
     }
     single = found["G11"], found["G17"], found["G18"], found["G9a"]  # one number a mask
-    assert {claim.verdict for claim in single} == {"undecided"} and "1 of at least 3 masks" in single[0].note
+    assert {claim.verdict for claim in single} == {"undecided"} and "1 of at least 3 masks" in note(single[0])
     assert measured(single[0]).mean == pytest.approx(1.5)
 
 
 def test_over_three_masks_the_unit_is_the_mask():
     found = judged(*(mask(seed, reinit=0.002 * (seed - 1)) for seed in range(3)))
-    assert measured(found["G3"]).n == 3 and "over 3 masks" in found["G3"].note
+    assert measured(found["G3"]).n == 3 and "over 3 masks" in note(found["G3"])
     assert found["G18"].verdict == found["G9a"].verdict == "reproduced" and measured(found["G9a"]).n == 3
     assert measured(judged(mask(), mask(1, reinit=0.5))["G3"]).mean == pytest.approx(1.5)  # two: the first alone
 
 
 def test_what_does_not_hold_is_said_with_a_likely_reason():
     claim = judged(mask(ticket=-0.02))["G3"]
-    assert claim.verdict == "not reproduced" and "likely the draw" in claim.note
-    assert "TensorFlow" in judged(mask(rigl=-0.02))["G5"].note
+    assert claim.verdict == "not reproduced" and "likely the draw" in note(claim)
+    assert "TensorFlow" in note(judged(mask(rigl=-0.02))["G5"])
     assert cells(claim)[3].startswith("at 5.0%: -0.50 points")
     assert cells(judged(mask())["G2"])[3].startswith("at 5.0%: 98.54% (98.")
 
@@ -155,11 +175,15 @@ def written(folder, tables):
 def test_the_tables_are_read_from_the_jobs_the_latest_of_a_seed(tmp_path, capsys):
     written(tmp_path / "b", mask(runs=3))
     written(tmp_path / "b" / "c", mask(1))  # a folder within a job's is another job
-    found = tables_below([tmp_path], CLAIMS)
-    assert sorted(found) == [0, 1] and judge_flow(CLAIMS, found) == judge_flow(CLAIMS, {0: mask(runs=3), 1: mask(1)})
+    evidence = read_evidence([tmp_path], CLAIMS, TABLES)
+    expected = judged(mask(runs=3), mask(1))
+    assert {row["seed"] for row in evidence.tables["lines"]} == {0, 1}
+    assert judge(CLAIMS, evidence, ESTIMATORS) == list(expected.values())
     for spectrum in tmp_path.rglob("spectrum.csv"):
         spectrum.unlink()
-    (without,) = [x for x in judge_flow(CLAIMS, tables_below([tmp_path], CLAIMS)) if x.name == "G11"]
+    (without,) = [
+        x for x in judge(CLAIMS, read_evidence([tmp_path], CLAIMS, TABLES), ESTIMATORS) if x.claim.name == "G11"
+    ]
     assert without.verdict == "not measured"
     main(["evci2022", str(tmp_path / "b" / "c"), "--to", str(tmp_path / "claims.md")])
     assert (
@@ -173,7 +197,7 @@ def test_without_results_of_its_network_the_command_is_named(tmp_path):
     tables["results"] = [row | {"model": "mlp"} for row in tables["results"]]
     written(tmp_path, tables)
     with pytest.raises(LotteryError, match="no results of lenet5 on mnist; run lth gradient_flow paper=evci2022"):
-        tables_below([tmp_path], CLAIMS)
+        read_evidence([tmp_path], CLAIMS, TABLES)
 
 
 def test_two_settings_are_never_mixed(tmp_path):
@@ -181,5 +205,5 @@ def test_two_settings_are_never_mixed(tmp_path):
     other["results"] = [row | {"setting": "t"} for row in other["results"]]
     written(tmp_path / "a", mask())
     written(tmp_path / "b", other)
-    with pytest.raises(LotteryError, match=r"results of 2 settings \(s, t\): name one's folder"):
-        tables_below([tmp_path], CLAIMS)
+    with pytest.raises(LotteryError, match=r"results of 2 settings \(s, t\) for gradual: name the folder of one"):
+        read_evidence([tmp_path], CLAIMS, TABLES)

@@ -1,15 +1,19 @@
 """Claims are judged by intervals over seeds, from rows alone; what was not run is said to be not measured."""
 
+import math
 import random
 
 import pytest
 
-from lth.core.errors import LotteryError, SettingError
-from lth.report.claims import ESTIMATORS, judge, load_claims, papers
+from lth.commands.claims import load_claims
+from lth.core.errors import LotteryError
+from lth.report.claims.evidence import Evidence, results_of
+from lth.report.claims.judge import estimators_of, judge
 from lth.report.claims.show import cells, markdown, summary, table
 from lth.report.tables import RESULTS
 
-LADDER = {0: 1.0, 3: 0.5128, 7: 0.2107, 9: 0.1352, 12: 0.0695, 15: 0.0358, 16: 0.0287}
+CLAIMS = load_claims("frankle2019")
+LEVELS = {0: 1.0, 3: 0.5128, 7: 0.2107, 9: 0.1352, 12: 0.0695, 15: 0.0358, 16: 0.0287}
 
 
 def rows(seeds=5, schedule="iterative", iterations=15_000, noise=0.0005, gain=0.005, **changes):
@@ -17,7 +21,7 @@ def rows(seeds=5, schedule="iterative", iterations=15_000, noise=0.0005, gain=0.
     chance = random.Random(0)
     made = []
     for seed in range(seeds):
-        for level, density in LADDER.items():
+        for level, density in LEVELS.items():
             for arm in ("ticket", "reinit", "shuffle") if level else ("ticket",):
                 accuracy = 0.98 + (0 if not level else gain if arm == "ticket" else -0.01) + chance.gauss(0, noise)
                 stop = 5000 if not level else 2500 if arm == "ticket" else 7500
@@ -32,20 +36,24 @@ def rows(seeds=5, schedule="iterative", iterations=15_000, noise=0.0005, gain=0.
     return made
 
 
-def verdicts(found):
-    return {claim.name: claim.verdict for claim in judge("frankle2019", found)}
+def judged(results):
+    return {x.claim.name: x for x in judge(CLAIMS, Evidence({"results": results_of(results, CLAIMS)}))}
 
 
-def test_every_claim_names_an_estimator_and_a_bound():
-    assert papers() == ["evci2022", "frankle2019", "frankle2021"]
-    for claim in load_claims("frankle2019")["claim"]:
-        assert claim["estimator"] in ESTIMATORS and {"at_least", "at_most"} & claim.keys()
-        assert "densities" in claim or {"from", "to"} <= claim.keys()
+def verdicts(results):
+    return {name: claim.verdict for name, claim in judged(results).items()}
+
+
+def test_every_claim_names_an_estimator_a_bound_and_densities():
+    assert len(estimators_of(CLAIMS, {})) == len(CLAIMS.claims) == 11
+    for claim in CLAIMS.claims:
+        assert claim.densities or (claim.densest < 100 and claim.sparsest > 0)
+        assert math.isfinite(claim.at_least) or math.isfinite(claim.at_most)
 
 
 def test_a_claim_that_is_not_reproduced_has_a_likely_reason_and_every_value_its_unit():
-    found = {claim.name: claim for claim in judge("frankle2019", rows())}
-    assert "normalises its inputs" in found["L7b"].note and "normalises" not in found["L5"].note
+    found = judged(rows())
+    assert "normalises its inputs" in found["L7b"].notes[-1] and not any("normal" in x for x in found["L5"].notes)
     assert cells(found["L1"])[2] == "38%" and cells(found["L1"])[3].startswith("at 21.1%: +4")
     assert cells(found["L2"])[2] == "0.3 points" and cells(found["L4"])[2] == "2.51 times"
     assert cells(found["L4"])[3].startswith("at 21.1%: 2.98 times (2.6")
@@ -73,11 +81,10 @@ def test_wide_intervals_and_few_seeds_decide_nothing():
 
 
 def test_measured_values_are_those_of_the_rows():
-    (claim,) = [claim for claim in judge("frankle2019", rows(noise=0.0)) if claim.name == "L2"]
-    (interval,) = claim.measured.values()
-    assert interval.mean == pytest.approx(0.5) and interval.n == 5
-    (speed,) = [claim for claim in judge("frankle2019", rows()) if claim.name == "L1"]
-    (interval,) = speed.measured.values()
+    (level,) = judged(rows(noise=0.0))["L2"].measured
+    assert level.interval.mean == pytest.approx(0.5) and level.interval.n == 5
+    (level,) = judged(rows())["L1"].measured
+    interval = level.interval
     assert interval.low < interval.mean < interval.high and interval.mean == pytest.approx(50, abs=5)
 
 
@@ -85,21 +92,32 @@ def test_a_censored_control_gives_a_lower_bound():
     found = rows()
     for row in found:
         row["early_stop_censored"] = row["arm"] == "reinit"
-    (claim,) = [claim for claim in judge("frankle2019", found) if claim.name == "L4"]
-    assert "5 early stops of reinit are cut off" in claim.note and "lower bound" in claim.note
+    notes = "; ".join(judged(found)["L4"].notes)
+    assert "5 early stops of reinit are cut off" in notes and "lower bound" in notes and "upper" not in notes
+
+
+def test_a_censored_ticket_gives_an_upper_bound_and_a_censored_dense_network_a_lower_one():
+    found = rows()
+    for row in found:
+        row["early_stop_censored"] = row["arm"] == "ticket" and row["level"] == 7
+    assert "upper bound" in judged(found)["L1"].notes[-1] and "upper bound" in judged(found)["L4"].notes[-1]
+    for row in found:
+        row["early_stop_censored"] = row["level"] == 0
+    assert "5 early stops of ticket" in judged(found)["L1"].notes[-1] and "lower bound" in judged(found)["L1"].notes[-1]
+    assert not any("cut off" in note for note in judged(found)["L2"].notes)  # a claim about accuracies
 
 
 def test_other_results_and_two_settings_are_errors():
     with pytest.raises(LotteryError, match="no results of lenet_300_100 on mnist"):
-        judge("frankle2019", rows(data="digits"))
-    with pytest.raises(LotteryError, match="2 settings"):
-        judge("frankle2019", [*rows(), *rows(setting="other")])
-    with pytest.raises(SettingError, match="paper=nobody2020"):
-        judge("nobody2020", rows())
+        judged(rows(data="digits"))
+    with pytest.raises(LotteryError, match="run lth imp paper=frankle2019/lenet"):
+        judged(rows(experiment="at_init"))
+    with pytest.raises(LotteryError, match=r"2 settings \(other, s-iterative\) for iterative"):
+        judged([*rows(), *rows(setting="other")])
 
 
 def test_the_claims_are_shown_with_interval_n_and_verdict():
-    claims = judge("frankle2019", rows())
-    text = markdown("Title", claims, "lth claims frankle2019")
-    assert "| L2 |" in text and "n = 5" in text and "reproduced" in text and "`lth claims frankle2019`" in text
-    assert "not measured" in summary(claims) and table("Title", claims).row_count == len(claims)
+    claims = list(judged(rows()).values())
+    text = markdown(CLAIMS, claims)
+    assert "| L2 |" in text and "n = 5" in text and "reproduced" in text and f"`{CLAIMS.command}`" in text
+    assert "not measured" in summary(claims) and table(CLAIMS, claims).row_count == len(claims)
