@@ -16,6 +16,7 @@ from lth.core.tables import Row, Table
 
 if TYPE_CHECKING:
     from lth.lottery.arms import Outcome
+    from lth.report.claims.estimators import Estimator
     from lth.report.comparison import Comparison
     from lth.report.figures.drawing import Figure
     from lth.report.gather import Gathered
@@ -41,8 +42,9 @@ class Experiment:
     layers.csv and curves.csv, and rows of the experiment's own `tables`. answer: what the results show, in sentences,
     on top of the page, at the end of the command and in W&B. sheets: tables for people, the first of which ends the
     command. figures: of one job, the main one first. seed_figures: what `lth report` draws of one setting over seeds.
-    compare: what `lth report` shows across settings, as methods side by side. series: what a row of results is called
-    in W&B. measures: the columns of its tables that W&B charts by level, besides those of the results.
+    compare: what `lth report` shows across settings, as methods side by side. estimators: what its claims compute that
+    lth.report.claims.estimators does not. series: what a row of results is called in W&B. measures: the columns of its
+    tables that W&B charts by level, besides those of the results.
     """
 
     name: str
@@ -54,7 +56,7 @@ class Experiment:
     figures: "Sequence[Figure]" = ()
     seed_figures: "Sequence[Figure]" = ()
     compare: "Callable[[Gathered, Summarize], Sequence[Comparison]]" = nothing
-    estimators: Sequence[Callable[..., Any]] = ()
+    estimators: "Sequence[Estimator]" = ()
     series: Callable[[Row], str] = lambda row: str(row["arm"])
 
     @property

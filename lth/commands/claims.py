@@ -2,7 +2,7 @@
 
 import argparse
 import importlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from importlib import metadata, util
 from pathlib import Path
 
@@ -12,6 +12,8 @@ import lth.experiments
 from lth.core.errors import SettingError
 from lth.core.files import write_text
 from lth.core.registry import nearest
+from lth.core.tables import Table
+from lth.experiment import Experiment
 from lth.report.claims.estimators import Estimator
 from lth.report.claims.evidence import read_evidence
 from lth.report.claims.files import Claims, read_claims
@@ -53,13 +55,18 @@ def load_claims(paper: str) -> Claims:
     return read_claims(files[paper])
 
 
-def estimators_of(experiment: str) -> Mapping[str, Estimator]:
-    """The estimators in the module `estimators` of `experiment`, by name; none where it has no such module."""
-    module = f"{experiment_modules().get(experiment, '')}.estimators"
-    if experiment not in experiment_modules() or util.find_spec(module) is None:
-        return {}
-    things = vars(importlib.import_module(module)).values()
-    return {thing.name: thing for thing in things if isinstance(thing, Estimator)}
+def declared(experiment: str) -> tuple[dict[str, Estimator], dict[str, Table]]:
+    """The estimators and tables that `experiment` declares, by name; none where it is not known."""
+    module = experiment_modules().get(experiment, "")
+    estimators, tables = list[Estimator](), list[Table]()
+    for part in (module, f"{module}.experiment", f"{module}.estimators"):
+        if module and util.find_spec(part) is not None:
+            names = vars(importlib.import_module(part))
+            estimators += [thing for thing in names.values() if isinstance(thing, Estimator)]
+            if isinstance(declaration := names.get("EXPERIMENT"), Experiment):
+                estimators += declaration.estimators
+                tables += declaration.tables
+    return {estimator.name: estimator for estimator in estimators}, {table.name: table for table in tables}
 
 
 def main(words: Sequence[str]) -> None:
@@ -70,8 +77,8 @@ def main(words: Sequence[str]) -> None:
     parser.add_argument("--to", type=Path, metavar="FILE", help="also write the claims as Markdown, to this file")
     options = parser.parse_args(words)
     claims = load_claims(options.paper)
-    estimators = estimators_of(claims.experiment)
-    evidence = read_evidence(options.folders, claims, tables_of(claims, estimators))
+    estimators, tables = declared(claims.experiment)
+    evidence = read_evidence(options.folders, claims, tables_of(claims, estimators), tables)
     judged = judge(claims, evidence, estimators)
     console = Console()
     console.print(table(claims, judged))

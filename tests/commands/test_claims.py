@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lth.commands import claims as command
-from lth.commands.claims import claim_files, estimators_of, load_claims, main
+from lth.commands.claims import claim_files, declared, load_claims, main
 from lth.core.errors import LotteryError, SettingError
 from lth.core.files import write_csv
 from lth.report.tables import RESULTS
@@ -101,7 +101,7 @@ def test_an_experiment_from_outside_brings_claims_and_estimators(tmp_path, monke
     monkeypatch.syspath_prepend(str(tmp_path))
     point = metadata.EntryPoint("other", "outside_experiment", "lth.experiments")
     monkeypatch.setattr(command.metadata, "entry_points", lambda group: [point] if group == command.GROUP else [])
-    assert "nobody2030" in claim_files() and list(estimators_of("other")) == ["certainty"]
+    assert "nobody2030" in claim_files() and list(declared("other")[0]) == ["certainty"]
     about = {"experiment": "other", "setting": "s", "data": "digits", "model": "mlp", "schedule": "iterative"}
     about |= {"seed": 0, "level": 1, "arm": "ticket", "draw": 0, "status": "done", "density": 0.8, "iterations": 1}
     write_csv(tmp_path / "results.csv", RESULTS, [dict.fromkeys(RESULTS) | about | {"run": "r"}])

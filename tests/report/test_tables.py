@@ -10,8 +10,8 @@ from lth.lottery.arms import Outcome
 from lth.lottery.levels import Level
 from lth.pruning.mask import dense, prunable
 from lth.pruning.updates import GradualPruning
-from lth.report.tables import CURVES, LAYERS, RESULTS, curve_rows
 from lth.report.job import Tables
+from lth.report.tables import CURVES, LAYERS, RESULTS, curve_rows
 from lth.training.loop import train
 
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from lth.core.errors import LotteryError
+from lth.core.tables import Row, Table
 from lth.report.claims.files import Claim, Claims
 from lth.report.gather import Gathered, gather
 from lth.report.intervals import censored_seeds
 from lth.report.reading import read_results, read_table
 from lth.report.statistics import densities, measured
-from lth.core.tables import Row
 
 Values = dict[int, dict[tuple[int, int], float]]
 """Level -> (seed, run within the seed) -> value; a value of the seed as a whole has run 0."""
@@ -131,15 +131,19 @@ def averaged(
     return {(seed, 0): mean(values) for seed, values in by_seed.items()}
 
 
-def read_evidence(places: Sequence[Path], claims: Claims, tables: Iterable[str] = ()) -> Evidence:
+def read_evidence(
+    places: Sequence[Path], claims: Claims, tables: Iterable[str] = (), declared: Mapping[str, Table] | None = None
+) -> Evidence:
     """What the jobs in and below `places` have measured of the experiment, data and model of `claims`.
 
     tables: the names of the tables to read besides results.csv; where a seed was run twice the later table counts.
-    Raises LotteryError as `results_of` does, and for a file that cannot be read.
+    declared: the experiment's tables by name, as it declares them. Raises LotteryError as `results_of` does, and for a
+    file that cannot be read.
     """
     gathered = gather(places)
     results = results_of(gathered.rows, claims)
-    others = {name: _table(name, gathered, claims) for name in dict.fromkeys(tables) if name != RESULTS}
+    names = [name for name in dict.fromkeys(tables) if name != RESULTS]
+    others = {name: _table(name, gathered, claims, (declared or {}).get(name)) for name in names}
     return Evidence({RESULTS: results, **others}, density_arm=claims.density_arm)
 
 
@@ -166,7 +170,7 @@ def _about(rows: Iterable[Row], claims: Claims) -> list[Row]:
     return [row for row in rows if all(row[key] == getattr(claims, key) for key in keys)]
 
 
-def _table(name: str, gathered: Gathered, claims: Claims) -> list[Row]:
+def _table(name: str, gathered: Gathered, claims: Claims, declared: Table | None) -> list[Row]:
     if name == CURVES:
         return [row for rows in gathered.curves.values() for row in rows]
     latest: dict[tuple[Any, ...], list[Row]] = {}
@@ -178,11 +182,15 @@ def _table(name: str, gathered: Gathered, claims: Claims) -> list[Row]:
         common = {key: {row[key] for row in rows} for key in ("seed", "setting", "schedule")}
         about = {key: values.pop() for key, values in common.items() if len(values) == 1}
         if "seed" in about:  # a file of several replicates does not say which one a row is of
-            latest[about["seed"], *sorted({row["setting"] for row in rows})] = [about | row for row in _read(path)]
+            latest[about["seed"], *sorted({row["setting"] for row in rows})] = [
+                about | row for row in _read(path, declared)
+            ]
     return [row for rows in latest.values() for row in rows]
 
 
-def _read(path: Path) -> list[Row]:
+def _read(path: Path, declared: Table | None) -> list[Row]:
+    if declared is not None:
+        return declared.read(path)
     with path.open(encoding="utf-8", newline="") as file:
         columns = next(csv.reader(file), [])
     return read_table(path, columns, ())

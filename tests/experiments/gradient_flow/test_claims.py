@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from lth.commands.claims import estimators_of, load_claims, main
+from lth.commands.claims import declared, load_claims, main
 from lth.core.errors import LotteryError
 from lth.report.claims import judge as judging
 from lth.report.claims.evidence import Evidence, read_evidence
@@ -14,7 +14,7 @@ from lth.report.flow import FILES
 from lth.report.tables import CURVES, RESULTS
 
 CLAIMS = load_claims("evci2022")
-ESTIMATORS = estimators_of("gradient_flow")
+ESTIMATORS, _ = declared("gradient_flow")
 TABLES = judging.tables_of(CLAIMS, ESTIMATORS)
 ARMS = {"ticket": 0.985, "reinit": 0.970, "reinit_plus": 0.975, "rigl": 0.98, "pruned_other_seeds": 0.983}
 AWAY = {"ticket": 2.0, "reinit": 10.0}
