@@ -36,18 +36,18 @@ from lth.training.run_result import RunResult
 from lth.training.run_spec import RunSpec
 
 if TYPE_CHECKING:
-    from lth.settings import Training  # its values are read here; the library is useful without Hydra
-    from lth.spec import Levels
+    # their values are read here; the library is useful without Hydra
+    from lth.settings import LevelSettings, RewiringSettings, TrainingSettings
 
 log = logging.getLogger(__name__)
 
 
-def load_data(spec: "Training") -> Data:
+def load_data(spec: "TrainingSettings") -> Data:
     """The data set that `spec` names, split and normalised, in main memory."""
     asked = spec.data
     root = Path(asked.root).expanduser() if asked.root else None
     if asked._target_ and asked.name in sources.SOURCES:
-        raise SettingError("data._target_", asked._target_, f"is for data=own, not {asked.name}")
+        raise SettingError("data._target_", asked._target_, f"is for data=custom, not {asked.name}")
     tensors = sources.own(asked._target_, asked.args) if asked._target_ else sources.load(asked.name, root)
     return prepare(
         asked.name,
@@ -59,7 +59,7 @@ def load_data(spec: "Training") -> Data:
     )
 
 
-def build_model(spec: "Training", data: Data, seeds: Seeds) -> tuple[nn.Module, Callable[[int], State]]:
+def build_model(spec: "TrainingSettings", data: Data, seeds: Seeds) -> tuple[nn.Module, Callable[[int], State]]:
     """The network that `spec` names for `data`, and its initialiser: a fresh initial state by seed.
 
     Raises SettingError and LotteryError for a network that cannot be built, or does not take the data.
@@ -86,16 +86,15 @@ def build_model(spec: "Training", data: Data, seeds: Seeds) -> tuple[nn.Module, 
     return model, fresh
 
 
-def network_of(spec: "Training") -> dict[str, Any]:
+def network_of(spec: "TrainingSettings") -> dict[str, Any]:
     """What a ticket keeps so that its network and data can be had again; where the data lie is the machine's affair."""
     return {"model": asdict(spec.model), "data": {**asdict(spec.data), "root": None}}
 
 
-def rewiring_of(spec: "Training", examples: int) -> Rewiring:
-    """How the masks of the arms `set` and `rigl` change, in iterations."""
-    per_epoch, asked = examples // spec.recipe.batch_size, spec.rewiring
-    stop = None if asked.stop is None else iterations_of(asked.stop, per_epoch, "rewiring.stop")
-    return Rewiring(asked.drop, iterations_of(asked.every, per_epoch, "rewiring.every"), stop)
+def rewiring_of(settings: "RewiringSettings", per_epoch: int) -> Rewiring:
+    """How the masks of the arms `set` and `rigl` change, in iterations; per_epoch: iterations of an epoch."""
+    stop = None if settings.stop is None else iterations_of(settings.stop, per_epoch, "rewiring.stop")
+    return Rewiring(settings.drop, iterations_of(settings.every, per_epoch, "rewiring.every"), stop)
 
 
 def check_fit(model: nn.Module, data: Data) -> None:
@@ -137,21 +136,21 @@ class Procedure:
         return 1 + tickets + pruned * controls.each_level(self.arms, self.draws)
 
 
-def procedure_of(spec: "Levels", examples: int) -> Procedure:
+def procedure_of(spec: "LevelSettings", examples: int) -> Procedure:
     """What `spec` asks for; examples: of the training split."""
     return Procedure(
         spec.recipe,
         spec.pruning,
         spec.levels,
         spec.rewind,
-        spec.arms_asked,
-        spec.controls,
+        spec.scheduled_arms,
+        spec.control_levels,
         spec.draws,
-        rewiring_of(spec, examples),
+        rewiring_of(spec.rewiring, examples // spec.recipe.batch_size),
     )
 
 
-def store_of(spec: "Training") -> Store:
+def store_of(spec: "TrainingSettings") -> Store:
     """The store that all experiments share."""
     return Store(Path(spec.outputs) / "store", spec.store.checkpoint_seconds)
 
@@ -239,7 +238,7 @@ def find_ticket(
     held_out = len(train[1]) // 10 if validation is None else validation
     tensors = dict(zip(sources.NAMES, (*train, *test), strict=True))
     data = prepare(
-        "own", {key: torch.as_tensor(x) for key, x in tensors.items()}, validation=held_out, normalize="none"
+        "custom", {key: torch.as_tensor(x) for key, x in tensors.items()}, validation=held_out, normalize="none"
     )
     check_fit(model, data)
     data = data.to(next(model.parameters()).device)

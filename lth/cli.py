@@ -126,9 +126,9 @@ def _complete(words: list[str], known: dict[str, str]) -> None:
 
 def _hand_over(experiment: str, words: list[str], docstring: str = "") -> None:
     """Lets Hydra run `experiment` with the command line `words`."""
-    from lth import spec
+    from lth.config import register
 
-    spec.register()
+    register(experiment)
     words = [f"++{word}" if word.startswith(OPEN) else word for word in words]
     sweep = [word for word in words if word in ("-m", "--multirun")]  # Hydra takes them only before the overrides
     sys.argv = [sys.argv[0], *sweep, *(word for word in words if word not in sweep)]

@@ -63,7 +63,7 @@ def run_job(config: DictConfig) -> None:
     In a sweep a job that fails leaves `failed.json` instead of an exception: launchers differ in what an exception does
     to the other jobs, and Hydra would show the first alone.
     """
-    from lth import spec
+    from lth.config import read
 
     if os.getcwd() not in sys.path:  # the user's own classes lie in the current folder
         sys.path.insert(0, os.getcwd())
@@ -71,7 +71,7 @@ def run_job(config: DictConfig) -> None:
     folder = Path(job.runtime.output_dir)
     (folder / FAILED).unlink(missing_ok=True)  # of an earlier try in the same folder
     try:
-        run_experiment(config.experiment, spec.read(config), folder)
+        run_experiment(config.experiment, read(config), folder)
     except Exception as error:
         known = isinstance(error, LotteryError)
         if job.mode == RunMode.RUN:

@@ -1,76 +1,78 @@
-"""The settings that experiments share, as checked dataclasses. Imports no torch."""
+"""The settings that experiments share, as checked dataclasses, and the one rule for their hashes. Imports no torch."""
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
 
 from omegaconf import MISSING
 
 from lth.core.errors import SettingError
+from lth.core.setting import Hash, default_of, marks_of, setting
+from lth.pruning.schedule import Pruning
 from lth.training.recipe import Duration, Recipe
 
 WANDB_MODES = ("auto", "online", "offline", "disabled")
-MACHINE = ("device", "threads", "outputs", "store", "wandb")
-"""The keys that say where something runs and is written, and nothing of what it gives."""
 
 
 @dataclass
-class DataSpec:
-    """Which data, and how they are split and normalised; `_target_` and `args` are for data=own."""
+class DataSettings:
+    """The data set, its split and its normalisation."""
 
-    name: str = MISSING
-    root: str | None = None
-    validation: int = 0
-    normalize: str = "standard"
-    augment: str = "none"
-    _target_: str | None = None
-    args: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass
-class ModelSpec:
-    """Which network, and how it is initialised; `widths` are for model=mlp, `_target_` and `args` for model=own.
-
-    plus_initializer: of the arms `*_plus`, whose draws are scaled to the mask.
-    """
-
-    LATER: ClassVar = ("plus_initializer",)
-
-    name: str = MISSING
-    initializer: str = "glorot_normal"
-    widths: list[int] | None = None
-    _target_: str | None = None
-    args: dict[str, Any] = field(default_factory=dict)
-    plus_initializer: str = "sparsity_aware"
+    name: str = setting(MISSING, "name of a built-in data set, or of a prepared file NAME.safetensors in data.root")
+    root: str | None = setting(
+        None, "folder of prepared data; null: $LTH_DATA, else the user's cache folder", unhashed=True
+    )
+    validation: int = setting(0, "training examples held out for validation; 0: none")
+    normalize: str = setting("standard", "standard (mean 0, variance 1), unit (0 to 1) or none")
+    augment: str = setting("none", "none, or flip_crop: random flips and crops of training images")
+    _target_: str | None = setting(None, "data=custom: the function that returns the data, as my_module.my_function")
+    args: dict[str, Any] = setting({}, "data=custom: its keyword arguments, as data.args.size=100")
 
 
 @dataclass
-class SeedsSpec:
-    """Seeds that differ from `seed`; `split` stays 0 unless it is given."""
+class ModelSettings:
+    """The network and its initialisation."""
 
-    init: int | None = None
-    order: int | None = None
-    augment: int | None = None
-    mask: int | None = None
-    split: int = 0
-
-
-@dataclass
-class RewiringSpec:
-    """How the masks of the arms `set` and `rigl` change: every so many iterations, up to `stop`, by a share `drop`."""
-
-    drop: float = 0.3
-    every: Duration = 100
-    stop: Duration | None = None
+    name: str = setting(MISSING, "name of a built-in network, or custom")
+    initializer: str = setting(
+        "glorot_normal", "how weights are drawn, as glorot_normal or kaiming_normal; default: by the modules themselves"
+    )
+    widths: list[int] | None = setting(None, "model=mlp: units of each hidden layer")
+    _target_: str | None = setting(None, "model=custom: the class or function, as my_module.MyNetwork")
+    args: dict[str, Any] = setting({}, "model=custom: its keyword arguments, as model.args.width=64")
+    plus_initializer: str = setting(
+        "sparsity_aware",
+        "how the arms *_plus draw weights: scaled to the fan-in that the mask leaves each unit",
+        unhashed_at_default=True,
+    )
 
 
 @dataclass
-class StoreSpec:
-    """A killed training loses at most `checkpoint_seconds`."""
+class SeedsSettings:
+    """Seeds that differ from `seed`."""
 
-    checkpoint_seconds: float = 60.0
+    init: int | None = setting(None, "of initial weights; null: seed")
+    order: int | None = setting(None, "of the order of training examples; null: seed")
+    augment: int | None = setting(None, "of augmentation; null: seed")
+    mask: int | None = setting(None, "of random masks; null: seed")
+    split: int = setting(0, "of the validation split; the same for every seed unless it is set")
+
+
+@dataclass
+class RewiringSettings:
+    """How the arms `set` and `rigl` change their masks."""
+
+    drop: float = setting(0.3, "share of each layer's weights replaced in one update, at the recipe's learning rate")
+    every: Duration = setting(100, "iterations between updates of the mask")
+    stop: Duration | None = setting(None, "last iteration with an update; null: the end of training")
+
+
+@dataclass
+class StoreSettings:
+    """The store of trainings, in <outputs>/store."""
+
+    checkpoint_seconds: float = setting(60.0, "seconds between checkpoints; a killed training loses no more than these")
 
     def __post_init__(self) -> None:
         if not self.checkpoint_seconds >= 0:
@@ -78,13 +80,13 @@ class StoreSpec:
 
 
 @dataclass
-class WandbSpec:
-    """`mode`: online, offline or disabled; `auto` is online where a key is found, else offline."""
+class WandbSettings:
+    """Weights & Biases."""
 
-    mode: str = "auto"
-    project: str = "lth"
-    entity: str | None = None
-    tags: list[str] = field(default_factory=list)
+    mode: str = setting("auto", "online, offline, disabled, or auto: online where a key is found, else offline")
+    project: str = setting("lth", "project of the runs")
+    entity: str | None = setting(None, "user or team; null: the account's default")
+    tags: list[str] = setting([], "tags of the runs")
 
     def __post_init__(self) -> None:
         if self.mode not in WANDB_MODES:
@@ -92,48 +94,50 @@ class WandbSpec:
 
 
 @dataclass
-class Machine:
-    """Where an experiment runs and writes: in no question, since only the last bits depend on device and threads."""
+class MachineSettings:
+    """Where an experiment runs and writes. In no hash: only the last bits of a result depend on device and threads."""
 
-    device: str = "auto"
-    threads: int = 1
-    outputs: str = "outputs"
-    store: StoreSpec = field(default_factory=StoreSpec)
-    wandb: WandbSpec = field(default_factory=WandbSpec)
+    experiment: str = setting(MISSING, "")
+    device: str = setting("auto", "cpu, cuda, cuda:1, mps, or auto: a GPU if there is one", unhashed=True)
+    threads: int = setting(1, "CPU threads of each job", unhashed=True)
+    outputs: str = setting("outputs", "folder of results, store and W&B files", unhashed=True)
+    store: StoreSettings = setting(StoreSettings, "the store of trainings", unhashed=True)
+    wandb: WandbSettings = setting(WandbSettings, "Weights & Biases", unhashed=True)
 
 
 @dataclass
-class Training(Machine):
-    """What every experiment that trains is asked: on what, which network, how, by which seeds."""
+class TrainingSettings(MachineSettings):
+    """What every experiment that trains is given: data, model, recipe and seeds."""
 
-    experiment: str = MISSING
-    data: DataSpec = field(default_factory=DataSpec)
-    model: ModelSpec = field(default_factory=ModelSpec)
-    recipe: Recipe = field(default_factory=Recipe)
-    probe_every: Duration = 500
-    rewiring: RewiringSpec = field(default_factory=RewiringSpec)
-    line_examples: int | None = None
-    seed: int = 0
-    seeds: SeedsSpec = field(default_factory=SeedsSpec)
-    scale: str = "quick"
-    paper: str | None = None
+    data: DataSettings = setting(DataSettings, "the data set")
+    model: ModelSettings = setting(ModelSettings, "the network")
+    recipe: Recipe = setting(Recipe, "how networks are trained")
+    probe_every: Duration = setting(
+        500, "iterations between gradient norms; 0: only at the start and the end", unhashed="setting"
+    )
+    seed: int = setting(0, "seed of the replicate", unhashed="setting")
+    seeds: SeedsSettings = setting(SeedsSettings, "seeds that differ from seed", unhashed="setting")
+    scale: str = setting("quick", "", unhashed="setting")
+    paper: str | None = setting(None, "", unhashed="setting")
 
     def __post_init__(self) -> None:
         if self.threads < 1:
             raise SettingError("threads", self.threads, "must be at least 1")
-        if self.line_examples is not None and self.line_examples < 1:
-            raise SettingError("line_examples", self.line_examples, "must be at least 1, or null for all")
-        if self.data.name == "own" and not self.data._target_:
+        if self.data.name == "custom" and not self.data._target_:
             problem = "needs data._target_=my_module.my_function, or data.name=NAME of a prepared NAME.safetensors"
-            raise SettingError("data", "own", problem)
-        if self.model.name == "own" and not self.model._target_:
-            raise SettingError("model", "own", "needs model._target_=my_module.MyNetwork")
-        if self.model._target_ and self.model.name != "own":
-            raise SettingError("model._target_", self.model._target_, f"is for model=own, not {self.model.name}")
+            raise SettingError("data", "custom", problem)
+        if self.model.name == "custom" and not self.model._target_:
+            raise SettingError("model", "custom", "needs model._target_=my_module.MyNetwork")
+        if self.model._target_ and self.model.name != "custom":
+            raise SettingError("model._target_", self.model._target_, f"is for model=custom, not {self.model.name}")
 
     def setting(self) -> str:
-        """A hash of all that gives a row its meaning, without seeds: reports never average across it."""
-        raise NotImplementedError
+        """A hash of all that gives a result its meaning, without seeds: reports never average across it."""
+        return hash_of(self, "setting", 10)
+
+    def replicate(self) -> str:
+        """A hash of all that is to be run, seeds included: the stable name of its W&B run."""
+        return hash_of(self, "replicate", 12)
 
     def about(self, schedule: str) -> dict[str, Any]:
         """The columns of the results that name the experiment; `schedule` is how its masks come about."""
@@ -146,28 +150,66 @@ class Training(Machine):
             "schedule": schedule,
         }
 
+
+@dataclass
+class LevelSettings(TrainingSettings):
+    """What experiments share that prune level by level: how, how deep, from where, against which arms."""
+
+    pruning: Pruning = setting(Pruning, "how weights are pruned")
+    levels: int = setting(13, "number of prunings: level 0 is dense", unhashed="setting")
+    rewind: Duration = setting(0, "iteration whose weights the survivors return to; 0: initialisation")
+    arms: list[str] = setting(
+        ["ticket"],
+        "what is trained at each level: ticket and its controls reinit, reinit_plus, shuffle, scratch, small_dense, "
+        "finetune, restart, set, set_plus, rigl, rigl_plus, or my_module:my_arm",
+        unhashed="setting",
+    )
+    arm_levels: Any = setting(
+        "all", "all, or the levels that controls (and one-shot tickets) are trained at", unhashed="setting"
+    )
+    draws: int = setting(1, "repeats of the arms that draw weights or masks at random", unhashed="setting")
+    rewiring: RewiringSettings = setting(
+        RewiringSettings, "how the arms set and rigl change their masks", unhashed_at_default="setting"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.levels < 0:
+            raise SettingError("levels", self.levels, "must be at least 0")
+        if self.arm_levels != "all" and not (
+            isinstance(self.arm_levels, list) and all(isinstance(level, int) for level in self.arm_levels)
+        ):
+            raise SettingError("arm_levels", self.arm_levels, "must be all or a list of levels such as [3,7,12]")
+
     @property
-    def unnamed(self) -> Sequence[str]:
-        """The keys that are not in the name of a replicate."""
-        return MACHINE
+    def control_levels(self) -> list[int] | None:
+        """The levels that controls are trained at; None for all from 1."""
+        return None if self.arm_levels == "all" else sorted(set(self.arm_levels))
 
-    def replicate(self) -> str:
-        """A hash of this replicate, seeds and extent too: the stable name of its W&B run."""
-        return self.hash_of([key for key in vars(self) if key not in self.unnamed], 12)
-
-    def hash_of(self, keys: Sequence[str], digits: int = 10) -> str:
-        """A hash of the values of `keys`; where the prepared data lie is in none."""
-        whole = asdict(self)
-        asked = {key: _without_later(getattr(self, key), whole[key]) for key in keys}
-        del asked["data"]["root"]
-        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:digits]
+    @property
+    def scheduled_arms(self) -> list[str]:
+        """The arms of this replicate, given how its masks come about."""
+        return self.arms
 
 
-def _without_later(settings: Any, values: Any) -> Any:
-    """`values` of `settings` less those of its fields `LATER` that are as by default: so older hashes stay."""
-    later, default = getattr(settings, "LATER", ()), type(settings)() if hasattr(settings, "LATER") else None
-    as_before = {key for key in later if getattr(settings, key) == getattr(default, key)}
-    names = getattr(settings, "HASHED_AS", {})
-    if not as_before and not names:
-        return values
-    return {names.get(key, key): value for key, value in values.items() if key not in as_before}
+def check_line_examples(examples: int | None) -> None:
+    """Raises SettingError for a number of examples that no line between networks can be evaluated on."""
+    if examples is not None and examples < 1:
+        raise SettingError("line_examples", examples, "must be at least 1, or null for all")
+
+
+def hash_of(settings: Any, name: Hash, digits: int) -> str:
+    """The first hex `digits` of the hash `name` of a settings dataclass, as the marks of its fields define it."""
+    return hashlib.sha256(json.dumps(_hashed(settings, name), sort_keys=True).encode()).hexdigest()[:digits]
+
+
+def _hashed(settings: Any, name: Hash) -> dict[str, Any]:
+    """The values that the hash `name` is taken of, by the names that it knows them by."""
+    at_default = {entry.name: getattr(settings, entry.name) == default_of(entry) for entry in fields(settings)}
+    hashed = {}
+    for entry in fields(settings):
+        marks, value = marks_of(entry), getattr(settings, entry.name)
+        without = marks.unhashed_without is not None and at_default[marks.unhashed_without]
+        if not without and not marks.leave_out(name, at_default[entry.name]):
+            hashed[marks.hashed_as or entry.name] = _hashed(value, name) if is_dataclass(value) else value
+    return hashed

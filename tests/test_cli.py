@@ -21,7 +21,7 @@ def lth(command, tmp_path):
 
 
 def test_the_command_line_imports_no_torch(tmp_path):
-    code = "import sys, lth, lth.cli, lth.spec; assert 'torch' not in sys.modules and 'wandb' not in sys.modules"
+    code = "import sys, lth, lth.cli, lth.config, lth.settings; assert not {'torch', 'wandb'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
 
 
@@ -65,11 +65,11 @@ def test_a_bad_value_is_one_line_without_a_traceback(lth):
     ("words", "message"),
     [
         (
-            ["model=own", "model._target_=torch.nn.Linear", "model.args.width=3"],
+            ["model=custom", "model._target_=torch.nn.Linear", "model.args.width=3"],
             "model.args={'width': 3}: torch.nn.Linear",
         ),
-        (["model=own", "model._target_=torch.nn.ReLU"], "the model gives (2, 1, 8, 8) for 2 images"),
-        (["data._target_=os.getcwd"], "data._target_=os.getcwd: is for data=own, not digits"),
+        (["model=custom", "model._target_=torch.nn.ReLU"], "the model gives (2, 1, 8, 8) for 2 images"),
+        (["data._target_=os.getcwd"], "data._target_=os.getcwd: is for data=custom, not digits"),
     ],
 )
 def test_a_mistake_in_ones_own_classes_is_one_line(lth, words, message):
@@ -119,7 +119,8 @@ class Net(nn.Module):
             raise RuntimeError("of their own")
         return self.layer(x.flatten(1))
 """
-TROUBLED = ["imp", "-m", "scale=smoke", "data=digits", "model=own", "model._target_=mine.Net", "model.args.width=1,2"]
+TROUBLED = ["imp", "-m", "scale=smoke", "data=digits"]
+TROUBLED += ["model=custom", "model._target_=mine.Net", "model.args.width=1,2"]
 
 
 def test_what_nobody_foresaw_shows_its_traceback_and_stops_no_sweep(lth, tmp_path):
@@ -164,7 +165,7 @@ def test_a_users_own_model_and_data_in_the_current_folder(lth, tmp_path):
         "    y = (x.sum(1) > 0).long()\n"
         "    return (x[20:], y[20:]), (x[:20], y[:20])\n"
     )
-    words = ["model=own", "model._target_=mine.Net", "model.args.width=16", "data=own", "data._target_=mine.data"]
+    words = ["model=custom", "model._target_=mine.Net", "model.args.width=16", "data=custom", "data._target_=mine.data"]
     words += ["data.args.count=200", "data.validation=30", "scale=smoke", "arms=[ticket,reinit]"]
     shown = lth("imp", *words)
     assert "first" in next(tmp_path.glob("outputs/imp/*/layers.csv")).read_text()

@@ -23,7 +23,7 @@ class Net(nn.Module):
     def forward(self, x):
         return self.last(self.first(x.flatten(1)).relu())
 """
-SWEEP = ["imp", "-m", "scale=smoke", "data=digits", "model=own", "model._target_=mine.Net", "arms=[ticket]"]
+SWEEP = ["imp", "-m", "scale=smoke", "data=digits", "model=custom", "model._target_=mine.Net", "arms=[ticket]"]
 SWEEP += ["pruning.schedule=iterative,one_shot"]
 LAUNCHERS = {
     "joblib": ["hydra.launcher.n_jobs=2"],

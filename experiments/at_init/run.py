@@ -16,13 +16,14 @@ from lth.pruning.methods import METHODS
 from lth.report.at_init import AtInitReport
 from lth.report.job import JobFacts
 from lth.report.wandb.tracking import tracker
-from lth.spec import AtInitSpec
 from lth.training.recipe import iterations_of
 from lth.training.run_result import RunResult
 from lth.training.run_spec import RunSpec
 
+from .settings import AtInitSettings
 
-def run(spec: AtInitSpec, folder: Path) -> None:
+
+def run(spec: AtInitSettings, folder: Path) -> None:
     """Runs one replicate and leaves its results in `folder`."""
     job_of_sweep = sweep_number()
     device = prepare(spec.device, spec.threads, job_of_sweep or 0)

@@ -17,13 +17,14 @@ from lth.pruning.schedule import Pruning
 from lth.report.deploy import DeployReport
 from lth.report.job import JobFacts
 from lth.report.wandb.tracking import tracker
-from lth.spec import DeploySpec
 from lth.training.recipe import iterations_of
 from lth.training.run_result import RunResult
 from lth.training.run_spec import RunSpec
 
+from .settings import DeploySettings
 
-def run(spec: DeploySpec, folder: Path) -> None:
+
+def run(spec: DeploySettings, folder: Path) -> None:
     """Runs one replicate and leaves its results in `folder`."""
     job_of_sweep = sweep_number()
     device = prepare(spec.device, spec.threads, job_of_sweep or 0)
@@ -75,7 +76,7 @@ def found_of(kind: str, outcome: Outcome, before: list[Found]) -> Iterator[Found
         yield ticket
 
 
-def seen(worth: Worth, spec: DeploySpec, report: DeployReport, tickets: list[Found]) -> dict[str, list[Row]]:
+def seen(worth: Worth, spec: DeploySettings, report: DeployReport, tickets: list[Found]) -> dict[str, list[Row]]:
     """The rows of every table of looks, by its name."""
     dense, size = tickets[0], spec.recipe.batch_size
     costs: list[Row] = []

@@ -20,13 +20,14 @@ from lth.pruning.updates import GradualPruning
 from lth.report.flow import FlowReport
 from lth.report.job import JobFacts
 from lth.report.wandb.tracking import tracker
-from lth.spec import GradientFlowSpec
 from lth.training.recipe import iterations_of, plan
 from lth.training.run_result import RunResult
 from lth.training.run_spec import RunSpec
 
+from .settings import GradientFlowSettings
 
-def run(spec: GradientFlowSpec, folder: Path) -> None:
+
+def run(spec: GradientFlowSettings, folder: Path) -> None:
     """Runs one replicate and leaves its results in `folder`."""
     job_of_sweep = sweep_number()
     device = prepare(spec.device, spec.threads, job_of_sweep or 0)
@@ -36,8 +37,8 @@ def run(spec: GradientFlowSpec, folder: Path) -> None:
     data = data.to(device)
     start = fresh(seeds.init)
     job = RunSpec(model, start, {}, data, plan(spec.recipe, len(data.train)), seeds)
-    context = context_of(model, start, fresh, rewiring_of(spec, len(data.train)))
     per_epoch = len(data.train) // spec.recipe.batch_size
+    context = context_of(model, start, fresh, rewiring_of(spec.rewiring, per_epoch))
     change = None if spec.change_at is None else iterations_of(spec.change_at, per_epoch, "change_at")
     asked = Procedure(job, gradual_of(spec, data), context, spec.inits, spec.methods, spec.repeats, change)
     store = store_of(spec)
@@ -71,7 +72,7 @@ def run(spec: GradientFlowSpec, folder: Path) -> None:
         report.finish(seen, Ticket(compared.mask, compared.start, 0, provenance))
 
 
-def gradual_of(spec: GradientFlowSpec, data: Data) -> GradualPruning:
+def gradual_of(spec: GradientFlowSettings, data: Data) -> GradualPruning:
     """How the pruned solution is pruned, in iterations."""
     per_epoch, asked = len(data.train) // spec.recipe.batch_size, spec.gradual
     begin, end, every = (

@@ -21,16 +21,17 @@ from lth.lottery.pruned import name_output
 from lth.report.job import JobFacts
 from lth.report.replicate import Replicate
 from lth.report.wandb.tracking import tracker
-from lth.spec import Spec
 from lth.training.gradient import EXAMPLES
 from lth.training.recipe import iterations_of
 from lth.training.run_result import RunResult
 from lth.training.run_spec import RunSpec
 
+from .settings import ImpSettings
+
 log = logging.getLogger(__name__)
 
 
-def run(spec: Spec, folder: Path) -> None:
+def run(spec: ImpSettings, folder: Path) -> None:
     """Runs one replicate and leaves its results in `folder`."""
     job_of_sweep = sweep_number()
     device = prepare(spec.device, spec.threads, job_of_sweep or 0)
@@ -65,7 +66,7 @@ def run(spec: Spec, folder: Path) -> None:
         replicate.finish(ticket_of(last, provenance), len(data.test), pace, scoring_of(spec.pruning, model, data.train))
 
 
-def five_seeds(spec: Spec) -> str:
+def five_seeds(spec: ImpSettings) -> str:
     """The command that asks the same of five seeds."""
     overrides = [word for word in HydraConfig.get().overrides.task if not word.startswith("seed=")]
     return shlex.join(["lth", spec.experiment, "-m", *overrides, "seed=0,1,2,3,4"])

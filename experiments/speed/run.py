@@ -29,10 +29,11 @@ from lth.lottery.pruned import prune
 from lth.models import build
 from lth.models.initialize import initialize
 from lth.report.progress import Progress
-from lth.spec import SpeedSpec
 from lth.training.loop import train
 from lth.training.recipe import Recipe, plan
 from lth.training.run_spec import RunSpec
+
+from .settings import SpeedSettings
 
 BESIDE = "ours, 2 workers"
 WORKERS = "two seeds at once / in turn"
@@ -47,7 +48,7 @@ DIGITS = {"ms per iteration": 3, "times": 2, "%": 1}
 COLUMNS = ("measure", "unit", "median", "quartile_1", "quartile_3", "target")
 
 
-def run(spec: SpeedSpec, folder: Path) -> None:
+def run(spec: SpeedSettings, folder: Path) -> None:
     """Measures, prints the table, and leaves `speed.csv` and `speed.json` in `folder`."""
     device = prepare(spec.device, spec.threads)
     images, source = mnist(spec.data.root)
@@ -90,7 +91,7 @@ def mnist(root: str | None) -> tuple[dict[str, Tensor], str]:
     return made, f"random images, for there is no MNIST in {place}"
 
 
-def make_job(images: Mapping[str, Tensor], spec: SpeedSpec) -> RunSpec:
+def make_job(images: Mapping[str, Tensor], spec: SpeedSettings) -> RunSpec:
     """Our training: all blocks, alone and beside another, and one iteration more, after which alone it evaluates."""
     data = tensors.prepare("mnist", dict(images), validation=5_000)
     model = build("lenet_300_100", data.shape, data.classes)
@@ -144,7 +145,7 @@ class Turns:
 class Companion:
     """The second worker: another process with a training of its own, which goes on only when it is told to."""
 
-    def __init__(self, spec: SpeedSpec) -> None:
+    def __init__(self, spec: SpeedSettings) -> None:
         code = f"from lth.jobs import load; load('speed').accompany({spec.data.root!r}, {spec.seed}, {spec.threads})"
         self.process = subprocess.Popen(
             [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -177,7 +178,7 @@ class Companion:
 def accompany(root: str | None, seed: int, threads: int) -> None:
     """What the second worker does: trains and waits as the lines on stdin say, until they end."""
     prepare("cpu", threads)
-    spec = make_job(mnist(root)[0], SpeedSpec(seed=seed, iterations=ENDLESS))
+    spec = make_job(mnist(root)[0], SpeedSettings(seed=seed, iterations=ENDLESS))
     train(spec, [Obedience()])
 
 

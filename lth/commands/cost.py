@@ -185,7 +185,7 @@ def own_model(target: str | None, args: Sequence[str]) -> dict[str, object] | No
     values = {key: yaml.safe_load(value) for key, _, value in (word.partition("=") for word in args)}
     if "." not in target:
         return {"name": target, **values}
-    return {"name": "own", "initializer": "default", "_target_": target, "args": values}
+    return {"name": "custom", "initializer": "default", "_target_": target, "args": values}
 
 
 def whole(key: str, word: str) -> int:

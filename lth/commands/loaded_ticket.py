@@ -26,7 +26,7 @@ from lth.lottery.ticket import Ticket, load_ticket
 from lth.pruning.methods import method_of, pruning_of
 from lth.pruning.schedule import Pruning
 from lth.report.reading import read_results
-from lth.settings import Training
+from lth.settings import TrainingSettings
 from lth.store.runs import read_run
 
 TICKET = "ticket.safetensors"
@@ -45,7 +45,7 @@ class LoadedTicket:
     """
 
     path: Path
-    spec: Training
+    spec: TrainingSettings
     model: nn.Module
     data: Data
     ticket: Ticket
@@ -106,7 +106,7 @@ def open_ticket(
     return LoadedTicket(path, spec, network, data, ticket, here, mask, found, kind, dense, rows, pruning)
 
 
-def _spec(path: Path, ticket: Ticket, config: Path | None, model: Mapping[str, Any]) -> Training:
+def _spec(path: Path, ticket: Ticket, config: Path | None, model: Mapping[str, Any]) -> TrainingSettings:
     """The settings that the ticket was found under: those that the user names, of its job, or that it keeps itself."""
     beside = path.parent / CONFIG
     source = config or (beside if beside.is_file() else None)
@@ -119,7 +119,8 @@ def _spec(path: Path, ticket: Ticket, config: Path | None, model: Mapping[str, A
             read |= {"data": {"name": NOISE}}
         if not isinstance(read, dict) or "data" not in read or not ("model" in read or model):
             raise LotteryError(f"{path} does not say what its network and data are; name them by --config or --model")
-        asked = {key.name: read[key.name] for key in fields(Training) if key.name in read} | {"experiment": "cost"}
+        asked = {key.name: read[key.name] for key in fields(TrainingSettings) if key.name in read}
+        asked["experiment"] = "cost"
         if model:
             asked["model"] = dict(model)
         for group in ("model", "data") if config is None else ():
@@ -127,13 +128,13 @@ def _spec(path: Path, ticket: Ticket, config: Path | None, model: Mapping[str, A
             if own:
                 say = f"--config {source}" if source else "--config with a configuration of yours"
                 raise LotteryError(f"{group} is code of its own, {own}: to run it say so, by {say}")
-        merged = OmegaConf.merge(OmegaConf.structured(Training), asked)
+        merged = OmegaConf.merge(OmegaConf.structured(TrainingSettings), asked)
         spec = OmegaConf.to_object(merged)
     except (OmegaConfBaseException, yaml.YAMLError, OSError, UnicodeDecodeError, AttributeError) as error:
         raise LotteryError(
             f"{source or path} cannot be read as a configuration: {str(error).splitlines()[0]}"
         ) from error
-    assert isinstance(spec, Training)
+    assert isinstance(spec, TrainingSettings)
     return spec
 
 
@@ -168,7 +169,7 @@ def _rows(path: Path, ticket: Ticket) -> list[Row]:
     return [row for row in rows if row["setting"] == about.get("setting") and row["seed"] == about.get("seed")]
 
 
-def _store(path: Path, spec: Training) -> Path | None:
+def _store(path: Path, spec: TrainingSettings) -> Path | None:
     """The store that the job used: in its outputs, else in a folder above the ticket."""
     places: Sequence[Path] = [Path(spec.outputs), *path.resolve().parents]
     return next((place / "store" for place in places if (place / "store").is_dir()), None)

@@ -1,4 +1,4 @@
-"""The experiments that come with lth, a package each. In a checkout they lie beside `lth`, in an installed wheel here."""
+"""The experiments that come with lth, a package each: here in an installed wheel, beside `lth` in a checkout."""
 
 from pathlib import Path
 

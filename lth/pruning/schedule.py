@@ -1,11 +1,12 @@
 """What is pruned, how, and how many weights stay at each level: the level_counts. Imports no torch: checked early."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from lth.core.errors import SettingError
+from lth.core.setting import setting
 from lth.pruning.granularity import blocks, check_groups, check_shape, parts_of, units_of, word
 from lth.pruning.layer_densities import KINDS, MEASURED, allocated, check_densities, ratios_of
 
@@ -24,9 +25,9 @@ class GradualSchedule:
     None: from a quarter of the training on, up to three quarters of it.
     """
 
-    begin: str | int | None = None
-    end: str | int | None = None
-    every: str | int = 100
+    begin: str | int | None = setting(None, "first iteration with a pruning; null: a quarter of the training")
+    end: str | int | None = setting(None, "last iteration with a pruning; null: three quarters of the training")
+    every: str | int = setting(100, "iterations between prunings")
 
 
 @dataclass
@@ -47,37 +48,51 @@ class Pruning:
     on.
     """
 
-    score: str = "magnitude"
-    scope: str = "layerwise"
-    schedule: str = "iterative"
-    fraction: float = 0.2
-    fractions: dict[str, float] = field(default_factory=dict)
-    exclude: list[str] = field(default_factory=list)
-    output: str | None = None
-    score_at: str = "trained"
-    granularity: str = "weight"
-    norm: float = 2.0
-    groups: Any = None
-    layer_densities: Any = "uniform"
-    steps: int | None = None
-    examples: int = 10
-    gradual: GradualSchedule = field(default_factory=GradualSchedule)
-    tolerance: float = 0.01
-
-    LATER: ClassVar = (
-        "score_at",
-        "granularity",
-        "norm",
-        "groups",
-        "layer_densities",
-        "steps",
-        "examples",
-        "gradual",
-        "tolerance",
+    score: str = setting("magnitude", "score of weights, of which the lowest go: magnitude, snip, grasp, synflow, ...")
+    scope: str = setting(
+        "layerwise", "what competes: layerwise (weights of a layer), global (of all layers) or groups (of a group)"
     )
-    """As by default they are in no hash: so those of older results stay."""
-    HASHED_AS: ClassVar = {"score_at": "at", "granularity": "shape", "layer_densities": "densities"}
-    """The names that hashes know these fields by: so those of older results stay."""
+    schedule: str = setting(
+        "iterative", "iterative (level by level), one_shot (from level 0) or gradual (within one training)"
+    )
+    fraction: float = setting(0.2, "share of the remaining weights that each level removes")
+    fractions: dict[str, float] = setting({}, "fraction by kind of layer (conv, linear, output) or by name pattern")
+    exclude: list[str] = setting([], "name patterns of layers that stay dense")
+    output: str | None = setting(None, "name of the output layer; null: the last linear layer")
+    score_at: str = setting(
+        "trained",
+        "weights that are scored: trained, or init (those of the rewind point)",
+        unhashed_at_default=True,
+        hashed_as="at",
+    )
+    granularity: str = setting(
+        "weight",
+        "what goes as one: weight, output (channels), input (channels), or N:M blocks such as '2:4'",
+        unhashed_at_default=True,
+        hashed_as="shape",
+    )
+    norm: float = setting(2.0, "channels: p of the norm that gathers their weights' scores", unhashed_at_default=True)
+    groups: Any = setting(
+        None, "scope=groups: name patterns of each group, as {convs: ['conv*'], rest: ['*']}", unhashed_at_default=True
+    )
+    layer_densities: Any = setting(
+        "uniform",
+        "how layers share the remaining weights: uniform, erk, sensitivity, or a density for each layer",
+        unhashed_at_default=True,
+        hashed_as="densities",
+    )
+    steps: int | None = setting(
+        None, "steps of one pruning, each with new scores; null: as many as the score's paper", unhashed_at_default=True
+    )
+    examples: int = setting(10, "training examples of each class that scores are computed on", unhashed_at_default=True)
+    gradual: GradualSchedule = setting(
+        GradualSchedule, "schedule=gradual: when weights are pruned", unhashed_at_default=True
+    )
+    tolerance: float = setting(
+        0.01,
+        "layer_densities=sensitivity: accuracy (0 to 1) that pruning a layer alone may cost",
+        unhashed_at_default=True,
+    )
 
     def __post_init__(self) -> None:
         for key, options in (("scope", SCOPES), ("schedule", SCHEDULES), ("score_at", SCORE_AT)):

@@ -2,9 +2,10 @@
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from lth.core.errors import SettingError
+from lth.core.setting import setting
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "step", "cosine")
@@ -38,20 +39,24 @@ class Recipe:
     and at the end, or `always`; nothing is ever chosen by it.
     """
 
-    iterations: Duration = 1600
-    batch_size: int = 60
-    optimizer: str = "adam"
-    lr: float = 1.2e-3
-    momentum: float = 0.9
-    nesterov: bool = False
-    weight_decay: float = 0.0
-    decay: str = "weights"
-    schedule: str = "constant"
-    milestones: list[Duration] = field(default_factory=list)
-    gamma: float = 0.1
-    warmup: Duration = 0
-    evaluate_every: Duration = 100
-    test: str = "improved"
+    iterations: Duration = setting(1600, "length of a training: 1600, 500it, 2ep (epochs) or 2ep50it")
+    batch_size: int = setting(60, "training examples in a batch")
+    optimizer: str = setting("adam", "adam, adamw or sgd")
+    lr: float = setting(1.2e-3, "learning rate")
+    momentum: float = setting(0.9, "sgd: momentum")
+    nesterov: bool = setting(False, "sgd: Nesterov momentum")
+    weight_decay: float = setting(0.0, "weight decay: an L2 penalty in sgd and adam, decoupled in adamw")
+    decay: str = setting("weights", "what decays: weights (tensors of two or more dimensions) or all parameters")
+    schedule: str = setting(
+        "constant", "learning rate over time: constant, step (times gamma at each milestone) or cosine (to zero)"
+    )
+    milestones: list[Duration] = setting([], "schedule=step: the iterations at which the learning rate drops")
+    gamma: float = setting(0.1, "schedule=step: factor of the learning rate at a milestone")
+    warmup: Duration = setting(0, "iterations in which the learning rate rises linearly to lr")
+    evaluate_every: Duration = setting(100, "iterations between evaluations")
+    test: str = setting(
+        "improved", "test accuracy where the validation loss improved (improved), or at every evaluation (always)"
+    )
 
     def __post_init__(self) -> None:
         options = (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("test", TESTS), ("decay", DECAYS))

@@ -22,7 +22,7 @@ from lth.lottery.ticket import Ticket, load_ticket
 from lth.models.lenet import mlp
 from lth.pruning.schedule import Pruning
 from lth.report.tables import Tables
-from lth.settings import DataSpec, ModelSpec, Training
+from lth.settings import DataSettings, ModelSettings, TrainingSettings
 from lth.store.runs import Store
 from lth.training.recipe import Recipe
 
@@ -35,13 +35,13 @@ BILINEAR = ["in1_features=2", "in2_features=2", "out_features=2"]
 def make_job(tensors: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """A job's folder as `lth imp` leaves it, of two prunings of a small network, with its store."""
 
-    def make(model: ModelSpec, trained: bool = True) -> Path:
+    def make(model: ModelSettings, trained: bool = True) -> Path:
         root = tmp_path_factory.mktemp("outputs")
         save_file(tensors, root / "small.safetensors")
-        spec = Training(
+        spec = TrainingSettings(
             outputs=str(root),
             experiment="imp",
-            data=DataSpec("small", str(root), 23),
+            data=DataSettings("small", str(root), 23),
             model=model,
             recipe=Recipe(iterations=40, batch_size=20, lr=0.01, evaluate_every=10, test="always"),
         )
@@ -65,7 +65,7 @@ def make_job(tensors: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="module")
 def job(make_job: Callable[..., Path]) -> Path:
-    return make_job(ModelSpec("mlp", widths=[12, 8]))
+    return make_job(ModelSettings("mlp", widths=[12, 8]))
 
 
 def results(folder: Path) -> dict[int, dict[str, str]]:
@@ -116,7 +116,7 @@ def test_a_ticket_s_file_alone_is_rebuilt_from_what_it_keeps(job: Path, tmp_path
 
 
 def test_own_code_runs_only_where_the_user_names_it(make_job: Callable[..., Path]) -> None:
-    job = make_job(ModelSpec("own", "default", None, f"{__name__}.network", {"width": 5}))
+    job = make_job(ModelSettings("custom", "default", None, f"{__name__}.network", {"width": 5}))
     with pytest.raises(
         LotteryError, match=r"model is code of its own, .*: to run it say so, by --config .*config.yaml"
     ):

@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import open_dict
 
-from lth import spec
+from lth.config import read, register
 from lth.jobs import load, place
 
 
@@ -19,13 +19,13 @@ def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
     Gives the job's folder and what was printed. With `figures=False` it draws none: that takes most of a short run.
     """
-    spec.register()
     counter = itertools.count()
 
     def run(folder: Path, root: Path, experiment: str, *words: str, figures: bool = True) -> tuple[Path, str]:
         monkeypatch.chdir(folder)
         monkeypatch.setenv("LTH_DATA", str(root))
         monkeypatch.setenv("WANDB_MODE", "disabled")
+        register(experiment)
         with initialize_config_dir(str(place("conf")), version_base="1.3"):
             config = compose(experiment, list(words), return_hydra_config=True)
         HydraConfig.instance().set_config(config)
@@ -35,7 +35,7 @@ def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         with monkeypatch.context() as here:
             for name in () if figures else ("replicate.draw_replicate", "flow.draw_flow"):
                 here.setattr(f"lth.report.{name}", lambda *arguments: [])
-            load(experiment).run(spec.read(config), to)
+            load(experiment).run(read(config), to)
         captured = capsys.readouterr()
         return to, captured.out + captured.err
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from lth.spec import ChannelsSettings, DeploySettings
 
 from lth.compression.export import load_exported
 from lth.compression.forms import DEFAULT
@@ -14,8 +15,7 @@ from lth.flow.worth import COST, GRID, SENSITIVITY, TICKETS
 from lth.lottery.ticket import load_ticket
 from lth.pruning.schedule import Pruning
 from lth.report.tables import CURVES, LAYERS, RESULTS
-from lth.settings import DataSpec, ModelSpec
-from lth.spec import ChannelsSpec, DeploySpec
+from lth.settings import DataSettings, ModelSettings
 
 TABLES = {"results": RESULTS, "layers": LAYERS, "curves": CURVES, "cost": COST, "grid": GRID}
 TABLES |= {"tickets": TICKETS, "sensitivity": SENSITIVITY}
@@ -121,19 +121,19 @@ def check_forms(job: Path) -> None:
         ({"blocks": ["4:2"]}, "pruning.granularity=4:2: must keep at least one"),
         ({"bits": [9]}, "bits=9: must be a whole number from 2 to 8"),
         ({"rounds": 2}, "rounds=2: must be at least 3"),
-        ({"channels": ChannelsSpec(levels=-1)}, "channels.levels=-1: must be at least 0"),
+        ({"channels": ChannelsSettings(levels=-1)}, "channels.levels=-1: must be at least 0"),
         ({"pruning": Pruning(granularity="output")}, "pruning.granularity=output: must be weight here"),
-        ({"levels": 0, "channels": ChannelsSpec(levels=0), "blocks": []}, "levels=0: leaves no ticket"),
+        ({"levels": 0, "channels": ChannelsSettings(levels=0), "blocks": []}, "levels=0: leaves no ticket"),
     ],
 )
 def test_a_bad_value_is_named(values, message):
     with pytest.raises(SettingError, match=message):
-        _ = DeploySpec(data=DataSpec("mnist1d"), model=ModelSpec("mlp"), **values).kinds
+        _ = DeploySettings(data=DataSettings("mnist1d"), model=ModelSettings("mlp"), **values).kinds
 
 
 def test_a_setting_leaves_out_what_only_says_how_many_rows_there_are():
     def setting(**values):
-        return DeploySpec(data=DataSpec("mnist1d"), model=ModelSpec("mlp"), **values).setting()
+        return DeploySettings(data=DataSettings("mnist1d"), model=ModelSettings("mlp"), **values).setting()
 
     assert setting() == setting(levels=2, blocks=[], bits=[8], rounds=3, onnx=False, seed=3)
     assert setting() != setting(rewind=10) != setting(pruning=Pruning(fraction=0.3))

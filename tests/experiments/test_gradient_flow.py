@@ -10,7 +10,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from safetensors.torch import load_file, save_file
 
-from lth import spec
+from lth import config
 from lth.core.errors import LotteryError
 from lth.core.rng import rng
 from lth.flow.looks import AGREEMENT, DISTANCES, LINES, MAP, TABLE, UPDATES
@@ -117,7 +117,7 @@ def test_the_ticket_starts_at_the_weights_of_step_0(flow, noise):
     to, _ = flow()
     ticket = load_ticket(to / "ticket.safetensors")
     with initialize_config_dir(str(place("conf")), version_base="1.3"):
-        asked = spec.read(compose("gradient_flow", [PAPER, "scale=smoke"]))
+        asked = config.read(compose("gradient_flow", [PAPER, "scale=smoke"]))
     from lth.api import build_model, load_data
     from lth.core.rng import seeds_from
 

@@ -5,12 +5,12 @@ import json
 
 import pytest
 import torch
+from lth.spec import SpeedSettings
 from safetensors.torch import save_file
 
 from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import rng
 from lth.jobs import load
-from lth.spec import SpeedSpec
 
 MEASURES = [
     *("ours", "usual", "floor", "ours, 2 workers"),
@@ -87,7 +87,7 @@ class Companion:
 
 def test_the_second_worker_trains_when_it_is_told_to(tmp_path, speed, images):
     save_file(images, tmp_path / "mnist.safetensors")
-    spec = SpeedSpec()
+    spec = SpeedSettings()
     spec.data.root = str(tmp_path)
     with speed.Companion(spec) as companion:
         first = companion.work()
@@ -103,7 +103,7 @@ def test_the_second_worker_trains_when_it_is_told_to(tmp_path, speed, images):
 
 
 def test_the_three_do_the_work_that_they_are_timed_for(speed, images, monkeypatch):
-    job = speed.make_job(images, SpeedSpec(blocks=2, iterations=2))
+    job = speed.make_job(images, SpeedSettings(blocks=2, iterations=2))
     stepped, multiplied, train = [], [], speed.train
 
     def usual():
@@ -137,7 +137,7 @@ def test_the_three_do_the_work_that_they_are_timed_for(speed, images, monkeypatc
 
 
 def test_the_usual_way_trains_the_masked_network(speed, images, monkeypatch):
-    job = speed.make_job(images, SpeedSpec())
+    job = speed.make_job(images, SpeedSettings())
     monkeypatch.setattr(speed, "build", lambda *_: job.model)
     steps = speed.usual(job, speed.MNIST(images))
     next(steps)
@@ -159,5 +159,5 @@ def test_the_usual_way_trains_the_masked_network(speed, images, monkeypatch):
 )
 def test_a_bad_setting_is_one_line(setting, problem):
     with pytest.raises(SettingError) as error:
-        SpeedSpec(**setting)
+        SpeedSettings(**setting)
     assert str(error.value) == problem

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lth.report.wandb.run import begin, by_agent, gave_up, pictures, wandb_mode
 
 if TYPE_CHECKING:
-    from lth.settings import Training  # its values are read here
+    from lth.settings import TrainingSettings  # its values are read here
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class Wandb:
             gave_up(error, "the job goes on without it, its own files hold everything")
 
 
-def tracker(spec: "Training", config: Mapping[str, Any]) -> Wandb:
+def tracker(spec: "TrainingSettings", config: Mapping[str, Any]) -> Wandb:
     """The W&B run of the replicate that `spec` asks for, not yet begun; `config` is what it shows of the settings."""
     return Wandb(
         Path(spec.outputs),

@@ -10,9 +10,9 @@ import yaml
 from hydra import compose, initialize_config_dir
 from PIL import Image
 
-from lth import spec
-from lth.cli import place
 from lth.analysis.probes import measures_of, tables_of
+from lth.cli import place
+from lth.config import read, register
 from lth.report.replicate import LEVEL_METRICS
 from lth.report.tables import RESULTS
 from lth.report.wandb.run import wandb_mode
@@ -339,12 +339,12 @@ def trial(sweep, *more: str) -> list[str]:
 
 
 def test_every_value_of_the_sweep_is_one_that_lth_imp_takes(sweep):
-    spec.register()
+    register("imp")
     for key, found in sweep["parameters"].items():
         for value in found["values"]:
             _, *words = trial(sweep, f"{key}={value}")
             with initialize_config_dir(str(place("conf")), version_base="1.3"):
-                assert spec.read(compose("imp", words)).experiment == "imp"
+                assert read(compose("imp", words)).experiment == "imp"
 
 
 AGENT = """\

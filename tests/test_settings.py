@@ -1,25 +1,30 @@
 """Every configuration composes, and a bad value is named before anything starts."""
 
 import csv
+from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
-from lth import spec
+from lth.config import read, register, settings_of
 from lth.core.errors import SettingError
+from lth.core.setting import default_of, marks_of, setting
 from lth.jobs import experiments, place
+from lth.pruning.methods import METHODS
+from lth.settings import hash_of
 
 GROUPS = ("data", "model", "recipe", "pruning", "scale")
 
 
-def composed(*overrides: str, experiment: str = "imp") -> spec.Spec:
-    spec.register()
+def composed(*overrides: str, experiment: str = "imp") -> Any:
+    register(experiment)
     with initialize_config_dir(str(place("conf")), version_base="1.3"):
-        return spec.read(compose(experiment, list(overrides)))
+        return read(compose(experiment, list(overrides)))
 
 
 def options(group: str) -> list[str]:
@@ -28,7 +33,7 @@ def options(group: str) -> list[str]:
 
 @pytest.mark.parametrize(("group", "option"), [(group, x) for group in GROUPS for x in options(group)])
 def test_every_option_of_every_group_composes(group, option):
-    needed = {"data=own": "data._target_=a.b", "model=own": "model._target_=a.B"}.get(f"{group}={option}")
+    needed = {"data=custom": "data._target_=a.b", "model=custom": "model._target_=a.B"}.get(f"{group}={option}")
     assert composed(f"{group}={option}", *([needed] if needed else []))
 
 
@@ -45,21 +50,21 @@ def papers(of: str = "*") -> list[str]:
 @pytest.mark.parametrize(("paper", "scale"), list(product(papers(), ("smoke", "quick", "paper"))))
 def test_every_paper_composes_at_every_scale(paper, scale):
     experiment = {"evci2022": "gradient_flow", "frankle2021": "at_init"}.get(paper.split("/")[0], "imp")
-    read = composed(f"paper={paper}", f"scale={scale}", experiment=experiment)
-    assert read.paper == paper and read.scale == scale
-    assert experiment != "imp" or {"ticket", "reinit"} <= set(read.arms)
+    settings = composed(f"paper={paper}", f"scale={scale}", experiment=experiment)
+    assert settings.paper == paper and settings.scale == scale
+    assert experiment != "imp" or {"ticket", "reinit"} <= set(settings.arms)
 
 
 def test_the_lenet5_preset_has_the_papers_recipe():
     for scale in ("quick", "paper"):
-        read = composed("paper=evci2022/lenet5", f"scale={scale}", experiment="gradient_flow")
-        recipe, gradual = read.recipe, read.gradual
+        settings = composed("paper=evci2022/lenet5", f"scale={scale}", experiment="gradient_flow")
+        recipe, gradual = settings.recipe, settings.gradual
         assert (recipe.iterations, recipe.batch_size, recipe.lr, recipe.momentum) == (11_719, 128, 0.05, 0.9)
         assert (recipe.schedule, recipe.weight_decay, recipe.decay) == ("cosine", 1e-3, "weights")
         assert (gradual.density, gradual.begin, gradual.end, gradual.every) == (0.05, 3_000, 7_000, 100)
-        assert (read.data.name, read.data.validation, read.data.normalize) == ("mnist", 0, "unit")
-        assert (read.model.name, read.model.initializer, read.repeats) == ("lenet5", "glorot_uniform", 5)
-        assert (read.rewiring.drop, read.rewiring.every, read.rewiring.stop) == (0.3, 100, None)
+        assert (settings.data.name, settings.data.validation, settings.data.normalize) == ("mnist", 0, "unit")
+        assert (settings.model.name, settings.model.initializer, settings.repeats) == ("lenet5", "glorot_uniform", 5)
+        assert (settings.rewiring.drop, settings.rewiring.every, settings.rewiring.stop) == (0.3, 100, None)
 
 
 def test_a_paper_of_another_experiment_is_refused():
@@ -93,12 +98,12 @@ def test_the_setting_of_at_init_is_that_of_one_method_without_seeds_extent_and_m
 
 
 def test_the_preset_of_frankle2021_has_the_recipe_of_the_authors_code():
-    read = composed("paper=frankle2021/lenet_300_100", "scale=paper", experiment="at_init")
-    recipe = read.recipe
+    settings = composed("paper=frankle2021/lenet_300_100", "scale=paper", experiment="at_init")
+    recipe = settings.recipe
     assert (recipe.iterations, recipe.batch_size, recipe.lr, recipe.momentum) == ("40ep", 128, 0.1, 0.0)
-    assert (read.data.name, read.data.validation, read.model.initializer) == ("mnist", 0, "kaiming_normal")
+    assert (settings.data.name, settings.data.validation, settings.model.initializer) == ("mnist", 0, "kaiming_normal")
     quick = composed("paper=frankle2021/lenet_300_100", experiment="at_init")
-    assert quick.controls == [7, 13, 17] and quick.pruning.scope == "global"
+    assert quick.control_levels == [7, 13, 17] and quick.pruning.scope == "global"
 
 
 @pytest.mark.parametrize(
@@ -106,23 +111,23 @@ def test_the_preset_of_frankle2021_has_the_recipe_of_the_authors_code():
 )
 def test_the_conv_presets_have_the_papers_recipes(name, iterations, lr):
     for scale in ("quick", "paper"):
-        read = composed(f"paper=frankle2019/{name}", f"scale={scale}")
-        assert (read.recipe.iterations, read.recipe.lr, read.recipe.batch_size) == (iterations, lr, 60)
-        assert read.data.name == "cifar10" and read.model.name == name
-        assert read.pruning.fractions == {"conv": 0.15 if name == "conv6" else 0.1, "linear": 0.2, "output": 0.1}
+        settings = composed(f"paper=frankle2019/{name}", f"scale={scale}")
+        assert (settings.recipe.iterations, settings.recipe.lr, settings.recipe.batch_size) == (iterations, lr, 60)
+        assert settings.data.name == "cifar10" and settings.model.name == name
+        assert settings.pruning.fractions == {"conv": 0.15 if name == "conv6" else 0.1, "linear": 0.2, "output": 0.1}
     assert composed(f"paper=frankle2019/{name}", "scale=paper").draws == 3
 
 
 def test_the_lenet_preset_has_the_papers_recipe():
-    read = composed("paper=frankle2019/lenet", "scale=paper")
-    assert (read.recipe.iterations, read.recipe.lr, read.draws, read.levels) == (50_000, 1.2e-3, 3, 20)
-    assert read.data.validation == 5_000 and read.pruning.fractions == {"output": 0.1}
+    settings = composed("paper=frankle2019/lenet", "scale=paper")
+    assert (settings.recipe.iterations, settings.recipe.lr, settings.draws, settings.levels) == (50_000, 1.2e-3, 3, 20)
+    assert settings.data.validation == 5_000 and settings.pruning.fractions == {"output": 0.1}
 
 
 def test_one_shot_tickets_may_have_arms_of_their_own():
     words = ["paper=frankle2019/lenet", "pruning.schedule=one_shot"]
-    assert composed(*words).arms_asked == ["ticket"] and "reinit" in composed(*words, "scale=paper").arms_asked
-    assert "reinit" in composed("paper=frankle2019/lenet").arms_asked
+    assert composed(*words).scheduled_arms == ["ticket"] and "reinit" in composed(*words, "scale=paper").scheduled_arms
+    assert "reinit" in composed("paper=frankle2019/lenet").scheduled_arms
 
 
 def test_the_presets_of_a_scale_can_be_overridden():
@@ -150,9 +155,9 @@ def test_the_presets_of_a_scale_can_be_overridden():
         ("recipe.batch_size=0", "recipe.batch_size=0"),
         ("store.checkpoint_seconds=-1", "store.checkpoint_seconds=-1.0"),
         ("wandb.mode=on", "wandb.mode=on"),
-        ("data=own", "data=own: needs"),
-        ("model=own", "model=own: needs"),
-        ("model._target_=a.B", "is for model=own"),
+        ("data=custom", "data=custom: needs"),
+        ("model=custom", "model=custom: needs"),
+        ("model._target_=a.B", "is for model=custom"),
     ],
 )
 def test_a_bad_value_is_named_with_its_key(override, message):
@@ -183,41 +188,67 @@ def test_the_hashes_of_older_results_stay():
         ("pruning.schedule=gradual",): ("8efc142715", "e60ff6fc9363"),
     }
     for overrides, expected in known.items():
-        read = composed(*overrides)
-        assert (read.setting(), read.replicate()) == expected, overrides
+        settings = composed(*overrides)
+        assert (settings.setting(), settings.replicate()) == expected, overrides
     base = known[()][0]
-    settings = [
+    others = [
         "pruning.score_at=init",
         "pruning.granularity='2:4'",
         "pruning.norm=1",
         "pruning.steps=2",
         "pruning.examples=1",
     ]
-    settings += ["pruning.layer_densities=erk", "pruning.tolerance=0.02", "pruning.gradual.begin=5"]
-    settings += ["+pruning.fractions.conv=0.1"]
-    assert len({base, *(composed(override).setting() for override in settings)}) == len(settings) + 1
+    others += ["pruning.layer_densities=erk", "pruning.tolerance=0.02", "pruning.gradual.begin=5"]
+    others += ["+pruning.fractions.conv=0.1"]
+    assert len({base, *(composed(override).setting() for override in others)}) == len(others) + 1
 
 
 def test_groups_and_densities_are_written_as_they_are_said():
-    read = composed("pruning.scope=groups", "pruning.groups={convs: ['conv*'], rest: ['*']}").pruning
-    assert read.groups == {"convs": ["conv*"], "rest": ["*"]}
+    settings = composed("pruning.scope=groups", "pruning.groups={convs: ['conv*'], rest: ['*']}").pruning
+    assert settings.groups == {"convs": ["conv*"], "rest": ["*"]}
     assert composed("pruning.layer_densities={fc*: 0.1, output: 1.0}").pruning.layer_densities == {
         "fc*": 0.1,
         "output": 1.0,
     }
-    read = composed("pruning=sensitivity").pruning
-    assert (read.layer_densities, read.tolerance, read.scope, read.fractions) == ("sensitivity", 0.01, "layerwise", {})
-    read = composed("pruning=synflow").pruning
-    assert (read.score, read.score_at, read.schedule, read.scope) == ("synflow", "init", "one_shot", "global")
+    pruning = composed("pruning=sensitivity").pruning
+    shared = (pruning.layer_densities, pruning.tolerance, pruning.scope, pruning.fractions)
+    assert shared == ("sensitivity", 0.01, "layerwise", {})
+    pruning = composed("pruning=synflow").pruning
+    assert (pruning.score, pruning.score_at) == ("synflow", "init")
+    assert (pruning.schedule, pruning.scope) == ("one_shot", "global")
 
 
-def test_the_published_results_are_those_of_todays_preset():
-    published = place("conf").parent / "outputs" / "reference" / "frankle2019" / "results.csv"
+def frankle2019() -> dict[str, str]:
+    return {
+        schedule: composed("paper=frankle2019/lenet", f"pruning.schedule={schedule}").setting()
+        for schedule in ("iterative", "one_shot")
+    }
+
+
+def evci2022() -> dict[str, str]:
+    return {"gradual": composed("paper=evci2022/lenet5", experiment="gradient_flow").setting()}
+
+
+def frankle2021() -> dict[str, str]:
+    settings = composed("paper=frankle2021/lenet_300_100", experiment="at_init")
+    return {METHODS[method].word(): settings.of(method).setting() for method in settings.methods}
+
+
+@pytest.mark.parametrize("of", [frankle2019, evci2022, frankle2021])
+def test_the_published_results_have_the_settings_of_their_commands(of):
+    published = place("conf").parent / "outputs" / "reference" / of.__name__ / "results.csv"
     with published.open() as file:
-        settings = {(row["schedule"], row["setting"]) for row in csv.DictReader(file)}
-    schedules = ("iterative", "one_shot")
-    asked = {x: composed("paper=frankle2019/lenet", f"pruning.schedule={x}").setting() for x in schedules}
-    assert settings == set(asked.items())
+        assert {row["schedule"]: row["setting"] for row in csv.DictReader(file)} == of()
+
+
+def test_each_kind_of_ticket_has_a_setting_of_its_own():
+    settings = composed("data=mnist", "model=lenet5", "scale=paper", experiment="deploy")
+    assert {kind: replace(settings, pruning=pruning).setting() for kind, (pruning, _) in settings.kinds.items()} == {
+        "weights": "0903c0e0b9",
+        "channels": "4614340571",
+        "2:4": "364c19f96d",
+        "1:4": "420a517607",
+    }
 
 
 def test_the_replicate_differs_by_seed_and_extent_but_not_by_machine():
@@ -234,6 +265,9 @@ def test_the_replicate_differs_by_seed_and_extent_but_not_by_machine():
         ("imp", [], "b84688bafd5f"),
         ("imp", ["levels=3", "seed=2"], "6761a3a4ab0f"),
         ("imp", ["line_examples=50"], "b84688bafd5f"),
+        ("imp", ["probes=[distance]"], "2a2d5d57593c"),
+        ("imp", ["probes=[interpolation]", "line_examples=50"], "ecf692863769"),
+        ("at_init", [], "f8c55ec1cb39"),
         ("gradient_flow", [], "b9ee56f031c2"),
         ("gradient_flow", ["line_examples=50"], "5000affe0c11"),
     ],
@@ -250,6 +284,63 @@ def test_probes_change_the_replicate_and_never_the_setting():
 
 
 def test_the_whole_configuration_can_be_written_as_yaml():
-    spec.register()
+    register("imp")
     with initialize_config_dir(str(place("conf")), version_base="1.3"):
         assert "seeds:" in OmegaConf.to_yaml(compose("imp"))
+
+
+@dataclass
+class Inner:
+    kept: int = setting(1, "is in both hashes")
+    machine: str = setting("cpu", "is in none", unhashed=True)
+
+
+@dataclass
+class Outer:
+    inner: Inner = setting(Inner, "holds others")
+    extent: int = setting(3, "is in the replicate alone", unhashed="setting")
+    later: int = setting(0, "is in a hash where it differs", unhashed_at_default=True)
+    detail: int = setting(5, "matters with `later` alone", unhashed_without="later")
+    renamed: int = setting(7, "has another name in hashes", hashed_as="old")
+
+
+def hashes(**values: Any) -> tuple[str, str]:
+    return hash_of(Outer(**values), "setting", 8), hash_of(Outer(**values), "replicate", 8)
+
+
+@pytest.mark.parametrize(
+    ("values", "setting_differs", "replicate_differs"),
+    [
+        ({"inner": Inner(kept=2)}, True, True),
+        ({"inner": Inner(machine="cuda")}, False, False),
+        ({"extent": 4}, False, True),
+        ({"later": 1}, True, True),
+        ({"detail": 6}, False, False),
+        ({"renamed": 8}, True, True),
+    ],
+)
+def test_each_field_says_which_hashes_it_is_in(values, setting_differs, replicate_differs):
+    base, changed = hashes(), hashes(**values)
+    assert (base[0] != changed[0], base[1] != changed[1]) == (setting_differs, replicate_differs)
+
+
+def test_a_field_that_depends_on_another_is_hashed_with_it():
+    assert hashes(later=1) != hashes(later=1, detail=6)
+
+
+def test_lists_and_dicts_are_not_shared_between_settings():
+    first, second = composed().wandb, type(composed().wandb)()
+    first.tags.append("mine")
+    assert second.tags == [] == type(second)().tags
+
+
+@pytest.mark.parametrize("experiment", list(experiments()))
+def test_every_key_has_a_meaning(experiment):
+    internal = {"experiment", "scale", "paper"}
+    pending = [("", settings_of(experiment))]
+    while pending:
+        prefix, settings = pending.pop()
+        for entry in fields(settings):
+            assert marks_of(entry).meaning or prefix + entry.name in internal, prefix + entry.name
+            if is_dataclass(default := default_of(entry)):
+                pending.append((f"{prefix}{entry.name}.", type(default)))

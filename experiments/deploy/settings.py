@@ -1,0 +1,78 @@
+"""The settings of `lth deploy`. Imports no torch."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lth.core.errors import SettingError
+from lth.core.setting import setting
+from lth.pruning.granularity import blocks
+from lth.pruning.schedule import Pruning
+from lth.settings import TrainingSettings
+from lth.training.recipe import Duration
+
+
+@dataclass
+class ChannelsSettings:
+    """Tickets of output channels: channels of convolutions, units of linear layers, each layer on its own."""
+
+    fraction: float = setting(0.3, "share of the remaining channels that each pruning removes")
+    levels: int = setting(4, "number of prunings; 0: no such tickets")
+
+
+@dataclass
+class DeploySettings(TrainingSettings):
+    """One replicate of `lth deploy`: tickets of several kinds, each in every form that it can be stored and run in."""
+
+    experiment: str = setting("deploy", "")
+    pruning: Pruning = setting(
+        Pruning, "how single weights are pruned; score, score_at and exclude hold for the other kinds too"
+    )
+    levels: int = setting(6, "number of prunings of single weights; 0: no such tickets", unhashed="setting")
+    channels: ChannelsSettings = setting(ChannelsSettings, "tickets of output channels", unhashed="setting")
+    blocks: list[str] = setting(
+        ["2:4", "1:4"],
+        "N:M tickets: N of M consecutive inputs stay, where M divides a layer's inputs; []: none",
+        unhashed="setting",
+    )
+    rewind: Duration = setting(0, "iteration whose weights the survivors return to; 0: initialisation")
+    bits: list[int] = setting(
+        [8, 7, 6, 5, 4, 3, 2], "bits that weights are rounded to (and stored as floats)", unhashed="setting"
+    )
+    rounds: int = setting(25, "blocks of runs that a latency is the median of", unhashed="setting")
+    onnx: bool = setting(True, "also run in ONNX Runtime, where it is installed", unhashed="setting")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for key, value, least in (
+            ("levels", self.levels, 0),
+            ("channels.levels", self.channels.levels, 0),
+            ("rounds", self.rounds, 3),
+        ):
+            if value < least:
+                raise SettingError(key, value, f"must be at least {least}")
+        for granularity in self.blocks:
+            if blocks(granularity) is None:
+                raise SettingError("blocks", granularity, "must be N:M in quotes, as in blocks=['2:4']")
+        if bad := [width for width in self.bits if not 2 <= width <= 8]:
+            raise SettingError("bits", bad[0], "must be a whole number from 2 to 8")
+
+    @property
+    def kinds(self) -> dict[str, tuple[Pruning, int]]:
+        """The kinds of ticket to be found, by name: how they are pruned, and how many levels they have.
+
+        Raises SettingError where there is none, or `pruning` itself has another granularity than single weights.
+        """
+        if self.pruning.granularity != "weight":
+            problem = "must be weight here: channels and blocks have keys of their own, channels.levels and blocks"
+            raise SettingError("pruning.granularity", self.pruning.granularity, problem)
+        alone: dict[str, Any] = {"scope": "layerwise", "groups": None, "layer_densities": "uniform", "fractions": {}}
+        output = replace(self.pruning, granularity="output", fraction=self.channels.fraction, **alone)
+        kinds = {"weights": (self.pruning, self.levels), "channels": (output, self.channels.levels)}
+        kinds |= {block: (replace(self.pruning, granularity=block, **alone), 1) for block in self.blocks}
+        kinds = {kind: (pruning, levels) for kind, (pruning, levels) in kinds.items() if levels}
+        if not kinds:
+            raise SettingError("levels", 0, "leaves no ticket: there are no channels.levels and no blocks either")
+        return kinds
+
+
+SETTINGS = DeploySettings

@@ -1,0 +1,58 @@
+"""The settings of `lth gradient_flow`. Imports no torch."""
+
+from dataclasses import dataclass
+
+from lth.core.errors import SettingError
+from lth.core.setting import setting
+from lth.settings import RewiringSettings, TrainingSettings, check_line_examples
+from lth.training.recipe import Duration
+
+
+@dataclass
+class GradualSettings:
+    """How the pruned solution comes about: gradual magnitude pruning in one training."""
+
+    density: float = setting(0.05, "share of each layer's weights that is left at the end")
+    begin: Duration = setting(400, "first iteration with a pruning")
+    end: Duration = setting(1000, "last iteration with a pruning")
+    every: Duration = setting(20, "iterations between prunings")
+
+
+@dataclass
+class GradientFlowSettings(TrainingSettings):
+    """One replicate of `lth gradient_flow`: one pruned solution, and every other training of its sparse network."""
+
+    experiment: str = setting("gradient_flow", "")
+    gradual: GradualSettings = setting(GradualSettings, "how the pruned solution is pruned")
+    inits: list[str] = setting(
+        ["lottery", "scratch", "scratch_other_inits", "scratch_plus", "prune_restart", "pruned", "pruned_other_seeds"],
+        "initial weights that the sparse network is trained from: the rows of table.csv",
+        unhashed="setting",
+    )
+    methods: list[str] = setting(
+        ["small_dense", "set", "set_plus", "rigl", "rigl_plus"], "further arms, of other methods", unhashed="setting"
+    )
+    repeats: int = setting(5, "trainings of each row, which differ in their data order alone", unhashed="setting")
+    rewiring: RewiringSettings = setting(RewiringSettings, "how set and rigl change their masks")
+    line_examples: int | None = setting(
+        None,
+        "training and test examples that lines between networks are evaluated on; null: all",
+        unhashed="setting",
+    )
+    change_at: Duration | None = setting(
+        400, "the update of rigl's mask that the Hessian is taken before and after; null: none", unhashed="setting"
+    )
+    spectrum_examples: int = setting(1000, "training examples that the Hessian is taken on", unhashed="setting")
+    worker: int = setting(
+        0, "-m worker=0,1: two processes share the trainings; worker 0 writes the results", unhashed=True
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_line_examples(self.line_examples)
+        for key, least in (("repeats", 1), ("worker", 0), ("spectrum_examples", 1)):
+            if getattr(self, key) < least:
+                raise SettingError(key, getattr(self, key), f"must be at least {least}")
+
+
+SETTINGS = GradientFlowSettings

@@ -1,0 +1,41 @@
+"""The settings of `lth imp`. Imports no torch."""
+
+from dataclasses import dataclass
+
+from lth.core.setting import setting
+from lth.settings import LevelSettings, check_line_examples
+
+
+@dataclass
+class ImpSettings(LevelSettings):
+    """One replicate of `lth imp`."""
+
+    experiment: str = setting("imp", "")
+    one_shot_arms: list[str] | None = setting(
+        None, "the arms under pruning.schedule=one_shot, where they differ; null: arms", unhashed="setting"
+    )
+    probes: list[str] = setting(
+        [],
+        "measurements of every arm at every level: distance, interpolation, agreement",
+        unhashed="setting",
+        unhashed_at_default=True,
+    )
+    line_examples: int | None = setting(
+        None,
+        "training and test examples that interpolation is evaluated on; null: all",
+        unhashed="setting",
+        unhashed_without="probes",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_line_examples(self.line_examples)
+
+    @property
+    def scheduled_arms(self) -> list[str]:
+        """The arms of this schedule: `one_shot_arms` where it is one shot and they are given, else `arms`."""
+        one_shot = self.pruning.schedule == "one_shot"
+        return self.one_shot_arms if one_shot and self.one_shot_arms is not None else self.arms
+
+
+SETTINGS = ImpSettings

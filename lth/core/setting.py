@@ -1,0 +1,74 @@
+"""One field of a settings dataclass: its default, what it means, and which hashes include it. Imports no torch."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import MISSING, Field, dataclass, field
+from typing import Any, Literal, TypeVar, overload
+
+T = TypeVar("T")
+KEY = "lth"
+"""The key of a field's metadata that holds its `Marks`."""
+
+Hash = Literal["setting", "replicate"]
+"""The two hashes of settings: `setting` of what gives a result its meaning, `replicate` of all that is to be run."""
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What a field of settings says of itself.
+
+    meaning: one sentence for help texts and reference pages; empty for a field that is not for users. unhashed: the
+    hash that leaves the field out, or True for both. unhashed_at_default: the same, while it has its default.
+    unhashed_without: another field of the same settings; while that has its default, both hashes leave this one out.
+    hashed_as: the name of the field within hashes.
+    """
+
+    meaning: str = ""
+    unhashed: Hash | bool = False
+    unhashed_at_default: Hash | bool = False
+    unhashed_without: str | None = None
+    hashed_as: str | None = None
+
+    def leave_out(self, name: Hash, at_default: bool) -> bool:
+        """Whether the hash `name` leaves the field out."""
+        return self.unhashed in (True, name) or (at_default and self.unhashed_at_default in (True, name))
+
+
+@overload
+def setting(default: type[T], meaning: str, **marks: Any) -> T: ...
+@overload
+def setting(default: T, meaning: str, **marks: Any) -> T: ...
+def setting(default: Any, meaning: str, **marks: Any) -> Any:
+    """A dataclass field with a default, its meaning, and the other `Marks`.
+
+    `default` is a value, of which every instance gets its own copy if it is a list or dict, or a dataclass to create
+    with its own defaults.
+
+    >>> @dataclass
+    ... class Settings:
+    ...     levels: int = setting(13, "number of prunings", unhashed="setting")
+    ...     arms: list[str] = setting(["ticket"], "what is trained at each level")
+    >>> Settings().arms
+    ['ticket']
+    >>> marks_of(Settings.__dataclass_fields__["levels"]).meaning
+    'number of prunings'
+    """
+    metadata = {KEY: Marks(meaning, **marks)}
+    if isinstance(default, type):
+        return field(default_factory=default, metadata=metadata)
+    if isinstance(default, list | dict):
+        make: Callable[[], Any] = lambda: copy.deepcopy(default)  # noqa: E731
+        return field(default_factory=make, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def marks_of(entry: "Field[Any]") -> Marks:
+    """The marks of a dataclass field; without any it is in every hash and not described."""
+    marks = entry.metadata.get(KEY, Marks())
+    assert isinstance(marks, Marks)
+    return marks
+
+
+def default_of(entry: "Field[Any]") -> Any:
+    """The default of a dataclass field; `dataclasses.MISSING` where it has none."""
+    return entry.default if entry.default_factory is MISSING else entry.default_factory()
