@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from lth.training.recipe import Recipe, plan
     from lth.training.run_spec import RunSpec
 
+    __version__: str
+
 _PLACES = {
     "Data": "data.tensors",
     "RunSpec": "training.run_spec",
@@ -83,6 +85,10 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib import metadata  # importing lth stays quick
+
+        return metadata.version("lth")
     if name not in _PLACES:
         raise AttributeError(f"module 'lth' has no attribute {name!r}")
     return getattr(import_module(f"lth.{_PLACES[name]}"), name)

@@ -77,6 +77,7 @@ def sweep(lth: Callable[..., object], folder: Path, launcher: str, *words: str) 
     return tables
 
 
+@pytest.mark.slow  # Ray, and stand-ins for Slurm
 def test_every_launcher_gives_the_same_results_and_shares_one_store(lth, tmp_path):
     with ThreadPoolExecutor() as pool:  # they wait for the most part
         swept = {name: pool.submit(sweep, lth, tmp_path / name, name, *words) for name, words in LAUNCHERS.items()}

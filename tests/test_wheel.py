@@ -6,6 +6,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
+
 CHECKOUT = Path(__file__).parent.parent
 
 
@@ -17,6 +19,7 @@ def run(*words: str | Path, cwd: Path, **environment: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_wheel_runs_from_another_folder(tmp_path, prepared_mnist1d):
     build = f"from hatchling.build import build_wheel; print(build_wheel({str(tmp_path)!r}))"
     wheel = tmp_path / run("-c", build, cwd=CHECKOUT).split()[-1]

@@ -175,6 +175,7 @@ def test_a_mean_early_stop_is_a_lower_bound_where_one_draw_is_censored() -> None
     assert stop_cell([*draws, {"early_stop_iteration": 2000, "early_stop_censored": True}]) == "≥ 1,750"
 
 
+@pytest.mark.slow  # a browser
 @pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (400, "dark")])
 def test_a_browser_shows_it_and_asks_the_network_for_nothing(whole: Path, width: int, scheme: Any) -> None:
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
