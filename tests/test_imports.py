@@ -1,0 +1,62 @@
+"""Imports flow one way. The layers themselves are import-linter's contracts in pyproject.toml."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parent.parent
+EXPERIMENTS = sorted(path.parent.name for path in CHECKOUT.glob("experiments/*/__init__.py"))
+QUICK = ["lth", "lth.cli", "lth.jobs", "lth.config", "lth.settings", "lth.experiment", "lth.core.registry"]
+QUICK += ["lth.core.tables", *(f"lth.experiments.{name}" for name in EXPERIMENTS)]
+QUICK += [f"lth.experiments.{name}.settings" for name in EXPERIMENTS]
+SLOW = {"torch", "matplotlib", "wandb", "scipy", "pandas"}
+
+
+def imports(path: Path) -> Iterator[tuple[str, int]]:
+    """What a file imports: the module, and how many levels up a relative import begins (0: it is absolute)."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, 0) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((f"{node.module or ''}.{alias.name}".lstrip("."), node.level) for alias in node.names)
+
+
+def test_the_command_line_and_the_experiments_help_import_no_torch():
+    code = (
+        "import importlib, sys\n"
+        "for name in sys.argv[1:]:\n"
+        "    importlib.import_module(name)\n"
+        f"    if slow := {SLOW!r} & set(sys.modules): sys.exit(f'{{name}} imports {{slow}}')"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *QUICK], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiment_imports_no_other(name):
+    folder = CHECKOUT / "experiments" / name
+    for path in folder.rglob("*.py"):
+        depth = len(path.relative_to(folder).parts)
+        for module, level in imports(path):
+            assert not module.startswith(("experiments", "lth.experiments")) or level, f"{path} imports {module}"
+            assert level <= depth, f"{path} imports what lies beside its experiment: {module}"
+
+
+def test_the_library_imports_no_experiment_by_name():
+    for path in (CHECKOUT / "lth").rglob("*.py"):
+        named = [module for module, _ in imports(path) if module.startswith(("experiments.", "lth.experiments."))]
+        assert not named, f"{path} imports {named}"
+
+
+def test_every_module_has_its_layer():
+    contracts = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+    placed = {module.strip("() ") for layer in layers for module in layer.replace(":", "|").split("|")}
+    modules = {path.name for path in (CHECKOUT / "lth").iterdir() if (path / "__init__.py").exists()}
+    modules |= {path.stem for path in (CHECKOUT / "lth").glob("[a-z]*.py")}
+    assert {f"lth.{name}" for name in modules} | {"experiments"} == placed
