@@ -3,12 +3,10 @@
 Imports no torch: `lth --help` and shell completion stay quick.
 """
 
-import argparse
 import importlib
 import logging
 import os
 import sys
-from pathlib import Path
 
 import hydra
 from hydra.errors import HydraException
@@ -38,6 +36,7 @@ COMMANDS = {
     "claims": "lth.commands.claims",
     "cost": "lth.commands.cost",
     "dashboard": "lth.report.wandb.dashboard",
+    "report": "lth.commands.report",
 }
 """Commands that are no experiment, and the modules that do them."""
 
@@ -57,8 +56,6 @@ def main() -> None:
         _print_experiments(known)
     elif words[0] == "list":
         _print_experiments(known)
-    elif words[0] == "report":
-        _report(words[1:])
     elif words[0] in COMMANDS:
         _command(COMMANDS[words[0]], words[1:])
     elif words[0] in ("-sc", "--shell-completion"):
@@ -83,27 +80,6 @@ def _command(module: str, words: list[str]) -> None:
         sys.exit(str(error))
 
 
-def _report(words: list[str]) -> None:
-    """`lth report`: gathers what jobs have left behind; trains nothing."""
-    parser = argparse.ArgumentParser(prog="lth report", description="What several seeds show together.")
-    parser.add_argument(
-        "folders", nargs="*", type=Path, help="jobs, sweeps or whole outputs folders (default: outputs)"
-    )
-    parser.add_argument("--bars", choices=("t", "minmax"), default="t", help="95%% t intervals, or lowest to highest")
-    parser.add_argument("--to", type=Path, metavar="FOLDER", help="where to write (default: the sweep's own folder)")
-    modes = ("auto", "online", "offline", "disabled")
-    parser.add_argument(
-        "--wandb", choices=modes, default="disabled", metavar="MODE", help="verdicts in W&B, too: auto, online, offline"
-    )
-    asked = parser.parse_args(words)
-    from lth.report.seeds.report import report  # after the words are read: --help needs no torch
-
-    try:
-        report(asked.folders, asked.bars, asked.to, asked.wandb)
-    except LotteryError as error:
-        sys.exit(str(error))
-
-
 def _complete(words: list[str], known: dict[str, str]) -> None:
     """Shell completion: names the experiments, then lets Hydra complete the rest of the line.
 
@@ -115,7 +91,7 @@ def _complete(words: list[str], known: dict[str, str]) -> None:
         _hand_over("imp", words)  # the same shell function serves every experiment
     elif not rest or (len(rest) == 1 and not line[-1].isspace()):
         begun = rest[0] if rest else ""
-        print("\n".join(name for name in (*known, "list", "report", *COMMANDS) if name.startswith(begun)))
+        print("\n".join(name for name in (*known, "list", *COMMANDS) if name.startswith(begun)))
     elif rest[0] in known:
         start = line.index(rest[0], len(program))
         cut = len(rest[0]) + 1

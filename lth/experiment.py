@@ -8,7 +8,9 @@ matplotlib. Its primary configuration is `<name>.yaml`, in lth's conf folder or 
 are `claims/*.toml`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import importlib
+import importlib.util
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
     from lth.report.sheet import Sheet
     from lth.session import Session, Trained
 
-    Item: TypeAlias = Outcome | Trained | tuple[str, Row]
-    """What a run yields: a trained arm, or the name of a table and a row of it."""
+Item: TypeAlias = "Outcome | Trained | tuple[str, Row]"
+"""What a run yields: a trained arm, or the name of a table and a row of it."""
 
 
 def nothing(*_: Any) -> list[Any]:
@@ -63,3 +65,13 @@ class Experiment:
     def by_name(self) -> dict[str, Table]:
         """Name -> the experiment's own table of that name."""
         return {table.name: table for table in self.tables}
+
+
+def declared(names: Iterable[str]) -> dict[str, Experiment]:
+    """Name -> experiment, for those of `names` that are declared; results may come from one that is not installed."""
+    experiments = {}
+    for name in sorted(set(names)):
+        module = f"lth.experiments.{name}"
+        if importlib.util.find_spec(module) and importlib.util.find_spec(f"{module}.experiment"):
+            experiments[name] = importlib.import_module(f"{module}.experiment").EXPERIMENT
+    return experiments

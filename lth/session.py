@@ -2,7 +2,7 @@
 
 import logging
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from torch import nn
 from lth.analysis.gradient import GradientNorm
 from lth.api import Procedure, build_model, load_data, network_of, search, store_of
 from lth.core.machine import prepare
+from lth.core.tables import Table
 from lth.core.rng import Seeds, seeds_from
 from lth.core.weights import State
 from lth.data.tensors import Data
@@ -108,10 +109,22 @@ class Session:
         return search(self.model, state, self.device_data, self.seeds, plan, self.fit, self.fresh)
 
     @property
+    def examples(self) -> dict[str, int]:
+        """How many examples each split has; nothing for an experiment without data."""
+        if not hasattr(self.settings, "recipe"):
+            return {}
+        return {name: len(getattr(self.data, name)) for name in ("train", "validation", "test")}
+
+    @property
     def progress(self) -> Progress:
         """The progress bars of the job."""
         assert self.recorder is not None, "a run begins with its recorder"
         return self.recorder.progress
+
+    def declare(self, tables: Sequence[Table]) -> None:
+        """Adds tables whose columns depend on the settings, as those of probes do."""
+        assert self.recorder is not None
+        self.recorder.declare(tables)
 
     def expect(self, trainings: int) -> None:
         """Tells the progress bar how many trainings are to come."""
@@ -148,9 +161,11 @@ def execute(experiment: Experiment, settings: Any, folder: Path, job: int | None
                 recorder.add(item.outcome, item.about)
             else:
                 recorder.add_row(*item)
-        recorder.finish(session.tickets)
+        recorder.finish(session.tickets, session.examples)
 
 
 def session_facts(experiment: Experiment, session: Session) -> Facts:
     """What the recorder is told of a session."""
-    return Facts(session.folder, session.settings, session.store, five_seeds(experiment.name), session.job)
+    settings = session.settings
+    about = settings.about(settings.pruning.schedule_label if hasattr(settings, "pruning") else "")
+    return Facts(session.folder, settings, session.store, about, five_seeds(experiment.name), session.job)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 PRELOADED = ("torch._dynamo", "safetensors.torch", "hydra.main", "pydantic", "matplotlib.pyplot", "matplotlib.figure")
-PRELOADED += ("jinja2", "scipy.stats", "joblib", "lth.cli", "lth.api", "lth.report.replicate")
+PRELOADED += ("jinja2", "scipy.stats", "joblib", "lth.cli", "lth.api", "lth.session")
 
 
 def keep(child: int, place: Path) -> None:

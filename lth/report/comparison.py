@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from lth.core.tables import Row, Table
-from lth.report.export import DASH, MINUS, Sheet
 from lth.report.figures.drawing import Drawn, Figure
 from lth.report.intervals import Interval
 from lth.report.results import Results
+from lth.report.sheet import DASH, MINUS, Sheet
 
 NARROW = 7
 """The columns of such a table that a terminal of 80 columns has room for."""

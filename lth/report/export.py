@@ -10,8 +10,8 @@ are then empty, and a column says so: `early_stop_iteration_censored` counts suc
 """
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lth.compression.search_cost import SEARCH
@@ -28,6 +28,7 @@ from lth.report.intervals import (
     paired,
     t_interval,
 )
+from lth.report.sheet import DASH, MINUS, Cell, Sheet, latex, markdown
 from lth.report.statistics import STOP, accuracy_column, arms_of, densities, mean, percent
 from lth.report.verdict import verdicts, worded
 
@@ -45,26 +46,10 @@ SUMMARY = [
     *SEARCH,
 ]
 DIFFERENCES = [*ABOUT, "level", "density", "first", "second", "column", "unit", "n", *BOUNDS, "censored", "bound"]
-MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 MARKS = {"lower": "≥ ", "upper": "≤ "}
 Searches = Mapping[tuple[str, int], Sequence[Row]]
 """(setting, level) -> what the search of the ticket took, a row with the columns SEARCH a seed."""
 WORDS = {True: "yes", False: "no", None: "undecided"}
-
-LATEX = {
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
-    **{"≥": r"$\geq$", "≤": r"$\leq$", MINUS: "$-$", DASH: "--", "<": r"$<$", ">": r"$>$"},
-}
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """A table for people: its title, the heads of its columns, and the text of its cells."""
-
-    title: str
-    heads: Sequence[str]
-    cells: Sequence[Sequence[str]]
 
 
 def summary_rows(rows: Sequence[Row], bars: str = "t", searches: Searches | None = None) -> list[Row]:
@@ -131,7 +116,10 @@ def summary_sheet(title: str, rows: Sequence[Row]) -> Sheet:
         count = f"{row['n']}" + (f" ({row['diverged']} diverged)" if row["diverged"] else "")
         cells.append([str(row["level"]), percent(row["density"]), row["arm"], count, *accuracies, stop, _verdict(row)])
     bound = "; ≥: a lower bound, as early stops are censored" if any(row[f"{STOP}_censored"] for row in rows) else ""
-    return Sheet(f"{title}: {MEANING[rows[0]['bars']]}{bound}", heads, cells)
+    narrow = ("level", "density (%)", "arm", "n", "at early stop (%)", "verdict")
+    if all(row["early_stop_test_accuracy_mean"] is None for row in rows):
+        narrow = ("level", "density (%)", "arm", "n", "at the end (%)", "verdict")
+    return Sheet(f"{title}: {MEANING[rows[0]['bars']]}{bound}", heads, cells, narrow=narrow, texts=("arm", "verdict"))
 
 
 def difference_sheet(title: str, rows: Sequence[Row]) -> Sheet:
@@ -147,38 +135,6 @@ def difference_sheet(title: str, rows: Sequence[Row]) -> Sheet:
     return Sheet(f"{title}: differences by seed{bounds}", heads, cells)
 
 
-def markdown(sheets: Iterable[Sheet]) -> str:
-    """The sheets as Markdown tables under headings."""
-
-    def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cell.replace("\\", "\\\\").replace("|", r"\|") for cell in cells) + " |"
-
-    parts = []
-    for sheet in sheets:
-        rule = "| " + " | ".join("---" for _ in sheet.heads) + " |"
-        parts.append("\n".join([f"## {sheet.title}", "", line(sheet.heads), rule, *map(line, sheet.cells)]))
-    return "\n\n".join(parts) + "\n"
-
-
-def latex(sheets: Iterable[Sheet]) -> str:
-    """The sheets as LaTeX tabulars, to be put into tables; they need the package booktabs."""
-
-    def line(cells: Sequence[str]) -> str:
-        return "  " + " & ".join(map(escape, cells)) + r" \\"
-
-    parts = ["% needs \\usepackage{booktabs}"]
-    for sheet in sheets:
-        body = [r"  \toprule", line(sheet.heads), r"  \midrule", *map(line, sheet.cells), r"  \bottomrule"]
-        begin = f"\\begin{{tabular}}{{{'l' * len(sheet.heads)}}}"
-        parts.append("\n".join([f"% {sheet.title}", begin, *body, r"\end{tabular}"]))
-    return "\n\n".join(parts) + "\n"
-
-
-def escape(text: str) -> str:
-    """`text` as LaTeX shows it."""
-    return "".join(LATEX.get(character, character) for character in text)
-
-
 def write_tables(folder: Path, name: str, columns: Sequence[str], rows: Sequence[Row], sheets: Sequence[Sheet]) -> None:
     """Writes the table `name` into `folder` as CSV, Markdown and LaTeX."""
     write_csv(folder / f"{name}.csv", columns, rows)
@@ -191,7 +147,11 @@ def _bounds(interval: Interval) -> dict[str, float | None]:
 
 
 def _verdict(row: Row) -> str:
-    return worded(row["matching"] == WORDS[True], row["verdict"], row["why"] or "") if row["verdict"] else ""
+    """The verdict with its reasons; a terminal shows the verdict alone."""
+    if not row["verdict"]:
+        return ""
+    words = worded(row["matching"] == WORDS[True], row["verdict"], row["why"] or "")
+    return Cell(words, short=words.split(":")[0])
 
 
 def _bound(ticket: Collection[int], dense: Collection[int]) -> str | None:

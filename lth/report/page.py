@@ -54,7 +54,7 @@ class Page:
             title=self.title,
             answer=self.answer,
             figures=[(figure, *inline(figure.path)) for figure in self.figures],
-            sheets=[plain(sheet) for sheet in self.sheets],
+            sheets=[plain(sheet) for sheet in self.sheets if sheet.page],
             facts=self.facts,
             config="\n".join(yaml_lines(self.config)),
             work=self.work,

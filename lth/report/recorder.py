@@ -42,12 +42,13 @@ LEVEL_METRICS = (
 class Facts:
     """What the recorder is told of a job: where it writes, its settings, the store, and the command for five seeds.
 
-    job: its number, where it is one of a sweep: several jobs share the terminal then, and each has a line.
+    about: the columns of its results that name the experiment, its setting, data, model, seed and schedule. job: its number, where it is one of a sweep: several jobs share the terminal then, and each has a line.
     """
 
     folder: Path
     settings: Any
     store: Store
+    about: Mapping[str, Any]
     command: str = ""
     job: int | None = None
 
@@ -59,11 +60,12 @@ class Recorder:
         self.experiment, self.facts, self.wandb = experiment, facts, wandb
         self.folder, self.settings, self.store = facts.folder, facts.settings, facts.store
         self.tables: dict[str, Table] = {table.name: table for table in (RESULTS, LAYERS, CURVES, *experiment.tables)}
-        self._rows: dict[str, list[Row]] = {name: [] for name in self.tables}
+        self._rows: dict[str, list[Row]] = {}
+        self.declare(self.tables.values())
         self._runs: set[str] = set()
         self._places: set[tuple[Any, ...]] = set()
         self._level: list[Outcome] = []  # the outcomes of the present level
-        self.title = f"seed {self.settings.seed}"
+        self.title = ", ".join(filter(None, [f"seed {self.settings.seed}", facts.about.get("schedule")]))
         self.progress = Progress(0, self.title, row=facts.job)
         self.began = time.perf_counter()
 
@@ -76,6 +78,12 @@ class Recorder:
             self.write()
         self.wandb.stop()
 
+    def declare(self, tables: Iterable[Table]) -> None:
+        """Takes tables before their first row; one of a name that is there already takes its place."""
+        for table in list(tables):
+            self.tables[table.name] = table
+            self._rows.setdefault(table.name, [])
+
     def rows(self, table: str) -> list[Row]:
         """The rows of `table` so far."""
         return self._rows[table]
@@ -85,7 +93,7 @@ class Recorder:
         if self._level and self._level[0].level.index != outcome.level.index:
             self._close_level()
         self._level.append(outcome)
-        row = result_row(outcome, self.settings.about(about.get("schedule", "")) | dict(about))
+        row = result_row(outcome, {**self.facts.about, **about})
         self._rows["results"].append(row)
         self.store.keep_row(row)
         self._add_details(outcome)
@@ -126,7 +134,9 @@ class Recorder:
         values: Row = {"level": level.index, "density": level.density, "sparsity": 1 - level.density}
         rows = [row for row in self._rows["results"] if row["level"] == level.index]
         values |= self._means(rows, LEVEL_METRICS)
-        for table in self.experiment.tables:
+        for table in self.tables.values():
+            if table.name in ("results", "layers", "curves"):
+                continue
             columns = [column.name for column in table.columns if column.kind is float]
             here = [row for row in self._rows[table.name] if row.get("level") == level.index and "arm" in row]
             values |= self._means(here, columns) if "arm" in table.key else {}

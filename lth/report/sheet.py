@@ -14,16 +14,20 @@ WIDE = 130
 
 
 class Cell(str):
-    """The text of a cell, with a `note` in small print below it, an address that it links to, or set in bold."""
+    """The text of a cell; with a `note` in small print below it, an address that it links to, or set in bold.
+
+    short: what a terminal shows instead.
+    """
 
     note: str
     link: str
     bold: bool
+    short: str
 
-    def __new__(cls, text: str, note: str = "", link: str = "", bold: bool = False) -> Self:
+    def __new__(cls, text: str, note: str = "", link: str = "", bold: bool = False, short: str = "") -> Self:
         """A cell that reads `text`."""
         cell = super().__new__(cls, text)
-        cell.note, cell.link, cell.bold = note, link, bold
+        cell.note, cell.link, cell.bold, cell.short = note, link, bold, short
         return cell
 
 
@@ -34,7 +38,7 @@ class Sheet:
     heads: of its columns; texts: those of them that hold words, set to the left, besides the first column. narrow: the
     heads that a terminal of 80 columns has room for (empty: all). groups: (title, number of columns) above the heads.
     note: what is to be said below it; legend: names that occur in it and what they mean. folded: a page shows its
-    title alone until it is opened. terminal: whether the end of a command shows it.
+    title alone until it is opened. terminal, page: whether the end of a command and the page show it.
     """
 
     title: str
@@ -47,6 +51,7 @@ class Sheet:
     legend: Mapping[str, str] = field(default_factory=dict)
     folded: bool = False
     terminal: bool = True
+    page: bool = True
 
     def shown(self, width: int) -> "Table":
         """The sheet as a terminal of `width` columns shows it; no cell is broken."""
@@ -59,14 +64,19 @@ class Sheet:
             left = place == 0 or self.heads[place] in self.texts
             table.add_column(self.heads[place], justify="left" if left else "right", no_wrap=True)
         for cells in self.cells:
-            shown = (cells[place] for place in places)
-            table.add_row(*(Text(cell, style="bold green" if getattr(cell, "bold", False) else "") for cell in shown))
+            table.add_row(*(_terminal_text(cells[place]) for place in places))
         return table
 
     def print(self, console: Console | None = None) -> None:
         """Prints the sheet."""
         console = console or Console()
         console.print(self.shown(console.width))
+
+
+def _terminal_text(cell: str) -> Text:
+    if not isinstance(cell, Cell):
+        return Text(cell)
+    return Text(cell.short or cell, style="bold green" if cell.bold else "")
 
 
 def markdown(sheets: Iterable[Sheet]) -> str:

@@ -132,3 +132,8 @@ def sentence(rows: Sequence[Row], examples: int, command: str, searched: str = "
         text += f"Diverged: {', '.join(diverged)}. "
     text += f"{searched} " if searched else ""
     return text + f"One seed: no verdict. For five: {command}"
+
+
+def short(seconds: float) -> str:
+    """Seconds with two digits, and whole ones where there are more: 0, 0.031, 2.4, 773."""
+    return f"{seconds:,.0f}" if seconds >= 10 else f"{seconds:.2g}"

@@ -17,6 +17,7 @@ from lth.report.figures.axes import (
     new_figure,
 )
 from lth.report.figures.drawing import Sketch
+from lth.report.results import Results
 from lth.report.statistics import arms_of, densities, measured, percent
 
 
@@ -91,11 +92,12 @@ def limits(panels: Sequence[Panel], stops: Sequence[Mapping[str, int]], start: f
     return low - margin, high + margin
 
 
-def sketch_curves(results: Sequence[Row], rows: Sequence[Row]) -> Sketch | None:
+def sketch_curves(shown: Results) -> Sketch | None:
     """Accuracy and loss in training, a column of panels a level; None where no training has two measured points.
 
     On the validation split; without one, test accuracy (where it was measured on the way) and training loss.
     """
+    results, rows = shown["results"], shown["curves"]
     pairs = [("validation accuracy (%)", "val_accuracy", 100.0), ("validation loss", "val_loss", 1.0)]
     if not any(measured(row["val_loss"]) for row in rows):
         pairs = [("test accuracy (%)", "test_accuracy", 100.0), ("training loss", "train_loss", 1.0)]
@@ -103,15 +105,17 @@ def sketch_curves(results: Sequence[Row], rows: Sequence[Row]) -> Sketch | None:
     by_run: dict[str, list[Row]] = {}
     for row in rows:
         by_run.setdefault(row["run"], []).append(row)
-    found = {label: [panel_curves(by_run, results, at, *what) for at in levels] for label, *what in pairs}
-    shown = {label: panels for label, panels in found.items() if any(panels)}
-    if not shown:
+    by_label = {label: [panel_curves(by_run, results, at, *what) for at in levels] for label, *what in pairs}
+    measured_panels = {label: panels for label, panels in by_label.items() if any(panels)}
+    if not measured_panels:
         return None
-    losses = shown.get("validation loss", [{}] * len(levels))
+    losses = measured_panels.get("validation loss", [{}] * len(levels))
     stops = [{arm: lowest(line) for arm, line in panel.items()} for panel in losses]
-    start = settled([panel for panels in shown.values() for panel in panels])
-    figure, grid = new_figure(len(shown), len(levels), 0.8 + 1.5 * len(shown), sharex=True, sharey="row")
-    for across, (label, panels) in zip(grid, shown.items(), strict=True):
+    start = settled([panel for panels in measured_panels.values() for panel in panels])
+    figure, grid = new_figure(
+        len(measured_panels), len(levels), 0.8 + 1.5 * len(measured_panels), sharex=True, sharey="row"
+    )
+    for across, (label, panels) in zip(grid, measured_panels.items(), strict=True):
         for axes, panel, stop in zip(across, panels, stops, strict=True):
             for arm in reversed(panel):  # the dense network, drawn last, lies on top: it is thin
                 plot_curve(axes, arm, panel[arm], stop.get(arm))
@@ -121,9 +125,9 @@ def sketch_curves(results: Sequence[Row], rows: Sequence[Row]) -> Sketch | None:
         axes.set_title(f"{percent(densities(results)[level])}% of the weights")
         count_axis(axes.xaxis, 3 if len(levels) > 2 else 6)
     figure.supxlabel("iteration", fontsize=PLAIN["axes.labelsize"])
-    arms = dict.fromkeys(arm for panels in shown.values() for panel in panels for arm in panel)
+    arms = dict.fromkeys(arm for panels in measured_panels.values() for panel in panels for arm in panel)
     legend_above(figure, [arm_handle(arm, marker=any(stops)) for arm in arms])
-    return Sketch("curves", "Training curves", *_about_curves(results, levels, list(shown), start), figure)
+    return Sketch("curves", "Training curves", *_about_curves(results, levels, list(measured_panels), start), figure)
 
 
 def _about_curves(

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -37,6 +37,10 @@ class Drawn:
     alt: str
     path: Path
 
+    def titled(self, about: str) -> "Drawn":
+        """The same, with what it is about after its title."""
+        return replace(self, title=f"{self.title}: {about}")
+
 
 class Figure(Protocol):
     """A declared figure: it draws itself from results, of one seed or of several."""
@@ -66,11 +70,15 @@ class Drawing:
 def draw(figures: Iterable[Figure], results: Results, folder: Path) -> list[Drawn]:
     """Draws `figures` of `results` into `folder`, each as PNG and PDF; the same rows give the same bytes.
 
-    What was not measured is left out: no figure has an empty panel.
+    Gives those that a page shows. What was not measured is left out: no figure has an empty panel.
     """
     with drawing():
-        sketches = [figure.sketch(results) for figure in figures]
-        return [write_sketch(folder, sketch) for sketch in sketches if sketch]
+        drawn = [
+            (figure, write_sketch(folder, sketch))
+            for figure in figures
+            if (sketch := figure.sketch(results)) is not None
+        ]
+        return [file for figure, file in drawn if getattr(figure, "on_page", True)]
 
 
 @contextmanager

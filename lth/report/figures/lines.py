@@ -5,13 +5,14 @@ error bars. Axes, labels, captions and looks are the same, so that a paper's fig
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from lth.core.tables import Row
+from lth.lottery.arms import meaning
 from lth.report.figures.axes import (
     PAGE_WIDTH,
     STYLES,
@@ -30,7 +31,7 @@ from lth.report.figures.axes import (
     plot_points,
     summarize,
 )
-from lth.report.figures.captions import about_seeds
+from lth.report.figures.captions import ONE_SHOT, about_seeds
 from lth.report.figures.drawing import Sketch
 from lth.report.intervals import Summarize, over_seeds
 from lth.report.results import Results
@@ -90,25 +91,45 @@ def arm_lines(rows: Sequence[Row]) -> list[Line]:
 
 @dataclass(frozen=True)
 class Panel:
-    """What a panel shows: its measure, and for each line of the figure the points that were measured."""
+    """What a panel shows: its measure, its lines, and the points of each; title: what the panel is called."""
 
     measure: Measure
+    lines: Sequence[Line]
     points: Sequence[Sequence[Summary]]
+    title: str = ""
 
     @property
     def everything(self) -> list[Summary]:
         """The points of all lines."""
         return [point for points in self.points for point in points]
 
+    def pruned(self, outliers: Sequence[str]) -> list[Summary]:
+        """The measured points that the axis is to hold: those of `outliers` (labels or titles) only if alone."""
+        kept = [
+            point
+            for line, points in zip(self.lines, self.points, strict=True)
+            for point in measured_points(points)
+            if line.label not in outliers and self.title not in outliers
+        ]
+        return kept or measured_points(self.everything)
+
+
+def one_facet(rows: Sequence[Row]) -> dict[str, Sequence[Row]]:
+    """All rows in the same panels."""
+    return {"": rows}
+
 
 @dataclass(frozen=True)
 class LineFigure:
     """Lines against density, a panel a measure; a panel needs two densities, and what was not measured is left out.
 
-    lines: how rows become lines. choose: the measures by the rows, where they depend on them. about: the first sentence
-    of the caption. legend: what the lines' names mean, as a text for the caption. across: panels side by side. apart:
-    points between the error bars of two lines at one density. letters: (a), (b) ... above the panels. dense: a thin line
-    at the dense network's value. caption: what else the caption says.
+    lines: how rows become lines. facets: title -> rows, for panels that show different rows. choose: the measures by the
+    rows, where they depend on them. about: the first sentence of the caption. legend: what the lines' names mean, for the
+    caption. caption: what else it says. across: panels side by side; height: of a panel, in inches. apart: points between
+    the error bars of two lines at one density. letters: (a), (b) ... above the panels. dense: a thin line at the dense
+    network's value. shared: one y axis for all panels. outliers: lines or facets that may leave the panel, because they
+    would flatten the others. least: how many lines there must be. on_page: whether a page shows it; else it is only a
+    file.
     """
 
     name: str
@@ -126,57 +147,98 @@ class LineFigure:
     letters: bool = False
     dense: bool = True
     height: float = 2.2
+    shared: bool = False
+    outliers: Sequence[str] = ()
+    facets: Callable[[Sequence[Row]], Mapping[str, Sequence[Row]]] = one_facet
     least: int = 1
+    on_page: bool = True
 
     def sketch(self, results: Results) -> Sketch | None:
         """The figure of `results`; None where no panel has a line with two densities, or fewer than `least` lines."""
-        rows = results[self.table]
-        measures = self.measures if self.choose is None else self.choose(rows)
-        lines = self.lines(rows)
-        panels = [Panel(measure, [line.points(measure, results.bars) for line in lines]) for measure in measures]
-        panels = [panel for panel in panels if any(len(measured_points(points)) > 1 for points in panel.points)]
-        used = [line for place, line in enumerate(lines) if any(panel.points[place] for panel in panels)]
+        panels = self.panels(results)
+        used = {
+            line.label: line
+            for panel in panels
+            for line, points in zip(panel.lines, panel.points, strict=True)
+            if points
+        }
         if not panels or len(used) < self.least:
             return None
         down, across = math.ceil(len(panels) / self.across), min(self.across, len(panels))
-        figure, grid = new_figure(down, across, 0.55 + self.height * down)
+        figure, grid = new_figure(down, across, 0.55 + self.height * down, sharey=self.shared)
         if across == 2:
             figure.set_figwidth(PAGE_WIDTH)
         places = [axes for row in grid for axes in row]
         for spare in places[len(panels) :]:
             figure.delaxes(spare)
-        cut = [self._panel(axes, panel, lines, results) for axes, panel in zip(places, panels, strict=False)]
-        for letter, axes, panel in zip("abcdefgh", places, panels, strict=False):
+        limits = self._shared_limits(panels) if self.shared else None
+        cut = [self._panel(axes, panel, results, limits) for axes, panel in zip(places, panels, strict=False)]
+        for place, (letter, axes, panel) in enumerate(zip("abcdefghijkl", places, panels, strict=False)):
             lettered = self.letters and len(panels) > 1
-            axes.set_title(f"({letter})" if lettered else panel.measure.title, loc="left")
-        handles = self.handles(used) if self.handles else [line_handle(line.label, line.style) for line in used]
+            axes.set_title(f"({letter})" if lettered else panel.title or panel.measure.title, loc="left")
+            if self.shared:
+                axes.label_outer()
+                if place + across >= len(panels):  # the lowest of its column
+                    axes.tick_params(labelbottom=True)
+                    axes.set_xlabel("weights left (%)")
+        lines = list(used.values())
+        handles = self.handles(lines) if self.handles else [line_handle(line.label, line.style) for line in lines]
         if self.dense:
             handles.append(line_handle("dense", ArmStyle(STYLES["dense"].colour, "", "-", STYLES["dense"].width)))
         censored = any(point.censored for panel in panels for point in panel.everything)
         legend_above(figure, [*handles, *([censored_handle()] if censored else [])])
-        caption = self._caption(results, used, any(cut), censored)
-        return Sketch(self.name, self.title, caption, described(panels, lines), figure)
+        return Sketch(
+            self.name, self.title, self._caption(results, lines, any(cut), censored), described(panels), figure
+        )
 
-    def _panel(self, axes: Axes, panel: Panel, lines: Sequence[Line], results: Results) -> bool:
+    def panels(self, results: Results) -> list[Panel]:
+        """The panels that have a line with two densities."""
+        rows = results[self.table]
+        measures = self.measures if self.choose is None else self.choose(rows)
+        panels = []
+        for title, facet in self.facets(rows).items():
+            lines = self.lines(facet)
+            for measure in measures:
+                panels.append(Panel(measure, lines, [line.points(measure, results.bars) for line in lines], title))
+        return [panel for panel in panels if any(len(measured_points(points)) > 1 for points in panel.points)]
+
+    def _shared_limits(self, panels: Sequence[Panel]) -> tuple[float, float]:
+        """Limits of y that hold the pruned networks of every panel but the outliers."""
+        pruned = [
+            point
+            for panel in panels
+            if panel.title not in self.outliers
+            for point in measured_points(panel.everything)
+            if point.density < 1
+        ]
+        low, high = fitting(pruned or measured_points(panels[0].everything))
+        return low, min(high, 100 + 0.02 * (high - low)) if panels[0].measure.factor == 100 else high
+
+    def _panel(self, axes: Axes, panel: Panel, results: Results, limits: tuple[float, float] | None) -> bool:
         """Draws one panel; whether an error bar reaches beyond its limits."""
         if self.dense:
-            self._dense_lines(axes, panel, lines, results)
+            self._dense_lines(axes, panel)
         barred = results.bars is not None and any(point.high > point.low for point in panel.everything)
         step = self.apart if barred else 0.0
-        for place in reversed(range(len(lines))):  # the first line, drawn last, lies on top, and where it belongs
-            side = -1 if place % 2 else 1
+        for place in reversed(range(len(panel.lines))):  # the first line, drawn last, lies on top, and where it belongs
+            points, style, side = panel.points[place], panel.lines[place].style, -1 if place % 2 else 1
+            if self.shared:  # on a shared axis the dense network is a line alone: it may lie far off
+                points = [point for point in points if point.density < 1]
             if results.bars is None:
-                plot_band(axes, lines[place].style, panel.points[place])
+                plot_band(axes, style, points)
             else:
-                plot_points(axes, lines[place].style, panel.points[place], side * step * ((place + 1) // 2))
-        density_axis(axes, shown_densities(lines, panel), labels=7 if self.across < 3 else 4)
+                plot_points(axes, style, points, side * step * ((place + 1) // 2))
+        density_axis(axes, shown_densities(panel), labels=7 if self.across < 3 else 4)
         axes.set_ylabel(panel.measure.label)
-        return set_limits(axes, panel, results.bars is not None)
+        if limits is not None:
+            axes.set_ylim(*limits)
+            return any(point.high > limits[1] or point.low < limits[0] for point in measured_points(panel.everything))
+        return set_limits(axes, panel, results.bars is not None, self.outliers)
 
-    def _dense_lines(self, axes: Axes, panel: Panel, lines: Sequence[Line], results: Results) -> None:
+    def _dense_lines(self, axes: Axes, panel: Panel) -> None:
         """A thin line at the value of the dense network of each group."""
         dense: dict[str, tuple[float, str]] = {}
-        for line, points in zip(lines, panel.points, strict=True):
+        for line, points in zip(panel.lines, panel.points, strict=True):
             if points and points[0].density == 1 and measured(points[0].mean):
                 colour = line.style.colour if line.group else STYLES["dense"].colour
                 dense.setdefault(line.group, (points[0].mean, colour))
@@ -184,7 +246,8 @@ class LineFigure:
             axes.axhline(value, color=colour, linewidth=STYLES["dense"].width if len(dense) == 1 else 0.6)
 
     def _caption(self, results: Results, lines: Sequence[Line], cut: bool, censored: bool) -> str:
-        rows = [row for line in lines for row in line.rows]
+        arms = {line.arm for line in lines}
+        rows = [row for row in results["results"] if row["arm"] in arms]
         legend = self.legend(lines)
         parts = [self.about, legend and f"{legend[0].upper()}{legend[1:]}.", self.caption(results)]
         if self.dense:
@@ -207,28 +270,28 @@ def measured_points(points: Sequence[Summary]) -> list[Summary]:
     return [point for point in points if measured(point.mean)]
 
 
-def shown_densities(lines: Sequence[Line], panel: Panel) -> set[float]:
+def shown_densities(panel: Panel) -> set[float]:
     """The densities of the group that gets sparsest: those of several networks would be a row of ticks too dense."""
     groups: dict[str, set[float]] = {}
-    for line, points in zip(lines, panel.points, strict=True):
+    for line, points in zip(panel.lines, panel.points, strict=True):
         groups.setdefault(line.group, set()).update(point.density for point in points)
     return min((group for group in groups.values() if group), key=min)
 
 
-def set_limits(axes: Axes, panel: Panel, over_several: bool) -> bool:
+def set_limits(axes: Axes, panel: Panel, over_several: bool, outliers: Sequence[str] = ()) -> bool:
     """Sets the y axis of a panel; whether an error bar reaches beyond it."""
-    measure, points = panel.measure, measured_points(panel.everything)
+    measure, points = panel.measure, panel.pruned(outliers)
     if measure.log:
         log_axis(axes, [point.mean for point in points])
         return False
     if measure.column == STOP:
         count_axis(axes.yaxis, 6)
-    low, high = fitting(points) if over_several else axes.get_ylim()
+    low, high = fitting(points) if over_several or outliers else axes.get_ylim()
     if measure.zero:
         low = 0.0
     if measure.factor == 100.0 and over_several:
         high = min(high, 100 + 0.02 * (high - low))  # a t interval may promise more than all: no axis does
-    if over_several or measure.zero:
+    if over_several or outliers or measure.zero:
         axes.set_ylim(low, high)
     return over_several and any(point.high > high or point.low < low for point in points)
 
@@ -240,15 +303,23 @@ def line_handle(label: str, style: ArmStyle) -> Line2D:
     return line
 
 
-def described(panels: Sequence[Panel], lines: Sequence[Line]) -> str:
+def described(panels: Sequence[Panel]) -> str:
     """In words, the first and the last point of every line, for those who cannot see the figure."""
     words = []
     for panel in panels:
-        for line, points in zip(lines, panel.points, strict=True):
+        for line, points in zip(panel.lines, panel.points, strict=True):
             if ends := measured_points(points):
                 first, last = ends[0], ends[-1]
                 words.append(
-                    f"{panel.measure.label}, {line.label}: {first.mean:,.5g} at {percent(first.density)}%,"
+                    f"{panel.title}{': ' * bool(panel.title)}{panel.measure.label}, {line.label}: {first.mean:,.5g} at {percent(first.density)}%,"
                     f" {'at least ' if last.censored else ''}{last.mean:,.5g} at {percent(last.density)}%"
                 )
     return "; ".join(words) + " of the weights."
+
+
+def arm_meanings(lines: Sequence[Line]) -> str:
+    """What the arms of `lines` are, and what one-shot pruning is where a line is of that schedule, for a caption."""
+    texts = {line.arm: meaning(line.arm) for line in lines}
+    if any(row["schedule"] == "one_shot" for line in lines for row in line.rows):
+        texts["one-shot"] = ONE_SHOT
+    return "; ".join(f"{name}: {text}" for name, text in texts.items())

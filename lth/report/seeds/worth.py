@@ -9,7 +9,7 @@ from lth.flow.worth import COST, GRID, TICKETS
 from lth.report.comparison import Across, bounds, span
 from lth.report.cost import times_faster
 from lth.report.deploy import best_forms
-from lth.report.export import DASH, Sheet, write_tables
+from lth.report.export import write_tables
 from lth.report.figures.deploy import sketch_grid
 from lth.report.figures.drawing import drawing, write_sketch
 from lth.report.figures.worth import sketch_worth
@@ -17,6 +17,7 @@ from lth.report.gather import Gathered
 from lth.report.intervals import Summarize, t_interval
 from lth.report.pages.deploy import ticket_cells
 from lth.report.reading import read_table
+from lth.report.sheet import DASH, Sheet
 from lth.report.statistics import mean
 
 MEASURED = ("test_accuracy", "test_accuracy_change", "times_smaller", "batch_1_speedup", "batch_64_speedup")

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lth.report.papers.networks import NETWORKS, choose, draw_networks, networks, sketch_networks
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
 from lth.core.tables import Row
 from lth.report.gather import Gathered
 from lth.report.intervals import min_max, t_interval
-from lth.report.papers.networks import NETWORKS, choose, draw_networks, networks, sketch_networks
 from lth.report.tables import RESULTS
 
 LEVELS = 12

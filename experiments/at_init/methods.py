@@ -1,43 +1,43 @@
-"""What methods to find a mask gave and what finding it took: their table, as a file and on the terminal."""
+"""What methods to find a mask give and what finding it takes: the table, and how people read it."""
 
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-
 from lth.compression.search_cost import SEARCH, Pace, Scoring, search_cost
-from lth.core.tables import Row
+from lth.core.tables import Column, Row, Table
+from lth.lottery.arms import meaning
 from lth.pruning.methods import METHODS, method_of
-from lth.report.search import short
-from lth.report.statistics import densities, measured, percent
+from lth.report.results import Results
+from lth.report.sheet import DASH, Sheet
+from lth.report.statistics import densities, measured, percent, short
 
-TABLE = [
-    "method",
-    "setting",
-    "seed",
-    "level",
-    "density",
-    "sparsity",
-    "arm",
-    "draws",
-    "diverged",
-    "test_accuracy",
-    "test_accuracy_std",
-    "difference",
-    *SEARCH,
-]
-"""A row a method, level and arm of one seed: the accuracy at the end of training, its mean and standard deviation over
-`draws`, and its difference to the method's mask as it is (`ticket`), all 0..1; then what it took to find the mask:
-every training that it comes from (of imp those of all levels before), and the taking of its score. An epoch is so many
-examples as the training split has: that counts those that a score looks at, too. Level 0 is the dense network, the
-same for all methods."""
+TABLE = Table(
+    "table",
+    (
+        Column("method", str, "", "the method that found the mask"),
+        Column("setting", str, "", "the setting of the method's rows in results.csv", required=True),
+        Column("seed", int, "", "the seed of the replicate", required=True),
+        Column("level", int, "", "how often iterative pruning would have pruned; 0 is dense", required=True),
+        Column("density", float, "0..1", "kept / prunable weights"),
+        Column("sparsity", float, "0..1", "1 - density"),
+        Column("arm", str, "", "the mask as it is (`ticket`), or an ablation"),
+        Column("draws", int, "", "how many draws the accuracy is a mean over"),
+        Column("diverged", int, "", "how many trainings diverged"),
+        Column("test_accuracy", float, "0..1", "test accuracy at the end of training, the mean over draws"),
+        Column("test_accuracy_std", float, "0..1", "its standard deviation over draws"),
+        Column("difference", float, "0..1", "test accuracy less that of the method's mask as it is"),
+        *(Column(name) for name in SEARCH),
+    ),
+    key=("method", "level", "arm"),
+    meaning="A row for each method, level and arm. Level 0 is the dense network, the same for all methods. The search is"
+    " every training that the mask comes from, of imp those of all levels before, and the scoring; an epoch is as many"
+    " examples as the training split has.",
+)
 ACCURACY = "final_test_accuracy"
 ABLATIONS = {"shuffle": "shuffling", "reinit": "redrawing weights"}
 HEADS = ("method", "density", "accuracy", "shuffle", "reinit", "trainings", "iterations", "TFLOPs", "seconds")
 """The columns of the table as people see it: accuracy in %, the ablations as points above it, then the search."""
-SHORT = tuple(name for name in HEADS if name not in ("trainings", "TFLOPs"))
+NARROW = tuple(name for name in HEADS if name not in ("trainings", "TFLOPs"))
 """Those that a terminal of 80 columns has room for."""
 
 
@@ -73,7 +73,7 @@ def table_rows(results: Sequence[Row], pace: Pace, scoring: Mapping[str, Scoring
                 draws = [row for row in here if row["arm"] == arm]
                 about = {"method": method, **{key: here[0][key] for key in ("setting", "seed")}}
                 about |= {"level": level, "density": density, "sparsity": 1 - density, "arm": arm}
-                found.append(dict.fromkeys(TABLE) | about | _accuracies(draws, whole) | searched)
+                found.append(TABLE.row(about) | _accuracies(draws, whole) | searched)
     return found
 
 
@@ -95,20 +95,35 @@ def mean_accuracy(rows: Iterable[Row]) -> float | None:
     return statistics.fmean(values) if values else None
 
 
-def cells(table: Sequence[Row], missing: str) -> list[list[str]]:
+def sheets(results: Results) -> list[Sheet]:
+    """A row for each method and density, dense first."""
+    rows = results["results"]
+    arms = {arm: meaning(arm) for arm in dict.fromkeys(row["arm"] for row in rows)}
+    note = (
+        "Test accuracy is that of the method's mask as it is, at the end of training, in %, a mean over draws; shuffle and"
+        " reinit are the points that the ablation lies above it. The other columns are what finding the mask took, summed"
+        " over every training that it comes from (of imp those of all levels before), with dense kernels; FLOPs and"
+        " seconds include the scoring. Below: what each method prunes, and what each arm trains."
+    )
+    title = "Test accuracy at the end (%), its change by ablations (points), and the search"
+    legend = meanings(by_method(rows)) | arms
+    return [Sheet(title, HEADS, cells(results["table"]), note=note, narrow=NARROW, legend=legend)]
+
+
+def cells(table: Sequence[Row]) -> list[list[str]]:
     """The rows of `table.csv` as people read them, texts for HEADS: a method and density each, dense first."""
     shown: dict[tuple[str, int], dict[str, Row]] = {}
     for row in table:
         method = "dense" if row["level"] == 0 else row["method"]
         shown.setdefault((method, row["level"]), {}).setdefault(row["arm"], row)
-    return [_cells(method, arms, missing) for (method, _), arms in shown.items()]
+    return [_cells(method, arms) for (method, _), arms in shown.items()]
 
 
-def _cells(method: str, arms: dict[str, Row], missing: str) -> list[str]:
+def _cells(method: str, arms: dict[str, Row]) -> list[str]:
     ticket = arms["ticket"]
 
     def text(value: float | None, write: Callable[[float], str]) -> str:
-        return missing if value is None else write(value)
+        return DASH if value is None else write(value)
 
     ablated = [text(arms[arm]["difference"] if arm in arms else None, lambda x: f"{100 * x:+.2f}") for arm in ABLATIONS]
     return [
@@ -121,20 +136,6 @@ def _cells(method: str, arms: dict[str, Row], missing: str) -> list[str]:
         f"{ticket['search_flops'] / 1e12:.3g}",
         short(ticket["search_seconds"]),
     ]
-
-
-def print_table(table: Sequence[Row], lines: Sequence[str]) -> None:
-    """Prints the table and the `lines` below it."""
-    title = "Test accuracy at the end (%), points above it by ablations, and what finding the mask took"
-    shown = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for name in SHORT:
-        shown.add_column(name, justify="left" if name == "method" else "right", no_wrap=True)
-    for row in cells(table, "-"):
-        shown.add_row(*(text for name, text in zip(HEADS, row, strict=True) if name in SHORT))
-    console = Console()
-    console.print(shown)
-    for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def meanings(methods: Iterable[str]) -> dict[str, str]:

@@ -1,77 +1,75 @@
 """Methods of `lth at_init` side by side over several seeds: table, figures and a sentence for each clear comparison."""
 
-import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from pathlib import Path
 
 from lth.compression.search_cost import SEARCH
-from lth.core.tables import Row
-from lth.report.comparison import Across, bounds, span
-from lth.report.effects import sentence
-from lth.report.export import DASH, Sheet, write_tables
+from lth.core.tables import Column, Row, Table
+from lth.report.comparison import NARROW, Comparison, bounds, span
 from lth.report.gather import Gathered
 from lth.report.intervals import Summarize, over_seeds, paired
-from lth.report.methods import ABLATIONS, ACCURACY, by_method, compared
-from lth.report.papers.frankle2021 import draw_methods
-from lth.report.reading import read_table
-from lth.report.search import short
-from lth.report.statistics import mean, percent
+from lth.report.results import Results
+from lth.report.searches import searches
+from lth.report.sheet import DASH, Sheet
+from lth.report.statistics import mean, percent, short
+
+from .answer import sentence
+from .figures import SEED_FIGURES
+from .methods import ABLATIONS, ACCURACY, by_method, compared
 
 EXPERIMENT = "at_init"
-ABOUT = ["data", "model", "iterations", "method", "setting", "level", "density", "n", "diverged"]
 MEASURED = ("test_accuracy", *ABLATIONS)
-METHODS_TABLE = [*ABOUT, *(f"{name}_{bound}" for name in MEASURED for bound in ("mean", "low", "high")), *SEARCH]
-"""A row a method and level: accuracy at the end of training (0..1) and points that ablations lie above it, paired by
-seed, with 95% t intervals over `n` seeds; `diverged` trainings, of ablations too, are left out. Then what the search
-took, means over the seeds that a table.csv tells of."""
+BOUNDED = [Column(f"{name}_{bound}") for name in MEASURED for bound in ("mean", "low", "high")]
+METHODS_TABLE = Table(
+    "methods",
+    (
+        *(Column(name, str) for name in ("data", "model")),
+        Column("iterations", int, "iterations", "the length of a training"),
+        Column("method", str, "", "the method that found the mask; dense at level 0"),
+        Column("setting", str, "", "the setting of the method's rows"),
+        Column("level", int, "", "how often iterative pruning would have pruned"),
+        Column("density", float, "0..1", "kept / prunable weights"),
+        Column("n", int, "", "the number of seeds"),
+        Column("diverged", int, "", "trainings that diverged, of ablations too; they are left out"),
+        *BOUNDED,
+        *(Column(name) for name in SEARCH),
+    ),
+    key=("method", "level"),
+    meaning="A row for each method and level: test accuracy at the end of training (0..1) and the points that ablations lie"
+    " above it, paired by seed, with 95% t intervals over seeds. The search: means over the seeds that tell it.",
+)
 HEADS = ("method", "left", "n", "accuracy", *ABLATIONS, "epochs", "TFLOPs", "seconds")
 
 
-def write_methods(folder: Path, gathered: Gathered, bars: Summarize, found: Across) -> None:
-    """Writes the table `methods` and its figures into `folder`; what there is to show goes to `found`.
+def compare(gathered: Gathered, bars: Summarize) -> list[Comparison]:
+    """The methods side by side, a comparison for each data set, network and length of training.
 
-    Methods belong together where data, network and length of training are the same. Nothing is averaged across
-    settings: where a method has two of them, none is chosen.
+    Nothing is averaged across settings: where a method has two of them, none is chosen.
     """
-    table, costs = list[Row](), searches(gathered.folders)
-    for number, rows in enumerate(comparisons(gathered), 1):
+    costs = searches(gathered.folders)
+    found = []
+    for rows in comparable(gathered):
         if len(by_method(rows)) < 2:
             continue
         about = f"{rows[0]['data']}, {rows[0]['model']}, {rows[0]['iterations']:,} iterations"
         if problem := unclear(rows):
-            found.notes.append(f"Methods on {about}, are not set side by side: {problem}.")
+            note = f"Methods on {about}, are not set side by side: {problem}."
+            found.append(Comparison("methods", about, table=METHODS_TABLE, notes=(note,)))
             continue
-        place = folder / "figures" if number == 1 else folder / "figures" / f"methods_{number}"
-        found.figures += [replace(x, title=f"{x.title}: {about}") for x in draw_methods(place, rows, bars)]
-        found.says.append(f"{about}: {sentence(rows)}")
-        here = method_rows(rows, costs)
-        table += here
-        found.sheets.append(method_sheet(f"Methods on {about}", here))
-        found.settings |= {row["setting"] for row in rows}
-    if table:
-        write_tables(folder, "methods", METHODS_TABLE, table, found.sheets)
-
-
-def searches(folders: Sequence[Path]) -> dict[tuple[str, int], list[Row]]:
-    """(setting, level) -> what the search took, a row a seed, from the jobs' tables; of two of a seed the later."""
-    found: dict[tuple[str, int, float], Row] = {}
-    for path in (folder / name for folder in folders for name in ("table.csv", "search.csv")):
-        asked = ("setting", "seed", "level")
-        for row in read_table(path, [*asked, *SEARCH], asked) if _tells(path) else ():
-            found[row["setting"], row["level"], row["seed"]] = row
-    by_place: dict[tuple[str, int], list[Row]] = {}
-    for (setting, level, _), row in found.items():
-        by_place.setdefault((setting, level), []).append(row)
-    return by_place
-
-
-def _tells(path: Path) -> bool:
-    """Whether there is a table of a search at `path`: other experiments have a table.csv of their own."""
-    if not path.exists():
-        return False
-    with path.open(encoding="utf-8", newline="") as file:
-        return set(SEARCH) <= set(next(csv.reader(file), []))
+        table_rows = method_rows(rows, costs)
+        found.append(
+            Comparison(
+                "methods",
+                about,
+                f"{about}: {sentence(rows)}",
+                METHODS_TABLE,
+                table_rows,
+                method_sheet(f"Methods on {about}", table_rows),
+                SEED_FIGURES,
+                Results({"results": rows}, bars=bars),
+                frozenset(row["setting"] for row in rows),
+            )
+        )
+    return found
 
 
 def method_rows(rows: Sequence[Row], costs: Mapping[tuple[str, int], Sequence[Row]]) -> list[Row]:
@@ -91,7 +89,7 @@ def method_rows(rows: Sequence[Row], costs: Mapping[tuple[str, int], Sequence[Ro
                 if level in by_level:
                     row |= bounds(arm, by_level[level][1].map(lambda share: 100 * share))
             taken = costs.get((row["setting"], level), [])
-            found.append(dict.fromkeys(METHODS_TABLE) | row | {key: mean(x[key] for x in taken) for key in SEARCH})
+            found.append(METHODS_TABLE.row(row) | {key: mean(x[key] for x in taken) for key in SEARCH})
     return found
 
 
@@ -106,10 +104,10 @@ def method_sheet(title: str, rows: Sequence[Row]) -> Sheet:
             took = [f"{row['search_epochs']:.3g}", f"{row['search_flops'] / 1e12:.3g}", short(row["search_seconds"])]
         cells.append([row["method"], percent(row["density"]), count, *measured, *took])
     told = "weights left and accuracy at the end (%), points above it by ablations (mean ± half of the 95% t interval"
-    return Sheet(f"{title}: {told} over seeds), and what finding a mask took", HEADS, cells)
+    return Sheet(f"{title}: {told} over seeds), and what finding a mask took", HEADS, cells, narrow=HEADS[:NARROW])
 
 
-def comparisons(gathered: Gathered) -> list[list[Row]]:
+def comparable(gathered: Gathered) -> list[list[Row]]:
     """The rows of each comparison: those of one data set, network and length of training."""
     found: dict[tuple[object, ...], list[Row]] = {}
     for row in gathered.rows:

@@ -16,7 +16,8 @@ from lth.report.figures.axes import PLAIN, STYLES, count_axis, legend_above, new
 from lth.report.figures.captions import about_seeds
 from lth.report.figures.curves import Curve, limits, settled
 from lth.report.figures.drawing import Sketch
-from lth.report.intervals import Summarize
+from lth.report.intervals import Summarize, t_interval
+from lth.report.results import Results
 from lth.report.statistics import densities, measured, percent
 
 FIRST, SPARSE = (0.513, 0.211), (0.07, 0.036, 0.019)
@@ -47,11 +48,14 @@ def nearest(wanted: Sequence[float], levels: Mapping[int, float]) -> list[int]:
     return sorted(found)
 
 
-def sketch_training(rows: Sequence[Row], curves: Mapping[str, Sequence[Row]], bars: Summarize) -> Sketch | None:
+def sketch_training(results: Results) -> Sketch | None:
     """Test accuracy against iteration: moderate, sparse, and moderate with reinit, the dense network in each panel.
 
     Only trainings whose test accuracy was measured at every evaluation have a curve; None without a pruned one.
     """
+    rows, bars, curves = results["results"], results.bars or t_interval, dict[str, list[Row]]()
+    for row in results["curves"]:
+        curves.setdefault(row["run"], []).append(row)
     iterative = [row for row in rows if row["schedule"] != "one_shot" and row["status"] == "done"]
     trained = {
         (arm, level): training
@@ -168,18 +172,22 @@ def _about(
     paper = [f"{percent(wanted)}%" for wanted in (*FIRST, *SPARSE)]
     missing = [wanted for wanted in paper if wanted not in levels.values()]
     caption = (
-        "The paper's Figure 3: test accuracy as training proceeds, for the ticket at "
+        "Figure 3 of Frankle & Carbin 2019: test accuracy as training proceeds, for the ticket at "
         f"{', '.join(levels.values())} of the weights. "
     )
     if missing:
-        caption += f"No level has the paper's {', '.join(missing)}: the nearest levels that exist stand in. "
+        caption += (
+            f"No level has the paper's {', '.join(missing)} of the weights; the nearest levels take their place. "
+        )
     if any(arm == "reinit" for arm, _ in shown):
         caption += f"Dashed, reinit: {meaning('reinit')}. "
     block = max(each.block for each in shown.values())
     if block > 1:
         caption += f"Each point is the mean of {block} evaluations in a row. "
     if start is not None:
-        caption += f"The y axis fits what comes after iteration {start:,.0f}: before, curves leap from chance level. "
+        caption += (
+            f"The y axis fits the accuracies after iteration {start:,.0f}; before it, curves rise from chance level. "
+        )
     used = [row for row in rows if (row["arm"], row["level"]) in shown and row["schedule"] != "one_shot"]
     last = "; ".join(
         f"{arm} at {levels[level]}: {list(each.curve.values())[-1][0]:.2f}%" for (arm, level), each in shown.items()

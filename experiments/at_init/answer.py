@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 
 from lth.core.tables import Row
 from lth.report.intervals import Interval, t_interval
-from lth.report.methods import ABLATIONS, by_method, compared, mean_accuracy
+from lth.report.results import Results
 from lth.report.statistics import binomial_error, densities, percent
 from lth.report.verdict import SEEDS
+
+from .methods import ABLATIONS, by_method, compared, mean_accuracy
 
 WORDS = ("hurts", "helps", "is undecided for")
 
@@ -39,6 +41,14 @@ def effect_word(interval: Interval) -> str:
     if interval.low is None or interval.high is None:
         return WORDS[2]
     return WORDS[0] if interval.high < 0 else WORDS[1] if interval.low > 0 else WORDS[2]
+
+
+NEXT = "For a verdict run the same with -m seed=0,1,2, then lth report."
+
+
+def answer(results: Results) -> list[str]:
+    """How accurate the methods of one seed are, and what ablations change."""
+    return [f"{sentence(results['results'], results.examples.get('test'))} {NEXT}"]
 
 
 def sentence(rows: Sequence[Row], examples: int | None = None) -> str:

@@ -1,0 +1,86 @@
+"""What one seed of `lth imp` shows, in plain words: the ticket against its controls, and what finding it took."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lth.core.tables import Row
+from lth.report.results import Results
+from lth.report.statistics import accuracy_column, arms_of, at, binomial_error, densities, percent
+
+from .sheets import search_cells
+
+SPARSE = 0.15
+"""Differences are averaged over the levels at this density and below, where tickets and controls part."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Ticket less control in accuracy, averaged over `levels`; `error` is the test set's binomial standard error.
+
+    The error takes the two accuracies as independent and every level as the same test set, so it does not shrink with
+    the number of levels.
+    """
+
+    control: str
+    levels: tuple[int, ...]
+    mean: float
+    error: float
+
+
+def answer(results: Results) -> list[str]:
+    """The ticket against its controls, trainings that diverged, what the search took, and the command for a verdict."""
+    rows = results["results"]
+    diverged = [f"{row['arm']} at level {row['level']}" for row in rows if row["status"] == "diverged"]
+    sentences = [
+        compared(rows, results.examples.get("test", 0)),
+        f"These trainings diverged: {', '.join(diverged)}." if diverged else "",
+        searched(results["search"]),
+        f"One seed gives no verdict. For five seeds run: {results.command}",
+    ]
+    return [" ".join(sentence for sentence in sentences if sentence)]
+
+
+def compared(rows: Sequence[Row], examples: int) -> str:
+    """The differences of the ticket to its controls; empty where no control was trained."""
+    shown = differences(rows, examples)
+    if not shown:
+        return ""
+    by_level = densities(rows)
+    highest = max(by_level[level] for difference in shown for level in difference.levels)
+    points = ", ".join(
+        f"{100 * difference.mean:+.1f} ± {100 * difference.error:.1f} points against {difference.control}"
+        for difference in shown
+    )
+    return (
+        f"At {percent(highest)}% of the weights and below, the ticket's mean test accuracy differs by {points}"
+        f" (± the binomial standard error of {examples:,} test examples)."
+    )
+
+
+def differences(rows: Sequence[Row], examples: int) -> list[Difference]:
+    """Ticket less each control, over the levels at 15% and below that both have (where none is, the sparsest)."""
+    column = accuracy_column(rows)
+    shown = []
+    for control in (arm for arm in arms_of(rows) if arm != "ticket"):
+        pairs = {
+            level: (ticket, other)
+            for level in densities(rows)
+            if (ticket := at(rows, level, "ticket", column)) is not None
+            and (other := at(rows, level, control, column)) is not None
+        }
+        sparse = [level for level in pairs if densities(rows)[level] <= SPARSE] or sorted(pairs)[-1:]
+        if sparse:
+            ticket = sum(pairs[level][0] for level in sparse) / len(sparse)
+            other = sum(pairs[level][1] for level in sparse) / len(sparse)
+            error = binomial_error(ticket, other, examples) if examples else 0.0
+            shown.append(Difference(control, tuple(sparse), ticket - other, error))
+    return shown
+
+
+def searched(rows: Sequence[Row]) -> str:
+    """What finding the last ticket took; empty where that is not known, or nothing."""
+    if not rows or not rows[-1]["search_flops"]:
+        return ""
+    _, density, trainings, _, epochs, flops, seconds = search_cells(rows)[-1]
+    count = f"{trainings} training{'s' * (trainings != '1')}"
+    return f"Finding the last ticket ({density}%) took {count}: {epochs} epochs, {flops} TFLOPs, {seconds} s."

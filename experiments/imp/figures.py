@@ -1,0 +1,185 @@
+"""The figures of `lth imp`: of one seed, over seeds, and as Figures 1, 3 and 4 of Frankle & Carbin 2019 have them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from lth.analysis.level_probes import PROBES_OF_LTH
+from lth.analysis.probes import tables_of
+from lth.core.tables import Row
+from lth.report.figures.axes import arm_style
+from lth.report.figures.curves import sketch_curves
+from lth.report.figures.drawing import Drawing
+from lth.report.figures.layers import sketch_layers
+from lth.report.figures.lines import (
+    ACCURACY_EARLY,
+    ACCURACY_END,
+    EARLY_STOP,
+    TRAIN_ACCURACY_END,
+    Line,
+    LineFigure,
+    Measure,
+    arm_lines,
+    arm_meanings,
+)
+from lth.report.results import Results
+from lth.report.statistics import accuracy_column
+from lth.training.gradient import EXAMPLES
+
+from .networks import compare
+from .training_figure import sketch_training
+
+LIGHT = {
+    "ticket": replace(arm_style("ticket"), colour="#56B4E9", marker="<", dashes=(0, (2, 1))),
+    "reinit": replace(arm_style("reinit"), colour="#E69F00", marker=">", dashes=(0, (2, 2)), width=1.0),
+}
+"""The styles of one-shot arms: lighter than those of the iterative ones."""
+
+
+def accuracy_measures(rows: Sequence[Row]) -> list[Measure]:
+    """Test accuracy and iteration of the early stop; without a validation split, the accuracy at the end alone."""
+    return [ACCURACY_EARLY, EARLY_STOP] if accuracy_column(rows) == ACCURACY_EARLY.column else [ACCURACY_END]
+
+
+def with_one_shot(rows: Sequence[Row]) -> list[Line]:
+    """The ticket and reinit, each also in the one-shot schedule where it was run."""
+    lines = []
+    for arm, once in [("ticket", False), ("reinit", False), ("ticket", True), ("reinit", True)]:
+        mine = [row for row in rows if row["arm"] == arm and (row["schedule"] == "one_shot") == once]
+        if mine:
+            style = LIGHT[arm] if once else arm_style(arm)
+            lines.append(Line(f"{arm}, one-shot" if once else arm, arm, style, mine))
+    return lines
+
+
+def random_sparsity(rows: Sequence[Row]) -> list[Line]:
+    """The ticket (solid) and its mask shuffled within each layer (dashed)."""
+    iterative = [row for row in rows if row["schedule"] != "one_shot" and row["arm"] in ("ticket", "shuffle")]
+    return [
+        replace(line, style=replace(line.style, dashes=(0, (4, 1.5)))) if line.arm == "shuffle" else line
+        for line in arm_lines(iterative)
+    ]
+
+
+ACCURACY = LineFigure(
+    "accuracy",
+    "Accuracy and early stop",
+    "Test accuracy at the early stop and its iteration, or without a validation split the test accuracy at the end of"
+    " training, against density: the percentage of prunable weights that are left, dense on the left, on a logarithmic"
+    " axis.",
+    choose=accuracy_measures,
+    caption=lambda results: (
+        "The early stop is the evaluation with the lowest validation loss, found after full training."
+        if any(row["early_stop_iteration"] is not None for row in results["results"])
+        else ""
+    ),
+)
+GRADIENT_NORM = LineFigure(
+    "gradient_norm",
+    "Gradient norm",
+    "L2 norm of the gradient of the training loss with respect to all weights that are left, biases and normalisation"
+    f" parameters, on {EXAMPLES:,} fixed training examples, before the first iteration and after the last, against density."
+    " Both axes are logarithmic.",
+    (
+        Measure("grad_norm_init", "gradient norm at the start", log=True),
+        Measure("grad_norm_end", "gradient norm at the end", log=True),
+    ),
+    dense=False,
+)
+PANELS = (
+    Measure("distance_to_init", "L2", title="distance to own start"),
+    Measure("distance_to_pruned", "L2", title="distance to pruned solution"),
+    Measure("cosine_distance_to_pruned", "1 - cosine", title="angle to pruned solution"),
+    Measure("train_loss_barrier", "nats", title="barrier of training loss"),
+    Measure("test_loss_barrier", "nats", title="barrier of test loss"),
+    Measure("test_error_barrier", "points", 100, title="barrier of test error"),
+    Measure("disagreement_with_pruned", "% of the test set", 100, title="disagrees with pruned"),
+    Measure("disagreement_with_ticket", "% of the test set", 100, title="disagrees with ticket"),
+    Measure("kl_with_pruned", "nats", title="KL with pruned solution"),
+    Measure("disagreement_between_draws", "% of the test set", 100, title="disagreement of draws"),
+    Measure("ensemble_accuracy", "%", 100, title="accuracy of the draws' ensemble"),
+)
+"""The panels of lth's own probes; the columns that are not here are in probes.csv alone."""
+KNOWN = {column.name for table in tables_of(PROBES_OF_LTH) for column in table.columns}
+
+
+def probe_measures(rows: Sequence[Row]) -> list[Measure]:
+    """The panels of lth's own probes, and one for each number that a probe from elsewhere measures."""
+    others = dict.fromkeys(
+        name for row in rows for name, value in row.items() if name not in KNOWN and isinstance(value, float)
+    )
+    return [*PANELS, *(Measure(name, name, title=name.replace("_", " ")) for name in others)]
+
+
+PROBES = LineFigure(
+    "probes",
+    "Distance to the pruned solution",
+    "Every arm at the end of training, under its own mask, against the pruned solution of its level: the trained weights"
+    " that the level's mask was taken from, pruned by it and not trained again.",
+    choose=probe_measures,
+    table="probes",
+    across=3,
+    height=1.55,
+    dense=False,
+    caption=lambda results: probes_caption(results),
+)
+FIGURES = (
+    ACCURACY,
+    Drawing("curves", sketch_curves),
+    GRADIENT_NORM,
+    PROBES,
+    Drawing("layers", sketch_layers),
+)
+
+
+def probes_caption(results: Results) -> str:
+    """What the panels of the probes show, in words."""
+    rows = results["probes"]
+    sentences = {
+        "Distances are over weights and biases, with pruned weights as zeros; an arm's own start is where its training"
+        " began.": "distance_to_init",
+        "The barrier is how far the loss (nats) or the error rises on the straight line between the two networks above"
+        " the line between their own values; it is 0 where both lie in one basin.": "train_loss_barrier",
+        "Disagreement is the percentage of the test set that two networks classify differently; KL is the symmetric"
+        " Kullback-Leibler divergence of their probabilities.": "disagreement_with_pruned",
+    }
+    caption = " ".join(
+        sentence for sentence, column in sentences.items() if any(row.get(column) is not None for row in rows)
+    )
+    few = max((row.get("line_examples") or 0 for row in rows), default=0)
+    caption += f" Barriers were measured on {few:,} fixed examples of each split." if few else ""
+    if any(row["arm"] == "small_dense" for row in rows):
+        caption += " small_dense has other shapes, and so only a distance to its own start."
+    return caption
+
+
+FIGURE_4 = LineFigure(
+    "frankle2019_fig4",
+    "Early stop and accuracy",
+    "Figure 4 of Frankle & Carbin 2019: early-stop iteration, test accuracy there, and accuracy at the end of training"
+    " against the percentage of prunable weights that are left.",
+    (EARLY_STOP, ACCURACY_EARLY, TRAIN_ACCURACY_END, ACCURACY_END),
+    lines=with_one_shot,
+    legend=arm_meanings,
+    letters=True,
+)
+FIGURE_4_EARLY = replace(
+    FIGURE_4,
+    name="frankle2019_fig4_early",
+    title="Early stop",
+    about="From Figure 4 of Frankle & Carbin 2019: early-stop iteration and test accuracy there against the percentage of"
+    " prunable weights that are left.",
+    measures=(EARLY_STOP, ACCURACY_EARLY),
+    on_page=False,
+)
+FIGURE_1 = replace(
+    FIGURE_4,
+    name="frankle2019_fig1",
+    title="Tickets and random sparse networks",
+    about="Figure 1 of Frankle & Carbin 2019: early-stop iteration and test accuracy there, of tickets and of random sparse"
+    " networks (dashed), against the percentage of prunable weights that are left.",
+    measures=(EARLY_STOP, ACCURACY_EARLY),
+    lines=random_sparsity,
+    least=2,
+)
+SEED_FIGURES = (FIGURE_4, FIGURE_1, Drawing("frankle2019_fig3", sketch_training), FIGURE_4_EARLY)
+COMPARED = compare
