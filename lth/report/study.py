@@ -13,7 +13,7 @@ from lth.report.intervals import Interval, Summarize, over_seeds
 from lth.report.recorder import job_facts
 from lth.report.sheet import DASH, Cell, Sheet
 from lth.report.statistics import STOP, accuracy_column, arms_of, densities, percent
-from lth.report.verdict import SEEDS, verdicts
+from lth.report.verdict import SEEDS, Verdict, verdicts
 
 SCAN = "Each density has its own verdict: the scan over densities for the smallest one is not corrected."
 LEGEND = {
@@ -96,23 +96,29 @@ def results_sheet(rows: Sequence[Row], main: Sequence[Row], bars: Summarize) -> 
     """
     columns, accuracy = columns_of(rows), accuracy_column(rows)
     early = accuracy.startswith("early_stop")
-    words = {level: verdict.words for level, verdict in verdicts(main).items()}
+    words = {level: verdict_cell(verdict) for level, verdict in verdicts(main).items()}
     usual = usual_count(rows)
     shown = [accuracy, STOP] if early else [accuracy]
     by_column = [[over_seeds(mine, mine[0]["arm"], column, bars) for _, mine in columns] for column in shown]
     cells = []
     for level, density in sorted(densities(rows).items()):
-        line: list[str] = [str(level), percent(density)]
+        line: list[str] = [str(level), percent(density), *([words.get(level, Cell(""))] if words else [])]
         for column, by_level in zip(shown, by_column, strict=True):
             line += [interval_cell(intervals.get(level, (0.0, None))[1], column, usual) for intervals in by_level]
-        cells.append([*line, words.get(level, "")] if words else line)
+        cells.append(line)
     names = ["Test accuracy at early stop (%)", "Early-stop iteration"] if early else ["Final test accuracy (%)"]
     labels = [label for label, _ in columns]
-    groups = [("", 2), *((name, len(columns)) for name in names), *([("verdict", 1)] if words else [])]
-    heads = ["level", "density (%)", *(labels * len(names)), *(["verdict"] if words else [])]
+    groups = [("", 2 + bool(words)), *((name, len(columns)) for name in names)]
+    heads = ["level", "density (%)", *(["verdict"] if words else []), *(labels * len(names))]
     legend = {row["arm"]: meaning(row["arm"]) for _, (row, *_) in columns}
     note = results_note(rows, early, bool(words), bars)
     return Sheet("Results", heads, cells, note=note, groups=groups, texts=("verdict",), legend=legend)
+
+
+def verdict_cell(verdict: Verdict) -> Cell:
+    """The verdict on a ticket, with its reasons below it."""
+    decision, _, reasons = verdict.words.partition(": ")
+    return Cell(decision, note=reasons)
 
 
 def results_note(rows: Sequence[Row], early: bool, judged: bool, bars: Summarize) -> str:

@@ -168,6 +168,8 @@ class LineFigure:
         figure, grid = new_figure(down, across, 0.55 + self.height * down, sharey=self.shared)
         if across == 2:
             figure.set_figwidth(PAGE_WIDTH)
+        elif across == 1 and len(used) > 4:  # room for the legend
+            figure.set_figwidth(0.8 * PAGE_WIDTH)
         places = [axes for row in grid for axes in row]
         for spare in places[len(panels) :]:
             figure.delaxes(spare)
