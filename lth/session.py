@@ -15,8 +15,8 @@ from torch import nn
 from lth.analysis.gradient import GradientNorm
 from lth.api import Procedure, build_model, load_data, network_of, search, store_of
 from lth.core.machine import prepare
-from lth.core.tables import Table
 from lth.core.rng import Seeds, seeds_from
+from lth.core.tables import Table
 from lth.core.weights import State
 from lth.data.tensors import Data
 from lth.experiment import Experiment

@@ -34,8 +34,9 @@ METHODS_TABLE = Table(
         *(Column(name) for name in SEARCH),
     ),
     key=("method", "level"),
-    meaning="A row for each method and level: test accuracy at the end of training (0..1) and the points that ablations lie"
-    " above it, paired by seed, with 95% t intervals over seeds. The search: means over the seeds that tell it.",
+    meaning="A row for each method and level: test accuracy at the end of training (0..1) and the points that"
+    " ablations lie above it, paired by seed, with 95% t intervals over seeds. The search: means over the seeds that"
+    " tell it.",
 )
 HEADS = ("method", "left", "n", "accuracy", *ABLATIONS, "epochs", "TFLOPs", "seconds")
 

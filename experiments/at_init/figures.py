@@ -52,8 +52,8 @@ def prunes(lines: Sequence[Line]) -> str:
 METHODS_FIGURE = LineFigure(
     "frankle2021_methods",
     "Methods",
-    "Figure 1 of Frankle et al. 2021: test accuracy at the end of training against the percentage of prunable weights that"
-    " are left, of the masks that each method finds.",
+    "Figure 1 of Frankle et al. 2021: test accuracy at the end of training against the percentage of prunable weights"
+    " that are left, of the masks that each method finds.",
     (ACCURACY_END,),
     lines=method_lines,
     legend=prunes,
@@ -65,8 +65,8 @@ METHODS_FIGURE = LineFigure(
 ABLATIONS_FIGURE = LineFigure(
     "frankle2021_ablations",
     "Ablations of each method",
-    "Figures 3 to 6 of Frankle et al. 2021: test accuracy at the end of training against the percentage of prunable weights"
-    " that are left, a panel a method, of its masks as they are and of their ablations.",
+    "Figures 3 to 6 of Frankle et al. 2021: test accuracy at the end of training against the percentage of prunable"
+    " weights that are left, a panel a method, of its masks as they are and of their ablations.",
     (ACCURACY_END,),
     facets=with_ablations,
     legend=arm_meanings,

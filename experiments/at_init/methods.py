@@ -29,9 +29,9 @@ TABLE = Table(
         *(Column(name) for name in SEARCH),
     ),
     key=("method", "level", "arm"),
-    meaning="A row for each method, level and arm. Level 0 is the dense network, the same for all methods. The search is"
-    " every training that the mask comes from, of imp those of all levels before, and the scoring; an epoch is as many"
-    " examples as the training split has.",
+    meaning="A row for each method, level and arm. Level 0 is the dense network, the same for all methods. The search"
+    " is every training that the mask comes from, of imp those of all levels before, and the scoring; an epoch is as"
+    " many examples as the training split has.",
 )
 ACCURACY = "final_test_accuracy"
 ABLATIONS = {"shuffle": "shuffling", "reinit": "redrawing weights"}
@@ -100,10 +100,10 @@ def sheets(results: Results) -> list[Sheet]:
     rows = results["results"]
     arms = {arm: meaning(arm) for arm in dict.fromkeys(row["arm"] for row in rows)}
     note = (
-        "Test accuracy is that of the method's mask as it is, at the end of training, in %, a mean over draws; shuffle and"
-        " reinit are the points that the ablation lies above it. The other columns are what finding the mask took, summed"
-        " over every training that it comes from (of imp those of all levels before), with dense kernels; FLOPs and"
-        " seconds include the scoring. Below: what each method prunes, and what each arm trains."
+        "Test accuracy is that of the method's mask as it is, at the end of training, in %, a mean over draws;"
+        " shuffle and reinit are the points that the ablation lies above it. The other columns are what finding the"
+        " mask took, summed over every training that it comes from (of imp those of all levels before), with dense"
+        " kernels; FLOPs and seconds include the scoring. Below: what each method prunes, and what each arm trains."
     )
     title = "Test accuracy at the end (%), its change by ablations (points), and the search"
     legend = meanings(by_method(rows)) | arms

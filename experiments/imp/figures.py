@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lth.analysis.level_probes import PROBES_OF_LTH
-from lth.analysis.probes import tables_of
 from lth.core.tables import Row
 from lth.report.figures.axes import arm_style
 from lth.report.figures.curves import sketch_curves
@@ -26,6 +24,7 @@ from lth.report.statistics import accuracy_column
 from lth.training.gradient import EXAMPLES
 
 from .networks import compare
+from .tables import TABLES
 from .training_figure import sketch_training
 
 LIGHT = {
@@ -77,8 +76,8 @@ GRADIENT_NORM = LineFigure(
     "gradient_norm",
     "Gradient norm",
     "L2 norm of the gradient of the training loss with respect to all weights that are left, biases and normalisation"
-    f" parameters, on {EXAMPLES:,} fixed training examples, before the first iteration and after the last, against density."
-    " Both axes are logarithmic.",
+    f" parameters, on {EXAMPLES:,} fixed training examples, before the first iteration and after the last, against"
+    " density. Both axes are logarithmic.",
     (
         Measure("grad_norm_init", "gradient norm at the start", log=True),
         Measure("grad_norm_end", "gradient norm at the end", log=True),
@@ -99,7 +98,7 @@ PANELS = (
     Measure("ensemble_accuracy", "%", 100, title="accuracy of the draws' ensemble"),
 )
 """The panels of lth's own probes; the columns that are not here are in probes.csv alone."""
-KNOWN = {column.name for table in tables_of(PROBES_OF_LTH) for column in table.columns}
+KNOWN = {column.name for table in TABLES for column in table.columns}
 
 
 def probe_measures(rows: Sequence[Row]) -> list[Measure]:
@@ -113,8 +112,8 @@ def probe_measures(rows: Sequence[Row]) -> list[Measure]:
 PROBES = LineFigure(
     "probes",
     "Distance to the pruned solution",
-    "Every arm at the end of training, under its own mask, against the pruned solution of its level: the trained weights"
-    " that the level's mask was taken from, pruned by it and not trained again.",
+    "Every arm at the end of training, under its own mask, against the pruned solution of its level: the trained"
+    " weights that the level's mask was taken from, pruned by it and not trained again.",
     choose=probe_measures,
     table="probes",
     across=3,
@@ -166,8 +165,8 @@ FIGURE_4_EARLY = replace(
     FIGURE_4,
     name="frankle2019_fig4_early",
     title="Early stop",
-    about="From Figure 4 of Frankle & Carbin 2019: early-stop iteration and test accuracy there against the percentage of"
-    " prunable weights that are left.",
+    about="From Figure 4 of Frankle & Carbin 2019: early-stop iteration and test accuracy there against the"
+    " percentage of prunable weights that are left.",
     measures=(EARLY_STOP, ACCURACY_EARLY),
     on_page=False,
 )
@@ -175,8 +174,8 @@ FIGURE_1 = replace(
     FIGURE_4,
     name="frankle2019_fig1",
     title="Tickets and random sparse networks",
-    about="Figure 1 of Frankle & Carbin 2019: early-stop iteration and test accuracy there, of tickets and of random sparse"
-    " networks (dashed), against the percentage of prunable weights that are left.",
+    about="Figure 1 of Frankle & Carbin 2019: early-stop iteration and test accuracy there, of tickets and of random"
+    " sparse networks (dashed), against the percentage of prunable weights that are left.",
     measures=(EARLY_STOP, ACCURACY_EARLY),
     lines=random_sparsity,
     least=2,

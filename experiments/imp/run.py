@@ -4,11 +4,11 @@ import logging
 from collections.abc import Iterator
 from itertools import groupby
 
+from lth.analysis.probes import LevelProbes
 from lth.api import procedure_of
 from lth.compression.search_cost import pace_of, search_cost
 from lth.core.tables import Row
 from lth.experiment import Item
-from lth.analysis.probes import LevelProbes
 from lth.flow.scoring import scoring_of
 from lth.lottery.arms import Outcome
 from lth.lottery.pruned import name_output

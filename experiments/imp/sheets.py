@@ -110,8 +110,8 @@ def searches(rows: Sequence[Row]) -> list[Sheet]:
     if not rows:
         return []
     note = (
-        "Every training that the level's mask comes from, with dense kernels, and the scoring; the ticket's own training"
-        " is not counted. All of it is in search.csv."
+        "Every training that the level's mask comes from, with dense kernels, and the scoring; the ticket's own"
+        " training is not counted. All of it is in search.csv."
     )
     return [Sheet("Search cost", SEARCH_HEADS, search_cells(rows), note=note, terminal=False)]
 

@@ -15,8 +15,8 @@ SEARCHES = Table(
         *(Column(name) for name in SEARCH),
     ),
     key=("level",),
-    meaning="A row for each level: every training that its ticket comes from, and the scoring. The ticket's own training"
-    " and those of controls are not counted.",
+    meaning="A row for each level: every training that its ticket comes from, and the scoring. The ticket's own"
+    " training and those of controls are not counted.",
 )
-TABLES = (SEARCHES, *tables_of(PROBES_OF_LTH))
+TABLES = (SEARCHES, *tables_of(tuple(probe.name for probe in PROBES_OF_LTH)))
 """With the columns of lth's own probes; a run declares those of the probes that it measures."""

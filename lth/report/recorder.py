@@ -42,7 +42,8 @@ LEVEL_METRICS = (
 class Facts:
     """What the recorder is told of a job: where it writes, its settings, the store, and the command for five seeds.
 
-    about: the columns of its results that name the experiment, its setting, data, model, seed and schedule. job: its number, where it is one of a sweep: several jobs share the terminal then, and each has a line.
+    about: the columns of its results that name the experiment, its setting, data, model, seed and schedule. job: its
+    number, where it is one of a sweep: several jobs share the terminal then, and each has a line.
     """
 
     folder: Path

@@ -1,4 +1,4 @@
-"""What an experiment has measured, as its answer, sheets and figures see it: the rows of its tables, and a few facts."""
+"""What an experiment has measured, as its answer, sheets and figures see it: the rows of its tables, and facts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -79,7 +79,7 @@ CURVES = Table(
 
 
 def gradient_norms(result: RunResult) -> Observations:
-    """The observed gradient norms of `result`, (iteration, norm by parameter and `total`); empty where not looked at."""
+    """The observed gradient norms of `result`, (iteration, norm by parameter and `total`); empty if not measured."""
     return next((seen for key, seen in result.observed.items() if key.startswith("gradient_norm")), [])
 
 

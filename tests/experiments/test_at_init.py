@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from lth.report.methods import TABLE
+from lth.report.seeds.methods import unclear
+from lth.report.seeds.report import write_sweep
 from safetensors.torch import save_file
 
 from lth.core.errors import LotteryError
@@ -14,9 +17,6 @@ from lth.core.rng import rng
 from lth.lottery.ticket import load_ticket
 from lth.pruning.methods import METHODS, method_of
 from lth.report.gather import gather
-from lth.report.methods import TABLE
-from lth.report.seeds.methods import unclear
-from lth.report.seeds.report import write_sweep
 from lth.report.tables import RESULTS
 
 ALL = ["imp", "magnitude_after", "synflow", "snip", "grasp", "magnitude", "random"]

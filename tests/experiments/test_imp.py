@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from lth.core.errors import LotteryError
 from lth.analysis.level_probes import LINES
 from lth.analysis.probes import tables_of
+from lth.core.errors import LotteryError
 from lth.lottery.arms import ARMS
 from lth.lottery.ticket import load_ticket
 from lth.report.tables import CURVES, LAYERS, RESULTS

@@ -1,19 +1,19 @@
 """Methods at their table, sentence and figures, from made-up rows with known answers."""
 
 import pytest
+from lth.report.effects import effects, sentence
+from lth.report.methods import TABLE, cells, compared, table_rows
+from lth.report.papers.frankle2021 import draw_methods, look_of, sketch_ablations, sketch_methods
+from lth.report.seeds.methods import method_rows, method_sheet, searches, unclear, write_methods
 
 from lth.compression.search_cost import SEARCH, Pace, Scoring
 from lth.core.errors import LotteryError
 from lth.core.files import write_csv
 from lth.pruning.methods import METHODS
 from lth.report.comparison import Across
-from lth.report.effects import effects, sentence
 from lth.report.export import MINUS
 from lth.report.gather import Gathered
 from lth.report.intervals import t_interval
-from lth.report.methods import TABLE, cells, compared, table_rows
-from lth.report.papers.frankle2021 import draw_methods, look_of, sketch_ablations, sketch_methods
-from lth.report.seeds.methods import method_rows, method_sheet, searches, unclear, write_methods
 from lth.report.tables import RESULTS
 
 PACE = Pace(1e6, 50)

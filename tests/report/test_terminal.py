@@ -4,11 +4,11 @@ import io
 from pathlib import Path
 
 import pytest
+from lth.report.terminal import print_summary, summary_table
 from rich.console import Console
 
 from lth.report.statistics import percent
 from lth.report.tables import RESULTS
-from lth.report.terminal import print_summary, summary_table
 
 
 def rows(arms):

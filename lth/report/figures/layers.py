@@ -55,8 +55,8 @@ def sketch_layers(results: Results) -> Sketch | None:
     figure.legend(loc="outside right upper", title=title, alignment="left", fontsize=7)
     caption = (
         "Density of each prunable layer of the ticket against the density of the network, both on logarithmic axes."
-        " Layers above the thin line keep more weights than the average. Layers whose densities agree within 2% at every"
-        " level share a line; a line that ends early belongs to a layer with no weights left."
+        " Layers above the thin line keep more weights than the average. Layers whose densities agree within 2% at"
+        " every level share a line; a line that ends early belongs to a layer with no weights left."
     )
     alt = f"Lines of layer density against network density for {', '.join(lines)}."
     return Sketch("layers", "Density by layer", caption, alt, figure)

@@ -123,13 +123,13 @@ def one_facet(rows: Sequence[Row]) -> dict[str, Sequence[Row]]:
 class LineFigure:
     """Lines against density, a panel a measure; a panel needs two densities, and what was not measured is left out.
 
-    lines: how rows become lines. facets: title -> rows, for panels that show different rows. choose: the measures by the
-    rows, where they depend on them. about: the first sentence of the caption. legend: what the lines' names mean, for the
-    caption. caption: what else it says. across: panels side by side; height: of a panel, in inches. apart: points between
-    the error bars of two lines at one density. letters: (a), (b) ... above the panels. dense: a thin line at the dense
-    network's value. shared: one y axis for all panels. outliers: lines or facets that may leave the panel, because they
-    would flatten the others. least: how many lines there must be. on_page: whether a page shows it; else it is only a
-    file.
+    lines: how rows become lines. facets: title -> rows, for panels that show different rows. choose: the measures by
+    the rows, where they depend on them. about: the first sentence of the caption. legend: what the lines' names mean,
+    for the caption. caption: what else it says. across: panels side by side; height: of a panel, in inches. apart:
+    points between the error bars of two lines at one density. letters: (a), (b) ... above the panels. dense: a thin
+    line at the dense network's value. shared: one y axis for all panels. outliers: lines or facets that may leave the
+    panel, because they would flatten the others. least: how many lines there must be. on_page: whether a page shows
+    it; else it is only a file.
     """
 
     name: str
@@ -313,8 +313,9 @@ def described(panels: Sequence[Panel]) -> str:
             if ends := measured_points(points):
                 first, last = ends[0], ends[-1]
                 words.append(
-                    f"{panel.title}{': ' * bool(panel.title)}{panel.measure.label}, {line.label}: {first.mean:,.5g} at {percent(first.density)}%,"
-                    f" {'at least ' if last.censored else ''}{last.mean:,.5g} at {percent(last.density)}%"
+                    f"{panel.title}{': ' * bool(panel.title)}{panel.measure.label}, {line.label}: {first.mean:,.5g}"
+                    f" at {percent(first.density)}%, {'at least ' if last.censored else ''}{last.mean:,.5g} at"
+                    f" {percent(last.density)}%"
                 )
     return "; ".join(words) + " of the weights."
 

@@ -1,10 +1,10 @@
 """The figure of probes: a panel for what was measured, a row a probe, and the sparsest level in words."""
 
 import pytest
+from lth.report.figures.probes import PANELS, sketch_probes
 
 from lth.analysis.level_probes import PROBES_OF_LTH
 from lth.analysis.probes import LINE_EXAMPLES, tables_of
-from lth.report.figures.probes import PANELS, sketch_probes
 
 METRICS = {one.name: [column.name for column in one.columns if column != LINE_EXAMPLES] for one in PROBES_OF_LTH}
 PROBES = tables_of([])[0].names

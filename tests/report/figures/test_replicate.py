@@ -6,6 +6,7 @@ from typing import Any
 
 import matplotlib
 import pytest
+from lth.report.figures.replicate import draw_replicate, layer_lines, sketch_accuracy, sketch_gradient_norm
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.image import imread
@@ -14,7 +15,6 @@ from lth.core.tables import Row
 from lth.report.figures.axes import PLAIN, STYLES, density_axis, log_axis, summarize
 from lth.report.figures.curves import levels_shown, sketch_curves
 from lth.report.figures.drawing import Drawn
-from lth.report.figures.replicate import draw_replicate, layer_lines, sketch_accuracy, sketch_gradient_norm
 from lth.report.statistics import percent
 from lth.report.tables import CURVES, LAYERS, RESULTS
 

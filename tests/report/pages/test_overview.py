@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+from lth.report.pages.overview import HEADS, about, write_overview
 from lth.report.papers.networks import draw_networks
 
 from lth.core.tables import Row
 from lth.report.gather import Gathered
-from lth.report.pages.overview import HEADS, about, write_overview
 from lth.report.tables import RESULTS
 
 

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lth.report.pages.seeds import cell, sweep_facts, usual_count, write_sweep_page
+from lth.report.papers.frankle2019 import draw_sweep
 
 from lth.core.tables import Row
 from lth.report.export import Sheet
 from lth.report.figures.drawing import Drawn
 from lth.report.gather import Gathered
 from lth.report.intervals import Interval, min_max
-from lth.report.pages.seeds import cell, sweep_facts, usual_count, write_sweep_page
-from lth.report.papers.frankle2019 import draw_sweep
 from lth.report.tables import RESULTS
 
 DASH = "\N{EN DASH}"

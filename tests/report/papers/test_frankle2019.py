@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lth.report.papers.frankle2019 import draw_sweep, sketch_early, sketch_pruning, sketch_sparse
 from lth.report.papers.training import mean_curve, nearest, sketch_training
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
@@ -17,7 +18,6 @@ from lth.report.figures.axes import Summary
 from lth.report.figures.captions import seeds_in
 from lth.report.gather import Gathered
 from lth.report.intervals import min_max, t_interval
-from lth.report.papers.frankle2019 import draw_sweep, sketch_early, sketch_pruning, sketch_sparse
 from lth.report.papers.lines import fitting, lines_of
 from lth.report.tables import CURVES, RESULTS
 

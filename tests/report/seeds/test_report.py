@@ -6,11 +6,11 @@ import subprocess
 import sys
 
 import pytest
+from lth.report.seeds.report import questions, sentence, target
 
 from lth.cli import main
 from lth.core.files import write_csv
 from lth.report.gather import Gathered, gather
-from lth.report.seeds.report import questions, sentence, target
 from lth.report.tables import CURVES, RESULTS
 
 OFF = (-0.001, 0.0, 0.001, 0.0005, -0.0005)

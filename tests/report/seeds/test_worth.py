@@ -1,11 +1,11 @@
 """What tickets are worth over seeds, from made-up tables of jobs with known answers."""
 
 import pytest
+from lth.report.seeds.report import report
 
 from lth.core.files import write_csv
 from lth.flow.worth import COST, GRID, TICKETS
 from lth.report.gather import gather
-from lth.report.seeds.report import report
 from lth.report.seeds.worth import questions, worth_rows, worth_sheet
 from lth.report.tables import RESULTS
 

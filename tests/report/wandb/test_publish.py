@@ -4,11 +4,11 @@ import json
 import logging
 
 import pytest
+from lth.report.seeds.report import report
 
 from lth.core.files import write_csv, write_text
 from lth.report.export import summary_rows
 from lth.report.gather import gather
-from lth.report.seeds.report import report
 from lth.report.tables import RESULTS
 from lth.report.wandb.publish import NUMBERS, level_rows, outputs_of, project_of
 

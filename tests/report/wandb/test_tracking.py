@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 from hydra import compose, initialize_config_dir
+from lth.report.replicate import LEVEL_METRICS
 from PIL import Image
 
 from lth.analysis.probes import measures_of, tables_of
 from lth.cli import place
 from lth.config import read, register
-from lth.report.replicate import LEVEL_METRICS
 from lth.report.tables import RESULTS
 from lth.report.wandb.run import wandb_mode
 from lth.report.wandb.tracking import Chart, Wandb
