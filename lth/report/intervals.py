@@ -1,7 +1,7 @@
 """Means with intervals over seeds: the seed is the unit, draws are averaged within it, diverged trainings left out.
 
 Every function takes rows of `results.csv` of one setting (ValueError for more) and gives, by level, a density (0..1)
-and an interval in the unit of the column asked for: accuracies are 0..1, early stops are iterations.
+and an interval in the unit of the column: accuracies are 0..1, early stops are iterations.
 """
 
 import math
@@ -20,10 +20,10 @@ DENSE = 0
 
 @dataclass(frozen=True)
 class Interval:
-    """The mean of `n` values and the bounds around it; without bounds where `n` cannot give any.
+    """The mean of `n` values and its bounds; None where one value alone gives none.
 
-    censored: how many of the values are early stops that may come later than was seen. With any the mean is itself a
-    lower bound, and nothing says how far it is from the truth: it has no bounds then.
+    censored: how many of the values are censored early stops: training ended before the validation loss could rise.
+    With any, the mean is a lower bound of unknown error, so it has no bounds.
     """
 
     mean: float
@@ -64,7 +64,7 @@ def min_max(values: Sequence[float]) -> Interval:
 
 
 def by_seed(rows: Sequence[Row], arm: str, column: str, change: Callable[[float], float] = float) -> BySeed:
-    """`change` of `column`, averaged over the draws of `arm` within each seed; what was not measured is left out."""
+    """`change` of `column`, averaged over the draws of `arm` within each seed; missing values are left out."""
     if len({row["setting"] for row in rows}) > 1:
         raise ValueError("rows of several settings are never averaged")
     draws: dict[int, dict[int, list[float]]] = {}
@@ -80,12 +80,12 @@ def by_seed(rows: Sequence[Row], arm: str, column: str, change: Callable[[float]
 
 def over_seeds(rows: Sequence[Row], arm: str, column: str, interval: Summarize = t_interval) -> ByLevel:
     """The interval of `column` over seeds at each level that `arm` has values at; a lower bound where censored."""
-    found = _intervals(rows, by_seed(rows, arm, column), interval)
-    late = censored_seeds(rows) if column == STOP else {}
-    for level, (density, seen) in found.items():
-        if count := late.get((level, arm)):
-            found[level] = (density, Interval(seen.mean, None, None, seen.n, count))
-    return found
+    intervals = _intervals(rows, by_seed(rows, arm, column), interval)
+    censored = censored_seeds(rows) if column == STOP else {}
+    for level, (density, uncensored) in intervals.items():
+        if count := censored.get((level, arm)):
+            intervals[level] = (density, Interval(uncensored.mean, None, None, uncensored.n, count))
+    return intervals
 
 
 def paired(rows: Sequence[Row], first_arm: str, second_arm: str, column: str) -> ByLevel:
@@ -102,9 +102,8 @@ def against_dense(rows: Sequence[Row], arm: str, column: str) -> ByLevel:
 def log_ratio_to_dense(rows: Sequence[Row], arm: str) -> ByLevel:
     """95% t intervals of log(early stop of `arm` / early stop of the dense network of the same seed), from level 1.
 
-    Iterations are absolute, as everywhere: those before the rewind point count. Draws are averaged as logarithms. An
-    early stop at iteration 0 has no logarithm; it is taken as one step between evaluations, the first that could have
-    been told apart from it.
+    Iterations are absolute: those before the rewind point count. Draws are averaged as logarithms. An early stop at
+    iteration 0 has no logarithm; it counts as one step between evaluations, the next that an evaluation could find.
     """
     step = evaluation_step(rows)
 
@@ -115,9 +114,9 @@ def log_ratio_to_dense(rows: Sequence[Row], arm: str) -> ByLevel:
 
 
 def evaluation_step(rows: Iterable[Row]) -> int:
-    """The widest step of iterations that all early stops in `rows` lie on; without the last one, which is often off it.
+    """The greatest common divisor of all early stops in `rows`, without those at the end of training.
 
-    It is `recipe.evaluate_every`, or for very few rows a multiple; 1 where nothing tells.
+    It is `recipe.evaluate_every`, or for very few rows a multiple; 1 without any early stop.
     """
     stops = [row[STOP] for row in rows if row[STOP] is not None and row[STOP] != row["iterations"]]
     return math.gcd(*stops) or 1
@@ -125,20 +124,20 @@ def evaluation_step(rows: Iterable[Row]) -> int:
 
 def censored_seeds(rows: Iterable[Row]) -> dict[tuple[int, str], int]:
     """(level, arm) -> how many seeds have a censored early stop there; a mean with any is a lower bound."""
-    found: dict[tuple[int, str], set[int]] = {}
+    censored: dict[tuple[int, str], set[int]] = {}
     for row in rows:
         if row["status"] == "done":
-            seeds = found.setdefault((row["level"], row["arm"]), set())
+            seeds = censored.setdefault((row["level"], row["arm"]), set())
             seeds |= {row["seed"]} if row["early_stop_censored"] else set()
-    return {place: len(seeds) for place, seeds in found.items()}
+    return {place: len(seeds) for place, seeds in censored.items()}
 
 
 def censored_pairs(rows: Iterable[Row], level: int) -> tuple[set[int], set[int]]:
     """Of the seeds with a ticket at `level`: those whose early stop is censored there, and those whose dense one is."""
     tickets = [row for row in rows if row["arm"] == "ticket" and row["status"] == "done"]
     seeds = {row["seed"] for row in tickets if row["level"] == level}
-    cut = [(row["level"], row["seed"]) for row in tickets if row["early_stop_censored"] and row["seed"] in seeds]
-    return {seed for at, seed in cut if at == level}, {seed for at, seed in cut if at == DENSE}
+    censored = [(row["level"], row["seed"]) for row in tickets if row["early_stop_censored"] and row["seed"] in seeds]
+    return {seed for at, seed in censored if at == level}, {seed for at, seed in censored if at == DENSE}
 
 
 def _against_dense(rows: Sequence[Row], values: BySeed, dense: BySeed) -> ByLevel:

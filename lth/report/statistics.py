@@ -1,4 +1,4 @@
-"""What the numbers of one replicate can and cannot say, and how densities are written."""
+"""Statistics of one replicate: means over draws, differences and their binomial error; densities in percent."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ SPARSE = 0.15
 
 @dataclass(frozen=True)
 class Draws:
-    """What the draws of an arm at a level gave: mean, lowest and highest; where one is censored a mean is too low."""
+    """The draws of an arm at a level: their mean, lowest and highest value; a mean with a censored one is too low."""
 
     mean: float
     low: float
@@ -36,9 +36,9 @@ def measured(value: Any) -> bool:
 
 
 def mean(values: Iterable[float | None]) -> float | None:
-    """The mean of the values that were measured; None where none was."""
-    found = [value for value in values if value is not None and math.isfinite(value)]
-    return sum(found) / len(found) if found else None
+    """The mean of the finite values; None where there is none."""
+    finite = [value for value in values if value is not None and math.isfinite(value)]
+    return sum(finite) / len(finite) if finite else None
 
 
 def over_draws(draws: Sequence[Row], column: str, factor: float = 1.0) -> Draws | None:
@@ -58,9 +58,9 @@ def accuracy_column(rows: Sequence[Row]) -> str:
 
 
 def at(rows: Sequence[Row], level: int, arm: str, column: str) -> float | None:
-    """The mean of `column` over the draws of `arm` at `level`; None where it was not run or measured."""
-    seen = over_draws([row for row in rows if row["level"] == level and row["arm"] == arm], column)
-    return seen.mean if seen else None
+    """The mean of `column` over the draws of `arm` at `level`; None where none was measured."""
+    draws = over_draws([row for row in rows if row["level"] == level and row["arm"] == arm], column)
+    return draws.mean if draws else None
 
 
 def arms_of(rows: Sequence[Row]) -> list[str]:
@@ -95,7 +95,7 @@ def binomial_error(first: float, second: float, examples: int) -> float:
 def differences(rows: Sequence[Row], examples: int) -> list[Difference]:
     """Ticket less each control, over the levels at 15% and below that both have (where none is, the sparsest)."""
     column = accuracy_column(rows)
-    found = []
+    by_control = []
     for control in (arm for arm in arms_of(rows) if arm != "ticket"):
         pairs = {
             level: (ticket, other)
@@ -108,23 +108,23 @@ def differences(rows: Sequence[Row], examples: int) -> list[Difference]:
             ticket = sum(pairs[level][0] for level in sparse) / len(sparse)
             other = sum(pairs[level][1] for level in sparse) / len(sparse)
             error = binomial_error(ticket, other, examples)
-            found.append(Difference(control, tuple(sparse), ticket - other, error))
-    return found
+            by_control.append(Difference(control, tuple(sparse), ticket - other, error))
+    return by_control
 
 
 def sentence(rows: Sequence[Row], examples: int, command: str, searched: str = "") -> str:
-    """What one seed shows, in plain words, what was `searched`, and the command that would give a verdict."""
-    shown = differences(rows, examples)
+    """What one seed shows, in words; what the search took (`searched`); and the command that would give a verdict."""
+    by_control = differences(rows, examples)
     diverged = [f"{row['arm']} at level {row['level']}" for row in rows if row["status"] == "diverged"]
     parts = [
         f"{100 * difference.mean:+.1f} ± {100 * difference.error:.1f} points against {difference.control}"
-        for difference in shown
+        for difference in by_control
     ]
     text = ""
-    if shown:
+    if by_control:
         by_level = densities(rows)
-        highest = max(by_level[level] for difference in shown for level in difference.levels)
-        where = f"on the mean of the levels at {percent(highest)}% of the weights and below"
+        highest = max(by_level[level] for difference in by_control for level in difference.levels)
+        where = f"averaged over the levels at {percent(highest)}% of the weights and below"
         text = (
             f"The ticket's test accuracy {where}: {', '.join(parts)} (± binomial error of {examples:,} test examples). "
         )

@@ -2,8 +2,8 @@
 
 An estimator is a decorated function of the evidence and of keyword arguments, which a claim gives by name. It takes no
 mean over seeds and no interval: that is the judge's part, for all estimators alike. Where `of` and `than` select rows
-of a table, their values are paired by level, seed and run.
-Accuracies and other shares are 0..1 in the tables, and percent or points here.
+of a table, their values are paired by level, seed and run. Accuracies and other shares are 0..1 in the tables, and
+percent or points here.
 """
 
 import math
@@ -22,15 +22,11 @@ from lth.report.intervals import evaluation_step
 from lth.report.statistics import STOP
 
 Which = Mapping[str, Any]
-"""Column -> value: the rows that are meant."""
-
-
+"""Column -> value: selects the rows that have these values."""
 Compute = Callable[..., Values]
 """What is decorated: a function of the evidence and of a claim's arguments; its values are in the estimator's unit."""
-
-
 Combine = Callable[[float, float], float | None]
-"""What is made of a pair of values; None where nothing is."""
+"""What is computed from a pair of values; None leaves the pair out."""
 
 
 class Scale(NamedTuple):
@@ -45,17 +41,18 @@ SCALES = {
     "log": Scale(math.log, math.exp),
     "log reduction": Scale(lambda percent: math.log1p(-percent / 100), lambda logarithm: -100 * math.expm1(logarithm)),
 }
-"""As they are; as logarithms, for ratios; and a reduction in percent as the logarithm of what is left."""
+"""`linear`: values as they are. `log`: ratios, as logarithms. `log reduction`: percent less, as the logarithm of the
+remaining share."""
 
 
 @dataclass(frozen=True)
 class Estimator:
-    """What computes a claim's values.
+    """Computes a claim's values.
 
-    unit: what they are measured in. scale: one of SCALES. signed: whether a value is a difference or a change, and is
-    shown with its sign. tables: those that it reads besides the one that the argument `table` names. column: the column
-    that it reads where no argument names one. rises_with: the side of a comparison with which the value rises; with the
-    other one it falls.
+    unit: of the values. scale: one of SCALES, on which they are averaged. signed: whether a value is a difference or a
+    change, which is shown with its sign. tables: the tables that it reads besides the one that its argument `table`
+    names. column: the column that it compares where no argument names one. rises_with: the side of a comparison with
+    which the value rises; it falls with the other.
     """
 
     name: str
@@ -88,7 +85,14 @@ def estimator(
     column: str = "",
     rises_with: Literal["of", "than"] = "of",
 ) -> Callable[[Compute], Estimator]:
-    """Makes an `Estimator` of a function: `@estimator(unit="points", signed=True)`."""
+    """Makes an `Estimator` of a function, for the tuple `estimators` of an `Experiment` or a claim's `module:name`.
+
+    >>> @estimator(unit="nats")
+    ... def final_loss(evidence, *, of):
+    ...     return evidence.values("results", "final_val_loss", of)
+    >>> final_loss.unit, list(final_loss.parameters)
+    ('nats', ['of'])
+    """
     return lambda compute: Estimator(compute.__name__, compute, unit, scale, signed, tables, column, rises_with)
 
 

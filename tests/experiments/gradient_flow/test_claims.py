@@ -148,7 +148,7 @@ def test_over_three_masks_the_unit_is_the_mask():
 
 def test_what_does_not_hold_is_said_with_a_likely_reason():
     claim = judged(mask(ticket=-0.02))["G3"]
-    assert claim.verdict == "not reproduced" and "likely the draw" in note(claim)
+    assert claim.verdict == "not reproduced" and "one draw of the weights" in note(claim)
     assert "TensorFlow" in note(judged(mask(rigl=-0.02))["G5"])
     assert cells(claim)[3].startswith("at 5.0%: -0.50 points")
     assert cells(judged(mask())["G2"])[3].startswith("at 5.0%: 98.54% (98.")
