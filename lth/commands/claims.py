@@ -4,6 +4,7 @@ import argparse
 import importlib
 from collections.abc import Iterator, Sequence
 from importlib import metadata, util
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 from rich.console import Console
@@ -40,9 +41,17 @@ def claim_files() -> dict[str, Path]:
 
 
 def _files(module: str) -> Iterator[Path]:
-    spec = util.find_spec(module)
-    for place in (spec.submodule_search_locations or ()) if spec else ():
-        yield from Path(place).glob("claims/*.toml")
+    spec = _spec(module)
+    if spec is not None and spec.origin is not None:
+        yield from Path(spec.origin).parent.glob("claims/*.toml")
+
+
+def _spec(module: str) -> ModuleSpec | None:
+    """Where `module` lies; None where there is none. Of a module in a package the package is imported."""
+    try:
+        return util.find_spec(module)
+    except ImportError:
+        return None
 
 
 def load_claims(paper: str) -> Claims:
@@ -60,7 +69,7 @@ def declared(experiment: str) -> tuple[dict[str, Estimator], dict[str, Table]]:
     module = experiment_modules().get(experiment, "")
     estimators, tables = list[Estimator](), list[Table]()
     for part in (module, f"{module}.experiment", f"{module}.estimators"):
-        if module and util.find_spec(part) is not None:
+        if module and _spec(part) is not None:
             names = vars(importlib.import_module(part))
             estimators += [thing for thing in names.values() if isinstance(thing, Estimator)]
             if isinstance(declaration := names.get("EXPERIMENT"), Experiment):

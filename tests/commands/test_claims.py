@@ -99,8 +99,9 @@ def test_an_experiment_from_outside_brings_claims_and_estimators(tmp_path, monke
     (package / "claims" / "nobody2030.toml").write_text(CLAIMS)
     (package / "estimators.py").write_text(ESTIMATORS)
     monkeypatch.syspath_prepend(str(tmp_path))
-    point = metadata.EntryPoint("other", "outside_experiment", "lth.experiments")
-    monkeypatch.setattr(command.metadata, "entry_points", lambda group: [point] if group == command.GROUP else [])
+    points = [metadata.EntryPoint("other", "outside_experiment", "lth.experiments")]
+    points.append(metadata.EntryPoint("broken", "no_such_package.experiment:EXPERIMENT", "lth.experiments"))
+    monkeypatch.setattr(command.metadata, "entry_points", lambda group: points if group == command.GROUP else [])
     assert "nobody2030" in claim_files() and list(declared("other")[0]) == ["certainty"]
     about = {"experiment": "other", "setting": "s", "data": "digits", "model": "mlp", "schedule": "iterative"}
     about |= {"seed": 0, "level": 1, "arm": "ticket", "draw": 0, "status": "done", "density": 0.8, "iterations": 1}
