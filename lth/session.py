@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from torch import nn
 
 from lth.analysis.gradient import GradientNorm
+from lth.analysis.probes import LevelProbes
 from lth.api import Procedure, build_model, load_data, network_of, search, store_of
 from lth.core.machine import prepare
 from lth.core.rng import Seeds, seeds_from
@@ -107,6 +109,17 @@ class Session:
         """Trains the levels and arms of `plan`, and gives each outcome as it comes."""
         state = self.fresh(self.seeds.init)
         return search(self.model, state, self.device_data, self.seeds, plan, self.fit, self.fresh)
+
+    def levels(self, plan: Procedure) -> Iterator[list[Outcome]]:
+        """The outcomes of `search`, a list for each level once all its arms are trained."""
+        for _, outcomes in groupby(self.search(plan), key=lambda outcome: outcome.level.index):
+            yield list(outcomes)
+
+    def probes(self, names: Sequence[str], line_examples: int | None = None) -> LevelProbes:
+        """The probes `names`, whose tables the job then has; SettingError for one that there is not."""
+        probes = LevelProbes(names, self.device_data, self.store.probed, line_examples)
+        self.declare(probes.tables)
+        return probes
 
     @property
     def examples(self) -> dict[str, int]:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lth.core.tables import Row
-from lth.report.figures.axes import arm_style
 from lth.report.figures.curves import sketch_curves
 from lth.report.figures.drawing import Drawing
 from lth.report.figures.layers import sketch_layers
@@ -27,27 +26,15 @@ from .networks import compare
 from .tables import TABLES
 from .training_figure import sketch_training
 
-LIGHT = {
-    "ticket": replace(arm_style("ticket"), colour="#56B4E9", marker="<", dashes=(0, (2, 1))),
-    "reinit": replace(arm_style("reinit"), colour="#E69F00", marker=">", dashes=(0, (2, 2)), width=1.0),
-}
-"""The styles of one-shot arms: lighter than those of the iterative ones."""
-
 
 def accuracy_measures(rows: Sequence[Row]) -> list[Measure]:
     """Test accuracy and iteration of the early stop; without a validation split, the accuracy at the end alone."""
     return [ACCURACY_EARLY, EARLY_STOP] if accuracy_column(rows) == ACCURACY_EARLY.column else [ACCURACY_END]
 
 
-def with_one_shot(rows: Sequence[Row]) -> list[Line]:
+def tickets_and_reinit(rows: Sequence[Row]) -> list[Line]:
     """The ticket and reinit, each also in the one-shot schedule where it was run."""
-    lines = []
-    for arm, once in [("ticket", False), ("reinit", False), ("ticket", True), ("reinit", True)]:
-        mine = [row for row in rows if row["arm"] == arm and (row["schedule"] == "one_shot") == once]
-        if mine:
-            style = LIGHT[arm] if once else arm_style(arm)
-            lines.append(Line(f"{arm}, one-shot" if once else arm, arm, style, mine))
-    return lines
+    return arm_lines([row for row in rows if row["arm"] in ("ticket", "reinit")])
 
 
 def random_sparsity(rows: Sequence[Row]) -> list[Line]:
@@ -157,7 +144,7 @@ FIGURE_4 = LineFigure(
     "Figure 4 of Frankle & Carbin 2019: early-stop iteration, test accuracy there, and accuracy at the end of training"
     " against the percentage of prunable weights that are left.",
     (EARLY_STOP, ACCURACY_EARLY, TRAIN_ACCURACY_END, ACCURACY_END),
-    lines=with_one_shot,
+    lines=tickets_and_reinit,
     legend=arm_meanings,
     letters=True,
 )
@@ -180,5 +167,5 @@ FIGURE_1 = replace(
     lines=random_sparsity,
     least=2,
 )
-SEED_FIGURES = (FIGURE_4, FIGURE_1, Drawing("frankle2019_fig3", sketch_training), FIGURE_4_EARLY)
+SEED_FIGURES = (FIGURE_4, FIGURE_1, Drawing("frankle2019_fig3", sketch_training), GRADIENT_NORM, PROBES, FIGURE_4_EARLY)
 COMPARED = compare

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterator
 from itertools import groupby
 
-from lth.analysis.probes import LevelProbes
 from lth.api import procedure_of
 from lth.compression.search_cost import pace_of, search_cost
 from lth.core.tables import Row
@@ -24,8 +23,7 @@ def run(session: Session) -> Iterator[Item]:
     plan = procedure_of(settings, len(session.data.train))
     session.expect(plan.trainings)
     warn_of_slow_probes(session)
-    probes = LevelProbes(settings.probes, session.device_data, session.store.probed, settings.line_examples)
-    session.declare(probes.tables)
+    probes = session.probes(settings.probes, settings.line_examples)
     name_output(session.model, settings.pruning)
     for _, outcomes in groupby(session.search(plan), key=lambda outcome: outcome.level.index):
         level_outcomes: list[Outcome] = []

@@ -21,7 +21,7 @@ from lth.report.export import (
     write_tables,
 )
 from lth.report.figures.drawing import Drawn, draw
-from lth.report.gather import Gathered, gather
+from lth.report.gather import Gathered, gather, tables_of_jobs
 from lth.report.page import Page
 from lth.report.reading import MERGED
 from lth.report.results import Results
@@ -187,7 +187,10 @@ def write_pages(
 def write_study(place: Path, study: Gathered, bars: str, experiment: Experiment | None) -> None:
     """Draws the figures of a study and writes its page into the folder `place`."""
     curves = [row for rows in study.curves.values() for row in rows]
-    results = Results({"results": study.rows, "curves": curves}, bars=BARS[bars])
+    tables = {"results": study.rows, "curves": curves}
+    if experiment is not None:
+        tables |= tables_of_jobs(study, experiment.tables)
+    results = Results(tables, bars=BARS[bars])
     figures = draw(experiment.seed_figures, results, place / "figures") if experiment else []
     first, seeds = study.rows[0], len({row["seed"] for row in study.rows})
     Page(

@@ -1,12 +1,12 @@
 """Gathers the results of many jobs: one row for each training asked for, by setting."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lth.core.errors import LotteryError
-from lth.core.tables import Row
+from lth.core.tables import Row, Table
 from lth.lottery.arms import ARMS
 from lth.report.reading import ASKED, folder_of, read_curves, read_results, results_below
 
@@ -57,6 +57,33 @@ def gather(places: Sequence[Path]) -> Gathered:
         raise LotteryError(f"no results in {', '.join(map(str, places))}")
     rows = sorted(kept.values(), key=_order)
     return Gathered(rows, _curves(ordered, rows), list(dict.fromkeys(map(folder_of, ordered))), repeats, changed)
+
+
+def tables_of_jobs(gathered: Gathered, tables: Iterable[Table]) -> dict[str, list[Row]]:
+    """Name -> the rows of each of `tables` in the folders of the jobs that `gathered` has results of.
+
+    Each row also has `seed`, `setting` and `schedule`, those of its job, and `status`. Of two jobs of one seed and setting
+    the later counts; a job of several seeds does not say which one a row is of, and is left out. Raises LotteryError
+    naming a file that cannot be read.
+    """
+    settings = {row["setting"] for row in gathered.rows}
+    latest: dict[tuple[str, Any], list[Row]] = {}
+    for folder in gathered.folders:
+        if not (folder / "results.csv").exists():
+            continue
+        rows = [row for row in read_results(folder / "results.csv") if row["setting"] in settings]
+        seeds = {row["seed"] for row in rows}
+        if len(seeds) != 1:
+            continue
+        about = {key: rows[0][key] for key in ("seed", "setting", "schedule")} | {"status": "done"}
+        job = (about["seed"], *sorted({row["setting"] for row in rows}))
+        for table in tables:
+            if table.path(folder).exists():
+                latest[table.name, job] = [about | row for row in table.read(table.path(folder))]
+    by_name: dict[str, list[Row]] = {}
+    for (name, _), rows in latest.items():
+        by_name.setdefault(name, []).extend(rows)
+    return by_name
 
 
 def pairs_by_schedule(gathered: Gathered) -> list[tuple[str, str]]:

@@ -84,9 +84,22 @@ class Line:
         return points
 
 
+LIGHT = {"ticket": ("#56B4E9", "<", (0, (2, 1)), 1.3), "reinit": ("#E69F00", ">", (0, (2, 2)), 1.0)}
+"""The colours, markers, dashes and widths of one-shot arms beside iterative ones."""
+
+
 def arm_lines(rows: Sequence[Row]) -> list[Line]:
-    """A line for each arm, in order of appearance."""
-    return [Line(arm, arm, arm_style(arm), [row for row in rows if row["arm"] == arm]) for arm in arms_of(rows)]
+    """A line for each arm, in order of appearance; one-shot arms have lines of their own beside iterative ones."""
+    once = [row.get("schedule") == "one_shot" for row in rows]
+    mixed = any(once) and not all(once)
+    lines = []
+    for one_shot in (False, True) if mixed else (None,):
+        here = [row for row, shot in zip(rows, once, strict=True) if one_shot is None or shot == one_shot]
+        for arm in arms_of(here):
+            style = ArmStyle(*LIGHT[arm]) if one_shot and arm in LIGHT else arm_style(arm)
+            label = f"{arm}, one-shot" if one_shot else arm
+            lines.append(Line(label, arm, style, [row for row in here if row["arm"] == arm]))
+    return lines
 
 
 @dataclass(frozen=True)

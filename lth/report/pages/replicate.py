@@ -12,54 +12,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from lth.core.files import write_text
 from lth.core.machine import describe, pick
 from lth.core.tables import Row
-from lth.lottery.arms import meaning
-from lth.report import search
 from lth.report.figures.axes import DPI
 from lth.report.figures.drawing import Drawn
-from lth.report.statistics import STOP, accuracy_column, arms_of, densities, over_draws, percent
+from lth.report.statistics import STOP, accuracy_column, densities, over_draws, percent
 
 TEMPLATES = Path(__file__).parent
 PACKAGES = ("torch", "lth", "hydra-core", "wandb", "numpy")
 NONE = "\N{EN DASH}"  # a cell of what was not run or measured
 SCREEN = 130  # CSS pixels an inch of figure: its 8 pt letters are then as large as the page's small print
-
-
-def write_page(
-    path: Path,
-    says: str,
-    results: Sequence[Row],
-    figures: Sequence[Drawn],
-    config: Mapping[str, Any],
-    seconds: float,
-    trained: int,
-    searched: Sequence[Sequence[str]] = (),
-) -> None:
-    """Writes the page of one replicate as the file `path`; it needs no other file and asks the network for nothing.
-
-    says: the answer, in plain words; figures: what was drawn, the main one first; config: the whole configuration;
-    seconds and trained: how long this command took, and how many networks it trained rather than found in the store;
-    searched: what the ticket of each level took to find, as text.
-    """
-    arms = arms_of(results)
-    content = render(
-        "replicate.html.jinja",
-        first=results[0],
-        says=says,
-        facts=facts(results, config),
-        arms={arm: meaning(arm) for arm in arms},
-        early=accuracy_column(results).startswith("early_stop"),
-        levels=[level_cells(results, level, arms) for level in densities(results)],
-        drawn=any(row["draw"] for row in results),
-        search_heads=search.HEADS,
-        searched=searched,
-        censored=any(row["early_stop_censored"] for row in results),
-        figures=[(figure, *inline(figure.path)) for figure in figures],
-        config="\n".join(yaml_lines(config)),
-        versions=versions(),
-        machine=describe(pick(str(config.get("device", "cpu")))),
-        work=work(results, seconds, trained),
-    )
-    write_text(path, content)
 
 
 def render(template: str, **values: Any) -> str:
