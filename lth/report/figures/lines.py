@@ -298,7 +298,11 @@ def set_limits(axes: Axes, panel: Panel, over_several: bool, outliers: Sequence[
     measure, points = panel.measure, panel.pruned(outliers)
     if measure.log:
         log_axis(axes, [point.mean for point in points])
-        return False
+        ends = [end for point in points for end in (point.mean, point.low, point.high) if end > 0]
+        low, high = min(point.mean for point in points if point.mean > 0), max(ends)
+        low = max(min(ends), 0.5 * low)  # an interval may reach to zero, which a logarithmic axis never does
+        axes.set_ylim(low / (high / low) ** 0.05, high * (high / low) ** 0.05)
+        return any(point.low < low for point in points)
     if measure.column == STOP:
         count_axis(axes.yaxis, 6)
     low, high = fitting(points) if over_several or outliers else axes.get_ylim()
