@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from lth.core.errors import LotteryError
     from lth.core.rng import Seeds
     from lth.data.tensors import Data, Split, prepare
+    from lth.lottery.arms import arm
     from lth.lottery.interchange import from_torch_pruning, make_permanent, to_torch_pruning
     from lth.lottery.pruned import prune
     from lth.lottery.ticket import Ticket, load_ticket
     from lth.pruning.schedule import Pruning
+    from lth.pruning.scores import score
     from lth.store.runs import Store
     from lth.training.evaluate import evaluate
     from lth.training.loop import train
@@ -40,6 +42,7 @@ _PLACES = {
     "Split": "data.tensors",
     "Store": "store.runs",
     "Ticket": "lottery.ticket",
+    "arm": "lottery.arms",
     "cost": "compression.cost",
     "evaluate": "training.evaluate",
     "find_ticket": "api",
@@ -51,6 +54,7 @@ _PLACES = {
     "prepare": "data.tensors",
     "probe": "analysis.probes",
     "prune": "lottery.pruned",
+    "score": "pruning.scores",
     "shrunk": "compression.shrink",
     "to_torch_pruning": "lottery.interchange",
     "train": "training.loop",
@@ -67,6 +71,7 @@ __all__ = [
     "Split",
     "Store",
     "Ticket",
+    "arm",
     "cost",
     "evaluate",
     "find_ticket",
@@ -78,6 +83,7 @@ __all__ = [
     "prepare",
     "probe",
     "prune",
+    "score",
     "shrunk",
     "to_torch_pruning",
     "train",

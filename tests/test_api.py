@@ -199,6 +199,30 @@ def test_an_arm_that_cannot_be_is_named_before_anything_is_trained(make_job, mak
         )
 
 
+def test_a_score_and_an_arm_from_outside_are_named_by_their_path(make_network, tensors, tmp_path, monkeypatch):
+    """The results call the arm by the name of its function."""
+    (tmp_path / "my_methods.py").write_text(
+        "import lth\n\n@lth.score\ndef inverse(inputs):\n"
+        "    return {name: -weight.abs() for name, weight in inputs.weights.items()}\n\n"
+        "@lth.arm\ndef same(level, context):\n    return level.spec\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    train, test = ((tensors[f"{part}_images"], tensors[f"{part}_labels"]) for part in ("train", "test"))
+    search = lth.find_ticket(
+        make_network(),
+        train,
+        test,
+        levels=1,
+        recipe=lth.Recipe(iterations=20, batch_size=20),
+        pruning=lth.Pruning(score="my_methods:inverse", fraction=0.5),
+        arms=("ticket", "my_methods:same"),
+    )
+    assert [(row["level"], row["arm"]) for row in search.rows] == [(0, "ticket"), (1, "ticket"), (1, "same")]
+    trained = search.levels[0].result.final["fc1.weight"].abs()
+    mask = search.tickets[1].mask["fc1.weight"]
+    assert trained[mask].max() <= trained[~mask].min()
+
+
 def test_prune_takes_exactly_the_fraction(make_network):
     model = make_network()
     once = lth.prune(model, 0.5)

@@ -12,7 +12,7 @@ from lth.flow.looks import Looks
 from lth.flow.runs import Procedure, compare
 from lth.flow.spectra import spectra
 from lth.jobs import sweep_number
-from lth.lottery.arms import REWIRED
+from lth.lottery.arms import ARMS
 from lth.lottery.context import context_of
 from lth.lottery.levels import Fit
 from lth.lottery.ticket import Ticket
@@ -47,7 +47,7 @@ def run(spec: GradientFlowSettings, folder: Path) -> None:
 
     def fit(arm: str, number: int) -> Fit:
         def train(job: RunSpec) -> RunResult:
-            probe = closer if arm in REWIRED and number == 0 else usual
+            probe = closer if arm in ARMS and "rewiring" in ARMS.get(arm, "methods").needs and number == 0 else usual
             trace = store.train(job, [probe], report.bars.training(job.plan.start, job.plan.stop))
             report.bars.done(f"{arm} {number}")
             return trace

@@ -18,8 +18,8 @@ from lth.data.tensors import Data
 from lth.pruning.granularity import units_of
 from lth.pruning.mask import Layer, dense, prunable
 from lth.pruning.schedule import Pruning
-from lth.pruning.scores import SCORES
 from lth.pruning.scores.inputs import ScoreInputs
+from lth.pruning.scores.weights import magnitude
 from lth.pruning.select import selection_of
 from lth.training.evaluate import evaluate
 
@@ -56,7 +56,7 @@ def sensitivity(
     rows = []
     for layer in prunable(model) if layers is None else layers:
         selection, whole = selection_of(Pruning(granularity=shape), [layer]), dense([layer])
-        scores = SCORES["magnitude"](ScoreInputs({layer.name: state[layer.name].detach().cpu()}, whole, rng(0)))
+        scores = magnitude(ScoreInputs({layer.name: state[layer.name].detach().cpu()}, whole, rng(0)))
         for density in densities:
             mask = selection.choose(scores, whole, {layer.name: max(1, round(density * units_of(layer, shape)))})
             with holding(model, state, mask):

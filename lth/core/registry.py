@@ -62,6 +62,11 @@ class Registry(Generic[T]):
             return self.add(name, self._made(imported(name, key), name))
         raise SettingError(key, name, f"is no {self.kind}; {nearest(name, self)}")
 
+    def known(self) -> list[T]:
+        """Those that are loaded: this package's own, and others that were looked up already."""
+        self._ready()
+        return list(self._known.values())
+
     def __contains__(self, name: object) -> bool:
         return name in list(self)
 

@@ -12,7 +12,7 @@ from lth.data.tensors import Split
 from lth.lottery.scoring import scoring_examples
 from lth.pruning.mask import dense, prunable
 from lth.pruning.schedule import Pruning
-from lth.pruning.scores import OF_DATA, OF_NETWORK, SCORES, steps_of
+from lth.pruning.scores import score_of, steps_of
 from lth.pruning.scores.inputs import Network, ScoreInputs
 
 
@@ -23,17 +23,17 @@ def scoring_of(pruning: Pruning, model: nn.Module, train: Split) -> Scoring | No
     often one pruning takes it. Which weights are pruned makes no difference to dense kernels. None for a score of the
     weights alone, which multiplies nothing.
     """
-    if pruning.score not in OF_NETWORK:
+    score, often = score_of(pruning), steps_of(pruning)
+    if not score.needs & {"network", "examples"}:
         return None
     chosen, state = scoring_examples(train, pruning.examples), clone(model.state_dict())
     layers = prunable(model, pruning.exclude, pruning.output)
     network = Network(model, state, chosen.images, chosen.labels)
     inputs = ScoreInputs({x.name: state[x.name] for x in layers}, dense(layers), rng(0, "score"), state, network)
-    score, often = SCORES[pruning.score], steps_of(pruning)
     with FlopCounterMode(display=False) as counter:
         score(inputs)
     began = time.perf_counter()
     score(inputs)
     seconds = time.perf_counter() - began
-    epochs = len(chosen) / len(train) if pruning.score in OF_DATA else 0.0
+    epochs = len(chosen) / len(train) if "examples" in score.needs else 0.0
     return Scoring(often * epochs, often * int(counter.get_total_flops()), often * seconds)

@@ -1,166 +1,124 @@
-"""Arms: the ticket itself and its controls, all at the ticket's density layer by layer, recipe and data order.
-
-Two leave a part of that: `small_dense` has as many weights, but another network; the masks of `set` and `rigl` keep
-their counts, but change in training. The first line of an arm's docstring is what pages and captions say of it.
-"""
+"""Arms: what is trained at a level, the ticket itself or a control; their registry, checks and outcomes."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-
-import torch
-from torch import nn
+from typing import overload
 
 from lth.core.errors import SettingError
-from lth.core.weights import Mask, State
+from lth.core.registry import Registry
 from lth.lottery.context import Context
 from lth.lottery.levels import Fit, Level
-from lth.lottery.narrow import narrowed
+from lth.lottery.narrow import narrowed, weights_of
 from lth.models.initialize import check_redrawn
-from lth.pruning.mask import Layer, dense, kept, prunable
-from lth.pruning.updates import RigL, Set
+from lth.pruning.mask import Layer, dense
 from lth.training.run_result import RunResult
 from lth.training.run_spec import RunSpec
 
 log = logging.getLogger(__name__)
 
+ArmFunction = Callable[[Level, Context], RunSpec]
 
-Arm = Callable[[Level, Context], RunSpec]
+NEEDS = ("fresh_weights", "scaled_weights", "small_network", "rewiring", "trained_weights")
+"""What an arm may need: a new draw of the initialiser, one scaled to the mask, a narrower network, a mask that changes
+in training, the trained weights that the mask was scored on."""
 
 
-def ticket(level: Level, context: Context) -> RunSpec:
-    """The level's mask, on the weights of the rewind point, at level 0 the dense network.
+@dataclass(frozen=True)
+class Arm:
+    """What is trained at a level: `make` turns the level, and what its context can draw, into a training.
 
-    The winning ticket of Frankle & Carbin 2019, where it wins.
+    draws: whether it is random, so that the setting `draws` repeats it. needs: some of NEEDS; an arm whose needs cannot
+    be met is an error before anything is trained.
     """
-    return level.spec
+
+    name: str
+    make: ArmFunction
+    draws: bool = False
+    needs: frozenset[str] = frozenset()
+
+    def __call__(self, level: Level, context: Context) -> RunSpec:
+        """The training of this arm at `level`."""
+        return self.make(level, replace(context, arm=self.name))
+
+    @property
+    def meaning(self) -> str:
+        """What it is, in a line that begins in the middle of a sentence: the first line of its docstring."""
+        first = (self.make.__doc__ or "").split("\n")[0].rstrip(".")
+        return first[:1].lower() + first[1:]
 
 
-def reinit(level: Level, context: Context) -> RunSpec:
-    """The level's mask, on a new draw of the initialiser (random reinitialisation).
+@overload
+def arm(make: ArmFunction, /) -> Arm: ...
+@overload
+def arm(*, draws: bool = False, needs: Collection[str] = ()) -> Callable[[ArmFunction], Arm]: ...
+def arm(
+    make: ArmFunction | None = None, /, *, draws: bool = False, needs: Collection[str] = ()
+) -> Arm | Callable[[ArmFunction], Arm]:
+    """Makes a function from (Level, Context) to a RunSpec an arm; the first line of its docstring says what it is.
 
-    Frankle & Carbin 2019, section 2.
+    draws: whether it is random; needs: some of `fresh_weights`, `scaled_weights`, `small_network`, `rewiring` and
+    `trained_weights`. `arms=[ticket,my.module:zeroed]` then trains it, and so does a name of the entry point group
+    `lth.arms`. A trailing underscore of the function's name is left out.
+
+    >>> from dataclasses import replace
+    >>> @arm(draws=True, needs=["fresh_weights"])
+    ... def new_biases(level, context):
+    ...     "The ticket with new biases."
+    ...     drawn = context.weights(level)
+    ...     biases = {name: x for name, x in drawn.items() if name.endswith("bias")}
+    ...     return replace(level.spec, initial_state=level.spec.initial_state | biases)
+    >>> new_biases.name, new_biases.meaning
+    ('new_biases', 'the ticket with new biases')
     """
-    return replace(level.spec, initial_state=context.weights("reinit", level))
+    if unknown := set(needs) - set(NEEDS):
+        raise ValueError(f"an arm cannot need {', '.join(sorted(unknown))}; known: {', '.join(NEEDS)}")
+
+    def decorate(make: ArmFunction) -> Arm:
+        return Arm(make.__name__.rstrip("_"), make, draws, frozenset(needs))
+
+    return decorate if make is None else decorate(make)
 
 
-def reinit_plus(level: Level, context: Context) -> RunSpec:
-    """The level's mask, on a new draw, scaled to each unit's unmasked fan-in.
+_BUILT_IN: list[str] = []
+"""The names of the arms that come with lth, in the order that results have them in."""
 
-    Evci et al. 2022, section 3 and Scratch+: the variance is 2 over the inputs that the mask leaves the unit.
+
+def _load() -> None:
+    from lth.lottery import controls
+
+    for thing in vars(controls).values():
+        if isinstance(thing, Arm):
+            _BUILT_IN.append(ARMS.add(thing.name, thing).name)
+
+
+def _make(thing: object, name: str) -> Arm:
+    if not isinstance(thing, Arm):
+        raise SettingError("arms", name, "is no arm: decorate the function with @lth.arm")
+    return replace(thing, name=name.rpartition(":")[2])
+
+
+ARMS: Registry[Arm] = Registry("arm", "lth.arms", load=_load, make=_make)
+
+
+def requested(names: Sequence[str]) -> list[Arm]:
+    """The arms called `names`, each once, in the order of the results: those of lth first, then others as named.
+
+    Raises SettingError for an unknown name, and for two arms that the results could not tell apart.
     """
-    return replace(level.spec, initial_state=context.weights_plus("reinit_plus", level))
+    arms: dict[str, Arm] = {}
+    for key in dict.fromkeys(names):
+        one = ARMS.get(key, "arms")
+        if one.name in arms or (one.name != key and one.name in _BUILT_IN):
+            raise SettingError("arms", key, f"results would call it {one.name}, as another arm: rename it")
+        arms[one.name] = one
+    order = {name: place for place, name in enumerate(_BUILT_IN)}
+    return sorted(arms.values(), key=lambda one: order.get(one.name, len(order)))
 
 
-def shuffle(level: Level, context: Context) -> RunSpec:
-    """The level's mask, shuffled within each layer, on the weights of the rewind point (random sparsity).
-
-    Frankle & Carbin 2019, Fig. 1. A mask of channels, or of N:M, is still one: whole channels change places.
-    """
-    return replace(level.spec, mask=context.mask("shuffle", level))
-
-
-def scratch(level: Level, context: Context) -> RunSpec:
-    """The level's mask, shuffled within each layer, on a new draw of the initialiser, nothing of the ticket.
-
-    At rewind 0 it equals `shuffle` in distribution.
-    """
-    return replace(level.spec, initial_state=context.weights("scratch", level), mask=context.mask("scratch", level))
-
-
-def small_dense(level: Level, context: Context) -> RunSpec:
-    """No mask, on a new draw of the initialiser, of a narrower network with as many weights.
-
-    Every hidden width times one factor: as near to the weights that the mask keeps as that comes (Evci et al. 2022).
-    """
-    assert context.small is not None, "small_dense"
-    model = narrowed(level.spec.model, weights_of(level.spec.model, level.spec.mask))
-    parameters = dict(model.named_parameters())
-    whole = {name: torch.ones(parameters[name].shape, dtype=torch.bool) for name in level.spec.mask}
-    start = context.small(model, context.seed("small_dense", level))
-    return replace(level.spec, model=model, initial_state=start, mask=whole)
-
-
-def finetune(level: Level, context: Context) -> RunSpec:
-    """The level's mask, on the trained weights that it was scored on, the schedule's last rate held.
-
-    Renda et al. 2020, section 2.
-    """
-    plan = level.spec.plan
-    held = replace(plan, lr=plan.rate(plan.total - 1), schedule="constant", milestones=(), gamma=1.0, warmup=0)
-    return replace(level.spec, initial_state=_trained(level), plan=held)
-
-
-def restart(level: Level, context: Context) -> RunSpec:
-    """The level's mask, on the trained weights that it was scored on, the schedule replayed.
-
-    Learning-rate rewinding in full (Renda et al. 2020, section 2).
-    """
-    return replace(level.spec, initial_state=_trained(level))
-
-
-def set_(level: Level, context: Context) -> RunSpec:
-    """The level's mask, on a new draw of the initialiser; in training small weights go and random ones grow (SET).
-
-    Mocanu et al. 2018, as in Evci et al. 2022: each layer's count stays, the share that goes follows the learning rate.
-    """
-    return context.rewired("set", level, context.weights("set", level), Set)
-
-
-def rigl(level: Level, context: Context) -> RunSpec:
-    """The level's mask, on a new draw of the initialiser; in training small weights go, large gradients grow (RigL).
-
-    Evci et al. 2020, as in Evci et al. 2022: each layer's count stays, the share that goes follows the learning rate.
-    """
-    return context.rewired("rigl", level, context.weights("rigl", level), RigL)
-
-
-def set_plus(level: Level, context: Context) -> RunSpec:
-    """The level's mask, on a new draw, scaled to each unit's unmasked fan-in; it changes in training as in SET."""
-    return context.rewired("set_plus", level, context.weights_plus("set_plus", level), Set)
-
-
-def rigl_plus(level: Level, context: Context) -> RunSpec:
-    """The level's mask, on a new draw, scaled to each unit's unmasked fan-in; it changes in training as in RigL."""
-    return context.rewired("rigl_plus", level, context.weights_plus("rigl_plus", level), RigL)
-
-
-def weights_of(model: nn.Module, mask: Mask) -> int:
-    """The Linear and convolution weights of `model` that `mask` keeps; those it does not name are all kept."""
-    return sum(kept(mask).values()) + sum(layer.size for layer in prunable(model) if layer.name not in mask)
-
-
-def _trained(level: Level) -> State:
-    assert level.source is not None, "controls run at levels >= 1"
-    return level.source
-
-
-ARMS: dict[str, Arm] = {
-    "ticket": ticket,
-    "reinit": reinit,
-    "reinit_plus": reinit_plus,
-    "shuffle": shuffle,
-    "scratch": scratch,
-    "small_dense": small_dense,
-    "finetune": finetune,
-    "restart": restart,
-    "set": set_,
-    "rigl": rigl,
-    "set_plus": set_plus,
-    "rigl_plus": rigl_plus,
-}
-RANDOM = ("reinit", "reinit_plus", "shuffle", "scratch", "small_dense", "set", "rigl", "set_plus", "rigl_plus")
-"""The arms that are drawn; `draws` repeats them."""
-FRESH = ("reinit", "scratch", "set", "rigl")
-"""The arms on a new draw of the network's own initialiser."""
-PLUS = ("reinit_plus", "set_plus", "rigl_plus")
-REWIRED = ("set", "rigl", "set_plus", "rigl_plus")
-
-
-def meaning(arm: str) -> str:
-    """What `arm` is, in a line that begins in the middle of a sentence; empty for one that is not known."""
-    first = (getattr(ARMS.get(arm), "__doc__", None) or "").split("\n")[0].rstrip(".")
-    return first[:1].lower() + first[1:]
+def meaning(name: str) -> str:
+    """What the arm that results call `name` is, in a line; empty for one that is not known here."""
+    return next((one.meaning for one in ARMS.known() if one.name == name), "")
 
 
 @dataclass(frozen=True)
@@ -175,10 +133,8 @@ class Outcome:
 
 
 def check(arms: Sequence[str], arm_levels: Sequence[int] | None, levels: int, draws: int) -> None:
-    """Raises SettingError for an unknown arm, a level that is not there, or no draws."""
-    for arm in arms:
-        if arm not in ARMS:
-            raise SettingError("arms", arm, f"unknown; known: {', '.join(ARMS)}")
+    """Raises SettingError for an unknown arm, a level that does not exist, or no draws."""
+    requested(arms)
     for level in arm_levels or ():
         if not 1 <= level <= levels:
             raise SettingError("arm_levels", level, f"controls run at levels 1 to {levels}")
@@ -194,35 +150,38 @@ def check_possible(
     counts: Iterable[int],
     trained_weights: bool = True,
 ) -> None:
-    """Raises SettingError or LotteryError for an arm that the network, the plan or `context` do not allow.
+    """Raises SettingError or LotteryError for an arm whose needs the network, the plan or `context` do not meet.
 
-    So that it is known before anything is trained. counts: how many weights of `layers` the masks keep at the levels
-    that the arms run at. trained_weights: whether the masks are scored on trained weights.
+    counts: how many weights of `layers` the masks keep at the levels that the arms run at. trained_weights: whether the
+    masks are scored on trained weights.
     """
-    names, whole = [layer.name for layer in layers], dense(layers)
-    if not trained_weights:
-        for arm in ("finetune", "restart"):
-            if arm in arms:
+    needed = {need: one.name for one in reversed(requested(arms)) for need in one.needs}
+    names, full_mask = [layer.name for layer in layers], dense(layers)
+    for need, given in (
+        ("trained_weights", trained_weights),
+        ("scaled_weights", context.scaled),
+        ("small_network", context.small),
+    ):
+        if need in needed and not given:
+            problem = "needs an initialiser that was not given"
+            if need == "trained_weights":
                 problem = "goes on from trained weights, and with pruning.score_at=init the mask comes from none"
-                raise SettingError("arms", arm, problem)
-    for arm in arms:
-        if (arm in PLUS and context.scaled is None) or (arm == "small_dense" and context.small is None):
-            raise SettingError("arms", arm, "needs an initialiser that was not given")
-    if any(arm in FRESH for arm in arms):
+            raise SettingError("arms", needed[need], problem)
+    if "fresh_weights" in needed:
         check_redrawn(spec.model, context.initialize(0), context.initialize(1), names)
-    if context.scaled and any(arm in PLUS for arm in arms):
-        check_redrawn(spec.model, context.scaled(0, whole), context.scaled(1, whole), names)
-    if any(arm in REWIRED for arm in arms):
+    if "scaled_weights" in needed and context.scaled:
+        check_redrawn(spec.model, context.scaled(0, full_mask), context.scaled(1, full_mask), names)
+    if "rewiring" in needed:
         context.rewiring.check_times(spec.plan.start, spec.plan.total)
-    if "small_dense" in arms:
-        others = weights_of(spec.model, whole) - sum(layer.size for layer in layers)
+    if "small_network" in needed:
+        others = weights_of(spec.model, full_mask) - sum(layer.size for layer in layers)
         for count in counts:
             narrowed(spec.model, others + count)
 
 
 def each_level(arms: Sequence[str], draws: int) -> int:
     """How many trainings the controls among `arms` take at a level."""
-    return sum(draws if arm in RANDOM else 1 for arm in arms if arm != "ticket")
+    return sum(draws if one.draws else 1 for one in requested(arms) if one.name != "ticket")
 
 
 def outcomes(
@@ -234,20 +193,21 @@ def outcomes(
     draws: int = 1,
 ) -> Iterator[Outcome]:
     """The ticket of each level, then its controls at `arm_levels` (None: all from 1), each drawn `draws` times."""
+    controls = [one for one in requested(arms) if one.name != "ticket"]
     for level in levels:
         warn_if_diverged(level, "ticket", level.result)
         yield Outcome(level, "ticket", 0, level.spec, level.result)
         if level.index == 0 or (arm_levels is not None and level.index not in arm_levels):
             continue
-        for arm in (name for name in ARMS if name in arms and name != "ticket"):
-            for draw in range(draws if arm in RANDOM else 1):
-                spec = ARMS[arm](level, replace(context, draw=draw))
+        for control in controls:
+            for draw in range(draws if control.draws else 1):
+                spec = control(level, replace(context, draw=draw))
                 result = fit(spec)
-                warn_if_diverged(level, arm, result)
-                yield Outcome(level, arm, draw, spec, result)
+                warn_if_diverged(level, control.name, result)
+                yield Outcome(level, control.name, draw, spec, result)
 
 
 def warn_if_diverged(level: Level, arm: str, result: RunResult) -> None:
-    """Warns of a training that diverged."""
+    """Logs a warning where a training diverged."""
     if result.status == "diverged":
         log.warning("level %d, %s diverged: %s", level.index, arm, result.message)

@@ -43,11 +43,12 @@ class FreshInit:
 
 @dataclass(frozen=True)
 class Context:
-    """What an arm may draw from, and how masks change in training; `draw` numbers the repeats.
+    """What an arm can draw from, and how masks change in training.
 
-    initialize: gives a fresh initial state by seed; scaled: one that is scaled to what a mask leaves each unit; small:
-    one of another network than the level's. An arm that needs what is None is an error when it is asked for.
-    selection: in which units masks are shuffled; None for single weights.
+    initialize: gives a new initial state by seed; scaled: one that is scaled to the inputs that a mask leaves each
+    unit; small: one of another, narrower network. None: there is none, and an arm that needs it is an error before
+    anything is trained. draw: the number of the repeat; selection: the units that masks are shuffled in (None: single
+    weights); arm: the name of the arm that draws. Everything is drawn by its address: (seed, arm, level, draw).
     """
 
     initialize: Initialize
@@ -56,30 +57,32 @@ class Context:
     rewiring: Rewiring = field(default_factory=Rewiring)
     draw: int = 0
     selection: Selection | None = None
+    arm: str = ""
 
-    def weights(self, arm: str, level: Level) -> State:
-        """A new draw of the initialiser, addressed by (seed, level, draw)."""
-        return self.initialize(self.seed(arm, level))
+    def weights(self, level: Level) -> State:
+        """A new draw of the initialiser."""
+        return self.initialize(self.seed(level))
 
-    def weights_plus(self, arm: str, level: Level) -> State:
-        """The same, scaled to the inputs that the level's mask leaves each unit."""
-        assert self.scaled is not None, arm
-        return self.scaled(self.seed(arm, level), level.spec.mask)
+    def weights_plus(self, level: Level) -> State:
+        """A new draw of the initialiser, scaled to the inputs that the level's mask leaves each unit."""
+        assert self.scaled is not None, f"the arm {self.arm} needs scaled_weights"
+        return self.scaled(self.seed(level), level.spec.mask)
 
-    def mask(self, arm: str, level: Level) -> Mask:
-        """The level's mask, shuffled within each layer in its own shape, addressed by (seed, level, draw)."""
-        generator = rng(level.spec.seeds.mask, arm, level.index, self.draw)
+    def mask(self, level: Level) -> Mask:
+        """The level's mask, shuffled within each layer in units of its granularity."""
+        generator = rng(level.spec.seeds.mask, self.arm, level.index, self.draw)
         return (self.selection.shuffled if self.selection else shuffled)(level.spec.mask, generator)
 
-    def seed(self, arm: str, level: Level) -> int:
-        """The address of a new draw of weights."""
-        return address(level.spec.seeds.init, arm, level.index, self.draw)
+    def seed(self, level: Level) -> int:
+        """The seed of a new draw of weights."""
+        return address(level.spec.seeds.init, self.arm, level.index, self.draw)
 
-    def rewired(self, arm: str, level: Level, start: State, kind: type[Set | RigL]) -> RunSpec:
-        """The level's training from `start` with a mask that changes by `kind`, its own random draws by address."""
-        how = self.rewiring
-        seeds = replace(level.spec.seeds, mask=address(level.spec.seeds.mask, arm, level.index, self.draw))
-        return replace(level.spec, initial_state=start, update=kind(how.drop, how.every, how.stop), seeds=seeds)
+    def rewired(self, level: Level, state: State, kind: type[Set | RigL]) -> RunSpec:
+        """The level's training from `state` with a mask that changes by `kind`, with random draws of its own."""
+        rewiring = self.rewiring
+        seeds = replace(level.spec.seeds, mask=address(level.spec.seeds.mask, self.arm, level.index, self.draw))
+        update = kind(rewiring.drop, rewiring.every, rewiring.stop)
+        return replace(level.spec, initial_state=state, update=update, seeds=seeds)
 
 
 def context_of(model: nn.Module, start: State, fresh: Initialize, rewiring: Rewiring) -> Context:

@@ -7,6 +7,8 @@ from typing import Any
 from torch import nn
 
 from lth.core.errors import SettingError
+from lth.core.weights import Mask
+from lth.pruning.mask import kept, prunable
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
@@ -68,6 +70,11 @@ def resized(model: nn.Module, widths: Sequence[int]) -> nn.Module:
                     fresh = tensor.new_zeros(shape)
                     setattr(layer, name, nn.Parameter(fresh) if isinstance(tensor, nn.Parameter) else fresh)
     return small
+
+
+def weights_of(model: nn.Module, mask: Mask) -> int:
+    """The Linear and convolution weights of `model` that `mask` keeps; those it does not name are all kept."""
+    return sum(kept(mask).values()) + sum(layer.size for layer in prunable(model) if layer.name not in mask)
 
 
 def _resizing(chain: Sequence[nn.Module], widths: Sequence[int]) -> Iterator[tuple[Any, int, int]]:

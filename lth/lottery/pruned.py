@@ -13,7 +13,7 @@ from lth.core.weights import clone
 from lth.pruning.mask import Layer
 from lth.pruning.resolved import ResolvedPruning, collapsed, layers_of, prune_to, resolve
 from lth.pruning.schedule import Pruning
-from lth.pruning.scores import COMPARING, OF_NETWORK
+from lth.pruning.scores import score_of
 from lth.pruning.scores.inputs import Network, ScoreInputs
 from lth.training.masking import check_fit
 
@@ -76,15 +76,15 @@ def _check_given(
     pruning: ResolvedPruning, initial: Mapping[str, Tensor] | None, examples: tuple[Tensor, Tensor] | None
 ) -> None:
     """Raises an error for densities that need a search, and for a score whose inputs are missing."""
-    score = pruning.settings.score
+    score = score_of(pruning.settings)
     if pruning.to_be_measured:
         problem = "is measured in a search, on the trained dense network; here give densities_of(sensitivity(...))"
         raise SettingError("pruning.layer_densities", pruning.settings.layer_densities, problem)
-    if score in COMPARING and initial is None:
-        raise LotteryError(f"the score {score} needs the weights that training began with: give initial=")
-    if score in OF_NETWORK and examples is None:
-        problem = "needs the network's answers: give examples=(inputs, labels) of the training data"
-        raise LotteryError(f"the score {score} {problem}")
+    if "initial" in score.needs and initial is None:
+        raise LotteryError(f"the score {score.name} needs the weights that training began with: give initial=")
+    if score.needs & {"network", "examples"} and examples is None:
+        problem = "needs the network and training data: give examples=(inputs, labels)"
+        raise LotteryError(f"the score {score.name} {problem}")
 
 
 def _initial(initial: Mapping[str, Tensor], layers: Sequence[Layer]) -> dict[str, Tensor]:

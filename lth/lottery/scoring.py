@@ -10,7 +10,7 @@ from lth.core.weights import State
 from lth.data.tensors import Split
 from lth.pruning.gradual import GradualCounts
 from lth.pruning.resolved import ResolvedPruning
-from lth.pruning.scores import OF_NETWORK
+from lth.pruning.scores import score_of
 from lth.pruning.scores.inputs import Network
 from lth.training.recipe import iterations_of
 from lth.training.run_spec import RunSpec
@@ -32,7 +32,7 @@ def scoring_examples(split: Split, per_class: int) -> Split:
 
 def scored_network(spec: RunSpec, state: State, pruning: ResolvedPruning) -> Network | None:
     """The network of `spec` at `state`, with examples of its training split; None where the score needs neither."""
-    if pruning.settings.score not in OF_NETWORK:
+    if not score_of(pruning.settings).needs & {"network", "examples"}:
         return None
     chosen = scoring_examples(spec.data.train, pruning.settings.examples)
     return Network(spec.model, state, chosen.images, chosen.labels)

@@ -1,15 +1,15 @@
 """Gradual pruning to a rung of the level_counts: any shape and scope, in exact counts, in one training."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import rng
 from lth.core.weights import Mask
-from lth.pruning.scores import SCORES
+from lth.pruning.scores import SCORES, Score
 from lth.pruning.scores.inputs import ScoreInputs
 from lth.pruning.select import Selection
 
@@ -34,8 +34,20 @@ class GradualCounts:
 
     @property
     def draws(self) -> bool:
-        """Whether the seed of masks plays a part."""
-        return self.score == "random"
+        """Whether the seed of masks plays a part; a custom score may draw random numbers."""
+        return self.score == "random" or self._score.custom
+
+    @property
+    def _score(self) -> Score:
+        return SCORES.get(self.score, "pruning.score")
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What of it goes into the fingerprint of a training, by the names that kept trainings know."""
+        values = {"kind": "GradualLadder", **asdict(self)}
+        values["selection"]["shape"] = values["selection"].pop("granularity")
+        if self._score.custom:
+            values["source"] = self._score.source
+        return values
 
     def check(self, mask: Mapping[str, Tensor], start: int, total: int) -> None:
         """Raises SettingError where it does not fit into a schedule from `start` to `total`."""
@@ -68,4 +80,4 @@ class GradualCounts:
         keep = {part: min(living[part], round(n + (whole[part] - n) * rest)) for part, n in self.keep.items()}
         weights = {name: context.weights[name] for name in context.mask}
         inputs = ScoreInputs(weights, context.mask, rng(context.seed, "score", 0))
-        return self.selection.choose(SCORES[self.score](inputs), context.mask, keep)
+        return self.selection.choose(self._score(inputs), context.mask, keep)

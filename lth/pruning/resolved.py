@@ -11,7 +11,7 @@ from lth.pruning.granularity import blocks, units_of
 from lth.pruning.layer_densities import MEASURED
 from lth.pruning.mask import Layer, dense, prunable
 from lth.pruning.schedule import Pruning, level_counts
-from lth.pruning.scores import SCORES, check_score, steps_of
+from lth.pruning.scores import check_score, score_of, steps_of
 from lth.pruning.scores.inputs import ScoreInputs
 from lth.pruning.select import Selection, selection_of
 
@@ -111,7 +111,7 @@ def prune_to(pruning: ResolvedPruning, keep: Mapping[str, int], inputs: ScoreInp
     et al. 2020, algorithm 1); every step draws the same random numbers. Raises LotteryError where the score needs what
     `inputs` do not hold, or is not a number.
     """
-    score, steps = SCORES[pruning.settings.score], steps_of(pruning.settings)
+    score, steps = score_of(pruning.settings), steps_of(pruning.settings)
     mask: Mask = dict(inputs.mask)
     alive = pruning.selection.count(mask)
     for step in range(1, steps + 1):

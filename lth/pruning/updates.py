@@ -5,8 +5,8 @@ training's question.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -48,6 +48,10 @@ class GradualPruning:
     end: int
     every: int = 100
     draws: ClassVar[bool] = False
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What of it goes into the fingerprint of a training."""
+        return {"kind": type(self).__name__, **asdict(self)}
 
     def density_at(self, iteration: int) -> float:
         """1 up to `begin`, then falling as a cube to `density` at `end` (eq. 1, which gives the sparsity)."""
@@ -101,6 +105,10 @@ class Rewiring:
     every: int = 100
     stop: int | None = None
     draws: ClassVar[bool] = False
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What of it goes into the fingerprint of a training."""
+        return {"kind": type(self).__name__, **asdict(self)}
 
     def check(self, mask: Mapping[str, Tensor], start: int, total: int) -> None:
         """Raises SettingError where it would change nothing between `start` and `total`, or outlasts the schedule."""

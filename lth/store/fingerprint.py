@@ -36,7 +36,7 @@ def question(spec: RunSpec) -> dict[str, Any]:
     plan = asdict(spec.plan)
     if spec.plan.schedule != "cosine" and not update:
         plan["total"] = spec.plan.stop
-    changes = {"update": {"kind": type(update).__name__, **asdict(update)}} if update else {}
+    changes = {"update": update.fingerprint()} if update else {}
     return changes | {
         "loop": LOOP,
         "model": architecture(spec.model),

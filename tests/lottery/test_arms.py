@@ -1,19 +1,22 @@
 """Controls share the level's density layer by layer, its recipe and data, and each differs in what it is named for."""
 
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+import lth
 from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import Seeds, address, rng
 from lth.core.weights import State, clone, digest, masked
-from lth.lottery.arms import ARMS, FRESH, PLUS, RANDOM, REWIRED, check, check_possible, meaning, outcomes
+from lth.lottery.arms import ARMS, check, check_possible, each_level, meaning, outcomes, requested
 from lth.lottery.context import Context, FreshInit, context_of
 from lth.lottery.levels import Level, levels
 from lth.models.initialize import initialize
@@ -24,6 +27,33 @@ from lth.pruning.updates import Rewiring, RigL, Set
 from lth.training.loop import train
 from lth.training.run_result import RunResult
 from lth.training.run_spec import RunSpec
+
+BUILT_IN = {name: ARMS.get(name, "arms") for name in ARMS}
+RANDOM = [name for name, one in BUILT_IN.items() if one.draws]
+FRESH, PLUS, REWIRED = (
+    [name for name, one in BUILT_IN.items() if need in one.needs]
+    for need in ("fresh_weights", "scaled_weights", "rewiring")
+)
+
+MODULE = '''
+from dataclasses import replace
+import lth
+
+@lth.arm(draws=True, needs=["fresh_weights"])
+def redrawn(level, context):
+    """The level's mask, on weights of my own.
+
+    A second line.
+    """
+    return replace(level.spec, initial_state=context.weights(level))
+
+@lth.arm(needs=["trained_weights"])
+def shuffle(level, context):
+    return level.spec
+
+def plain(level, context):
+    return level.spec
+'''
 
 
 def pretend(spec: RunSpec) -> RunResult:
@@ -57,13 +87,13 @@ def context(make_job: Callable[..., RunSpec], fresh: Callable[[int], State]) -> 
     return replace(context_of(spec.model, spec.initial_state, fresh, Rewiring(0.3, 5)), initialize=fresh)
 
 
-@pytest.mark.parametrize("arm", ARMS)
+@pytest.mark.parametrize("arm", BUILT_IN)
 def test_every_arm_shares_density_recipe_data_and_order(
     rounds: Callable[..., list[Level]], context: Context, arm: str
 ) -> None:
     level = rounds(rewind=5, schedule="step", milestones=[20])[2]
     before = digest(level.spec.mask), digest(level.spec.initial_state), digest(level.source)
-    spec = ARMS[arm](level, context)
+    spec = BUILT_IN[arm](level, context)
     assert spec.data is level.spec.data and replace(spec.seeds, mask=0) == level.spec.seeds
     if arm != "small_dense":
         assert kept(spec.mask) == kept(level.spec.mask) and spec.model is level.spec.model
@@ -90,7 +120,7 @@ def test_an_arm_has_the_mask_and_the_weights_of_its_name(
     rounds: Callable[..., list[Level]], context: Context, arm: str, same_mask: bool, weights: str
 ) -> None:
     level = rounds()[2]
-    spec = ARMS[arm](level, context)
+    spec = BUILT_IN[arm](level, context)
     for name in level.spec.mask:
         assert torch.equal(spec.mask[name], level.spec.mask[name]) == same_mask
         assert torch.equal(spec.initial_state[name], level.spec.initial_state[name]) == (weights == "rewind")
@@ -102,7 +132,7 @@ def test_an_arm_with_a_plus_is_scaled_to_what_the_mask_leaves_each_unit(
 ) -> None:
     level = rounds()[2]
     for arm in PLUS:
-        start = ARMS[arm](level, context).initial_state
+        start = BUILT_IN[arm](level, context).initial_state
         seed = address(level.spec.seeds.init, arm, 2, 0)
         assert digest(start) == digest(initialize(level.spec.model, "sparsity_aware", seed, level.spec.mask))
         whole = initialize(level.spec.model, "sparsity_aware", seed)
@@ -113,7 +143,7 @@ def test_an_arm_with_a_plus_is_scaled_to_what_the_mask_leaves_each_unit(
 def test_the_initialiser_of_a_plus_is_that_of_the_network(rounds: Callable[..., list[Level]]) -> None:
     level = rounds()[2]
     fresh = FreshInit(lambda: level.spec.model, "glorot_normal", "sparsity_aware_average_uniform")
-    start = ARMS["reinit_plus"](
+    start = BUILT_IN["reinit_plus"](
         level, context_of(level.spec.model, level.spec.initial_state, fresh, Rewiring())
     ).initial_state
     seed = address(level.spec.seeds.init, "reinit_plus", 2, 0)
@@ -135,7 +165,7 @@ def test_what_no_module_redraws_is_that_of_the_start_whatever_was_trained_meanwh
 
 
 def test_masks_of_dynamic_arms_change_as_the_context_says(rounds: Callable[..., list[Level]], context: Context) -> None:
-    how = {arm: ARMS[arm](rounds()[1], replace(context, rewiring=Rewiring(0.2, 7, 21))).update for arm in REWIRED}
+    how = {arm: BUILT_IN[arm](rounds()[1], replace(context, rewiring=Rewiring(0.2, 7, 21))).update for arm in REWIRED}
     assert how == {
         "set": Set(0.2, 7, 21),
         "rigl": RigL(0.2, 7, 21),
@@ -147,7 +177,7 @@ def test_masks_of_dynamic_arms_change_as_the_context_says(rounds: Callable[..., 
 def test_a_dynamic_arm_trains_with_the_levels_counts(rounds: Callable[..., list[Level]], context: Context) -> None:
     level = rounds()[2]
     for arm in ("set", "rigl_plus"):
-        spec = ARMS[arm](level, context)
+        spec = BUILT_IN[arm](level, context)
         result = train(spec)
         assert kept(result.mask(spec.mask)) == kept(level.spec.mask) != {}
         assert any(not torch.equal(x, level.spec.mask[name]) for name, x in result.mask(spec.mask).items())
@@ -157,7 +187,7 @@ def test_small_dense_is_a_whole_narrower_network_with_as_many_weights(
     rounds: Callable[..., list[Level]], context: Context
 ) -> None:
     for level in rounds()[1:]:
-        spec = ARMS["small_dense"](level, context)
+        spec = BUILT_IN["small_dense"](level, context)
         weights = sum(kept(spec.mask).values())
         assert list(spec.mask) == list(level.spec.mask) and all(alive.all() for alive in spec.mask.values())
         assert weights == sum(layer.size for layer in prunable(spec.model)) < 552
@@ -181,7 +211,7 @@ def test_draws_differ_by_seed_level_and_draw_and_come_again(
     def drawn(seed: int, level: int, draw: int) -> tuple[str, str]:
         seeds, found = Seeds(init=seed, mask=seed), rounds()[2]
         same_mask = replace(found, index=level, spec=replace(found.spec, seeds=seeds))  # only the address differs
-        spec = ARMS[arm](same_mask, replace(context, draw=draw))
+        spec = BUILT_IN[arm](same_mask, replace(context, draw=draw))
         return digest(spec.initial_state), digest(spec.mask)
 
     all_drawn = [drawn(seed, level, draw) for seed in range(2) for level in (1, 2) for draw in range(3)]
@@ -194,7 +224,7 @@ def test_the_arms_draw_apart(
     rounds: Callable[..., list[Level]], context: Context, fresh: Callable[[int], State]
 ) -> None:
     level = rounds()[1]
-    jobs = {arm: ARMS[arm](level, context) for arm in RANDOM}
+    jobs = {arm: BUILT_IN[arm](level, context) for arm in RANDOM}
     starts = {digest(spec.initial_state) for arm, spec in jobs.items() if arm != "shuffle"}
     assert len(starts) == len(RANDOM) - 1 and digest(fresh(level.spec.seeds.init)) not in starts
     assert digest(jobs["shuffle"].mask) != digest(jobs["scratch"].mask)
@@ -213,7 +243,7 @@ def test_finetune_holds_the_last_rate_and_restart_replays_the_schedule(
     rounds: Callable[..., list[Level]], fresh: Callable[[int], State], recipe: dict, last: float | None
 ) -> None:
     level = rounds(**recipe)[1]
-    held, replayed = (ARMS[name](level, Context(fresh)).plan for name in ("finetune", "restart"))
+    held, replayed = (BUILT_IN[name](level, Context(fresh)).plan for name in ("finetune", "restart"))
     last = level.spec.plan.rate(29) if last is None else last
     assert [held.rate(n) for n in range(30)] == pytest.approx([last] * 30)
     assert [replayed.rate(n) for n in range(30)] == [level.spec.plan.rate(n) for n in range(30)]
@@ -222,7 +252,7 @@ def test_finetune_holds_the_last_rate_and_restart_replays_the_schedule(
 def test_a_finetuned_network_is_trained_at_the_last_rate(make_job: Callable[..., RunSpec]) -> None:
     spec = make_job(schedule="step", milestones=[10], lr=0.01)
     level = list(levels(spec, resolve(spec.model, Pruning(), 1), train))[1]
-    tuned = train(ARMS["finetune"](level, Context(lambda seed: spec.initial_state)))
+    tuned = train(BUILT_IN["finetune"](level, Context(lambda seed: spec.initial_state)))
     assert [point.lr for point in tuned.points] == [pytest.approx(0.001)] * len(tuned.points)
     assert tuned.points[0].val_loss < level.result.points[0].val_loss
 
@@ -244,7 +274,7 @@ def test_outcomes_are_the_ticket_of_each_level_then_its_controls(
 @pytest.mark.parametrize(
     ("arms", "arm_levels", "draws", "named"),
     [
-        (["ticket", "rigl2"], None, 1, "arms=rigl2: unknown; known: ticket, reinit"),
+        (["ticket", "rigl2"], None, 1, "arms=rigl2: is no arm; did you mean rigl\\? known: ticket, reinit"),
         (["reinit"], [0], 1, "arm_levels=0: .* 1 to 3"),
         (["reinit"], [4], 1, "arm_levels=4"),
         (["reinit"], None, 0, "draws=0"),
@@ -263,7 +293,7 @@ def test_an_arm_that_is_not_possible_is_an_error_before_anything_is_trained(
     make_job: Callable[..., RunSpec], context: Context, fresh: Callable[[int], State]
 ) -> None:
     spec = make_job()
-    possible(spec, context, list(ARMS), [552, 300, 60])
+    possible(spec, context, list(BUILT_IN), [552, 300, 60])
     for arm in (*PLUS, "small_dense"):
         with pytest.raises(SettingError, match=f"arms={arm}: needs an initialiser"):
             possible(spec, Context(fresh), [arm])
@@ -282,15 +312,67 @@ def test_the_readme_says_of_the_arms_what_their_docstrings_say() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     rows = readme.split("| arm | mask | weights |")[1].split("\n\n")[0]
     table = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", rows, re.MULTILINE))
-    assert list(table) == list(ARMS)
+    assert list(table) == list(BUILT_IN)
     for arm, cells in table.items():
-        said = {*re.findall(r"\w+", (ARMS[arm].__doc__ or "").lower()), "ones", "same"}  # the weights, those above
+        docstring = BUILT_IN[arm].make.__doc__ or ""
+        said = {*re.findall(r"\w+", docstring.lower()), "ones", "same"}  # the weights, those above
         assert set(re.findall(r"\w+", cells.lower())) <= said, arm
 
 
 def test_a_meaning_is_the_first_line_of_an_arms_docstring_without_its_full_stop() -> None:
     assert meaning("ticket") == "the level's mask, on the weights of the rewind point, at level 0 the dense network"
     firsts = {"small_dense": "no mask"}
-    for arm in ARMS:
+    for arm in BUILT_IN:
         assert meaning(arm).startswith(firsts.get(arm, "the level's mask")) and not meaning(arm).endswith(".")
     assert meaning("unknown") == ""
+
+
+@pytest.fixture
+def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a module outside lth with arms; forgotten afterwards."""
+    (tmp_path / "my_arms.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(ARMS, "_known", dict(BUILT_IN))
+    monkeypatch.delitem(sys.modules, "my_arms", raising=False)
+    return "my_arms"
+
+
+def test_an_arm_from_outside_is_trained_as_ours_are(
+    rounds: Callable[..., list[Level]], fresh: Callable[[int], State], module: str
+) -> None:
+    """Its rows have the name of its function, it draws apart, and comes after the arms of lth."""
+    names = ["ticket", f"{module}:redrawn", "reinit"]
+    trained = list(outcomes(rounds(), names, pretend, Context(fresh), arm_levels=[2], draws=2))[3:]
+    assert [(one.arm, one.draw) for one in trained] == [("reinit", 0), ("reinit", 1), ("redrawn", 0), ("redrawn", 1)]
+    assert len({digest(one.spec.initial_state) for one in trained}) == 4 and each_level(names, 2) == 4
+    assert meaning("redrawn") == "the level's mask, on weights of my own"
+
+
+def test_an_arm_by_entry_point_has_the_name_of_the_entry_point(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    point = metadata.EntryPoint("mine", f"{module}:redrawn", "lth.arms")
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [point] if group == "lth.arms" else [])
+    assert [one.name for one in requested(["mine", "shuffle", "ticket"])] == ["ticket", "shuffle", "mine"]
+
+
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [
+        (["my_arms:plain"], "arms=my_arms:plain: is no arm: decorate the function with @lth.arm"),
+        (["my_arms:shuffle"], "arms=my_arms:shuffle: results would call it shuffle, as another arm"),
+        (["shuffel"], r"arms=shuffel: is no arm; did you mean shuffle\?"),
+        (["my_arms:nothing"], "arms=my_arms:nothing: cannot be imported"),
+    ],
+)
+def test_what_is_no_arm_of_a_name_of_its_own_is_one_line(module: str, names: list[str], problem: str) -> None:
+    with pytest.raises(SettingError, match=problem):
+        check(["ticket", *names], None, 3, 1)
+
+
+def test_the_needs_of_an_arm_from_outside_are_checked_before_anything_is_trained(
+    make_job: Callable[..., RunSpec], module: str
+) -> None:
+    spec = make_job()
+    with pytest.raises(LotteryError, match=r"fc1\.weight was not redrawn"):
+        possible(spec, Context(lambda seed: spec.initial_state), [f"{module}:redrawn"])
+    with pytest.raises(ValueError, match="an arm cannot need luck; known: fresh_weights"):
+        lth.arm(needs=["luck"])

@@ -22,7 +22,7 @@ from lth.pruning.gradual import GradualCounts
 from lth.pruning.mask import dense, density, prunable
 from lth.pruning.resolved import prune_to, resolve
 from lth.pruning.schedule import SCHEDULES, Pruning, level_counts
-from lth.pruning.scores import COMPARING, IN_TRAINING, SCORES
+from lth.pruning.scores import SCORES
 from lth.pruning.scores.inputs import ScoreInputs
 from lth.pruning.select import selection_of
 from lth.pruning.updates import GradualPruning, UpdateContext
@@ -65,19 +65,19 @@ def run(
 SCOPES = {"layerwise": {}, "global": {}, "groups": {"groups": GROUPS}}
 
 
-@pytest.mark.parametrize("score", SCORES)
+@pytest.mark.parametrize("score", list(SCORES))
 @pytest.mark.parametrize("shape", ["weight", "output", "input", "2:4"])
 def test_all_that_combine_keep_exactly_what_the_level_counts_say(
     make_job: Callable[..., RunSpec], score: str, shape: str
 ) -> None:
     """And the rest are refused; which those are is written out here."""
     spec = make_job()
-    count = 1 if shape == "2:4" else 2
+    count, needs = 1 if shape == "2:4" else 2, SCORES.get(score, "score").needs
     for scope, schedule, at in product(SCOPES, SCHEDULES, ("trained", "init")):
         sense = (
             (shape != "2:4" or scope == "layerwise")
-            and (at == "trained" or (score not in COMPARING and schedule != "gradual"))
-            and (schedule != "gradual" or score in IN_TRAINING)
+            and (at == "trained" or ("initial" not in needs and schedule != "gradual"))
+            and (schedule != "gradual" or not needs)
         )
         how = {"score": score, "granularity": shape, "scope": scope, "schedule": schedule, "score_at": at, "steps": 2}
         if not sense:

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import rng
+from lth.pruning.gradual import GradualCounts
 from lth.pruning.mask import kept
+from lth.pruning.select import Selection
 from lth.pruning.updates import GradualPruning, RigL, Set, UpdateContext
 
 SHAPES = {"a": (7, 11), "b": (3, 4, 2, 2), "c": (5, 3)}
@@ -196,3 +198,28 @@ def test_a_mask_that_cannot_change_is_an_error() -> None:
         RigL().check(WHOLE, 0, 1000)
     for update in (GradualPruning(0.05, 3000, 7000), Set(), RigL()):
         update.check(MASK, 0, 11_719)
+
+
+def test_fingerprints_keep_the_names_that_kept_trainings_have() -> None:
+    parts = {"fc1.weight": ["fc1.weight"]}
+    update = GradualCounts("magnitude", Selection(parts, "output", {"fc1.weight": 0}), {"fc1.weight": 4}, 5, 20, 5)
+    assert update.fingerprint() == {
+        "kind": "GradualLadder",
+        "score": "magnitude",
+        "selection": {"parts": parts, "shape": "output", "axes": {"fc1.weight": 0}, "norm": 2.0},
+        "keep": {"fc1.weight": 4},
+        "begin": 5,
+        "end": 20,
+        "every": 5,
+    }
+    assert not update.draws and replace(update, score="random").draws
+    times = {"drop": 0.3, "every": 100, "stop": None}
+    assert Set().fingerprint() == {"kind": "Set", **times}
+    assert RigL().fingerprint() == {"kind": "RigL", **times, "examples": 1000}
+    assert GradualPruning(0.1, 5, 20).fingerprint() == {
+        "kind": "GradualPruning",
+        "density": 0.1,
+        "begin": 5,
+        "end": 20,
+        "every": 100,
+    }

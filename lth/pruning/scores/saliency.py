@@ -8,13 +8,13 @@ from torch import Tensor
 
 from lth.core.errors import LotteryError
 from lth.pruning.scores.inputs import ScoreInputs
-
-Scores = dict[str, Tensor]
+from lth.pruning.scores.registry import Scores, score
 
 TEMPERATURE = 200.0
 """What GraSP divides the logits by (Wang et al. 2020, code)."""
 
 
+@score(needs=["network", "examples"])
 def snip(inputs: ScoreInputs) -> Scores:
     """|w * gradient|: by how much the loss would change, to first order (Lee et al. 2019, eq. 4, not normalised)."""
     weights = inputs.leaves()
@@ -22,6 +22,7 @@ def snip(inputs: ScoreInputs) -> Scores:
     return {name: (weight.detach() * gradients[name]).abs() for name, weight in weights.items()}
 
 
+@score(needs=["network", "examples"])
 def grasp(inputs: ScoreInputs) -> Scores:
     """w * (H gradient): the weights whose removal lets the gradient grow most go first (Wang et al. 2020, eq. 8).
 
@@ -34,11 +35,13 @@ def grasp(inputs: ScoreInputs) -> Scores:
     return {name: weight.detach() * curved[name] for name, weight in weights.items()}
 
 
+@score(needs=["network", "examples"])
 def grasp_magnitude(inputs: ScoreInputs) -> Scores:
     """|w * (H gradient)|: the variant that Frankle et al. 2021 (section 5) find to be better than GraSP itself."""
-    return {name: score.abs() for name, score in grasp(inputs).items()}
+    return {name: values.abs() for name, values in grasp(inputs).items()}
 
 
+@score(needs=["network"], steps=100)
 def synflow(inputs: ScoreInputs) -> Scores:
     """|w * dR/dw| of the synaptic flow R: all weights by magnitude, an input of ones (Tanaka et al. 2020, eq. 4).
 
@@ -56,8 +59,3 @@ def _gradients(value: Tensor, weights: dict[str, Tensor], again: bool = False) -
         if gradient is None:
             raise LotteryError(f"{name} has no gradient to be scored by: it plays no part; pruning.exclude it")
     return {name: gradient for name, gradient in zip(weights, found, strict=True) if gradient is not None}
-
-
-OF_NETWORK = (snip, grasp, grasp_magnitude, synflow)
-STEPS = {"synflow": 100}
-"""How often a score is taken within one pruning, where its paper takes it more than once."""

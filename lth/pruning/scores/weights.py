@@ -9,40 +9,46 @@ import torch
 from torch import Tensor
 
 from lth.pruning.scores.inputs import ScoreInputs
+from lth.pruning.scores.registry import Scores, score
 
-Scores = dict[str, Tensor]
 
-
+@score
 def magnitude(inputs: ScoreInputs) -> Scores:
     """|w| (Han et al. 2015; the score of Frankle & Carbin 2019); of trained weights Zhou et al.'s `large_final`."""
     return {name: weight.abs() for name, weight in inputs.weights.items()}
 
 
+@score
 def large_final(inputs: ScoreInputs) -> Scores:
     """|wf|: `magnitude` by the name of Zhou et al. 2019."""
     return magnitude(inputs)
 
 
+@score
 def random(inputs: ScoreInputs) -> Scores:
     """A uniform draw: which weights stay is left to chance, how many is not."""
     return {name: torch.rand(weight.shape, generator=inputs.generator) for name, weight in inputs.weights.items()}
 
 
+@score
 def small_final(inputs: ScoreInputs) -> Scores:
     """-|wf|."""
     return {name: -weight.abs() for name, weight in inputs.weights.items()}
 
 
+@score(needs=["initial"])
 def large_init(inputs: ScoreInputs) -> Scores:
     """|wi|."""
     return inputs.compared(lambda wf, wi: wi.abs())
 
 
+@score(needs=["initial"])
 def small_init(inputs: ScoreInputs) -> Scores:
     """-|wi|."""
     return inputs.compared(lambda wf, wi: -wi.abs())
 
 
+@score(needs=["initial"])
 def large_init_large_final(inputs: ScoreInputs) -> Scores:
     """min(a |wf|, |wi|), where a aligns percentiles: high are weights of a high rank in their layer, then and now.
 
@@ -51,21 +57,25 @@ def large_init_large_final(inputs: ScoreInputs) -> Scores:
     return inputs.compared(lambda wf, wi: torch.minimum(_aligned(wf, wi), wi.abs()))
 
 
+@score(needs=["initial"])
 def small_init_small_final(inputs: ScoreInputs) -> Scores:
     """-max(a |wf|, |wi|), with a as in `large_init_large_final`."""
     return inputs.compared(lambda wf, wi: -torch.maximum(_aligned(wf, wi), wi.abs()))
 
 
+@score(needs=["initial"])
 def magnitude_increase(inputs: ScoreInputs) -> Scores:
     """|wf| - |wi|."""
     return inputs.compared(lambda wf, wi: wf.abs() - wi.abs())
 
 
+@score(needs=["initial"])
 def movement(inputs: ScoreInputs) -> Scores:
     """|wf - wi|: how far a weight went, wherever (the criterion of that name of Zhou et al. 2019)."""
     return inputs.compared(lambda wf, wi: (wf - wi).abs())
 
 
+@score(needs=["initial"])
 def movement_away(inputs: ScoreInputs) -> Scores:
     """(wf^2 - wi^2) / 2: how far a weight went away from zero (movement pruning, Sanh et al. 2020).
 
@@ -75,31 +85,37 @@ def movement_away(inputs: ScoreInputs) -> Scores:
     return inputs.compared(lambda wf, wi: (wf.square() - wi.square()) / 2)
 
 
+@score(needs=["initial"])
 def large_final_same_sign(inputs: ScoreInputs) -> Scores:
     """|wf|, or 0 where the sign changed: max(0, wi wf / |wi|)."""
     return inputs.compared(lambda wf, wi: _same_sign(wf.abs(), wf, wi))
 
 
+@score(needs=["initial"])
 def large_final_diff_sign(inputs: ScoreInputs) -> Scores:
     """|wf|, or 0 where the sign stayed: the control of `large_final_same_sign`."""
     return inputs.compared(lambda wf, wi: _same_sign(wf.abs(), wf, -wi))
 
 
+@score(needs=["initial"])
 def large_init_same_sign(inputs: ScoreInputs) -> Scores:
     """|wi|, or 0 where the sign changed."""
     return inputs.compared(lambda wf, wi: _same_sign(wi.abs(), wf, wi))
 
 
+@score(needs=["initial"])
 def large_init_large_final_same_sign(inputs: ScoreInputs) -> Scores:
     """min(a |wf|, |wi|), or 0 where the sign changed."""
     return inputs.compared(lambda wf, wi: _same_sign(torch.minimum(_aligned(wf, wi), wi.abs()), wf, wi))
 
 
+@score(needs=["initial"])
 def magnitude_increase_same_sign(inputs: ScoreInputs) -> Scores:
     """|wf| - |wi|, or 0 where the sign changed: then above weights that shrank, as in the authors' code."""
     return inputs.compared(lambda wf, wi: _same_sign(wf.abs() - wi.abs(), wf, wi))
 
 
+@score(needs=["initial"])
 def movement_same_sign(inputs: ScoreInputs) -> Scores:
     """|wf - wi|, or 0 where the sign changed."""
     return inputs.compared(lambda wf, wi: _same_sign((wf - wi).abs(), wf, wi))
@@ -111,25 +127,5 @@ def _aligned(wf: Tensor, wi: Tensor) -> Tensor:
     return wi.abs().flatten().sort().values[ranks].reshape(wi.shape)
 
 
-def _same_sign(score: Tensor, wf: Tensor, wi: Tensor) -> Tensor:
-    return torch.where(wf.sign() == wi.sign(), score, 0)
-
-
-OF_ONE = (magnitude, random, large_final, small_final)
-"""Those that look at one state of the weights, or at none."""
-OF_BOTH = (
-    large_init,
-    small_init,
-    large_init_large_final,
-    small_init_small_final,
-    magnitude_increase,
-    movement,
-    movement_away,
-    large_final_same_sign,
-    large_final_diff_sign,
-    large_init_same_sign,
-    large_init_large_final_same_sign,
-    magnitude_increase_same_sign,
-    movement_same_sign,
-)
-"""Those that look at initial weights too."""
+def _same_sign(values: Tensor, wf: Tensor, wi: Tensor) -> Tensor:
+    return torch.where(wf.sign() == wi.sign(), values, 0)

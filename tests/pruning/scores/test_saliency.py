@@ -18,8 +18,10 @@ from lth.models.lenet import mlp
 from lth.pruning.mask import dense, kept, prunable
 from lth.pruning.resolved import prune_to, resolve
 from lth.pruning.schedule import Pruning
-from lth.pruning.scores import OF_NETWORK, SCORES
+from lth.pruning.scores import SCORES
 from lth.pruning.scores.inputs import Network, ScoreInputs
+
+OF_NETWORK = ["snip", "grasp", "grasp_magnitude", "synflow"]
 
 
 def tiny() -> nn.Sequential:
@@ -48,7 +50,7 @@ def test_snip_is_the_gradient_by_a_mask_of_ones(asked: tuple) -> None:
     parameters = dict(model.named_parameters())
     weights = {name: masks[name] * parameters[name].detach() for name in masks}
     loss = functional.cross_entropy(functional_call(model, weights, (images,)), labels)
-    found = SCORES["snip"](score_inputs(model, images, labels))
+    found = SCORES.get("snip", "score")(score_inputs(model, images, labels))
     for name, gradient in zip(masks, torch.autograd.grad(loss, list(masks.values())), strict=True):
         assert torch.allclose(found[name], gradient.abs(), rtol=1e-9) and found[name].sum() > 0
 
@@ -67,10 +69,10 @@ def test_grasp_is_the_weight_times_the_whole_hessian_times_the_gradient(asked: t
     hessian = torch.autograd.functional.hessian(loss, flat)
     gradient = torch.autograd.functional.jacobian(loss, flat)
     expected = flat * (hessian @ gradient)
-    scores = SCORES["grasp"](score_inputs(model, images, labels))
+    scores = SCORES.get("grasp", "score")(score_inputs(model, images, labels))
     found = torch.cat([scores[layer.name].flatten() for layer in layers])
     assert torch.allclose(found, expected, rtol=1e-8) and (found < 0).any() and (found > 0).any()
-    magnitude = SCORES["grasp_magnitude"](score_inputs(model, images, labels))
+    magnitude = SCORES.get("grasp_magnitude", "score")(score_inputs(model, images, labels))
     assert all(torch.equal(magnitude[name], scores[name].abs()) for name in scores)
 
 
@@ -78,7 +80,7 @@ def test_grasp_prunes_the_highest_of_the_papers_score(asked: tuple) -> None:
     model, images, labels = asked
     given = score_inputs(model, images, labels)
     after = prune_to(resolve(model, Pruning(score="grasp", scope="global"), 1), {"": 15}, given)
-    papers = {name: -score for name, score in SCORES["grasp"](given).items()}
+    papers = {name: -score for name, score in SCORES.get("grasp", "score")(given).items()}
     gone = torch.cat([papers[name][~after[name]] for name in after])
     stays = torch.cat([papers[name][after[name]] for name in after])
     assert len(gone) == 6 and gone.min() >= stays.max()
@@ -88,7 +90,9 @@ def test_synflow_is_the_product_of_the_magnitudes_and_is_conserved() -> None:
     """Tanaka et al. 2020, theorem 1: without biases every layer's scores have one sum, that of the flow itself."""
     model = nn.Sequential(nn.Flatten(), *(nn.Linear(a, b, bias=False) for a, b in ((4, 5), (5, 6), (6, 3))))
     model.load_state_dict(initialize(model, "glorot_normal", 0))
-    scores = SCORES["synflow"](score_inputs(model, torch.zeros(1, 1, 1, 4), torch.zeros(1, dtype=torch.long)))
+    scores = SCORES.get("synflow", "score")(
+        score_inputs(model, torch.zeros(1, 1, 1, 4), torch.zeros(1, dtype=torch.long))
+    )
     first, second, third = (weight.detach().double().abs() for weight in model.parameters())
     flow = (third @ second @ first @ torch.ones(4, dtype=torch.float64)).sum()
     assert all(torch.allclose(score.sum(), flow) and score.dtype == torch.float64 for score in scores.values())
@@ -119,9 +123,9 @@ def test_a_score_of_the_network_leaves_it_as_it_was(
     images, labels = torch.randn(30, 1, 6, 6, generator=rng(0)), torch.randint(3, (30,), generator=rng(1))
     mask = half_mask(model)
     before, modes = digest(model.state_dict()), [module.training for module in model.modules()]
-    first = SCORES[name](score_inputs(model, images, labels, mask))
+    first = SCORES.get(name, "score")(score_inputs(model, images, labels, mask))
     torch.rand(3)
-    assert digest(SCORES[name](score_inputs(model, images, labels, mask))) == digest(first)
+    assert digest(SCORES.get(name, "score")(score_inputs(model, images, labels, mask))) == digest(first)
     assert digest(model.state_dict()) == before and [x.training for x in model.modules()] == modes
     assert all(parameter.grad is None for parameter in model.parameters())
     for layer, score in first.items():
@@ -139,7 +143,7 @@ def test_a_layer_that_plays_no_part_is_named() -> None:
             return self.used(x.flatten(1))
 
     with pytest.raises(LotteryError, match=r"idle\.weight has no gradient .*pruning\.exclude"):
-        SCORES["snip"](score_inputs(Idle(), torch.randn(5, 1, 1, 4), torch.zeros(5, dtype=torch.long)))
+        SCORES.get("snip", "score")(score_inputs(Idle(), torch.randn(5, 1, 1, 4), torch.zeros(5, dtype=torch.long)))
 
 
 def test_scoring_examples_are_so_many_of_each_class_of_the_training_split_alone(data: Data) -> None:

@@ -7,13 +7,17 @@ from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import rng
 from lth.core.weights import digest
 from lth.pruning.schedule import Pruning
-from lth.pruning.scores import COMPARING, IN_TRAINING, OF_NETWORK, SCORES, check_score
+from lth.pruning.scores import SCORES, check_score
 from lth.pruning.scores.inputs import ScoreInputs
 
 FINAL = {"a": torch.tensor([[-2.0, 1.0], [0.0, -0.5]]), "b": torch.randn(3, 2, 2, 2, generator=rng(0))}
 INITIAL = {"a": torch.tensor([[-1.0, -3.0], [2.0, -0.5]]), "b": torch.randn(3, 2, 2, 2, generator=rng(1))}
 MASK = {name: torch.ones(x.shape, dtype=torch.bool) for name, x in FINAL.items()}
+NEEDS = {name: SCORES.get(name, "score").needs for name in SCORES}
+COMPARING = [name for name, needs in NEEDS.items() if "initial" in needs]
+OF_NETWORK = [name for name, needs in NEEDS.items() if "network" in needs]
 OF_WEIGHTS = [name for name in SCORES if name not in OF_NETWORK]
+IN_TRAINING = ["magnitude", "large_final", "random", "small_final"]
 
 ZHOU = {  # by hand, of "a" above: wf = -2, 1, 0, -0.5 and wi = -1, -3, 2, -0.5; |wi| by the ranks of |wf|: 3, 2, 0.5, 1
     "magnitude": [2.0, 1.0, 0.0, 0.5],
@@ -42,18 +46,18 @@ def inputs(final: dict = FINAL, *where: int, **changes: object) -> ScoreInputs:
 @pytest.mark.parametrize("name", OF_WEIGHTS)
 def test_a_score_has_a_finite_number_for_each_weight_and_changes_nothing(name: str) -> None:
     before = digest(FINAL), digest(INITIAL)
-    scores = SCORES[name](inputs())
+    scores = SCORES.get(name, "score")(inputs())
     assert {key: score.shape for key, score in scores.items()} == {key: x.shape for key, x in FINAL.items()}
     assert all(bool(score.isfinite().all()) for score in scores.values())
     assert (digest(FINAL), digest(INITIAL)) == before
     torch.rand(3)
-    assert digest(SCORES[name](inputs())) == digest(scores)
+    assert digest(SCORES.get(name, "score")(inputs())) == digest(scores)
 
 
 def test_every_score_of_weights_is_that_of_its_paper() -> None:
     assert set(ZHOU) | {"random"} == set(OF_WEIGHTS)
     for name, expected in ZHOU.items():
-        assert SCORES[name](inputs())["a"].flatten().tolist() == pytest.approx(expected), name
+        assert SCORES.get(name, "score")(inputs())["a"].flatten().tolist() == pytest.approx(expected), name
 
 
 @pytest.mark.parametrize(("name", "sign"), [("large_init_large_final", 1), ("small_init_small_final", -1)])
@@ -61,7 +65,7 @@ def test_what_both_keep_is_what_the_quantiles_of_both_keep_at_one_percentile(nam
     """The authors' code: the two masks at a common percentile, and of those the intersection; out of what is kept."""
     final, initial = (torch.randn(40, 5, generator=rng(seed)) * scale for seed, scale in ((1, 3.0), (2, 0.1)))
     alive = torch.rand(40, 5, generator=rng(3)) < 0.8
-    score = SCORES[name](ScoreInputs({"w": final}, {"w": alive}, rng(0), {"w": initial}))["w"][alive]
+    score = SCORES.get(name, "score")(ScoreInputs({"w": final}, {"w": alive}, rng(0), {"w": initial}))["w"][alive]
     for cut in (20, 70, 110):
         both = torch.ones(len(score), dtype=torch.bool)
         for weights in (final, initial):
@@ -75,12 +79,12 @@ def test_what_is_pruned_plays_no_part_in_what_the_others_score() -> None:
     mask = {"a": torch.tensor([[True, False], [True, True]]), "b": MASK["b"]}
     other = {"a": torch.tensor([[-2.0, 99.0], [0.0, -0.5]]), "b": FINAL["b"]}
     for name in COMPARING:
-        first, second = (SCORES[name](inputs(x, mask=mask))["a"][mask["a"]] for x in (FINAL, other))
+        first, second = (SCORES.get(name, "score")(inputs(x, mask=mask))["a"][mask["a"]] for x in (FINAL, other))
         assert torch.equal(first, second), name
 
 
 def test_random_draws_again_for_another_address_whatever_the_weights() -> None:
-    random = SCORES["random"]
+    random = SCORES.get("random", "score")
     assert not torch.equal(random(inputs(FINAL, 1))["b"], random(inputs(FINAL, 2))["b"])
     assert digest(random(inputs({name: -x for name, x in FINAL.items()}))) == digest(random(inputs()))
 
@@ -93,17 +97,18 @@ def test_movement_away_is_the_sum_of_sanhs_under_plain_sgd() -> None:
         gradient = weight - 1
         total -= rate * weight * gradient
         weight = weight - rate * gradient
-    ends = SCORES["movement_away"](inputs({"a": weight}, mask={"a": weight < 9}, initial={"a": initial}))["a"]
+    given = inputs({"a": weight}, mask={"a": weight < 9}, initial={"a": initial})
+    ends = SCORES.get("movement_away", "score")(given)["a"]
     assert torch.allclose(ends, total, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", [*COMPARING, *OF_NETWORK])
 def test_what_a_score_needs_and_was_not_given_is_one_line(name: str) -> None:
     with pytest.raises(LotteryError, match="not given"):
-        SCORES[name](inputs(initial=None))
+        SCORES.get(name, "score")(inputs(initial=None))
 
 
-@pytest.mark.parametrize("name", SCORES)
+@pytest.mark.parametrize("name", list(SCORES))
 def test_scores_that_make_no_sense_there_are_refused(name: str) -> None:
     check_score(Pruning(score=name))
     for how, fits in (({"score_at": "init"}, name not in COMPARING), ({"schedule": "gradual"}, name in IN_TRAINING)):
@@ -115,5 +120,6 @@ def test_scores_that_make_no_sense_there_are_refused(name: str) -> None:
 
 
 def test_an_unknown_score_is_named_with_those_that_there_are() -> None:
-    with pytest.raises(SettingError, match=r"pruning.score=weight: must be one of magnitude, random, .*synflow"):
-        check_score(Pruning(score="weight"))
+    expected = r"pruning.score=magnitudes: is no score; did you mean magnitude\? known: magnitude, .*synflow"
+    with pytest.raises(SettingError, match=expected):
+        check_score(Pruning(score="magnitudes"))
