@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from lth.spec import ChannelsSettings, DeploySettings
+from lth.experiments.deploy.settings import ChannelsSettings, DeploySettings
 
 from lth.compression.export import load_exported
 from lth.compression.forms import DEFAULT

@@ -5,7 +5,7 @@ import json
 
 import pytest
 import torch
-from lth.spec import SpeedSettings
+from lth.experiments.speed.settings import SpeedSettings
 from safetensors.torch import save_file
 
 from lth.core.errors import LotteryError, SettingError
