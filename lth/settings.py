@@ -121,6 +121,9 @@ class TrainingSettings(MachineSettings):
     paper: str | None = setting(None, "", unhashed="setting")
 
     def __post_init__(self) -> None:
+        experiment = default_of(type(self).__dataclass_fields__["experiment"])
+        if experiment not in (MISSING, self.experiment):  # a paper's configuration names the experiment that it is for
+            raise SettingError("paper", self.paper, f"is a paper of lth {self.experiment}, not of lth {experiment}")
         if self.threads < 1:
             raise SettingError("threads", self.threads, "must be at least 1")
         if self.data.name == "custom" and not self.data._target_:

@@ -42,9 +42,9 @@ def test_every_experiment_composes_at_every_scale(experiment, scale):
     assert composed(f"scale={scale}", experiment=experiment)
 
 
-def papers(of: str = "*") -> list[str]:
+def papers() -> list[str]:
     folder = place("conf") / "paper"
-    return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.glob(f"{of}/*.yaml"))
+    return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.glob("*/[!_]*.yaml"))
 
 
 @pytest.mark.parametrize(("paper", "scale"), list(product(papers(), ("smoke", "quick", "paper"))))
@@ -72,6 +72,8 @@ def test_a_paper_of_another_experiment_is_refused():
         composed("paper=evci2022/lenet5")
     with pytest.raises(ConfigCompositionException):
         composed("paper=frankle2019/lenet", experiment="gradient_flow")
+    with pytest.raises(SettingError, match="is a paper of lth at_init, not of lth imp"):
+        composed("paper=frankle2021/lenet_300_100")
 
 
 def test_the_setting_of_gradient_flow_leaves_out_seeds_extent_and_machine():
