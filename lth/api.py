@@ -48,7 +48,7 @@ def load_data(spec: "TrainingSettings") -> Data:
     root = Path(asked.root).expanduser() if asked.root else None
     if asked._target_ and asked.name in sources.SOURCES:
         raise SettingError("data._target_", asked._target_, f"is for data=custom, not {asked.name}")
-    tensors = sources.own(asked._target_, asked.args) if asked._target_ else sources.load(asked.name, root)
+    tensors = sources.custom(asked._target_, asked.args) if asked._target_ else sources.load(asked.name, root)
     return prepare(
         asked.name,
         tensors,

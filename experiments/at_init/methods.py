@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from lth.compression.search_cost import SEARCH, Pace, Scoring, search_cost
+from lth.compression.search_cost import SEARCH, Pace, ScoreCost, search_cost
 from lth.core.tables import Column, Row, Table
 from lth.lottery.arms import meaning
 from lth.pruning.methods import METHODS, method_of
@@ -57,7 +57,7 @@ def compared(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if row["level"] in common]
 
 
-def table_rows(results: Sequence[Row], pace: Pace, scoring: Mapping[str, Scoring | None]) -> list[Row]:
+def table_rows(results: Sequence[Row], pace: Pace, scoring: Mapping[str, ScoreCost | None]) -> list[Row]:
     """The rows of `table.csv`, with the columns TABLE, from those of `results.csv` of one seed.
 
     scoring: of each method, what its score takes at one pruning.

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from lth.api import procedure_of
 from lth.compression.search_cost import pace_of
 from lth.experiment import Item
-from lth.flow.scoring import scoring_of
+from lth.compression.scoring_cost import score_cost
 from lth.lottery.pruned import name_output
 from lth.pruning.methods import METHODS
 from lth.session import Session, Trained
@@ -28,5 +28,5 @@ def run(session: Session) -> Iterator[Item]:
             session.keep(outcome.level, method, setting=about["setting"])
     train = session.device_data.train
     pace = pace_of(session.model, train, settings.recipe.batch_size)
-    scoring = {method: scoring_of(plan.pruning, session.model, train) for method, plan in plans.items()}
+    scoring = {method: score_cost(plan.pruning, session.model, train) for method, plan in plans.items()}
     yield from (("table", row) for row in table_rows(session.rows("results"), pace, scoring))

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from lth.analysis.gradient import GradientNorm
 from lth.api import Procedure, build_model, load_data, network_of, search, store_of, ticket_of
+from lth.compression.scoring_cost import score_cost
 from lth.core.machine import prepare
 from lth.core.rng import seeds_from
-from lth.flow.scoring import scoring_of
 from lth.flow.worth import Found, Row, Worth, fitted, found_at, rounded_rows
 from lth.jobs import sweep_number
 from lth.lottery.arms import Outcome
@@ -82,7 +82,7 @@ def seen(worth: Worth, spec: DeploySettings, report: DeployReport, tickets: list
     costs: list[Row] = []
     grid: list[Row] = []
     found: list[Row] = []
-    scoring = scoring_of(spec.pruning, worth.model, worth.data.train)  # the score of every kind
+    scoring = score_cost(spec.pruning, worth.model, worth.data.train)  # the score of every kind
     progress = report.bars.looking("forms", len(tickets))
     for number, ticket in enumerate(tickets, 1):
         rows = worth.costs(ticket, dense, spec.rounds, spec.onnx, size)

@@ -8,7 +8,7 @@ from lth.api import procedure_of
 from lth.compression.search_cost import pace_of, search_cost
 from lth.core.tables import Row
 from lth.experiment import Item
-from lth.flow.scoring import scoring_of
+from lth.compression.scoring_cost import score_cost
 from lth.lottery.arms import Outcome
 from lth.lottery.pruned import name_output
 from lth.session import Session
@@ -49,7 +49,7 @@ def search_rows(session: Session) -> list[Row]:
     if tickets[0]["schedule"].startswith("gradual"):
         return []
     pace = pace_of(session.model, session.device_data.train, settings.recipe.batch_size)
-    scoring = scoring_of(settings.pruning, session.model, session.device_data.train)
+    scoring = score_cost(settings.pruning, session.model, session.device_data.train)
     return [
         {key: row[key] for key in ("setting", "seed", "level", "density")}
         | search_cost(results, row["level"], pace, scoring).columns

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from lth.core.errors import LotteryError
 from lth.core.files import write_csv, write_json
 from lth.core.machine import describe, prepare
 from lth.core.rng import rng, seeds_from
+from lth.core.tables import Column
 from lth.core.weights import load, masked
 from lth.data import sources, tensors
 from lth.lottery.pruned import prune
@@ -108,6 +109,8 @@ class Turns:
     Our blocks come in turn alone and beside `companion`; the others run after those alone.
     """
 
+    columns: ClassVar[dict[str, Column]] = {}
+
     def __init__(self, others: Mapping[str, Iterator[None]], companion: "Companion", blocks: int, iterations: int):
         self.key, self.every, self.others, self.turns = "turns", iterations, others, blocks + 1
         self.companion = companion
@@ -186,6 +189,7 @@ class Obedience:
     """An observer that lets its training go on only after the line `work`, and holds it at the line `rest`."""
 
     key, every = "obedience", 10
+    columns: ClassVar[dict[str, Column]] = {}
 
     def __init__(self) -> None:
         self.working, self.looks = False, 0

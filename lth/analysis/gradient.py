@@ -1,9 +1,11 @@
 """The gradient norm: how strongly a subnetwork is pulled (Evci et al. 2022, section 3)."""
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from torch import Tensor, nn
 
+from lth.core.tables import Column
 from lth.data.tensors import Split
 from lth.training.gradient import EXAMPLES, batch_statistics, examples, gradient_of
 from lth.training.run_spec import RunSpec
@@ -29,6 +31,8 @@ class GradientNorm:
 
     With `before_updates` also right before and after each change of the mask; the former under `before/` and the name.
     """
+
+    columns: ClassVar = {"total": Column("grad_norm", float, "", "L2 norm of the gradient on 1,000 training examples")}
 
     def __init__(self, every: int, before_updates: bool = False) -> None:
         self.every, self.before_updates = every, before_updates

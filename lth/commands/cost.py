@@ -20,13 +20,13 @@ from lth.compression.cost import BATCHES, Cost, cost
 from lth.compression.export import FORMATS, export, load_exported
 from lth.compression.forms import FORMS
 from lth.compression.onnx import export_onnx
+from lth.compression.scoring_cost import score_cost
 from lth.compression.search_cost import SearchCost, pace_of, search_cost
 from lth.core.errors import LotteryError, SettingError
 from lth.core.files import write_csv
 from lth.core.machine import prepare
 from lth.core.weights import load, masked
 from lth.data.tensors import Split
-from lth.flow.scoring import scoring_of
 from lth.report.cost import print_cost, print_shrinking, write_cost
 from lth.report.statistics import percent
 
@@ -155,7 +155,7 @@ def search_of(opened: LoadedTicket) -> SearchCost | None:
     if not opened.rows or opened.level is None or opened.rows[0]["schedule"].startswith("gradual"):
         return None
     train, batch_size = opened.data.train, opened.spec.recipe.batch_size
-    scoring = None if opened.pruning is None else scoring_of(opened.pruning, opened.model, train)
+    scoring = None if opened.pruning is None else score_cost(opened.pruning, opened.model, train)
     return search_cost(opened.rows, opened.level, pace_of(opened.model, train, batch_size), scoring)
 
 

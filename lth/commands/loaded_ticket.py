@@ -27,7 +27,7 @@ from lth.pruning.methods import method_of, pruning_of
 from lth.pruning.schedule import Pruning
 from lth.report.reading import read_results
 from lth.settings import TrainingSettings
-from lth.store.runs import read_run
+from lth.store.files import read_run
 
 TICKET = "ticket.safetensors"
 CONFIG = Path(".hydra") / "config.yaml"

@@ -25,7 +25,7 @@ def file_name(form: str) -> str:
 
 
 @torch.no_grad()
-def keep(
+def write_and_verify(
     folder: Path, made: Mapping[str, Form], mask: Mapping[str, Tensor], images: Tensor
 ) -> dict[str, tuple[Path, float]]:
     """Form -> (its file in `folder`, the largest difference of that file's logits from those of `masked`).

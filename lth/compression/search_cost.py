@@ -29,7 +29,7 @@ def pace_of(model: nn.Module, train: Split, batch_size: int) -> Pace:
 
 
 @dataclass(frozen=True)
-class Scoring:
+class ScoreCost:
     """What a score that asks the network takes at one pruning.
 
     epochs: the examples that it looks at, as a share of the training split; flops: with dense kernels; seconds: on this
@@ -69,7 +69,7 @@ class SearchCost:
 
 
 def search_cost(
-    rows: Sequence[Mapping[str, Any]], level: int, pace: Pace, scoring: Scoring | None = None
+    rows: Sequence[Mapping[str, Any]], level: int, pace: Pace, scoring: ScoreCost | None = None
 ) -> SearchCost:
     """What the ticket of `level` took to find, by `rows` of `results.csv` of one setting and seed.
 
@@ -99,7 +99,7 @@ def search_cost(
         seconds += first["seconds"] / (first["iterations"] - first["rewind"]) * rewind
     total = iterations + rewind
     scores = 0 if scoring is None else level if schedule.startswith("iterative") else min(level, 1)
-    taken = scoring or Scoring(0.0, 0.0, 0.0)
+    taken = scoring or ScoreCost(0.0, 0.0, 0.0)
     return SearchCost(
         len(trained) + bool(rewind),
         scores,

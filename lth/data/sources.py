@@ -1,7 +1,7 @@
-"""Where data come from: a prepared file, a generator, a download, or the user's own function.
+"""Where data come from: a prepared file, a generator, a download, or a function of the user's.
 
 Each source gives the four tensors of a prepared file: `train_images` uint8 or float32 (N, C, H, W), `train_labels`
-int64 (N,), `test_images`, `test_labels`. What was made once lies at `<root>/<name>.safetensors` and is read from there.
+int64 (N,), `test_images`, `test_labels`. They are kept as `<root>/<name>.safetensors` and read from there next time.
 """
 
 import importlib
@@ -28,10 +28,17 @@ log = logging.getLogger(__name__)
 
 NAMES = ("train_images", "train_labels", "test_images", "test_labels")
 MNIST1D_TEST = 10_000
+"""Test examples of MNIST-1D."""
 
 
 def default_root() -> Path:
-    """The folder of the prepared files: `$LTH_DATA`, else `lth` in the user's cache folder."""
+    """The folder of the prepared files: `$LTH_DATA`, else `lth` in the user's cache folder.
+
+    >>> from unittest import mock
+    >>> with mock.patch.dict(os.environ, {"LTH_DATA": "/data"}):
+    ...     str(default_root())
+    '/data'
+    """
     if "LTH_DATA" in os.environ:
         return Path(os.environ["LTH_DATA"])
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lth"
@@ -40,49 +47,50 @@ def default_root() -> Path:
 def load(name: str, root: Path | None = None) -> dict[str, Tensor]:
     """The four tensors of the data set `name`: read from the prepared file in `root`, else made and kept there.
 
-    Raises SettingError for an unknown name; DataError for a damaged file, or data that are neither there nor to be had.
+    Raises SettingError for an unknown name; DataError for a damaged file, and where a download fails.
     """
     root = root or default_root()
     path = root / f"{name}.safetensors"
     if path.exists():
         return read_prepared(path)
     if name not in SOURCES:
-        raise SettingError("data", name, f"unknown, and there is no {path}; known: {', '.join(SOURCES)}, own")
+        raise SettingError("data", name, f"unknown, and there is no {path}; known: {', '.join(SOURCES)}, custom")
     tensors = SOURCES[name](root)
     try:
         with replacing(path) as temporary:
             save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, temporary)
     except LotteryError as error:
-        log.warning("the prepared data are used but not kept: %s", error)
+        log.warning("the data are used, but the prepared file was not kept: %s", error)
     return tensors
 
 
 def read_prepared(path: Path) -> dict[str, Tensor]:
-    """The four tensors of the prepared file `path`; DataError naming it where it is damaged or another file."""
+    """The four tensors of the prepared file `path`; DataError naming it where it is damaged or lacks one of them."""
     try:
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:
-        raise DataError(f"{path} cannot be read ({error}); delete it to have it made again") from error
+        raise DataError(f"{path} cannot be read ({error}); delete it, and it is made again") from error
     missing = [key for key in NAMES if key not in tensors]
     if missing:
         raise DataError(f"{path} has no {missing[0]}; a prepared file holds {', '.join(NAMES)}")
     return {key: tensors[key] for key in NAMES}
 
 
-def own(target: str, args: Mapping[str, Any]) -> dict[str, Tensor]:
+def custom(target: str, args: Mapping[str, Any]) -> dict[str, Tensor]:
     """The four tensors from the user's function `target` ("package.module.function"), called with `args`.
 
-    It may return them as a mapping by name, as (train_images, train_labels, test_images, test_labels), as
-    ((images, labels), (images, labels)), or as two map-style datasets (training, test); tensors or arrays.
+    It returns tensors or arrays: a mapping by name, (train_images, train_labels, test_images, test_labels),
+    ((images, labels), (images, labels)), or two map-style datasets (training, test). Raises SettingError where it
+    cannot be called, DataError for another number of values.
     """
-    result = call(target, args, "data")
-    if isinstance(result, Mapping):
-        return {key: torch.as_tensor(value) for key, value in result.items()}
-    parts = tuple(result)
+    returned = call(target, args, "data")
+    if isinstance(returned, Mapping):
+        return {key: torch.as_tensor(value) for key, value in returned.items()}
+    parts = tuple(returned)
     if len(parts) == 2:
         parts = (*_pair(parts[0]), *_pair(parts[1]))
     if len(parts) != 4:
-        raise DataError(f"data._target_={target} returned {len(parts)} values; it should give {', '.join(NAMES)}")
+        raise DataError(f"data._target_={target} returned {len(parts)} values; it should return {', '.join(NAMES)}")
     return {key: torch.as_tensor(value) for key, value in zip(NAMES, parts, strict=True)}
 
 
@@ -94,7 +102,7 @@ def _pair(part: Any) -> tuple[Any, Any]:
 
 
 def _image(image: Any) -> Tensor:
-    """A dataset's item as a tensor; a picture (PIL) comes as (H, W) or (H, W, C) and goes as (C, H, W)."""
+    """An image of a dataset as a tensor; a PIL image of (H, W) or (H, W, C) becomes (C, H, W)."""
     if not hasattr(image, "getbands"):
         return torch.as_tensor(image)
     values = torch.from_numpy(np.array(image))
@@ -102,41 +110,45 @@ def _image(image: Any) -> Tensor:
 
 
 def call(target: str, args: Mapping[str, Any], group: str) -> Any:
-    """What the callable `target` gives for `args`; SettingError naming `group`'s key for arguments it does not take.
+    """What the callable `target` returns for `args`.
 
-    And for one that is not written in Python, which does not say what it takes.
+    Raises SettingError naming a key of `group` where it cannot be imported, does not take these arguments, or has no
+    signature, as some builtins.
+
+    >>> call("fractions.Fraction", {"numerator": 1, "denominator": 2}, "model")
+    Fraction(1, 2)
     """
-    found = resolve(target, f"{group}._target_")
+    function = resolve(target, f"{group}._target_")
     try:
-        inspect.signature(found).bind(**args)
+        inspect.signature(function).bind(**args)
     except TypeError as error:
         raise SettingError(f"{group}.args", dict(args), f"{target}: {error}") from error
     except ValueError as error:
         raise SettingError(f"{group}._target_", target, "must be a class or function written in Python") from error
-    return found(**args)
+    return function(**args)
 
 
 def resolve(target: str, key: str) -> Callable[..., Any]:
     """The callable that the dotted path `target` names; SettingError naming `key` where there is none."""
     module, _, attribute = target.rpartition(".")
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        named = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise SettingError(
             key,
             target,
             f"cannot be imported ({error}); the current folder and installed packages are searched",
         ) from error
-    if not callable(found):
-        raise SettingError(key, target, "is not something that can be called")
-    return found  # type: ignore[no-any-return]  # getattr gives Any
+    if not callable(named):
+        raise SettingError(key, target, "cannot be called: name a class or a function")
+    return named  # type: ignore[no-any-return]  # getattr gives Any
 
 
 def mnist1d(root: Path) -> dict[str, Tensor]:
-    """MNIST-1D (Greydanus 2020): the published 4,000 training examples, and 10,000 test examples of the generator.
+    """MNIST-1D (Greydanus 2020): the 4,000 published training examples and 10,000 test examples from its generator.
 
-    The published test set has 1,000, too few to see a point of accuracy. Ours come from the next seed and are scaled
-    like the published ones.
+    The published test set has 1,000 examples, too few to resolve a point of accuracy. These come from the generator's
+    next seed, scaled like the published ones.
     """
     state, python_state = np.random.get_state(), random.getstate()  # make_dataset sets both generators
     try:
@@ -149,14 +161,18 @@ def mnist1d(root: Path) -> dict[str, Tensor]:
     finally:
         np.random.set_state(state)
         random.setstate(python_state)
-    # Each call standardises its own examples and divides its time axis by the same std: t tells the ratio back. The
-    # two means, which it does not tell, are those of thousands of examples of one distribution.
+    # Each call standardises its examples, and divides its time axis t by the same standard deviation: so the ratio of
+    # the two is that of the time axes. The means stay apart, but both are of thousands of examples of one distribution.
     ratio = float(train["t"][-1] / test["t"][-1])
     return _tensors(train["x"], train["y"], test["x_test"] * ratio, test["y_test"], shape=(1, 1, 40))
 
 
 def digits(root: Path) -> dict[str, Tensor]:
-    """scikit-learn's 8x8 digits, 1,797 of them, scaled to 0..1: the first 1,297 to train, the last 500 to test."""
+    """scikit-learn's 1,797 digits of 8x8 pixels, scaled to 0..1: the first 1,297 for training, the last 500 for test.
+
+    >>> {name: tuple(tensor.shape) for name, tensor in digits(Path()).items()}["test_images"]
+    (500, 1, 8, 8)
+    """
     from sklearn.datasets import load_digits
 
     images, labels = load_digits(return_X_y=True)
@@ -175,7 +191,7 @@ def _tensors(*arrays: Any, shape: tuple[int, ...]) -> dict[str, Tensor]:
 
 
 def _torchvision(name: str, class_name: str, folder: str) -> Callable[[Path], dict[str, Tensor]]:
-    """A source that reads torchvision's files at `<root>/<folder>`, or downloads them."""
+    """A source that reads torchvision's files in `<root>/<folder>`, or downloads them."""
 
     def source(root: Path) -> dict[str, Tensor]:
         import torchvision
@@ -183,7 +199,7 @@ def _torchvision(name: str, class_name: str, folder: str) -> Callable[[Path], di
         kind = getattr(torchvision.datasets, class_name)
         try:
             splits = [kind(root, train=train, download=False) for train in (True, False)]
-        except Exception as error:  # whatever a damaged file makes of torchvision's reader
+        except Exception as error:  # torchvision's readers raise many kinds of error for a damaged file
             if isinstance(error, RuntimeError) and "not found" in str(error):
                 return _tensors_of(_download(kind, name, root, folder))
             raise DataError(
@@ -205,17 +221,17 @@ def _tensors_of(splits: list[Any]) -> dict[str, Tensor]:
 
 
 def _download(kind: Any, name: str, root: Path, folder: str) -> list[Any]:
-    """Both splits, downloaded through a folder that goes away: what stays is the prepared file, whole or not at all."""
+    """Both splits, downloaded to a temporary folder: only the prepared file is kept, complete or not at all."""
     log.info("downloading %s into %s", name, root)
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=root) as passing:
-            return [kind(passing, train=train, download=True) for train in (True, False)]
-    except Exception as error:  # torchvision raises whatever its mirrors gave it
+        with tempfile.TemporaryDirectory(prefix=f".{name}.", dir=root) as temporary:
+            return [kind(temporary, train=train, download=True) for train in (True, False)]
+    except Exception as error:  # torchvision passes on whatever error its mirrors cause
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise DataError(
-            f"data={name} is not in {root} and its download failed ({reason}); place {name}.safetensors, or"
-            f" torchvision's files as {root / folder}, there, or name another folder with data.root=... or LTH_DATA"
+            f"data={name} is not in {root} and its download failed ({reason}); put {name}.safetensors there, or"
+            f" torchvision's files into {root / folder}, or name another folder with data.root=... or LTH_DATA"
         ) from error
 
 
@@ -228,4 +244,4 @@ SOURCES: dict[str, Callable[[Path], dict[str, Tensor]]] = {
     "cifar10": _torchvision("cifar10", "CIFAR10", "cifar-10-batches-py"),
     "cifar100": _torchvision("cifar100", "CIFAR100", "cifar-100-python"),
 }
-"""By name; each makes the four tensors, downloading into `root` where it must."""
+"""Data set -> the function of the root folder that makes its four tensors, downloading them where it has to."""

@@ -1,4 +1,4 @@
-"""Splits, normalisation, augmentation and batches: whole data sets as tensors on the device."""
+"""Splits, normalisation, augmentation and batches of data sets that lie on the device as tensors."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -59,7 +59,7 @@ class Data:
 
     @cached_property
     def digest(self) -> str:
-        """A hash of every image and label, as the network sees them."""
+        """A hash of every image and label, as the network gets them."""
         splits = {"train": self.train, "validation": self.validation, "test": self.test}
         tensors = {f"{name}_images": split.images for name, split in splits.items()}
         return digest(tensors | {f"{name}_labels": split.labels for name, split in splits.items()})
@@ -74,19 +74,25 @@ def prepare(
     split_seed: int = 0,
     augment: str = "none",
 ) -> Data:
-    """A data set from `train_images`, `train_labels`, `test_images`, `test_labels`.
+    """A data set from the tensors `train_images`, `train_labels`, `test_images`, `test_labels`.
 
-    images: (N, ...), uint8 (0..255, scaled to 0..1) or float. `validation` training examples, drawn by `split_seed`,
-    become the validation split. `normalize`: `standard` takes away the training split's mean and divides by its
-    standard deviation, by channel; `unit` is the scaled pixels as they are; `none` the values as they came.
-    Raises DataError for tensors that do not fit together, SettingError for a setting out of range.
+    Images are (N, ...), uint8 (0..255) or float, labels integers (N,). `validation` training examples, drawn by
+    `split_seed`, become the validation split. `normalize`: `standard` scales pixels to 0..1, subtracts the training
+    split's mean and divides by its standard deviation, per channel; `unit` scales pixels to 0..1; `none` keeps the
+    values. Raises DataError for tensors that do not fit together, SettingError for a setting out of range.
+
+    >>> images, labels = torch.rand(10, 1, 8, 8), torch.arange(10) % 2
+    >>> tensors = {"train_images": images, "train_labels": labels, "test_images": images, "test_labels": labels}
+    >>> data = prepare("noise", tensors, validation=3)
+    >>> len(data.train), len(data.validation), data.shape, data.classes
+    (7, 3, (1, 8, 8), 2)
     """
     for key, value, options in (("normalize", normalize, NORMALIZE), ("augment", augment, AUGMENT)):
         if value not in options:
             raise SettingError(f"data.{key}", value, f"must be one of {', '.join(options)}")
     _check(name, tensors)
     if augment == "flip_crop" and tensors["train_images"].ndim != 4:
-        problem = f"needs images (N, C, H, W), they are {tuple(tensors['train_images'].shape)}"
+        problem = f"needs images (N, C, H, W), these are {tuple(tensors['train_images'].shape)}"
         raise SettingError("data.augment", augment, problem)
     scale = normalize != "none"
     train, test = (_split(tensors[f"{part}_images"], tensors[f"{part}_labels"], scale) for part in ("train", "test"))
@@ -110,7 +116,7 @@ def _check(name: str, tensors: dict[str, Tensor]) -> None:
     for part in ("train", "test"):
         missing = [key for key in (f"{part}_images", f"{part}_labels") if key not in tensors]
         if missing:
-            raise DataError(f"data {name}: {missing[0]} is missing; there is {', '.join(sorted(tensors))}")
+            raise DataError(f"data {name}: {missing[0]} is missing; given: {', '.join(sorted(tensors))}")
         images, labels = tensors[f"{part}_images"], tensors[f"{part}_labels"]
         if images.ndim < 2 or labels.shape != images.shape[:1] or not len(labels):
             raise DataError(
@@ -118,7 +124,7 @@ def _check(name: str, tensors: dict[str, Tensor]) -> None:
                 " they should be (N, C, H, W) and (N,) with N above 0"
             )
         if labels.is_floating_point() or int(labels.min()) < 0:
-            raise DataError(f"data {name}: {part}_labels must be whole numbers from 0, they are {labels.dtype}")
+            raise DataError(f"data {name}: {part}_labels must be integers from 0, these are {labels.dtype}")
     if tensors["train_images"].shape[1:] != tensors["test_images"].shape[1:]:
         shapes = [tuple(tensors[f"{part}_images"].shape[1:]) for part in ("train", "test")]
         raise DataError(f"data {name}: training and test images differ in shape, {shapes[0]} and {shapes[1]}")
@@ -130,7 +136,7 @@ def _split(images: Tensor, labels: Tensor, scale: bool) -> Split:
 
 
 def _standardized(*splits: Split) -> list[Split]:
-    """The splits less the first one's mean, over its standard deviation, by channel (dimension 1)."""
+    """The splits less the first one's mean, divided by its standard deviation, per channel (dimension 1)."""
     images = splits[0].images
     axes = [axis for axis in range(images.ndim) if axis != 1] if images.ndim > 2 else [0]
     std, mean = torch.std_mean(images, axes, correction=0, keepdim=True)
@@ -139,30 +145,44 @@ def _standardized(*splits: Split) -> list[Split]:
 
 
 def order(examples: int, seed: int, epoch: int) -> Tensor:
-    """The order of the training examples in `epoch` (0, 1, ...), int64 (examples,)."""
+    """The order of the training examples in `epoch` (0, 1, ...): a permutation, int64 (examples,)."""
     return torch.randperm(examples, generator=rng(seed, "order", epoch))
 
 
 def batches(split: Split, batch_size: int, seed: int, start: int, stop: int) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """(iteration, images, labels) for the iterations `start`..`stop`-1, as if counted from 0.
+    """(iteration, images, labels) for the iterations `start` to `stop` - 1 of a training that began at 0.
 
-    An epoch has len(split) // batch_size whole batches, at least one; what is left over has its turn in a later
-    epoch's order.
+    An epoch has len(split) // batch_size full batches, at least one. The examples left over are dropped; each epoch's
+    order leaves out others.
     """
     per_epoch = max(1, len(split) // batch_size)
-    places = torch.empty(0, dtype=torch.int64)
+    examples = torch.empty(0, dtype=torch.int64)
     for iteration in range(start, stop):
-        epoch, batch = divmod(iteration, per_epoch)
-        if batch == 0 or iteration == start:
-            places = order(len(split), seed, epoch).to(split.labels.device)
-        chosen = places[batch * batch_size : (batch + 1) * batch_size]
-        yield iteration, split.images.index_select(0, chosen), split.labels.index_select(0, chosen)
+        epoch, number = divmod(iteration, per_epoch)
+        if number == 0 or iteration == start:
+            examples = order(len(split), seed, epoch).to(split.labels.device)
+        batch = examples[number * batch_size : (number + 1) * batch_size]
+        yield iteration, split.images.index_select(0, batch), split.labels.index_select(0, batch)
+
+
+def scoring_examples(split: Split, per_class: int) -> Split:
+    """The first `per_class` examples of each class in a fixed order, the same for every network and seed.
+
+    They come in that order; of a class with fewer examples, all. `split` should be the training split.
+    """
+    order = torch.randperm(len(split), generator=rng(0, "score"))
+    labels = split.labels.cpu()[order]
+    chosen = torch.zeros(len(split), dtype=torch.bool)
+    for label in labels.unique():
+        chosen[(labels == label).nonzero().flatten()[:per_class]] = True
+    examples = order[chosen].to(split.labels.device)
+    return Split(split.images[examples], split.labels[examples])
 
 
 def flip_crop(images: Tensor, seed: int, iteration: int, padding: int = 4) -> Tensor:
-    """`images` (N, C, H, W), each mirrored with probability 1/2 and shifted by up to `padding` pixels, zeros outside.
+    """`images` (N, C, H, W), each flipped with probability 1/2 and shifted by up to `padding` pixels, padded by zeros.
 
-    The augmentation of the CIFAR experiments (He et al. 2016, section 4.2), drawn by (seed, iteration).
+    The augmentation of the CIFAR-10 experiments of He et al. (2016, section 4.2), drawn by (seed, iteration).
     """
     count, _, height, width = images.shape
     generator = rng(seed, "augment", iteration)
@@ -172,5 +192,5 @@ def flip_crop(images: Tensor, seed: int, iteration: int, padding: int = 4) -> Te
     padded = torch.nn.functional.pad(images, (padding,) * 4)
     rows = shifts[0, :, None] + torch.arange(height, device=images.device)  # (N, H)
     columns = shifts[1, :, None] + torch.arange(width, device=images.device)  # (N, W)
-    places = torch.arange(count, device=images.device)[:, None, None]
-    return padded.permute(0, 2, 3, 1)[places, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
+    examples = torch.arange(count, device=images.device)[:, None, None]
+    return padded.permute(0, 2, 3, 1)[examples, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()

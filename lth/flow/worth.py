@@ -10,10 +10,10 @@ from torch import nn
 
 from lth.analysis.sensitivity import sensitivity, split_of
 from lth.compression.cost import BATCHES, columns_of, cost
-from lth.compression.files import keep
+from lth.compression.files import write_and_verify
 from lth.compression.forms import FORMS
 from lth.compression.quantize import accuracy_grid
-from lth.compression.search_cost import SEARCH, Scoring, SearchCost, pace_of, search_cost
+from lth.compression.search_cost import SEARCH, ScoreCost, SearchCost, pace_of, search_cost
 from lth.core.errors import SettingError
 from lth.core.weights import Mask, State, load, on_cpu
 from lth.data.tensors import Data
@@ -125,7 +125,7 @@ class Worth:
             rounds=rounds,
             strict=False,
         )
-        files = keep(self.files / ticket.name, found.made, ticket.mask, images)
+        files = write_and_verify(self.files / ticket.name, found.made, ticket.mask, images)
         rows = []
         for row in found.rows:
             path, difference = files.get(row["form"], (None, None))
@@ -161,7 +161,7 @@ class Worth:
         results: Sequence[Mapping[str, Any]],
         batch_size: int,
         test: float | None,
-        scoring: Scoring | None,
+        scoring: ScoreCost | None,
     ) -> Row:
         """A row TICKETS: what it took to find `ticket`, by the rows of `results.csv` of its kind and its score's."""
         train = self.data.train

@@ -5,29 +5,14 @@ from collections.abc import Mapping
 import torch
 
 from lth.core.errors import SettingError
-from lth.core.rng import rng
 from lth.core.weights import State
-from lth.data.tensors import Split
+from lth.data.tensors import scoring_examples
 from lth.pruning.gradual import GradualCounts
 from lth.pruning.resolved import ResolvedPruning
 from lth.pruning.scores import score_of
 from lth.pruning.scores.inputs import Network
 from lth.training.recipe import iterations_of
 from lth.training.run_spec import RunSpec
-
-
-def scoring_examples(split: Split, per_class: int) -> Split:
-    """The first `per_class` examples of each class in a fixed order, the same for every network and seed.
-
-    In order of that draw; of a class with fewer, all. `split` is to be the training split.
-    """
-    order = torch.randperm(len(split), generator=rng(0, "score"))
-    labels = split.labels.cpu()[order]
-    chosen = torch.zeros(len(split), dtype=torch.bool)
-    for label in labels.unique():
-        chosen[(labels == label).nonzero().flatten()[:per_class]] = True
-    places = order[chosen].to(split.labels.device)
-    return Split(split.images[places], split.labels[places])
 
 
 def scored_network(spec: RunSpec, state: State, pruning: ResolvedPruning) -> Network | None:

@@ -11,7 +11,7 @@ from lth.core.tables import Row, Table
 from lth.lottery.arms import Outcome
 from lth.report.figures.drawing import Drawn
 from lth.report.progress import Progress
-from lth.report.tables import CURVES, LAYERS, RESULTS, curve_rows, layer_rows, result_row
+from lth.report.tables import CURVES, LAYERS, RESULTS, curve_rows, layer_rows, result_row, with_observed
 from lth.report.wandb.tracking import Chart, Wandb
 from lth.store.runs import Store
 
@@ -114,7 +114,7 @@ class Tables:
     def write(self) -> None:
         """Writes `results.csv`, `layers.csv` and `curves.csv`, and the declared tables that have rows."""
         for table, rows in ((RESULTS, self.results), (LAYERS, self.layers), (CURVES, self.curves)):
-            table.write(self.folder, rows)
+            with_observed(table, rows).write(self.folder, rows)
         for table in self.declared:
             if self.rows[table.name]:
                 table.write(self.folder, self.rows[table.name])

@@ -10,7 +10,8 @@ from typing import Any
 from lth.core.errors import LotteryError
 from lth.core.tables import Row, parse_row
 from lth.report.tables import CURVES, RESULTS, curve_rows
-from lth.store.runs import ROWS, read_result
+from lth.store.files import read_result
+from lth.store.runs import ROWS
 
 MERGED = "summary.csv"
 """Lies beside a results.csv that a report has merged from others, and beside no job's."""

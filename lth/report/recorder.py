@@ -18,7 +18,7 @@ from lth.report.page import Page, machine_facts
 from lth.report.progress import Progress
 from lth.report.results import Results
 from lth.report.statistics import arms_of, densities, mean, percent
-from lth.report.tables import CURVES, LAYERS, RESULTS, curve_rows, layer_rows, result_row
+from lth.report.tables import CURVES, LAYERS, RESULTS, curve_rows, layer_rows, result_row, with_observed
 from lth.report.wandb.tracking import Wandb
 from lth.store.runs import Store
 
@@ -126,7 +126,7 @@ class Recorder:
             if self._rows[name] or (
                 table.always and (self._rows["results"] or name not in ("results", "layers", "curves"))
             ):
-                table.write(self.folder, self._rows[name])
+                with_observed(table, self._rows[name]).write(self.folder, self._rows[name])
 
     def _close_level(self) -> None:
         """Writes the tables, and logs the level that is over."""
@@ -145,7 +145,7 @@ class Recorder:
             values[f"layer/{row['layer']}/density"] = row["density"]
             if row["grad_norm_init"] is not None:
                 values[f"layer/{row['layer']}/grad_norm"] = row["grad_norm_init"]
-        self.wandb.start(trained=bool(self.store.trained or self.store.looked))
+        self.wandb.start(trained=bool(self.store.trained or self.store.measured))
         self.wandb.log(values, level.index)
         self._level = []
 

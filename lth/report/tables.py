@@ -1,13 +1,13 @@
 """The tables that every experiment which trains has: results, layers and curves. Scripts rely on their columns."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lth.core.tables import Column, Row, Table
 from lth.lottery.arms import Outcome
 from lth.pruning.mask import density as density_of
 from lth.pruning.mask import kept
-from lth.training.run_result import Observations, RunResult
+from lth.training.run_result import RunResult
 
 RESULTS = Table(
     "results",
@@ -78,16 +78,21 @@ CURVES = Table(
 )
 
 
-def gradient_norms(result: RunResult) -> Observations:
-    """The observed gradient norms of `result`, (iteration, norm by parameter and `total`); empty if not measured."""
-    return next((seen for key, seen in result.observed.items() if key.startswith("gradient_norm")), [])
+def with_observed(table: Table, rows: Sequence[Row]) -> Table:
+    """`table` with the columns of `rows` that it does not declare: those of further observers."""
+    names = dict.fromkeys(name for row in rows for name in row if name not in table.by_name)
+    return table.plus(*(Column(name, float, "", "measured by an observer of the training") for name in names))
+
+
+def ends(values: Sequence[float | None], done: bool) -> tuple[float | None, float | None]:
+    """The first value and, of a training that did not diverge, the last."""
+    return (values[0] if values else None), (values[-1] if values and done else None)
 
 
 def result_row(outcome: Outcome, about: Mapping[str, Any]) -> Row:
     """The row of `results.csv` for one trained arm; `about` gives the columns that name the experiment."""
     result, spec = outcome.result, outcome.spec
     done = result.status == "done"
-    norms = gradient_norms(result)
     mask = result.mask(spec.mask)
     density = outcome.level.density if mask is spec.mask else density_of(mask)  # a mask that changed has its own
     row = RESULTS.row(
@@ -101,12 +106,12 @@ def result_row(outcome: Outcome, about: Mapping[str, Any]) -> Row:
         weights_left=sum(kept(mask).values()),
         rewind=spec.plan.start,
         final_train_accuracy=result.train_accuracy,
-        grad_norm_init=norms[0][1]["total"] if norms else None,
-        grad_norm_end=norms[-1][1]["total"] if norms and done else None,
         iterations=spec.plan.stop,
         seconds=round(result.seconds, 3),
         run=result.run,
     )
+    for column, series in result.series.items():
+        row[f"{column}_init"], row[f"{column}_end"] = ends([value for _, value in series.values], done)
     if done and (early := result.early_stop):
         row |= {
             "early_stop_iteration": early.iteration,
@@ -122,24 +127,26 @@ def result_row(outcome: Outcome, about: Mapping[str, Any]) -> Row:
 
 def layer_rows(outcome: Outcome) -> list[Row]:
     """The rows of `layers.csv` for one trained arm, a prunable layer each."""
-    norms = gradient_norms(outcome.result)
-    done = outcome.result.status == "done"
-    mask = outcome.result.mask(outcome.spec.mask)
-    return [
-        {
-            "run": outcome.result.run,
-            "level": outcome.level.index,
-            "arm": outcome.arm,
-            "draw": outcome.draw,
-            "layer": name.removesuffix(".weight"),
-            "size": mask[name].numel(),
-            "kept": count,
-            "density": count / mask[name].numel(),
-            "grad_norm_init": norms[0][1].get(name) if norms else None,
-            "grad_norm_end": norms[-1][1].get(name) if norms and done else None,
-        }
-        for name, count in kept(mask).items()
-    ]
+    result = outcome.result
+    mask = result.mask(outcome.spec.mask)
+    rows = []
+    for name, count in kept(mask).items():
+        row = LAYERS.row(
+            run=result.run,
+            level=outcome.level.index,
+            arm=outcome.arm,
+            draw=outcome.draw,
+            layer=name.removesuffix(".weight"),
+            size=mask[name].numel(),
+            kept=count,
+            density=count / mask[name].numel(),
+        )
+        for column, series in result.series.items():
+            if series.name == "total":
+                values = series.of_parameter(name)
+                row[f"{column}_init"], row[f"{column}_end"] = ends(values, result.status == "done")
+        rows.append(row)
+    return rows
 
 
 def curve_rows(result: RunResult) -> list[Row]:
@@ -152,7 +159,8 @@ def curve_rows(result: RunResult) -> list[Row]:
         }
         for point in result.points
     }
-    for iteration, norms in gradient_norms(result):
-        row = rows.setdefault(iteration, {**dict.fromkeys(CURVES), "run": result.run, "iteration": iteration})
-        row["grad_norm"] = norms["total"]
+    for column, series in result.series.items():
+        for iteration, value in series.values:
+            row = rows.setdefault(iteration, CURVES.row(run=result.run, iteration=iteration))
+            row[column] = value
     return [rows[iteration] for iteration in sorted(rows)]

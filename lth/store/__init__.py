@@ -1,1 +1,1 @@
-"""What was computed: every training, under the hash of its question."""
+"""Every training under its fingerprint: found again, resumed, shared by processes."""

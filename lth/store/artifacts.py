@@ -1,4 +1,4 @@
-"""What a caller wants kept of a training, beyond its answer: observations and weights along the way."""
+"""What a caller wants kept of a training besides its result: observations, and weights after given iterations."""
 
 import hashlib
 from dataclasses import dataclass
@@ -9,44 +9,49 @@ from lth.training.run_result import RunResult
 
 @dataclass(frozen=True)
 class RequestedArtifacts:
-    """The keys of observers, and the iterations whose weights are kept. Not in the question."""
+    """observed: the keys of observers. iterations: those whose weights are kept. Neither is in the fingerprint.
+
+    >>> RequestedArtifacts(iterations=(100,)).missing(RunResult(0, 500))
+    ['the weights after iteration 100']
+    """
 
     observed: tuple[str, ...] = ()
     iterations: tuple[int, ...] = ()
 
     def digest(self) -> str:
-        """A name for it, that a checkpoint carries: what was not kept before a kill would be missing."""
+        """A hash, in the name of the checkpoint: one of another request lacks what was not kept before the kill."""
         words = [*self.observed, *(f"keep_at={iteration}" for iteration in self.iterations)]
         return hashlib.sha256("\n".join(words).encode()).hexdigest()[:8]
 
     def missing(self, result: RunResult) -> list[str]:
-        """What `result` lacks and another training would give, or name as an error: iterations outside it.
+        """What `result` lacks and training again would give (or report as an error: iterations outside the training).
 
-        A training that diverges keeps nothing from there on.
+        A training that diverged keeps nothing after that.
         """
         end = result.stop + 1 if result.status == "done" else result.points[-1].iteration
         never = range(end, result.stop + 1)
-        lacking = [n for n in self.iterations if n not in never and not result.keeps(n)]
+        iterations = [n for n in self.iterations if n not in never and not result.keeps(n)]
         observations = [key for key in self.observed if key not in result.observed]
-        return observations + [f"the weights after iteration {n}" for n in lacking]
+        return observations + [f"the weights after iteration {n}" for n in iterations]
 
-    def of(self, result: RunResult) -> RunResult:
-        """`result` with this alone, so that an answer does not depend on who asked before."""
-        wanted = {f"at_{iteration}{part}" for iteration in self.iterations for part in ("", "_mask")}
+    def select(self, result: RunResult) -> RunResult:
+        """`result` with these artifacts alone, so that it does not depend on earlier requests for the same run."""
+        kinds = {f"at_{iteration}{part}" for iteration in self.iterations for part in ("", "_mask")}
         result.observed = {key: result.observed[key] for key in self.observed if key in result.observed}
-        result.states = {kind: x for kind, x in result.states.items() if kind in wanted or not _asked_for(kind)}
+        result.columns = {key: result.columns[key] for key in self.observed if key in result.columns}
+        result.states = {kind: x for kind, x in result.states.items() if kind in kinds or not _on_request(kind)}
         return result
 
 
-def same_way(first: RunResult, second: RunResult) -> bool:
-    """Whether two trainings of one question have the same bits, judged by all the weights that both should have."""
-    kinds = [kind for kind in first.states | second.states if not _asked_for(kind)]
-    kinds += [kind for kind in first.states if _asked_for(kind) and kind in second.states]
+def same_weights(first: RunResult, second: RunResult) -> bool:
+    """Whether two trainings of one fingerprint gave the same bits, by all the weights that both should have."""
+    kinds = [kind for kind in first.states | second.states if not _on_request(kind)]
+    kinds += [kind for kind in first.states if _on_request(kind) and kind in second.states]
     return all(
         kind in first.states and kind in second.states and digest(first.states[kind]) == digest(second.states[kind])
         for kind in kinds
     )
 
 
-def _asked_for(kind: str) -> bool:
+def _on_request(kind: str) -> bool:
     return kind.startswith("at_")

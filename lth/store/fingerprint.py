@@ -1,4 +1,4 @@
-"""A training's question: all that goes into its result, and nothing else, as JSON and as a hash."""
+"""The fingerprint of a training: everything that its result depends on, and nothing else, as JSON and as a hash."""
 
 import hashlib
 import inspect
@@ -15,18 +15,18 @@ from lth.core.weights import digest
 from lth.training.run_spec import RunSpec
 
 LOOP = 1
-"""Raised when the meaning of the training loop changes: old answers are then not given to new questions."""
+"""Raise it when the training loop gives other results: runs that the older loop trained are then trained again."""
 
 _INTERNAL = set(vars(nn.Module())) | {"_is_full_backward_hook", "_non_persistent_buffers_set"}
-_DEEP = 6
+_MAX_DEPTH = 6
 
 
-def question(spec: RunSpec) -> dict[str, Any]:
-    """What is asked by training `spec`; equal for two jobs exactly when they are the same training.
+def fingerprint_inputs(spec: RunSpec) -> dict[str, Any]:
+    """Everything that the result of training `spec` depends on; equal for two specs exactly if they train the same.
 
-    Not in it: folders, device, logging, lineage, observers, and what plays no part: the mask of a whole layer, the
-    length of a schedule that does not depend on it, the seed of an augmentation that is not done. With an update the
-    first two do: it changes the layers that the mask names, whole ones too, and never after the schedule's last step.
+    Left out are folders, device, logging, observers, and settings without effect: the mask of a layer that is not
+    pruned, the length of a schedule that does not depend on it, the seed of an augmentation that is off. With an
+    `update` the first two have an effect: it changes every layer in the mask, and never after the schedule's last step.
     """
     seeds, update = {"order": spec.seeds.order}, spec.update
     if spec.data.augment != "none":
@@ -48,22 +48,26 @@ def question(spec: RunSpec) -> dict[str, Any]:
     }
 
 
-def hash_of(question: dict[str, Any]) -> str:
-    """The name of a question: 20 hexadecimal digits."""
-    return hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()[:20]
+def fingerprint(inputs: Mapping[str, Any]) -> str:
+    """The hash of `fingerprint_inputs`, 20 hexadecimal digits: the name of the run in the store.
+
+    >>> fingerprint({"loop": 1, "plan": {"lr": 0.0012}})
+    '32f16a72435116615f0d'
+    """
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:20]
 
 
 def architecture(model: nn.Module) -> dict[str, Any]:
-    """Every module's class and settings, the source of each class that is not of torch, and what is frozen.
+    """Every module's class and settings, a hash of each class's source outside torch, and which parameters are frozen.
 
-    Settings are a module's plain attributes, whether or not it prints them; sources are the files of its classes and
-    their bases. What a user's module calls in other files is not seen.
+    Settings are a module's plain attributes, whether or not `repr` shows them; sources are the files that define its
+    classes and their bases. Code in other files that a user's module calls is not covered.
     """
     modules = {name: [_name(type(module)), _settings(module)] for name, module in model.named_modules()}
-    kinds = {kind for module in model.modules() for kind in type(module).__mro__}
-    own = {_name(kind): _source(kind) for kind in kinds if kind.__module__.split(".")[0] not in ("torch", "builtins")}
+    classes = {base for module in model.modules() for base in type(module).__mro__}
+    sources = {_name(x): _source(x) for x in classes if x.__module__.split(".")[0] not in ("torch", "builtins")}
     frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
-    return {"modules": modules, "sources": dict(sorted(own.items())), "frozen": frozen}
+    return {"modules": modules, "sources": dict(sorted(sources.items())), "frozen": frozen}
 
 
 def _settings(module: nn.Module) -> Any:
@@ -71,14 +75,14 @@ def _settings(module: nn.Module) -> Any:
 
 
 def _plain(value: Any, depth: int = 0) -> Any:
-    """`value` as JSON can hold it, without anything that varies from process to process, such as an address."""
+    """`value` as JSON, without anything that differs between processes, such as a memory address."""
     if value is None or isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, float):
         return repr(value)
     if isinstance(value, Tensor):
         return digest({"": value})
-    if depth == _DEEP:
+    if depth == _MAX_DEPTH:
         return _name(type(value))
     if isinstance(value, Mapping):
         return sorted([str(key), _plain(item, depth + 1)] for key, item in value.items())
@@ -86,7 +90,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
         return [_plain(item, depth + 1) for item in value]
     if isinstance(value, (set, frozenset)):
         return sorted(json.dumps(_plain(item, depth + 1)) for item in value)
-    if isinstance(value, nn.Module):  # it has its own place among the modules
+    if isinstance(value, nn.Module):  # it has an entry of its own among the modules
         return [_name(type(value)), _settings(value) if depth < 2 else ""]
     if isinstance(code := getattr(value, "__code__", None), CodeType):
         return [value.__qualname__, _code(code), _plain([value.__defaults__, value.__kwdefaults__], depth + 1)]
@@ -102,7 +106,7 @@ def _name(kind: type) -> str:
 
 
 def _source(kind: type) -> str:
-    """A hash of the file that defines `kind`; where there is none (a console), of what its body defines."""
+    """A hash of the file that defines `kind`; without a file (in a console), of what the class body defines."""
     try:
         content = Path(inspect.getfile(kind)).read_bytes()
     except (TypeError, OSError):

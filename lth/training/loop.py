@@ -97,7 +97,8 @@ class _Run:
         self.observers, self.keep_at = observers, set(keep_at)
         self.device = spec.data.train.labels.device
         self.model = spec.model.to(self.device)
-        self.result = RunResult(spec.plan.start, spec.plan.stop)
+        columns = {x.key: {name: column.name for name, column in x.columns.items()} for x in observers}
+        self.result = RunResult(spec.plan.start, spec.plan.stop, columns=columns)
         self.loss = torch.zeros((), device=self.device)  # summed over the batches since the last evaluation
         self.batches = 0
         self.began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What a training leaves behind: its curve, what was observed, and the weights that are kept."""
+"""What a training gives: its curve, observations, and the weights that are kept."""
 
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
@@ -7,12 +7,16 @@ from lth.core.errors import LotteryError
 from lth.core.weights import Mask, State
 
 CENSORED = 0.05
-"""An early stop within this last share of a training is censored: the minimum may lie beyond the end."""
+"""An early stop within this last fraction of a training is censored: the minimum may lie beyond the end."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """One evaluation. `train_loss` is the mean over the batches since the last; None is not measured."""
+    """One evaluation; None where nothing was measured.
+
+    lr: of the next step, at the end of the last. train_loss: the mean over the batches since the previous evaluation.
+    Losses are cross-entropy in nats, accuracies 0..1.
+    """
 
     iteration: int
     lr: float
@@ -23,16 +27,39 @@ class Point:
 
 
 Observations = list[tuple[int, dict[str, float]]]
-"""(iteration, what an observer saw there), in order."""
+"""(iteration, an observer's values by name), in order."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """The observations that fill a column of the tables with their values called `name`."""
+
+    name: str
+    observations: Observations
+
+    @property
+    def values(self) -> list[tuple[int, float]]:
+        """(iteration, value of the network), in order."""
+        return [(iteration, observation[self.name]) for iteration, observation in self.observations]
+
+    def of_parameter(self, parameter: str) -> list[float | None]:
+        """The values called `parameter` beside `total`, in order; None where there is none."""
+        return [observation.get(parameter) for _, observation in self.observations]
 
 
 @dataclass
 class RunResult:
     """A training from iteration `start` to `stop`.
 
-    states: `final` and, where there is a validation split, `early_stop`; a diverged training keeps no `final`. Weights
-    that were asked for are `at_<iteration>`. Where the mask changed, `<state>_mask` is the one in force there.
-    run: the name that the store keeps it under, where it does.
+    states: `final` and, where there is a validation split, `early_stop`; a diverged training has no `final`. Weights
+    kept on request are `at_<iteration>`. Where the mask changed, `<state>_mask` is the mask in force at that time.
+    columns: key of an observer -> name in its observations -> the column of the tables that they fill. train_accuracy:
+    0..1, of the final weights. seconds: of the training, evaluation included; evaluation_seconds: of that alone. run:
+    the name under which a store keeps it, else empty.
+
+    >>> result = RunResult(0, 200, points=[Point(0, 0.1, val_loss=2.3), Point(100, 0.1, val_loss=0.4)])
+    >>> result.early_stop.iteration, result.censored
+    (100, False)
     """
 
     start: int
@@ -41,6 +68,7 @@ class RunResult:
     message: str = ""
     points: list[Point] = field(default_factory=list)
     observed: dict[str, Observations] = field(default_factory=dict)
+    columns: dict[str, dict[str, str]] = field(default_factory=dict)
     train_accuracy: float | None = None
     seconds: float = 0.0
     evaluation_seconds: float = 0.0
@@ -53,7 +81,7 @@ class RunResult:
         return self.states["final"]
 
     def at(self, iteration: int) -> State:
-        """The weights after `iteration`, the last or one that was asked for; LotteryError where they were not kept."""
+        """The weights after `iteration`: the last one, or one kept on request; LotteryError for any other."""
         if not self.keeps(iteration):
             names = [kind.removeprefix("at_") for kind in self.states if kind.startswith("at_") and "_mask" not in kind]
             there = ", ".join([*names, *([str(self.stop)] if "final" in self.states else [])])
@@ -61,15 +89,15 @@ class RunResult:
         return self.states[self._kind(iteration)]
 
     def keeps(self, iteration: int) -> bool:
-        """Whether `at` has an answer."""
+        """Whether the weights after `iteration` are kept."""
         return self._kind(iteration) in self.states
 
-    def mask(self, given: Mask, of: str | int = "final") -> Mask:
-        """The mask of the final weights, of those at early stop, or of an iteration: `given`, unless it changed.
+    def mask(self, initial: Mask, of: str | int = "final") -> Mask:
+        """The mask of the `final` weights, of those at `early_stop`, or of an iteration.
 
-        `given` is the mask of the spec, which a training without an update ends with.
+        `initial` is the mask of the spec, which a training without an update never changes.
         """
-        return self.states.get(f"{of if isinstance(of, str) else self._kind(of)}_mask", given)
+        return self.states.get(f"{of if isinstance(of, str) else self._kind(of)}_mask", initial)
 
     def _kind(self, iteration: int) -> str:
         return "final" if iteration == self.stop else f"at_{iteration}"
@@ -86,18 +114,31 @@ class RunResult:
         best = self.early_stop
         return best is not None and best.iteration >= self.stop - CENSORED * (self.stop - self.start)
 
+    @property
+    def series(self) -> dict[str, Series]:
+        """Column -> the observations that fill it."""
+        return {
+            column: Series(name, self.observed[key])
+            for key, columns in self.columns.items()
+            for name, column in columns.items()
+            if self.observed.get(key)
+        }
+
     def records(self) -> dict[str, Any]:
-        """All but the weights and the run's name, as JSON can hold it."""
+        """All but the weights and the run's name, as values that JSON can hold."""
         values = asdict(replace(self, states={}))
         return {key: value for key, value in values.items() if key not in ("states", "run")}
 
 
 def result_from(records: dict[str, Any], states: dict[str, State]) -> RunResult:
-    """The result whose `records()` and states these are; TypeError or KeyError for other contents."""
+    """The result with these `records()` and states; TypeError or KeyError for other contents."""
     values = dict(records)
     values["points"] = [Point(**point) for point in values["points"]]
     values["observed"] = {
-        name: [(int(iteration), dict(seen)) for iteration, seen in seen_at]
-        for name, seen_at in values["observed"].items()
+        key: [(int(iteration), dict(values_there)) for iteration, values_there in observations]
+        for key, observations in values["observed"].items()
     }
+    if "columns" not in values:  # kept when the gradient norm was the only observer
+        totals = [key for key, observations in values["observed"].items() if any("total" in x for _, x in observations)]
+        values["columns"] = {key: {"total": "grad_norm"} for key in totals}
     return RunResult(**values, states=states)

@@ -1,12 +1,13 @@
-"""A training to be done, as data, and who may look on."""
+"""A training to be done, as data, and what may observe it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from torch import nn
 
 from lth.core.rng import Seeds
+from lth.core.tables import Column
 from lth.core.weights import Mask, State
 from lth.data.tensors import Data
 from lth.pruning.updates import MaskUpdate
@@ -15,7 +16,7 @@ from lth.training.recipe import Plan
 
 @dataclass(frozen=True)
 class RunSpec:
-    """A training to be done: which network, from which weights, under which mask, on what, how, by which seeds.
+    """A training to be done: which network, from which weights, under which mask, on which data, how, by which seeds.
 
     `initial_state` is a complete state dict (pruned positions and buffers too); it is masked when the training starts.
     An empty mask is a dense network. `model` gives the architecture and is trained in place; its current weights do not
@@ -32,18 +33,27 @@ class RunSpec:
 
 
 class Observer(Protocol):
-    """Looks at a network in training and changes nothing: at the start, every `every` iterations (0: not), at the end.
+    """Measures a network at the start and the end of its training and every `every` iterations (0: not in between).
 
-    `key` names it and its arguments: observations are kept under it. The spec that it sees has the present mask. One
-    whose attribute `before_updates` is true also looks right before and after each change of the mask, whatever `every`
-    says; what it saw before has `before/` in front of its names.
+    It changes nothing. key: its name with its arguments; observations are kept under it. columns: name in its
+    observations -> the column of curves.csv that they fill; results.csv has the first and last value as
+    `<column>_init` and `<column>_end`. Where `total` is such a name, layers.csv has the same of each layer: the values
+    that observations hold by parameter.
+
+    The spec that it is given has the present mask. An observer whose attribute `before_updates` is true also measures
+    right before and after each change of the mask, whatever `every` is; names of values from before begin `before/`.
     """
 
     key: str
     every: int
 
+    @property
+    def columns(self) -> Mapping[str, Column]:
+        """Name in its observations -> column."""
+        ...
+
     def __call__(self, model: nn.Module, spec: RunSpec) -> dict[str, float]:
-        """What is seen, by name."""
+        """The observation: name -> value."""
         ...
 
 

@@ -173,7 +173,7 @@ def test_the_second_time_nothing_is_computed(trained, measured, data, monkeypatc
         monkeypatch.setattr(where, name, lambda *_, **__: pytest.fail("computed"))
     probes = LevelProbes(ALL, data, store.probed)
     assert [measure(probes, outcomes) for outcomes in trained[1]] == measured
-    assert not store.looked and trained[0].looked == {
+    assert not store.measured and trained[0].measured == {
         row["run"] for level_rows in measured for row in level_rows.probes
     }
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from lth.compression.export import content
-from lth.compression.files import keep
+from lth.compression.files import write_and_verify
 from lth.compression.forms import FORMS, Form, Subject
 from lth.core.errors import LotteryError
 from lth.core.weights import Mask, clone, load
@@ -22,7 +22,7 @@ def test_files_are_read_again_and_wrong_ones_are_named(
     load(model, whole, mask)
     subject = Subject(model.eval(), mask, images)
     made = {form: FORMS[form](subject) for form in ("masked", "csr", "packed", "packed_int8", "onnx")}
-    found = keep(tmp_path, {**made, "shrunk": Form("not here: no channel")}, mask, images)
+    found = write_and_verify(tmp_path, {**made, "shrunk": Form("not here: no channel")}, mask, images)
     assert list(found) == list(made) and all(
         path.read_bytes() == made[form].content for form, (path, _) in found.items()
     )
@@ -31,7 +31,7 @@ def test_files_are_read_again_and_wrong_ones_are_named(
     other = {name: 2 * tensor for name, tensor in whole.items()}
     damaged = Form("", content(other, mask, "packed"), model)
     with pytest.raises(LotteryError, match=r"packed.safetensors: read again, its logits differ from .* by "):
-        keep(tmp_path, {**made, "packed": damaged}, mask, images)
+        write_and_verify(tmp_path, {**made, "packed": damaged}, mask, images)
     regrown = Form("", content(whole, {}, "dense"), model)
     with pytest.raises(LotteryError, match=r"packed_int8.safetensors: fc1.weight has other values than zero"):
-        keep(tmp_path, {**made, "packed_int8": regrown}, mask, images)
+        write_and_verify(tmp_path, {**made, "packed_int8": regrown}, mask, images)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from lth.compression.search_cost import Pace, Scoring, search_cost
+from lth.compression.search_cost import Pace, ScoreCost, search_cost
 from lth.core.errors import LotteryError
 
 PACE = Pace(5, 50)
@@ -35,7 +35,7 @@ def test_a_score_at_initialisation_takes_no_training() -> None:
 
 
 def test_a_score_that_asks_the_network_counts_at_every_pruning() -> None:
-    scoring = Scoring(0.01, 7, 0.5)
+    scoring = ScoreCost(0.01, 7, 0.5)
     for schedule, level, scores, iterations in (
         ("snip_at_init", 3, 1, 0),
         ("iterative_at_init", 3, 3, 0),

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from lth.core.errors import DataError, SettingError
 from lth.data import sources
-from lth.data.sources import NAMES, default_root, load, own, read_prepared
+from lth.data.sources import NAMES, custom, default_root, load, read_prepared
 from lth.data.tensors import prepare
 
 
@@ -83,7 +83,7 @@ def test_a_prepared_file_of_any_name_is_used(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_is_an_error_that_says_what_is_known(tmp_path: Path) -> None:
-    with pytest.raises(SettingError, match=f"data=mine: .*{tmp_path}/mine.safetensors.*mnist1d.*own"):
+    with pytest.raises(SettingError, match=f"data=mine: .*{tmp_path}/mine.safetensors.*mnist1d.*custom"):
         load("mine", tmp_path)
 
 
@@ -242,25 +242,25 @@ number = 3
 @pytest.fixture
 def forms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The name of a user's module on the search path."""
-    (tmp_path / "users_own_forms.py").write_text(FORMS)
+    (tmp_path / "users_forms.py").write_text(FORMS)
     monkeypatch.syspath_prepend(tmp_path)
-    return "users_own_forms"
+    return "users_forms"
 
 
 @pytest.mark.parametrize("form", ["mapping", "four", "pairs", "datasets"])
 def test_a_users_function_may_give_its_data_in_any_of_four_forms(forms: str, form: str) -> None:
-    tensors = own(f"{forms}.{form}", {"shift": 5})
+    tensors = custom(f"{forms}.{form}", {"shift": 5})
     assert set(tensors) == set(NAMES) and tensors["train_images"].shape == (3, 1, 2, 2)
     assert tensors["train_images"][0, 0, 0, 0] == 5 and tensors["test_images"][0, 0, 0, 0] == 0
-    assert prepare("own", tensors, normalize="none").train.labels.tolist() == [0, 1, 2]
+    assert prepare("custom", tensors, normalize="none").train.labels.tolist() == [0, 1, 2]
 
 
 def test_a_users_target_that_does_not_do_is_an_error_that_names_it(forms: str) -> None:
     with pytest.raises(DataError, match=f"{forms}.three returned 3 values"):
-        own(f"{forms}.three", {})
+        custom(f"{forms}.three", {})
     for target in (f"{forms}.absent", "no_such_module.f", "f", "", f"{forms}.number", "torch.zeros"):
         with pytest.raises(SettingError, match=f"data._target_={target}: "):
-            own(target, {})
+            custom(target, {})
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from lth.core.errors import LotteryError, SettingError
 from lth.flow.runs import compare, share
 from lth.pruning.mask import kept
 from lth.pruning.updates import GradualPruning
-from lth.store.fingerprint import hash_of, question
+from lth.store.fingerprint import fingerprint, fingerprint_inputs
 from lth.store.runs import Store
 
 
@@ -57,7 +57,7 @@ def test_only_what_is_asked_is_trained(asked, tmp_path):
 def test_what_another_process_is_training_comes_last(asked, tmp_path):
     store, spec = Store(tmp_path), asked().spec
     jobs = [("ticket", n, replace(spec, seeds=replace(spec.seeds, order=n))) for n in range(3)]
-    path = store.path(hash_of(question(jobs[0][2]))).with_suffix(".lock")
+    path = store.path(fingerprint(fingerprint_inputs(jobs[0][2]))).with_suffix(".lock")
     path.parent.mkdir(parents=True)
     assert not store.busy(jobs[0][2])
     file, order = path.open("w"), []

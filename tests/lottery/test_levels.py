@@ -132,7 +132,7 @@ def test_survivors_start_bit_equal_to_the_rewind_point_buffers_too(
     started: list[State] = []
 
     class Start:
-        key, every = "start", 0
+        key, every, columns = "start", 0, {}
 
         def __call__(self, model: nn.Module, spec: RunSpec) -> dict[str, float]:
             started.append(clone(model.state_dict()))

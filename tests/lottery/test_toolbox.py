@@ -14,10 +14,10 @@ from lth.api import Procedure, search
 from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import Seeds, rng
 from lth.core.weights import digest, masked
-from lth.data.tensors import Data
+from lth.data.tensors import Data, scoring_examples
 from lth.lottery.arms import Outcome
 from lth.lottery.levels import Level, levels
-from lth.lottery.scoring import gradual_of, scored_network, scoring_examples
+from lth.lottery.scoring import gradual_of, scored_network
 from lth.pruning.gradual import GradualCounts
 from lth.pruning.mask import dense, density, prunable
 from lth.pruning.resolved import prune_to, resolve

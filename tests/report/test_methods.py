@@ -6,7 +6,7 @@ from lth.report.methods import TABLE, cells, compared, table_rows
 from lth.report.papers.frankle2021 import draw_methods, look_of, sketch_ablations, sketch_methods
 from lth.report.seeds.methods import method_rows, method_sheet, searches, unclear, write_methods
 
-from lth.compression.search_cost import SEARCH, Pace, Scoring
+from lth.compression.search_cost import SEARCH, Pace, ScoreCost
 from lth.core.errors import LotteryError
 from lth.core.files import write_csv
 from lth.pruning.methods import METHODS
@@ -17,7 +17,7 @@ from lth.report.intervals import t_interval
 from lth.report.tables import RESULTS
 
 PACE = Pace(1e6, 50)
-SCORING = dict.fromkeys(METHODS) | {"snip": Scoring(0.02, 10**7, 0.25)}
+SCORING = dict.fromkeys(METHODS) | {"snip": ScoreCost(0.02, 10**7, 0.25)}
 LADDER = {0: 1.0, 7: 0.2097, 13: 0.055, 17: 0.0225}
 ACCURACIES = {"imp": 0.98, "magnitude_after": 0.975, "snip": 0.97, "grasp": 0.969, "synflow": 0.971}
 ACCURACIES |= {"magnitude": 0.968, "random": 0.95}

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from lth.analysis.gradient import GradientNorm
+from lth.core.tables import Column
 from lth.lottery.arms import Outcome
 from lth.lottery.levels import Level
 from lth.pruning.mask import dense, prunable
@@ -62,6 +63,33 @@ def test_a_curve_has_a_row_for_every_evaluation_and_every_observation(outcome):
     assert sorted(rows) == sorted({point.iteration for point in trace.points} | {0, 10, 20, 30})
     assert rows[10]["grad_norm"] and rows[10]["val_loss"] is None and rows[7]["grad_norm"] is None
     assert rows[0]["train_loss"] is None and rows[7]["train_loss"] > 0
+
+
+def test_a_further_observer_fills_the_columns_that_it_declares(make_job, make_network, tmp_path):
+    class Largest:
+        key, every, columns = "largest", 15, {"total": Column("largest_weight")}
+
+        def __call__(self, model, spec):
+            sizes = {name: x.abs().max().item() for name, x in model.named_parameters()}
+            return sizes | {"total": max(sizes.values())}
+
+    model = make_network()
+    spec = make_job(model=model, mask=dense(prunable(model)))
+    result = train(spec, [GradientNorm(10), Largest()])
+    tables = Tables(tmp_path, ABOUT)
+    tables.add(Outcome(Level(0, spec, result, None), "ticket", 0, spec, result))
+    tables.write()
+    (row,), layers = read(tmp_path / "results.csv"), read(tmp_path / "layers.csv")
+    seen = dict(result.observed["largest"])
+    assert list(row)[len(RESULTS.columns) :] == ["largest_weight_init", "largest_weight_end"] and row["grad_norm_end"]
+    assert float(row["largest_weight_init"]) == seen[0]["total"]
+    assert [float(layer["largest_weight_end"]) for layer in layers] == [
+        seen[30][f"{name}.weight"] for name in ("fc1", "fc2", "output")
+    ]
+    curve = {int(row["iteration"]): row["largest_weight"] for row in read(tmp_path / "curves.csv")}
+    assert {iteration: float(cell) for iteration, cell in curve.items() if cell} == {
+        iteration: values["total"] for iteration, values in seen.items()
+    }
 
 
 def test_a_diverged_run_has_empty_cells(outcome, tmp_path):

@@ -1,4 +1,4 @@
-"""A question holds all that goes into a training, and nothing else."""
+"""A fingerprint covers all that a training's result depends on, and nothing else."""
 
 import importlib
 import json
@@ -14,19 +14,19 @@ from torch import nn
 from lth.core.rng import Seeds
 from lth.data.tensors import Data, Split
 from lth.pruning.updates import GradualPruning, RigL, Set
-from lth.store.fingerprint import architecture, hash_of, question
+from lth.store.fingerprint import architecture, fingerprint, fingerprint_inputs
 from lth.training.recipe import Plan, Recipe, plan
 from lth.training.run_spec import RunSpec
 
 
-def asked(spec):
-    return hash_of(question(spec))
+def name_of(spec):
+    return fingerprint(fingerprint_inputs(spec))
 
 
-def test_the_same_training_asks_the_same_question(spec):
+def test_the_same_training_has_the_same_fingerprint(spec):
     state = {name: x.clone() for name, x in spec.initial_state.items()}
     other = replace(spec, initial_state=state, data=spec.data.to(torch.device("cpu")))
-    assert asked(spec) == asked(other)
+    assert name_of(spec) == name_of(other)
 
 
 @pytest.mark.parametrize(
@@ -43,23 +43,23 @@ def test_the_same_training_asks_the_same_question(spec):
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_another_recipe_asks_another_question(spec, change):
+def test_another_recipe_has_another_fingerprint(spec, change):
     recipe = {"iterations": 40, "batch_size": 10, "evaluate_every": 10}
     first = replace(spec, plan=plan(Recipe(**recipe), len(spec.data.train)))
     second = replace(spec, plan=plan(Recipe(**{**recipe, **change}), len(spec.data.train)))
-    assert asked(first) != asked(second)
+    assert name_of(first) != name_of(second)
 
 
-def test_durations_in_epochs_and_iterations_are_one_question(spec):
+def test_durations_in_epochs_and_iterations_are_one_fingerprint(spec):
     size = len(spec.data.train)
     epochs, iterations = (
         plan(Recipe(iterations="2ep", batch_size=10), size),
         Recipe(iterations=2 * (size // 10), batch_size=10),
     )
-    assert asked(replace(spec, plan=epochs)) == asked(replace(spec, plan=plan(iterations, size)))
+    assert name_of(replace(spec, plan=epochs)) == name_of(replace(spec, plan=plan(iterations, size)))
 
 
-def test_start_mask_data_and_order_are_in_the_question(spec):
+def test_start_mask_data_and_order_are_in_the_fingerprint(spec):
     name = next(iter(spec.mask))
     start = {**spec.initial_state, name: spec.initial_state[name] + 1}
     mask = {**spec.mask, name: ~spec.mask[name]}
@@ -70,13 +70,15 @@ def test_start_mask_data_and_order_are_in_the_question(spec):
         replace(spec, data=replace(spec.data, train=train)),
         replace(spec, seeds=replace(spec.seeds, order=99)),
     ]
-    assert len({asked(spec), *map(asked, changed)}) == 5
+    assert len({name_of(spec), *map(name_of, changed)}) == 5
 
 
-def test_seeds_that_play_no_part_are_not_in_the_question(spec):
-    assert asked(spec) == asked(replace(spec, seeds=Seeds(init=5, order=spec.seeds.order, augment=5, mask=5, split=5)))
+def test_seeds_that_play_no_part_are_not_in_the_fingerprint(spec):
+    assert name_of(spec) == name_of(
+        replace(spec, seeds=Seeds(init=5, order=spec.seeds.order, augment=5, mask=5, split=5))
+    )
     augmented = replace(spec, data=replace(spec.data, augment="flip_crop"))
-    assert asked(augmented) != asked(replace(augmented, seeds=replace(spec.seeds, augment=5)))
+    assert name_of(augmented) != name_of(replace(augmented, seeds=replace(spec.seeds, augment=5)))
 
 
 class Leaky(nn.Module):
@@ -87,7 +89,7 @@ class Leaky(nn.Module):
         self.slope, self.activation = slope, activation
 
 
-def test_what_a_module_does_not_print_is_in_the_question():
+def test_what_a_module_does_not_print_is_in_the_fingerprint():
     assert architecture(Leaky(0.1)) == architecture(Leaky(0.1)) != architecture(Leaky(5.0))
     assert architecture(Leaky(0.1, torch.tanh)) != architecture(Leaky(0.1))
     assert architecture(Leaky(0.1, lambda x: x)) != architecture(Leaky(0.1, lambda x: x + 1))
@@ -96,7 +98,7 @@ def test_what_a_module_does_not_print_is_in_the_question():
     assert architecture(layers[0]) != architecture(layers[1])
 
 
-def test_a_question_is_the_same_in_another_process(spec):
+def test_a_fingerprint_is_the_same_in_another_process(spec):
     code = (
         "import json, sys; from torch import nn; from lth.store.fingerprint import architecture;"
         "print(json.dumps(architecture(nn.TransformerEncoderLayer(8, 2))))"
@@ -105,33 +107,33 @@ def test_a_question_is_the_same_in_another_process(spec):
     assert json.loads(shown) == json.loads(json.dumps(architecture(nn.TransformerEncoderLayer(8, 2))))
 
 
-def test_the_dense_network_is_one_question_for_every_pruning(spec):
+def test_the_dense_network_has_one_fingerprint_for_every_pruning(spec):
     whole = {name: torch.ones_like(mask) for name, mask in spec.mask.items()}
     first = dict(list(whole.items())[:1])
-    assert asked(replace(spec, mask=whole)) == asked(replace(spec, mask=first)) == asked(replace(spec, mask={}))
+    assert name_of(replace(spec, mask=whole)) == name_of(replace(spec, mask=first)) == name_of(replace(spec, mask={}))
 
 
 def test_the_way_to_a_rewind_point_does_not_depend_on_what_comes_after(spec):
     size = len(spec.data.train)
     plans = [plan(Recipe(iterations=count, batch_size=10), size, 0, 20) for count in (40, 60)]
-    assert asked(replace(spec, plan=plans[0])) == asked(replace(spec, plan=plans[1]))
+    assert name_of(replace(spec, plan=plans[0])) == name_of(replace(spec, plan=plans[1]))
     plans = [plan(Recipe(iterations=count, batch_size=10, schedule="cosine"), size, 0, 20) for count in (40, 60)]
-    assert asked(replace(spec, plan=plans[0])) != asked(replace(spec, plan=plans[1]))
+    assert name_of(replace(spec, plan=plans[0])) != name_of(replace(spec, plan=plans[1]))
 
 
-def test_arguments_and_dropout_of_a_model_are_in_the_question(spec):
+def test_arguments_and_dropout_of_a_model_are_in_the_fingerprint(spec):
     wide = nn.Sequential(nn.Flatten(), nn.Linear(8, 16), nn.Dropout(0.1), nn.Linear(16, 3))
     other = nn.Sequential(nn.Flatten(), nn.Linear(8, 16), nn.Dropout(0.2), nn.Linear(16, 3))
     assert architecture(wide) != architecture(other)
 
 
-def test_what_is_frozen_is_in_the_question():
+def test_what_is_frozen_is_in_the_fingerprint():
     free, frozen = nn.Linear(8, 3), nn.Linear(8, 3)
     frozen.weight.requires_grad_(False)
     assert architecture(free) != architecture(frozen)
 
 
-def test_a_changed_forward_asks_another_question(tmp_path, monkeypatch):
+def test_a_changed_forward_has_another_fingerprint(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     source = """
         from torch import nn
@@ -155,15 +157,15 @@ def test_a_changed_forward_asks_another_question(tmp_path, monkeypatch):
     assert found[0]["base.Net"] != found[1]["base.Net"]
 
 
-def test_the_hash_of_a_known_question_does_not_change():
+def test_the_hash_of_known_inputs_does_not_change():
     """Old folders would no longer be found: raise LOOP instead when the loop's meaning changes."""
-    assert hash_of({"loop": 1, "plan": {"lr": 0.0012}}) == "32f16a72435116615f0d"
+    assert fingerprint({"loop": 1, "plan": {"lr": 0.0012}}) == "32f16a72435116615f0d"
 
 
 @pytest.mark.parametrize(
     ("masked", "known"), [(False, "20e86b2168d3118aeb01"), (True, "d5593a10e60f6dd25762")], ids=["dense", "masked"]
 )
-def test_a_training_whose_mask_stays_asks_what_it_always_asked(masked, known):
+def test_a_training_whose_mask_stays_keeps_its_known_fingerprint(masked, known):
     """The hash before there were masks that change; counted values, since random ones may differ between machines."""
     labels = torch.arange(12) % 3
     split = Split(torch.arange(48.0).reshape(12, 1, 2, 2), labels)
@@ -171,8 +173,8 @@ def test_a_training_whose_mask_stays_asks_what_it_always_asked(masked, known):
     start = {"1.weight": torch.arange(12.0).reshape(3, 4), "1.bias": torch.zeros(3)}
     how = Plan(0, 7, 9, 4, "sgd", 0.1, 0.9, False, 0.0, "weights", "constant", (), 1.0, 0, 3, "improved")
     model, data = nn.Sequential(nn.Flatten(), nn.Linear(4, 3)), Data("counted", split, split, split, 3)
-    found = question(RunSpec(model, start, mask, data, how, Seeds(order=5)))
-    assert hash_of(found | {"model": "counted"}) == known  # a module's settings depend on torch's version
+    inputs = fingerprint_inputs(RunSpec(model, start, mask, data, how, Seeds(order=5)))
+    assert fingerprint(inputs | {"model": "counted"}) == known  # a module's settings depend on torch's version
 
 
 UPDATES = [
@@ -187,24 +189,24 @@ UPDATES = [
 ]
 
 
-def test_what_changes_the_mask_is_in_the_question(spec):
-    assert len({asked(spec), *(asked(replace(spec, update=update)) for update in UPDATES)}) == 1 + len(UPDATES)
-    assert asked(replace(spec, update=Set(0.3, 5))) == asked(replace(spec, update=Set(0.3, 5)))
-    found = question(replace(spec, update=UPDATES[0]))
-    assert json.loads(json.dumps(found)) == found  # as it is compared with what was kept
+def test_what_changes_the_mask_is_in_the_fingerprint(spec):
+    assert len({name_of(spec), *(name_of(replace(spec, update=update)) for update in UPDATES)}) == 1 + len(UPDATES)
+    assert name_of(replace(spec, update=Set(0.3, 5))) == name_of(replace(spec, update=Set(0.3, 5)))
+    inputs = fingerprint_inputs(replace(spec, update=UPDATES[0]))
+    assert json.loads(json.dumps(inputs)) == inputs  # as it is compared with what was kept
 
 
-def test_the_seed_of_masks_is_in_the_question_where_growth_is_drawn(spec):
+def test_the_seed_of_masks_is_in_the_fingerprint_where_growth_is_drawn(spec):
     for update in UPDATES:
         first = replace(spec, update=update)
         second = replace(first, seeds=replace(spec.seeds, mask=5))
-        assert (asked(first) != asked(second)) == isinstance(update, Set)
+        assert (name_of(first) != name_of(second)) == isinstance(update, Set)
 
 
-def test_with_an_update_whole_layers_and_the_schedules_length_are_in_the_question(spec):
+def test_with_an_update_whole_layers_and_the_schedules_length_are_in_the_fingerprint(spec):
     whole = replace(spec, mask={name: torch.ones_like(mask) for name, mask in spec.mask.items()}, update=UPDATES[0])
     fewer = replace(whole, mask=dict(list(whole.mask.items())[:1]))
-    assert asked(whole) != asked(fewer)
+    assert name_of(whole) != name_of(fewer)
     longer = replace(spec, plan=replace(spec.plan, total=spec.plan.total + 1))
-    assert asked(spec) == asked(longer)
-    assert asked(replace(spec, update=Set(0.3, 5))) != asked(replace(longer, update=Set(0.3, 5)))
+    assert name_of(spec) == name_of(longer)
+    assert name_of(replace(spec, update=Set(0.3, 5))) != name_of(replace(longer, update=Set(0.3, 5)))

@@ -1,4 +1,4 @@
-"""Ask twice, train once; what is damaged is set aside; two processes share a folder."""
+"""The same training twice is done once; what is damaged is set aside; two processes share a folder."""
 
 import copy
 import json
@@ -71,6 +71,14 @@ def test_an_observation_that_was_not_kept_is_made_by_training_again(spec, tmp_pa
     assert len(counted) == 3
 
 
+def test_the_series_of_a_run_are_those_of_the_observers_at_hand(spec, tmp_path):
+    store = Store(tmp_path)
+    observer = GradientNorm(10)
+    first, second, without = (store.train(spec, observers) for observers in ([observer], [observer], []))
+    assert first.series["grad_norm"].values == second.series["grad_norm"].values and without.series == {}
+    assert [iteration for iteration, _ in second.series["grad_norm"].values] == [0, 10, 20, 30, 40]
+
+
 @pytest.mark.parametrize("file", ["run.json", "weights.safetensors"])
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "emptied", "missing"])
 def test_a_damaged_file_is_named_set_aside_and_trained_again(spec, tmp_path, counted, caplog, file, damage):
@@ -92,16 +100,16 @@ def test_a_damaged_file_is_named_set_aside_and_trained_again(spec, tmp_path, cou
         assert list(tmp_path.glob("*/*.damaged-1"))
 
 
-def test_the_answer_to_another_question_is_not_taken(spec, tmp_path, counted, caplog):
+def test_the_run_of_another_fingerprint_is_not_taken(spec, tmp_path, counted, caplog):
     store = Store(tmp_path)
     one, other = store.train(spec), store.train(replace(spec, seeds=replace(spec.seeds, order=1)))
     for name in ("run.json", "weights.safetensors"):
         (store.path(one.run) / name).write_bytes((store.path(other.run) / name).read_bytes())
     same(Store(tmp_path).train(spec), one)
-    assert "another question" in caplog.text
+    assert "another fingerprint" in caplog.text
 
 
-def test_the_question_lies_beside_the_result_and_no_checkpoint_stays(spec, tmp_path):
+def test_the_fingerprint_lies_beside_the_result_and_no_checkpoint_stays(spec, tmp_path):
     store = Store(tmp_path, checkpoint_seconds=0)
     folder = store.path(store.train(spec).run)
     assert sorted(path.name for path in folder.iterdir()) == ["run.json", "weights.safetensors"]
@@ -192,7 +200,7 @@ def test_a_row_lies_beside_its_run_and_is_written_once(spec, tmp_path):
     path.write_bytes(b"\xff")
     store.keep_row(row)
     assert json.loads(path.read_text()) == row
-    same(store.train(spec), result)  # not in the question: the run is found as before
+    same(store.train(spec), result)  # not in the fingerprint: the run is found as before
 
 
 def test_weights_that_were_not_kept_are_kept_by_training_again_and_then_both_are_there(spec, tmp_path, counted, caplog):
@@ -203,7 +211,12 @@ def test_weights_that_were_not_kept_are_kept_by_training_again_and_then_both_are
     assert len(counted) == 2 and "without gradient_norm" in caplog.text
     assert set(first.states) == {"final", "early_stop", "at_7"}
     assert set(second.states) == {"final", "early_stop", "at_3", "at_20"} and second.at(40) is second.final
-    for iterations in ([], [3], [20, 7], [3, 7, 20, 40]):  # an answer holds what was asked for, whoever asked before
+    for iterations in (
+        [],
+        [3],
+        [20, 7],
+        [3, 7, 20, 40],
+    ):  # whatever was requested before
         again = store.train(spec, keep_at=iterations)
         assert {kind for kind in again.states if kind.startswith("at_")} == {f"at_{n}" for n in iterations if n < 40}
         for n in iterations:
@@ -213,7 +226,7 @@ def test_weights_that_were_not_kept_are_kept_by_training_again_and_then_both_are
     assert len(counted) == 3 and "without the weights after iteration 8" in caplog.text
 
 
-def test_keep_at_is_not_in_the_question_and_must_lie_within(spec, tmp_path):
+def test_keep_at_is_not_in_the_fingerprint_and_must_lie_within(spec, tmp_path):
     store = Store(tmp_path)
     assert store.train(spec).run == store.train(spec, keep_at=[5]).run
     with pytest.raises(LotteryError, match="keep_at=41"):

@@ -38,7 +38,7 @@ HERE = {"torch": "1"}
 class Watch:
     """Looks at everything after every iteration; at its `last` look, the training is killed."""
 
-    key, every = "watch", 1
+    key, every, columns = "watch", 1, {}
 
     def __init__(self, optimizers: list[torch.optim.Optimizer] | None = None, last: int | None = None) -> None:
         self.optimizers, self.last = optimizers, last

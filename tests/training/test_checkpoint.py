@@ -27,7 +27,7 @@ class Killed(Exception):
 class Watch:
     """Sees the sum of the weights after every iteration; at its `last` look, the training is killed."""
 
-    key, every = "watch", 1
+    key, every, columns = "watch", 1, {}
 
     def __init__(self, last: int | None = None) -> None:
         self.looks, self.last = 0, last

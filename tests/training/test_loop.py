@@ -1,6 +1,7 @@
 """The one loop: as plain torch where nothing is pruned, exact zeros where it is, and the same bits again."""
 
 import copy
+import json
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +15,7 @@ from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR
 
 from lth.core.rng import Seeds, rng
+from lth.core.tables import Column
 from lth.core.weights import Mask, State, clone, digest, load, masked
 from lth.data.tensors import Data, Split, prepare
 from lth.models.initialize import initialize
@@ -22,7 +24,7 @@ from lth.training.evaluate import evaluate
 from lth.training.loop import train
 from lth.training.optimizer import make_optimizer
 from lth.training.recipe import Plan
-from lth.training.run_result import RunResult
+from lth.training.run_result import RunResult, result_from
 from lth.training.run_spec import RunSpec
 
 OPTIMIZERS = {
@@ -132,7 +134,7 @@ def test_pruned_weights_gradients_and_optimizer_state_stay_exactly_zero(
     looked = []
 
     class Look:
-        key, every = "look", 1
+        key, every, columns = "look", 1, {}
 
         def __call__(self, model: nn.Module, spec: RunSpec) -> dict[str, float]:
             for name, weight in model.named_parameters():
@@ -178,7 +180,7 @@ def test_training_starts_from_the_masked_initial_state_bit_by_bit(
     spec, seen = make_job(model=model, initial_state=start, mask=half_mask(model)), []
 
     class Look:
-        key, every = "look", 0
+        key, every, columns = "look", 0, {}
 
         def __call__(self, model: nn.Module, spec: RunSpec) -> dict[str, float]:
             seen.append(clone(model.state_dict()))
@@ -409,7 +411,7 @@ def test_infinity_in_a_buffer_is_no_divergence(make_job: Callable[..., RunSpec],
 def test_an_observer_looks_at_the_start_regularly_and_at_the_end(make_job: Callable[..., RunSpec]) -> None:
     class Look:
         def __init__(self, every: int) -> None:
-            self.every, self.key = every, f"every {every}"
+            self.every, self.key, self.columns = every, f"every {every}", {}
 
         def __call__(self, model: nn.Module, spec: RunSpec) -> dict[str, float]:
             return {"training": float(model.training)}
@@ -418,6 +420,25 @@ def test_an_observer_looks_at_the_start_regularly_and_at_the_end(make_job: Calla
     seen = {key: [iteration for iteration, _ in values] for key, values in result.observed.items()}
     assert seen == {"every 0": [4, 30], "every 8": [4, 8, 16, 24, 30], "every 100": [4, 30]}
     assert steps == [25, 30]
+
+
+def test_the_columns_of_observers_give_series(make_job: Callable[..., RunSpec]) -> None:
+    class Extremes:
+        key, every = "extremes", 15
+        columns = {"low": Column("weight_min"), "high": Column("weight_max")}  # noqa: RUF012  # as a user writes it
+
+        def __call__(self, model: nn.Module, spec: RunSpec) -> dict[str, float]:
+            weights = torch.cat([x.detach().flatten() for x in model.parameters()])
+            return {"low": weights.min().item(), "high": weights.max().item(), "unused": 0.0}
+
+    result = train(make_job(), [Extremes()])
+    assert list(result.series) == ["weight_min", "weight_max"]
+    assert [iteration for iteration, _ in result.series["weight_min"].values] == [0, 15, 30]
+    final = torch.cat([x.flatten() for x in result.final.values()])
+    assert [result.series[name].values[-1][1] for name in result.series] == [final.min().item(), final.max().item()]
+    assert result.series["weight_min"].of_parameter("unused") == [0.0] * 3
+    assert result.series["weight_min"].of_parameter("fc1.weight") == [None] * 3
+    assert result_from(json.loads(json.dumps(result.records())), {}).series == result.series
 
 
 def test_uneven_data_train_to_the_last_iteration(make_network: Callable[[], nn.Module]) -> None:

@@ -46,6 +46,12 @@ def test_records_go_through_json_and_back() -> None:
     assert back.final is result.final and "run" not in result.records() and "states" not in result.records()
 
 
+def test_records_without_columns_are_of_gradient_norms() -> None:
+    records = RunResult(0, 9, observed={"gradient_norm every=9": [(0, {"total": 0.5}), (9, {"total": 0.25})]}).records()
+    del records["columns"]
+    assert result_from(records, {}).series["grad_norm"].values == [(0, 0.5), (9, 0.25)]
+
+
 def test_weights_on_the_way_and_masks_are_asked_for_by_iteration() -> None:
     states = {"final": {"w": torch.ones(1)}, "at_4": {"w": torch.zeros(1)}, "at_4_mask": {"w": torch.tensor([True])}}
     result, given = RunResult(0, 9, states=states), {"w": torch.tensor([False])}

@@ -11,8 +11,7 @@ from torch.nn import functional
 from lth.core.errors import LotteryError
 from lth.core.rng import rng
 from lth.core.weights import clone, digest
-from lth.data.tensors import Data
-from lth.lottery.scoring import scoring_examples
+from lth.data.tensors import Data, scoring_examples
 from lth.models.initialize import initialize
 from lth.models.lenet import mlp
 from lth.pruning.mask import dense, kept, prunable

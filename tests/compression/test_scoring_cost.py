@@ -5,9 +5,8 @@ from collections.abc import Callable
 from torch import nn
 
 from lth.compression.measure import training_flops
-from lth.data.tensors import Data
-from lth.flow.scoring import scoring_of
-from lth.lottery.scoring import scoring_examples
+from lth.compression.scoring_cost import score_cost
+from lth.data.tensors import Data, scoring_examples
 from lth.pruning.schedule import Pruning
 
 
@@ -16,7 +15,7 @@ def test_flops_are_those_of_a_training_iteration_on_the_examples(data: Data, mak
     model, chosen = make_network(), scoring_examples(data.train, 3)
     batch, one = (training_flops(model, chosen.images[:n], chosen.labels[:n]) for n in (len(chosen), 1))
     found = {
-        score: scoring_of(Pruning(score=score, score_at="init", schedule="one_shot", examples=3), model, data.train)
+        score: score_cost(Pruning(score=score, score_at="init", schedule="one_shot", examples=3), model, data.train)
         for score in ("snip", "grasp", "synflow", "magnitude")
     }
     assert (found["snip"].flops, found["synflow"].flops) == (batch, 100 * one)
