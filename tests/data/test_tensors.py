@@ -119,8 +119,8 @@ def test_a_bad_setting_is_an_error_that_names_key_and_value(settings: dict, name
     [
         ({"train_labels": torch.zeros(100, dtype=torch.int64)}, r"train_images \(101, 1, 1, 1\).*\(100,\)"),
         ({"test_labels": torch.zeros(7, 1, dtype=torch.int64)}, "test_labels"),
-        ({"test_labels": torch.zeros(7)}, "test_labels must be whole numbers.*float32"),
-        ({"train_labels": torch.full((101,), -1)}, "train_labels must be whole numbers from 0"),
+        ({"test_labels": torch.zeros(7)}, "test_labels must be integers.*float32"),
+        ({"train_labels": torch.full((101,), -1)}, "train_labels must be integers from 0"),
         ({"test_images": torch.zeros(7, 1, 2, 1)}, r"differ in shape, \(1, 1, 1\) and \(1, 2, 1\)"),
         ({"train_images": torch.zeros(101)}, "train_images"),
         ({"test_images": torch.zeros(0, 1, 1, 1), "test_labels": torch.zeros(0, dtype=torch.int64)}, "N above 0"),

@@ -113,7 +113,7 @@ def test_a_mask_that_changed_in_training_counts_as_it_ended(outcome, tmp_path):
     done = outcome()
     update = GradualPruning(0.2, 5, 20, 5)
     job = replace(done.spec, update=update)
-    changed = replace(done, spec=job, trace=train(job, [GradientNorm(10)]))
+    changed = replace(done, spec=job, result=train(job, [GradientNorm(10)]))
     tables = Tables(tmp_path, ABOUT)
     row = tables.add(changed)
     assert row["weights_left"] == 86 + 19 + 5 and row["density"] == pytest.approx(110 / 552) == 1 - row["sparsity"]
