@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from lth.api import procedure_of
+from lth.compression.scoring_cost import score_cost
 from lth.compression.search_cost import pace_of
 from lth.experiment import Item
-from lth.compression.scoring_cost import score_cost
 from lth.lottery.pruned import name_output
 from lth.pruning.methods import METHODS
 from lth.session import Session, Trained

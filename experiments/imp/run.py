@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from lth.api import procedure_of
+from lth.compression.scoring_cost import score_cost
 from lth.compression.search_cost import pace_of, search_cost
 from lth.core.tables import Row
 from lth.experiment import Item
-from lth.compression.scoring_cost import score_cost
 from lth.lottery.arms import Outcome
 from lth.lottery.pruned import name_output
 from lth.session import Session

@@ -122,7 +122,9 @@ class Procedure:
         order = address(level.spec.seeds.order, "repeat", repeat)
         here = replace(level, spec=replace(level.spec, seeds=replace(level.spec.seeds, order=order)))
         if arm == "reinit_other_inits":
-            return ARMS.get("reinit", "inits")(here, replace(self.context, draw=repeat))  # number 0 is that of reinit itself
+            return ARMS.get("reinit", "inits")(
+                here, replace(self.context, draw=repeat)
+            )  # number 0 is that of reinit itself
         return ARMS.get(arm, "methods")(here, self.context)
 
     def around_change(self, level: Level) -> list[tuple[str, int, RunSpec]]:
