@@ -1,6 +1,7 @@
 """The spread before each activation, for networks whose spread is known; and that looking leaves no hook behind."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from torch import nn
 
 from lth.analysis.signal import noise, signal
 from lth.core.rng import rng
-from lth.core.weights import Mask, clone, digest
+from lth.core.weights import Mask
 from lth.data.tensors import Data
 from lth.models.initialize import initialize
 from lth.models.lenet import lenet5
@@ -80,23 +81,15 @@ def test_a_layer_that_is_used_twice_is_seen_twice() -> None:
     assert found.layers == {"0": pytest.approx(1)}  # 2 and 4
 
 
-def test_looking_changes_nothing(
-    make_rich_network: Callable[[], nn.Module], half_mask: Callable[[nn.Module], Mask], data: Data
+def test_a_measurement_changes_nothing(
+    used_network: nn.Module, unchanged: Callable[..., Any], half_mask: Callable[[nn.Module], Mask], data: Data
 ) -> None:
-    model = make_rich_network().train()
-    model[4].eval()
-    for parameter in model.parameters():
-        parameter.grad = torch.full_like(parameter, 7)
-    state, mask = initialize(model, "glorot_normal", 1), half_mask(model)
-    before = clone(model.state_dict()), digest(state), [m.training for m in model.modules()], torch.get_rng_state()
-    first = signal(model, state, data.test.images, mask)
-    with pytest.raises(RuntimeError):
-        signal(model, state, data.test.images[:, :, :3], mask)
-    assert digest(model.state_dict()) == digest(before[0]) and digest(state) == before[1]
-    assert [m.training for m in model.modules()] == before[2] and torch.equal(torch.get_rng_state(), before[3])
-    assert all(bool((parameter.grad == 7).all()) for parameter in model.parameters())
-    assert not any(module._forward_hooks for module in model.modules())
-    assert signal(model, state, data.test.images, mask).output == first.output
+    state, mask = initialize(used_network, "glorot_normal", 1), half_mask(used_network)
+    with unchanged(used_network, state, mask):
+        first = signal(used_network, state, data.test.images, mask)
+        with pytest.raises(RuntimeError):
+            signal(used_network, state, data.test.images[:, :, :3], mask)
+    assert signal(used_network, state, data.test.images, mask).output == first.output
 
 
 def test_noise_is_standard_and_by_its_seed_alone() -> None:

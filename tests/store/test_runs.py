@@ -118,14 +118,17 @@ def test_the_fingerprint_lies_beside_the_result_and_no_checkpoint_stays(spec, tm
     assert body["machine"]["torch"] == torch.__version__
 
 
+class Killed(BaseException):
+    pass
+
+
+def kill(iteration):
+    """The progress of a training that is killed at iteration 25."""
+    if iteration >= 25:
+        raise Killed
+
+
 def test_a_killed_training_goes_on_with_the_same_bits(spec, tmp_path):
-    class Killed(BaseException):
-        pass
-
-    def kill(iteration):
-        if iteration >= 25:
-            raise Killed
-
     unbroken = Store(tmp_path / "a").train(spec, [GradientNorm(10)])
     broken = Store(tmp_path / "b", checkpoint_seconds=0)
     with pytest.raises(Killed):
@@ -257,13 +260,6 @@ def test_masks_that_changed_are_kept_with_the_run(spec, tmp_path, counted, updat
 
 
 def test_a_killed_training_goes_on_with_what_was_kept_on_the_way(spec, tmp_path):
-    class Killed(BaseException):
-        pass
-
-    def kill(iteration):
-        if iteration >= 25:
-            raise Killed
-
     changing = replace(spec, update=RigL(0.3, 10))
     unbroken = Store(tmp_path / "a").train(changing, keep_at=[5, 30])
     broken = Store(tmp_path / "b", checkpoint_seconds=0)

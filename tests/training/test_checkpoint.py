@@ -123,32 +123,34 @@ def damages(whole: bytes) -> dict[str, bytes]:
     return {"truncated": whole[:-5], "headless": whole[100:], "empty": b"", "text": b"hello", "flipped": flipped}
 
 
+@pytest.fixture
+def starts_again(
+    rich_job: Callable[..., RunSpec], unbroken: dict[str, RunResult], tmp_path: Path
+) -> Callable[..., None]:
+    """Asserts that a checkpoint which `spoil` has changed, or read on another `machine`, is not used."""
+
+    def check(spoil: Callable[[bytes], bytes], machine: dict[str, object]) -> None:
+        spec, path, watch = rich_job(**RECIPES["adam"]), tmp_path / "c", Watch()
+        killed(spec, path, 15)
+        path.write_bytes(spoil(path.read_bytes()))
+        assert equal(train(spec, [watch], Checkpoint(path, 0, machine)), unbroken["adam"]) and watch.looks == 31
+
+    return check
+
+
 @pytest.mark.parametrize("damage", ["truncated", "headless", "empty", "text", "flipped"])
 def test_a_damaged_checkpoint_is_not_used(
-    rich_job: Callable[..., RunSpec],
-    unbroken: dict[str, RunResult],
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
-    damage: str,
+    starts_again: Callable[..., None], tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
 ) -> None:
-    spec, path, watch = rich_job(**RECIPES["adam"]), tmp_path / "c", Watch()
-    killed(spec, path, 15)
-    path.write_bytes(damages(path.read_bytes())[damage])
-    assert equal(train(spec, [watch], Checkpoint(path, 0, HERE)), unbroken["adam"]) and watch.looks == 31
-    assert str(path) in caplog.text and "starts again" in caplog.text
+    starts_again(lambda content: damages(content)[damage], HERE)
+    assert str(tmp_path / "c") in caplog.text and "starts again" in caplog.text
 
 
 @pytest.mark.parametrize("machine", [{"torch": "2", "threads": 1}, {"torch": "1", "threads": 2}, {}])
 def test_a_checkpoint_of_another_machine_is_not_used(
-    rich_job: Callable[..., RunSpec],
-    unbroken: dict[str, RunResult],
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
-    machine: dict,
+    starts_again: Callable[..., None], caplog: pytest.LogCaptureFixture, machine: dict[str, object]
 ) -> None:
-    spec, path, watch = rich_job(**RECIPES["adam"]), tmp_path / "c", Watch()
-    killed(spec, path, 15)
-    assert equal(train(spec, [watch], Checkpoint(path, 0, machine)), unbroken["adam"]) and watch.looks == 31
+    starts_again(lambda content: content, machine)
     assert "another machine" in caplog.text
 
 
