@@ -1,0 +1,1 @@
+"""Reference pages of the site, generated from what the code declares."""
