@@ -1,0 +1,189 @@
+"""What the documentation shows works: its commands compose, its Python runs, and what it generates is complete."""
+
+import argparse
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from lth.jobs import experiments, place
+from tests.docs.markdown import CHECKOUT, PAGES, blocks_of, commands_in, commands_of, name_of
+
+DOCS = CHECKOUT / "docs"
+NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.ipynb"))
+PLACEHOLDERS = {"EXPERIMENT", "PAPER", "JOB", "COMMAND"}
+"""Words of general forms such as `lth EXPERIMENT --help`, which name no command."""
+
+
+def pages_with(language):
+    pages = [page for page in PAGES if any(block.language == language for block in blocks_of(page))]
+    return pytest.mark.parametrize("page", pages, ids=name_of)
+
+
+def commands():
+    return sorted({tuple(words) for page in PAGES for words in commands_of(page)})
+
+
+def test_commands_are_found_in_lines_of_a_shell():
+    line = "python3 -m venv x && lth imp 'arms=[ticket,reinit]' -m seed=0,1   # two seeds"
+    assert list(commands_in(line)) == [["imp", "arms=[ticket,reinit]", "-m", "seed=0,1"]]
+    assert list(commands_in("lth report; lth claims frankle2019")) == [["report"], ["claims", "frankle2019"]]
+    assert ("imp",) in commands() and len(commands()) > 60
+
+
+class Parsed(Exception):
+    """A command line was read without an error."""
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_every_command_composes(words, monkeypatch):
+    name, *rest = words
+    if name in PLACEHOLDERS or name in ("list", "-sc") or {"...", "…"} & set(words):
+        return
+    if name not in experiments():
+        parse(name, rest, monkeypatch)
+    elif not {"--help", "--cfg"} & set(rest):
+        compose_all(name, [word for word in rest if not word.startswith("-")])
+
+
+def parse(name, words, monkeypatch):
+    """Reads the words of a command that is no experiment, and stops there."""
+    reader = argparse.ArgumentParser.parse_args
+
+    def parsed(*arguments, **more):
+        raise Parsed(reader(*arguments, **more))
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parsed)
+    monkeypatch.setattr(sys, "argv", ["lth", name, *words])
+    from lth.cli import main
+
+    with pytest.raises(Parsed):
+        main()
+
+
+def compose_all(experiment, overrides):
+    """Composes every job of a sweep, and reads the settings, which checks their values."""
+    from lth import spec
+
+    spec.register()
+    words = [f"++{word}" if re.match(r"(model|data)\.args\.|pruning\.fractions\.", word) else word for word in overrides]
+    choices = []
+    for word, override in zip(words, OverridesParser.create().parse_overrides(words), strict=True):
+        key = word.partition("=")[0]
+        swept = override.is_sweep_override()
+        choices.append([f"{key}={value}" for value in override.sweep_string_iterator()] if swept else [word])
+    with initialize_config_dir(str(place("conf")), version_base="1.3"):
+        for job in product(*choices):
+            plain = compose(experiment, [word for word in job if not word.lstrip("+").startswith("hydra")])
+            spec.read(plain)
+            compose(experiment, list(job), return_hydra_config=True)
+
+
+@pages_with("python")
+def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    names = {"__name__": "__main__"}
+    with torch.random.fork_rng():
+        for block in blocks_of(page):
+            if block.file:
+                (tmp_path / block.file).parent.mkdir(parents=True, exist_ok=True)
+                (tmp_path / block.file).write_text(block.code)
+            elif block.language == "python":
+                exec(compile(block.code, name_of(page), "exec"), names)
+    for module in [name for name in sys.modules if (tmp_path / f"{name.partition('.')[0]}.py").exists()]:
+        del sys.modules[module]
+
+
+@pytest.fixture
+def reference(monkeypatch):
+    """The modules that generate the reference pages, by name."""
+    monkeypatch.syspath_prepend(str(DOCS))
+    return lambda name: importlib.import_module(f"reference.{name}")
+
+
+def test_every_key_has_a_meaning(reference):
+    keys = [key for name in experiments() for key in reference("configuration").keys_of(name)]
+    assert {"levels", "recipe.lr", "data.root", "store.checkpoint_seconds"} <= {key.name for key in keys}
+    assert [key.name for key in keys if not key.meaning] == []
+
+
+def test_every_column_has_a_meaning(reference):
+    tables = reference("tables").tables()
+    assert {"results", "layers", "curves"} <= {table.name for table in tables}
+    assert [f"{table.name}.{column.name}" for table in tables for column in table.columns if not column.meaning] == []
+
+
+def test_examples_within_docstrings_become_blocks(monkeypatch):
+    pytest.importorskip("griffe")
+    monkeypatch.syspath_prepend(str(DOCS))
+    fenced = importlib.import_module("examples").fenced
+    assert fenced("Adds.\n\n>>> 1 + 1\n2\n\nMore.") == "Adds.\n\n```pycon\n>>> 1 + 1\n2\n```\n\nMore."
+    assert fenced("No example.") == "No example."
+
+
+def test_the_claims_of_a_paper_stand_on_its_page(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS))
+    generate = importlib.import_module("generate")
+    readme = CHECKOUT / "outputs" / "reference" / "evci2022" / "README.md"
+    page = generate.with_claims(readme.read_text(), "evci2022")
+    assert "| G9b |" in page and "{ #claims }" in page and "](#claims)" in page and "](claims.md)" not in page
+
+
+def test_the_readme_is_short_and_installs_by_one_line():
+    readme = (CHECKOUT / "README.md").read_text()
+    assert len(readme.splitlines()) <= 130
+    assert "\npython3 -m venv .venv && . .venv/bin/activate && pip install -e . && lth imp\n" in readme
+    assert "\npython3 -m venv .venv && . .venv/bin/activate && pip install -e '.[test]' && pytest\n" in readme
+
+
+def test_links_of_the_readme_lead_somewhere():
+    for page in (CHECKOUT / "README.md", *(CHECKOUT / "outputs" / "reference").glob("*/README.md")):
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{name_of(page)}: {target}"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_small_and_clean(path):
+    notebook = json.loads(path.read_text())
+    outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
+    assert path.stat().st_size < 200_000 and outputs
+    assert not [output for output in outputs if output["output_type"] == "error" or output.get("name") == "stderr"]
+    assert "/tmp/" not in path.read_text() and str(CHECKOUT) not in path.read_text()
+
+
+def needed(module):
+    """A module of the extra `docs`: in CI it is there, elsewhere the test is skipped without it."""
+    return importlib.import_module(module) if "CI" in os.environ else pytest.importorskip(module)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs(path, tmp_path):
+    needed("nbclient"), needed("ipykernel")
+    run = "import sys, nbformat, nbclient; book = nbformat.read(sys.argv[1], 4); nbclient.NotebookClient(book).execute()"
+    environment = {**os.environ, "WANDB_MODE": "disabled", "PYTHONPATH": str(CHECKOUT)}
+    command = [sys.executable, "-W", "ignore", "-c", run, str(path)]
+    subprocess.run(command, check=True, cwd=tmp_path, env=environment, timeout=300)
+
+
+@pytest.mark.slow
+def test_the_site_builds_strictly_and_loads_nothing_from_elsewhere(tmp_path):
+    needed("mkdocs"), needed("mkdocstrings")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-q", "-f", str(DOCS / "mkdocs.yml")]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    subprocess.run([*command, "--site-dir", str(tmp_path)], check=True, env=environment, timeout=600)
+    loads = re.compile(r"<(?:script|img|iframe|source)[^>]+src=\"(?:https?:)?//|<link[^>]+rel=\"(?!canonical)[^>]+href=\"https?://")
+    pages = list(Path(tmp_path).rglob("*.html"))
+    assert len(pages) > 30
+    assert [page.name for page in pages if loads.search(page.read_text())] == []
