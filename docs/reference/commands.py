@@ -17,7 +17,7 @@ INTRO = """\
 
 def page() -> str:
     """The page, in Markdown."""
-    words = [[], *([name] for name in (*cli.COMMANDS, *experiments()))]
+    words = [[], *([name] for name in dict.fromkeys(["report", *cli.COMMANDS, *experiments()]))]
     with ThreadPoolExecutor(2) as pool:
         texts = pool.map(helped, words)
     parts = [INTRO]

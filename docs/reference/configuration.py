@@ -7,11 +7,12 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from hydra import compose, initialize_config_dir
-
 from omegaconf import DictConfig, OmegaConf
-from reference.markdown import sentence, table
 
+from lth.config import register
+from lth.core.setting import marks_of
 from lth.jobs import experiments, place
+from reference.markdown import sentence, table
 
 INTRO = """\
 # Configuration keys
@@ -19,8 +20,8 @@ INTRO = """\
 Override any key on the command line as `key=value`, or sweep it with `-m key=value1,value2`. Lists need quotes, as in
 `'arms=[ticket,reinit]'`. `lth EXPERIMENT --cfg job` prints the configuration that a command would run with.
 
-Durations are a number of iterations (`500` or `500it`), of epochs (`2ep`), or both (`2ep50it`). The defaults below are those of
-`scale=quick`; where experiments differ, the exceptions are named.
+Durations are a number of iterations (`500` or `500it`), of epochs (`2ep`), or both (`2ep50it`). The defaults below are
+those of `scale=quick`; where experiments differ, the exceptions are named.
 """
 GROUPS = ("data", "model", "recipe", "pruning", "scale", "paper", "hydra/launcher")
 NAMES = {int: "integer", float: "number", str: "text", bool: "true or false"}
@@ -45,7 +46,7 @@ class Key:
 
 def page() -> str:
     """The page, in Markdown."""
-    keys = [key for name in experiments() for key in keys_of(name)]
+    keys = [key for name in experiments() for key in keys_of(name) if key.meaning]
     count = Counter(key.name for key in keys)
     shared = [key for key in keys if count[key.name] > 1]
     parts = [INTRO, "## Groups", "A group selects a file with the values of several keys.", groups()]
@@ -73,9 +74,7 @@ def groups() -> str:
 
 def keys_of(experiment: str) -> list[Key]:
     """Every key of `experiment`, with its composed default."""
-    from lth.spec import register
-
-    register()
+    register(experiment)
     with initialize_config_dir(str(place("conf")), version_base="1.3"):
         config = compose(experiment)
     return list(_keys(experiment, config, OmegaConf.get_type(config), ""))
@@ -91,7 +90,7 @@ def _keys(experiment: str, config: DictConfig, kind: type, prefix: str) -> Itera
         elif entry.name != "experiment":
             default = config._get_node(entry.name)
             text = "" if OmegaConf.is_missing(config, entry.name) else shown(default)
-            yield Key(experiment, name, kind_of(hint), text, getattr(entry.metadata.get("lth"), "meaning", ""), about)
+            yield Key(experiment, name, kind_of(hint), text, marks_of(entry).meaning, about)
 
 
 def shown(node: Any) -> str:
@@ -110,7 +109,9 @@ def written(value: Any) -> str:
         return "{" + ", ".join(f"{key}: {written(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
         return f"[{', '.join(map(written, value))}]"
-    return {None: "null", True: "true", False: "false"}[value] if value is None or value is True or value is False else str(value)
+    if value is None or isinstance(value, bool):
+        return str(value).lower().replace("none", "null")
+    return str(value)
 
 
 def kind_of(hint: Any) -> str:

@@ -13,8 +13,8 @@ from reference.markdown import sentence, table
 INTRO = """\
 # Tables
 
-Every table is a CSV file in the folder of a job, or of a report. An empty cell means that nothing was measured. Accuracies,
-densities and sparsities are fractions between 0 and 1; times are seconds.
+Every table is a CSV file in the folder of a job, or of a report. An empty cell means that nothing was measured.
+Accuracies, densities and sparsities are fractions between 0 and 1; times are seconds.
 """
 KINDS = {str: "text", int: "integer", float: "number", bool: "True or False"}
 
@@ -24,7 +24,8 @@ def page() -> str:
     parts = [INTRO]
     for declared in tables():
         rows = [
-            [f"`{column.name}`", KINDS[column.kind], column.unit, sentence(column.meaning)] for column in declared.columns
+            [f"`{column.name}`", KINDS[column.kind], column.unit, sentence(column.meaning)]
+            for column in declared.columns
         ]
         parts.append(f"## {declared.name}.csv")
         if declared.meaning:
