@@ -39,7 +39,7 @@ class Scale(NamedTuple):
 SCALES = {
     "linear": Scale(float, float),
     "log": Scale(math.log, math.exp),
-    "log reduction": Scale(lambda percent: math.log1p(-percent / 100), lambda logarithm: -100 * math.expm1(logarithm)),
+    "log reduction": Scale(lambda percent: math.log(1 - percent / 100), lambda log: 100 * (1 - math.exp(log))),
 }
 """`linear`: values as they are. `log`: ratios, as logarithms. `log reduction`: percent less, as the logarithm of the
 remaining share."""

@@ -12,7 +12,7 @@ from lth.core.errors import LotteryError
 from lth.core.tables import Row, Table
 from lth.report.claims.files import Claim, Claims
 from lth.report.gather import Gathered, gather
-from lth.report.intervals import censored_seeds
+from lth.report.intervals import DENSE, censored_seeds
 from lth.report.reading import read_results, read_table
 from lth.report.statistics import densities, measured
 
@@ -111,13 +111,14 @@ class Evidence:
     def censored(self, which: Mapping[str, Any], levels: Iterable[int]) -> dict[str, int]:
         """Arm -> how many of its seeds have a censored early stop, at that of `levels` where most have.
 
-        Of the results that `which` selects; where it names a level, at that one.
+        Of the results that `which` selects; where it names a level, at that one. The ticket at level 0 is "the dense
+        network".
         """
-        seeds = censored_seeds(self.rows(RESULTS, which))
         counts: dict[str, int] = {}
-        for (level, arm), count in seeds.items():
+        for (level, arm), count in censored_seeds(self.rows(RESULTS, which)).items():
             if count and (level in levels or "level" in which):
-                counts[arm] = max(count, counts.get(arm, 0))
+                name = "the dense network" if (level, arm) == (DENSE, "ticket") else arm
+                counts[name] = max(count, counts.get(name, 0))
         return counts
 
 

@@ -187,10 +187,13 @@ def _about_paper(claim: Claim, measured: Sequence[Measured]) -> Iterable[str]:
 
 
 def _about_censoring(claim: Claim, estimator: Estimator, evidence: Evidence, levels: Sequence[int]) -> Iterable[str]:
-    """Which early stops training was too short for, and what that makes of the value."""
+    """Which early stops are censored since training ended first, and what that makes of the value."""
     if claim.arguments.get("column", estimator.column) != STOP:
         return
-    for side in ("of", "than"):
-        for arm, count in evidence.censored(claim.arguments.get(side, {}), levels).items():
-            bound = "a lower bound" if side == estimator.rises_with else "an upper bound"
-            yield f"{count} early stops of {arm} are cut off by the end of training: the value is {bound}"
+    counts = {side: evidence.censored(claim.arguments.get(side, {}), levels) for side in ("of", "than")}
+    sides = [side for side in counts if counts[side]]
+    if sides:
+        stops = " and ".join(f"{count} early stops of {arm}" for side in sides for arm, count in counts[side].items())
+        bound = "a lower bound" if sides == [estimator.rises_with] else "an upper bound"
+        value = "may be too low or too high" if len(sides) > 1 else f"is {bound}"
+        yield f"{stops} are cut off by the end of training: the value {value}"

@@ -103,8 +103,13 @@ def test_a_censored_ticket_gives_an_upper_bound_and_a_censored_dense_network_a_l
     assert "upper bound" in judged(found)["L1"].notes[-1] and "upper bound" in judged(found)["L4"].notes[-1]
     for row in found:
         row["early_stop_censored"] = row["level"] == 0
-    assert "5 early stops of ticket" in judged(found)["L1"].notes[-1] and "lower bound" in judged(found)["L1"].notes[-1]
+    bound = "5 early stops of the dense network are cut off by the end of training: the value is a lower bound"
+    assert judged(found)["L1"].notes[-1] == bound
     assert not any("cut off" in note for note in judged(found)["L2"].notes)  # a claim about accuracies
+    for row in found:
+        row["early_stop_censored"] = row["arm"] == "ticket"
+    assert "5 early stops of ticket and 5 early stops of the dense network" in judged(found)["L1"].notes[-1]
+    assert "may be too low or too high" in judged(found)["L1"].notes[-1]
 
 
 def test_other_results_and_two_settings_are_errors():

@@ -123,6 +123,7 @@ def test_scales_lead_back(name):
     scale = SCALES[name]
     assert scale.back(scale.forward(37.5)) == pytest.approx(37.5)
     assert SCALES["log reduction"].forward(75) == pytest.approx(math.log(0.25))
+    assert f"{SCALES['log reduction'].back(0.0):+.2f}" == "+0.00"
 
 
 def test_an_estimator_knows_its_arguments_and_its_meaning():
