@@ -1,43 +1,48 @@
 """What the tickets of `lth deploy` are worth over several seeds: a table of every form, a figure, two sentences."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 
-from lth.core.tables import Row
-from lth.flow.worth import COST, GRID, TICKETS
-from lth.report.comparison import Across, bounds, span
+from lth.core.tables import Column, Row, Table
+from lth.report.comparison import NARROW, Comparison, bounds, span
 from lth.report.cost import times_faster
-from lth.report.deploy import best_forms
-from lth.report.export import write_tables
-from lth.report.figures.deploy import sketch_grid
-from lth.report.figures.drawing import drawing, write_sketch
-from lth.report.figures.worth import sketch_worth
 from lth.report.gather import Gathered
 from lth.report.intervals import Summarize, t_interval
-from lth.report.pages.deploy import ticket_cells
-from lth.report.reading import read_table
+from lth.report.results import Results
 from lth.report.sheet import DASH, Sheet
 from lth.report.statistics import mean
 
+from .answer import best_forms
+from .figures import SEED_FIGURES
+from .sheets import ticket_cells
+from .tables import COST, GRID, TICKETS
+
 MEASURED = ("test_accuracy", "test_accuracy_change", "times_smaller", "batch_1_speedup", "batch_64_speedup")
 SEARCH = ("search_epochs", "search_flops", "search_seconds")
-WORTH = [
-    *("data", "model", "kind", "level", "density", "form", "n"),
-    *(f"{name}_{bound}" for name in MEASURED for bound in ("mean", "low", "high")),
-    *SEARCH,
-]
-"""A row a kind of ticket, level and form: accuracy (0..1), its change from that of the dense network of the same seed,
-and how many times smaller and faster than dense, with intervals over `n` seeds. Then what the search took, means."""
+WORTH = Table(
+    "worth",
+    (
+        *(Column(name, str) for name in ("data", "model", "kind")),
+        Column("level", int, "", "how often the network was pruned"),
+        Column("density", float, "0..1", "kept / all weights of Linear layers and convolutions"),
+        Column("form", str, "", "the form that the ticket is kept and run in"),
+        Column("n", int, "", "the number of seeds"),
+        *(Column(f"{name}_{bound}") for name in MEASURED for bound in ("mean", "low", "high")),
+        *(Column(name) for name in SEARCH),
+    ),
+    key=("kind", "level", "form"),
+    meaning="A row for each kind of ticket, level and form: accuracy (0..1), its change from that of the dense"
+    " network of the same seed, and how many times smaller and faster than dense it is, with intervals over seeds."
+    " Then what the search took, means.",
+)
 HEADS = ("ticket", "left", "n", "accuracy", "change", "smaller", "faster", "epochs", "TFLOPs", "seconds")
-TABLES = {"tickets": TICKETS, "cost": COST, "grid": GRID}
-KEYS = {"tickets": ("kind", "level"), "cost": ("kind", "level", "form"), "grid": ("kind", "level", "bits")}
-"""Of each table, what its rows of different seeds have in common."""
+KEYS = {table.name: table for table in (TICKETS, COST, GRID)}
+"""The tables that are averaged over seeds."""
 
 
 @dataclass
-class Asked:
-    """The jobs that ask one question: data and model, the settings of their kinds; seed -> its tables by name."""
+class Jobs:
+    """The jobs of one setting: data and model, the settings of their kinds; seed -> its tables by name."""
 
     about: Row
     settings: frozenset[str]
@@ -48,7 +53,7 @@ class Asked:
         found: dict[tuple[object, ...], list[Row]] = {}
         for tables in self.seeds.values():
             for row in tables[table]:
-                found.setdefault(tuple(row[key] for key in KEYS[table]), []).append(row)
+                found.setdefault(tuple(row[key] for key in KEYS[table].key), []).append(row)
         return found
 
     def means(self, table: str) -> list[Row]:
@@ -56,36 +61,38 @@ class Asked:
         return [_mean_row(rows) for rows in self.over_seeds(table).values()]
 
 
-def write_worth(folder: Path, gathered: Gathered, bars: Summarize, found: Across) -> None:
-    """Writes the table `worth` and its figures into `folder`; what there is to show goes to `found`."""
-    table, sheets = list[Row](), list[Sheet]()
-    for number, asked in enumerate(questions(gathered), 1):
-        about = f"{asked.about['model']} on {asked.about['data']}"
-        place = folder / "figures" if number == 1 else folder / "figures" / f"worth_{number}"
-        costs, grid = asked.means("cost"), asked.means("grid")
-        with drawing():
-            sketches = [sketch_worth(costs, None), sketch_grid(grid)]
-            drawn = [write_sketch(place, sketch) for sketch in sketches if sketch]
-        found.figures += [replace(x, title=f"{x.title}: {about}") for x in drawn]
-        _, _, said = best_forms(costs)
-        found.says.append(f"{about}: {' '.join(said)} Means over {len(asked.seeds)} seeds.")
-        rows = worth_rows(asked, bars)
-        table += rows
-        sheets.append(worth_sheet(f"Tickets of {about}", asked, rows))
-        found.settings |= asked.settings
-    if table:
-        write_tables(folder, "worth", WORTH, table, sheets)
-    found.sheets += sheets
+def compare(gathered: Gathered, bars: Summarize) -> list[Comparison]:
+    """What tickets are worth over seeds, a comparison for each setting of their kinds, data and network."""
+    comparisons = []
+    for jobs in jobs_by_setting(gathered):
+        about = f"{jobs.about['model']} on {jobs.about['data']}"
+        costs, grid = jobs.means("cost"), jobs.means("grid")
+        _, _, sentences = best_forms(costs)
+        rows = worth_rows(jobs, bars)
+        comparisons.append(
+            Comparison(
+                "worth",
+                about,
+                f"{about}: {' '.join(sentences)} Means over {len(jobs.seeds)} seeds.",
+                WORTH,
+                rows,
+                worth_sheet(f"Tickets of {about}", jobs, rows),
+                SEED_FIGURES,
+                Results({"cost": costs, "grid": grid}, bars=bars),
+                jobs.settings,
+            )
+        )
+    return comparisons
 
 
-def questions(gathered: Gathered) -> list[Asked]:
-    """What the jobs of `lth deploy` ask: the same where all kinds have the same settings; of a seed the later job."""
+def jobs_by_setting(gathered: Gathered) -> list[Jobs]:
+    """The jobs of `lth deploy` whose kinds all have the same settings; of two jobs of a seed the later."""
     by_run = {row["run"]: row for row in gathered.rows if row["experiment"] == "deploy"}
-    found: dict[frozenset[str], Asked] = {}
+    found: dict[frozenset[str], Jobs] = {}
     for folder in gathered.folders:
         if not by_run or not (folder / "tickets.csv").exists() or not (folder / "cost.csv").exists():
             continue
-        tables = {name: read_table(folder / f"{name}.csv", columns, KEYS[name]) for name, columns in TABLES.items()}
+        tables = {name: table.read(table.path(folder)) for name, table in KEYS.items()}
         rows = [by_run[row["run"]] for row in tables["tickets"] if row["run"] in by_run and row["level"]]
         if not rows:
             continue
@@ -93,35 +100,35 @@ def questions(gathered: Gathered) -> list[Asked]:
         about = {key: rows[0][key] for key in ("data", "model")}
         seed = rows[0]["seed"]
         tables = {name: [row | {"seed": seed} for row in table] for name, table in tables.items()}
-        found.setdefault(settings, Asked(about, settings)).seeds[seed] = tables
+        found.setdefault(settings, Jobs(about, settings)).seeds[seed] = tables
     return list(found.values())
 
 
-def worth_rows(asked: Asked, bars: Summarize = t_interval) -> list[Row]:
+def worth_rows(jobs: Jobs, bars: Summarize = t_interval) -> list[Row]:
     """The rows of one question, with the columns WORTH."""
-    dense = {seed: _dense_bytes(tables["cost"]) for seed, tables in asked.seeds.items()}
-    searches = asked.over_seeds("tickets")
+    dense = {seed: _dense_bytes(tables["cost"]) for seed, tables in jobs.seeds.items()}
+    searches = jobs.over_seeds("tickets")
     found = []
-    for (kind, level, form), rows in asked.over_seeds("cost").items():
+    for (kind, level, form), rows in jobs.over_seeds("cost").items():
         own = [row | _ratios(row, dense[row["seed"]]) for row in rows if row["test_accuracy"] is not None]
         if not own or (form == "dense" and level):  # it could not be made; dense stands beside every ticket
             continue
-        made: Row = asked.about | {"kind": kind, "level": level, "form": form, "n": len(own)}
+        made: Row = jobs.about | {"kind": kind, "level": level, "form": form, "n": len(own)}
         made |= {"density": mean(row["density"] for row in own)}
         for name in MEASURED:
             if values := [row[name] for row in own if row[name] is not None]:
                 made |= bounds(name, bars(values))
         taken = searches[kind, level]
-        found.append(dict.fromkeys(WORTH) | made | {key: mean(row[key] for row in taken) for key in SEARCH})
+        found.append(WORTH.row(made) | {key: mean(row[key] for row in taken) for key in SEARCH})
     return found
 
 
-def worth_sheet(title: str, asked: Asked, rows: Sequence[Row]) -> Sheet:
+def worth_sheet(title: str, jobs: Jobs, rows: Sequence[Row]) -> Sheet:
     """A row a ticket for people: HEADS; its accuracy as it is, its smallest file and its fastest form by the means."""
-    costs = asked.means("cost")
-    whole = {(row["kind"], row["level"]): row for row in rows if row["form"] in ("masked", "dense")}
+    costs = jobs.means("cost")
+    whole = {(row["kind"], row["level"]): row for row in rows if row["form"] in ("mjobs", "dense")}
     cells = []
-    for ticket in asked.means("tickets"):
+    for ticket in jobs.means("tickets"):
         kind, left, _, _, smaller, smallest, faster, fastest, *_ = ticket_cells(ticket, costs)
         row = whole[ticket["kind"], ticket["level"]]
         change = span(row, "test_accuracy_change", 100, signed=True) if ticket["level"] else DASH
@@ -131,7 +138,12 @@ def worth_sheet(title: str, asked: Asked, rows: Sequence[Row]) -> Sheet:
         best = f"{smaller} {smallest}", f"{faster} {fastest}"
         cells.append([kind, left.removesuffix("%"), str(row["n"]), accuracy, change, *best, *took])
     told = "weights left, test accuracy and its change (%, mean ± half of the interval over seeds), how many times"
-    return Sheet(f"{title}: {told} smaller and faster (batch 64) in which form; what the search took", HEADS, cells)
+    return Sheet(
+        f"{title}: {told} smaller and faster (batch 64) in which form; what the search took",
+        HEADS,
+        cells,
+        narrow=HEADS[:NARROW],
+    )
 
 
 def _mean_row(rows: Sequence[Row]) -> Row:

@@ -1,7 +1,6 @@
 """Figures of `lth deploy`: that of `worth`, size by format, bits by density, sensitivity by layer."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -9,28 +8,18 @@ from matplotlib.lines import Line2D
 
 from lth.core.tables import Row
 from lth.report.figures.axes import ArmStyle, density_axis, legend_above, log_axis, new_figure
-from lth.report.figures.drawing import Drawn, Sketch, drawing, write_sketch
-from lth.report.figures.worth import DENSE, KINDS, MARKERS, sketch_worth
+from lth.report.figures.drawing import Sketch
+from lth.report.results import Results
 from lth.report.statistics import binomial_error, percent
 
-
-def draw_deploy(folder: Path, seen: Mapping[str, Sequence[Row]], examples: Mapping[str, int]) -> list[Drawn]:
-    """Draws what the tables `seen` (cost, grid, sensitivity by name) show into `folder`, the main figure first.
-
-    examples: of each split, for the error of its accuracies. The same rows give the same bytes.
-    """
-    with drawing():
-        sketches = (
-            sketch_worth(seen["cost"], examples["test"]),
-            sketch_sizes(seen["cost"]),
-            sketch_grid(seen["grid"]),
-            sketch_sensitivity(seen["sensitivity"], examples),
-        )
-        return [write_sketch(folder, sketch) for sketch in sketches if sketch]
+from .front import DENSE, KINDS, MARKERS
 
 
-def sketch_sizes(costs: Sequence[Row]) -> Sketch | None:
+def sketch_sizes(results: Results) -> Sketch | None:
     """Bytes of a file by format against density, for the kind of ticket with the most levels; None without two."""
+    costs = results["cost"]
+    if not costs:
+        return None
     kinds: dict[str, set[int]] = {}
     for row in costs:
         kinds.setdefault(row["kind"], set()).add(row["level"])
@@ -61,8 +50,9 @@ def sketch_sizes(costs: Sequence[Row]) -> Sketch | None:
     return Sketch("sizes", "Size by format", caption, alt, figure)
 
 
-def sketch_grid(grid: Sequence[Row]) -> Sketch | None:
+def sketch_grid(results: Results) -> Sketch | None:
     """Accuracy by density and bits, a panel for each of the two kinds with the most densities; None without bits."""
+    grid = results["grid"]
     kinds: dict[str, list[Row]] = {}
     whole = [row for row in grid if row["kind"] == "dense"]
     for row in grid:
@@ -107,8 +97,9 @@ def _heat(axes: Axes, rows: Sequence[Row], widths: Sequence[int], best: float) -
     axes.set_xlabel("bits a weight")
 
 
-def sketch_sensitivity(rows: Sequence[Row], examples: Mapping[str, int]) -> Sketch | None:
+def sketch_sensitivity(results: Results) -> Sketch | None:
     """Accuracy with one layer pruned, against that layer's density; None without rows."""
+    rows, examples = results["sensitivity"], results.examples
     layers = list(dict.fromkeys(row["layer"] for row in rows))
     if not layers:
         return None

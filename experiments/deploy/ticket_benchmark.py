@@ -9,12 +9,13 @@ from typing import Any
 from torch import nn
 
 from lth.analysis.sensitivity import sensitivity, split_of
-from lth.compression.cost import BATCHES, columns_of, cost
+from lth.compression.cost import BATCHES, cost
 from lth.compression.files import write_and_verify
 from lth.compression.forms import FORMS
 from lth.compression.quantize import accuracy_grid
-from lth.compression.search_cost import SEARCH, ScoreCost, SearchCost, pace_of, search_cost
+from lth.compression.search_cost import ScoreCost, SearchCost, pace_of, search_cost
 from lth.core.errors import SettingError
+from lth.core.tables import Row
 from lth.core.weights import Mask, State, load, on_cpu
 from lth.data.tensors import Data
 from lth.lottery.levels import Level
@@ -24,34 +25,16 @@ from lth.pruning.schedule import Pruning
 from lth.store.runs import Store
 from lth.training.evaluate import evaluate
 
-Row = dict[str, Any]
+from .tables import COST, PLACE
 
 DENSE = "dense"
 """The kind of the network that nothing is pruned of; it has forms, too."""
-PLACE = ("kind", "level", "run", "density")
-COST = [
-    *PLACE,
-    *columns_of(BATCHES)[:-2],
-    "validation_accuracy",
-    "file_difference",
-    "file",
-    "runs_as",
-    "note",
-]
-GRID = [*PLACE, "bits", "nonzero", "test_accuracy"]
-SENSITIVITY = ["layer", "density", "accuracy"]
-TICKETS = [
-    *PLACE,
-    "weights_left",
-    "test_accuracy",
-    *SEARCH,
-]
 CALIBRATION = 10
 """Training batches that static int8 takes its ranges from."""
 
 
 @dataclass(frozen=True)
-class Found:
+class TrainedTicket:
     """A trained ticket: of which kind, at which level. `state`: its weights at the early stop, else at the end."""
 
     kind: str
@@ -66,14 +49,14 @@ class Found:
         return f"{self.kind.replace(':', '_of_')}-{self.level}" if self.level else self.kind
 
 
-def found_at(kind: str, level: Level) -> Found | None:
+def trained_ticket(kind: str, level: Level) -> TrainedTicket | None:
     """The ticket that `level` trained, on the CPU; None where that training diverged."""
     result = level.result
     if result.status != "done":
         return None
     mask = {name: kept.cpu() for name, kept in level.spec.mask.items()}
     state = on_cpu(result.states.get("early_stop", result.final))
-    return Found(kind if level.index else DENSE, level.index, result.run, mask, state)
+    return TrainedTicket(kind if level.index else DENSE, level.index, result.run, mask, state)
 
 
 def fitted(pruning: Pruning, model: nn.Module) -> Pruning:
@@ -91,7 +74,7 @@ def fitted(pruning: Pruning, model: nn.Module) -> Pruning:
     return replace(pruning, exclude=[*pruning.exclude, *whole])
 
 
-class Worth:
+class TicketBenchmark:
     """Looks at trained tickets on the CPU; what does not depend on the clock is kept in `store` with their runs.
 
     model: the architecture; files: the folder that forms are written to, one a ticket.
@@ -101,13 +84,13 @@ class Worth:
         self.model, self.data, self.store, self.files = copy.deepcopy(model).cpu(), data, store, files
         self.sizes = {layer.name: layer.size for layer in prunable(self.model)}
 
-    def place(self, ticket: Found) -> Row:
+    def place(self, ticket: TrainedTicket) -> Row:
         """PLACE of `ticket`. density: kept / weights of all Linear layers and convolutions, not pruned ones too."""
         left = sum(int(ticket.mask[name].sum()) if name in ticket.mask else size for name, size in self.sizes.items())
         density = left / sum(self.sizes.values())
         return {"kind": ticket.kind, "level": ticket.level, "run": ticket.run, "density": density}
 
-    def costs(self, ticket: Found, dense: Found, rounds: int, onnx: bool, batch_size: int) -> list[Row]:
+    def costs(self, ticket: TrainedTicket, dense: TrainedTicket, rounds: int, onnx: bool, batch_size: int) -> list[Row]:
         """Rows COST: the dense network and every form of `ticket`, by turns, each file read again."""
         network, whole = copy.deepcopy(self.model), copy.deepcopy(self.model)
         load(network, ticket.state, ticket.mask)
@@ -133,10 +116,10 @@ class Worth:
             own = {"file": path and str(path.relative_to(self.files.parent)), "file_difference": difference}
             if len(self.data.validation) and network_of_form is not None:
                 own["validation_accuracy"] = evaluate(network_of_form, self.data.validation).accuracy
-            rows.append({**dict.fromkeys(COST), **self.place(ticket), **row, **own})
+            rows.append(COST.row({**self.place(ticket), **row, **own}))
         return rows
 
-    def grid(self, ticket: Found, bits: Sequence[int]) -> list[Row]:
+    def grid(self, ticket: TrainedTicket, bits: Sequence[int]) -> list[Row]:
         """Rows GRID: `ticket` in 32 bits, and with its weights rounded to each of `bits`."""
 
         def compute() -> list[Row]:
@@ -145,7 +128,7 @@ class Worth:
         key = f"weights rounded to {','.join(map(str, bits))} bits, test"
         return [row | self.place(ticket) for row in self.store.probed(ticket.run, key, compute)]
 
-    def sensitivity(self, dense: Found) -> list[Row]:
+    def sensitivity(self, dense: TrainedTicket) -> list[Row]:
         """Rows SENSITIVITY of the dense network, on validation, else on train."""
         split = split_of(self.data)
 
@@ -157,7 +140,7 @@ class Worth:
 
     def searched(
         self,
-        ticket: Found,
+        ticket: TrainedTicket,
         results: Sequence[Mapping[str, Any]],
         batch_size: int,
         test: float | None,
@@ -180,7 +163,7 @@ def rounded_rows(grid: Sequence[Row], costs: Sequence[Row]) -> list[Row]:
         if row["bits"] != 32:
             base = masked[row["kind"], row["level"]]
             found.append(
-                {key: base[key] for key in (*PLACE, "parameters", "flops")}
+                {key: base[key] for key in (*(column.name for column in PLACE), "parameters", "flops")}
                 | {
                     "form": f"bits_{row['bits']}",
                     "nonzero": row["nonzero"],
@@ -191,4 +174,4 @@ def rounded_rows(grid: Sequence[Row], costs: Sequence[Row]) -> list[Row]:
                     "note": f"weights rounded to {row['bits']} bits and kept as floats: no byte and no time is saved",
                 }
             )
-    return [dict.fromkeys(COST) | row for row in found]
+    return [COST.row(row) for row in found]

@@ -1,14 +1,14 @@
-"""The page of one replicate of `lth deploy`: one HTML file that opens offline, the answer first."""
+"""The tables of `lth deploy` for people: tickets, and every form of each."""
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 from lth.core.tables import Row
 from lth.report.cost import times_faster
-from lth.report.figures.drawing import Drawn
-from lth.report.pages.replicate import NONE, write_job_page
+from lth.report.results import Results
+from lth.report.sheet import DASH, Sheet
 from lth.report.statistics import percent
+
+from .answer import TIMED
 
 HEADS = ("ticket", "density", "test %", "kB", "smaller", "as", "faster", "as", "epochs", "s")
 """The columns of the table of tickets as people see it."""
@@ -18,7 +18,7 @@ FORMS = ("form", "test %", "change", "kB", "gzip kB", "batch 1, us", "faster", "
 """The columns of the table of all forms on the page."""
 
 
-def ticket_cells(ticket: Row, costs: Sequence[Row], missing: str = NONE) -> list[str]:
+def ticket_cells(ticket: Row, costs: Sequence[Row], missing: str = DASH) -> list[str]:
     """A ticket as text, a cell for each of HEADS: its smallest file and its fastest form among them."""
     mine = [row for row in costs if (row["kind"], row["level"]) == (ticket["kind"], ticket["level"])]
     dense = next(row for row in costs if row["form"] == "dense")
@@ -44,50 +44,39 @@ def form_cells(row: Row) -> list[str]:
     """A form as text, a cell for each of FORMS."""
 
     def cell(value: float | None, digits: int, factor: float = 1.0, sign: str = "") -> str:
-        return NONE if value is None else f"{factor * value:{sign},.{digits}f}"
+        return DASH if value is None else f"{factor * value:{sign},.{digits}f}"
 
     own = row["runs_as"] == row["form"]
     times = []
     for size in (1, 64):
         seconds, low, high = (row[f"batch_{size}_{what}"] for what in ("seconds", "low", "high"))
-        times.append(f"{1e6 * seconds:,.0f} ({1e6 * low:,.0f} to {1e6 * high:,.0f})" if own else NONE)
-        times.append(cell(row[f"batch_{size}_speedup"], 2) if own else NONE)
+        times.append(f"{1e6 * seconds:,.0f} ({1e6 * low:,.0f} to {1e6 * high:,.0f})" if own else DASH)
+        times.append(cell(row[f"batch_{size}_speedup"], 2) if own else DASH)
     sizes = [cell(row[key], 1, 1e-3) for key in ("bytes", "gzip_bytes")]
     accuracy = [cell(row["test_accuracy"], 2, 100), cell(row["test_accuracy_change"], 2, 100, "+")]
     return [row["form"], *accuracy, *sizes, *times, row["note"]]
 
 
-def write_page(
-    path: Path,
-    says: Sequence[str],
-    seen: Mapping[str, Sequence[Row]],
-    first: Row,
-    figures: Sequence[Drawn],
-    config: Mapping[str, Any],
-    work: str,
-) -> None:
-    """Writes the page as the file `path`; it needs no other file and asks the network for nothing.
+NOTE = (
+    "Density: kept weights of all Linear layers and convolutions. kB: the smallest file (1 kB = 1000 bytes), how many"
+    " times smaller it is than the dense one, and in which form. Faster: the fastest form at batch 64 against the"
+    " dense network, timed by turns (masked counts as 1x, since it runs the dense network's kernels). Epochs and s:"
+    " what the search took before the ticket itself was trained. packed8 is packed_int8; static and dynamic are int8."
+)
 
-    says: the answer, a sentence each; seen: the tables of looks by name; first: a row of `results.csv`; work: what this
-    command did.
-    """
-    forms = {
-        f"{ticket['kind']}, {percent(ticket['density'])}% of the weights": [
-            form_cells(row) for row in seen["cost"] if (row["kind"], row["level"]) == (ticket["kind"], ticket["level"])
-        ]
-        for ticket in seen["tickets"]
-    }
-    write_job_page(
-        path,
-        "deploy.html.jinja",
-        first,
-        figures,
-        config,
-        device="cpu",
-        says=says,
-        heads=HEADS,
-        tickets=[ticket_cells(row, seen["cost"]) for row in seen["tickets"]],
-        form_heads=FORMS,
-        forms=forms,
-        work=work,
-    )
+
+def sheets(results: Results) -> list[Sheet]:
+    """A row for each ticket, and for each ticket a table of all its forms."""
+    tickets, costs = results["tickets"], results["cost"]
+    if not costs:
+        return []
+    title = f"Tickets (smallest file; fastest form, batch {TIMED}; search: epochs, s)"
+    first = Sheet(title, HEADS, [ticket_cells(ticket, costs) for ticket in tickets], note=NOTE, texts=("as",))
+    return [first, *(form_sheet(ticket, costs) for ticket in tickets)]
+
+
+def form_sheet(ticket: Row, costs: Sequence[Row]) -> Sheet:
+    """Every form of one ticket."""
+    mine = [row for row in costs if (row["kind"], row["level"]) == (ticket["kind"], ticket["level"])]
+    title = f"Forms of {ticket['kind']}, {percent(ticket['density'])}% of the weights"
+    return Sheet(title, FORMS, [form_cells(row) for row in mine], texts=("note",), folded=True, terminal=False)

@@ -10,6 +10,7 @@ from lth.core.tables import Row
 from lth.report.cost import BESIDE_ONE, times_faster
 from lth.report.figures.axes import legend_above, new_figure
 from lth.report.figures.drawing import Sketch
+from lth.report.results import Results
 from lth.report.statistics import binomial_error, percent
 
 KINDS = ("#0072B2", "#009E73", "#D55E00", "#CC79A7", "#E69F00", "#56B4E9")
@@ -54,12 +55,14 @@ def baseline(costs: Sequence[Row]) -> Row:
     return next(row for row in costs if row["kind"] == row["form"] == "dense")
 
 
-def sketch_worth(costs: Sequence[Row], examples: int | None) -> Sketch:
+def sketch_worth(results: Results) -> Sketch | None:
     """Accuracy against how much smaller a file is, and how much faster a batch of 1 and of 64 runs.
 
-    examples: of the test set; None where the rows are means over seeds. On the front of time, masked is at 1: see
-    `times_faster`.
+    On the front of time, masked is at 1: see `times_faster`. None without rows.
     """
+    costs, examples = results["cost"], results.examples.get("test")
+    if not costs:
+        return None
     dense, looks = baseline(costs), colours(costs)
     own = [row for row in costs if row["form"] != "dense" or row["kind"] == "dense"]
     kept = [row for row in own if row["form"] in KEPT and row["bytes"]]

@@ -1,0 +1,71 @@
+"""What the forms of the tickets show, in words: the smallest and the fastest whose accuracy holds."""
+
+from collections.abc import Mapping, Sequence
+
+from lth.compression.cost import BATCHES
+from lth.core.tables import Row
+from lth.report.cost import BESIDE_ONE, DENSE_KERNELS, noise_sentence, times_faster
+from lth.report.results import Results
+from lth.report.statistics import binomial_error, percent
+
+from .ticket_benchmark import DENSE
+
+WITHIN = 0.005
+"""What of accuracy (0..1) a form may lose of the dense network's to be named in the answer."""
+TIMED = 64
+"""The batch size that the answer is about."""
+
+
+def answer(results: Results) -> list[str]:
+    """What the forms of one seed show; nothing where the dense network's training diverged."""
+    if not results["cost"]:
+        return ["The training of the dense network diverged: there is no ticket to measure."]
+    return sentences(results["cost"], results.examples)
+
+
+def sentences(costs: Sequence[Row], examples: Mapping[str, int]) -> list[str]:
+    """What the forms show: the smallest and the fastest whose accuracy holds, and that masked zeros save no time.
+
+    Which hold is judged on validation, where there is a split, so that the test set chooses nothing. examples: of each
+    split, for the error of that judgement.
+    """
+    split, dense, found = best_forms(costs)
+    accuracy = dense[f"{split}_accuracy"]
+    error = 100 * binomial_error(accuracy, accuracy, examples[split])
+    masked = [row[f"batch_{TIMED}_speedup"] for row in costs if row["form"] == "masked"]
+    ran = f" Measured at {min(masked):.2f} to {max(masked):.2f}x, it counts as 1x: the rest is {BESIDE_ONE}."
+    noise = noise_sentence(costs, BATCHES)
+    found.append(f"The binomial error of a difference on {examples[split]:,} {split} examples is {error:.2f} points.")
+    return [*found, DENSE_KERNELS + (ran if masked else ""), *([noise] if noise else [])]
+
+
+def best_forms(costs: Sequence[Row]) -> tuple[str, Row, list[str]]:
+    """The split that forms are judged on, the dense network's row, and the smallest and the fastest form in words."""
+    split = "validation" if any(row["validation_accuracy"] is not None for row in costs) else "test"
+    key = f"{split}_accuracy"
+    dense = next(row for row in costs if row["kind"] == DENSE and row["form"] == DENSE)
+    holding = [row for row in costs if row[key] is not None and row[key] >= dense[key] - WITHIN and row["bytes"]]
+    smallest = min(holding, key=lambda row: row["bytes"])
+    fastest = max((row for row in holding if row["runs_as"] == row["form"]), key=lambda row: times_faster(row, TIMED))
+    return (
+        split,
+        dense,
+        [
+            f"Within {100 * WITHIN:g} points of the dense network on {split}, the smallest file is {_name(smallest)}:"
+            f" {dense['bytes'] / smallest['bytes']:.1f} times smaller, at {_accuracy(smallest)}",
+            f"The fastest at batch {TIMED} is {_name(fastest)}: {times_faster(fastest, TIMED):.2f} times as fast as"
+            f" dense, at {_accuracy(fastest)}",
+        ],
+    )
+
+
+def _name(row: Row) -> str:
+    if row["kind"] == DENSE:
+        return "the dense network" + (f" as {row['form']}" if row["form"] != DENSE else "")
+    return f"{row['form']} of {row['kind']} at {percent(row['density'])}%"
+
+
+def _accuracy(row: Row) -> str:
+    change = row["test_accuracy_change"]
+    points = "" if change is None else f" ({100 * change:+.2f} points)"
+    return f"{100 * row['test_accuracy']:.2f}% of the test set{points}."

@@ -1,0 +1,60 @@
+"""The tables of `lth deploy`: what each ticket took to find, what its forms cost, and how accuracy bears rounding."""
+
+from lth.compression.cost import BATCHES, columns_of
+from lth.compression.search_cost import SEARCH
+from lth.core.tables import Column, Table
+
+PLACE = (
+    Column("kind", str, "", "the kind of ticket: `weights`, `channels`, N:M, or `dense`", required=True),
+    Column("level", int, "", "how often the network was pruned", required=True),
+    Column("run", str, "", "the fingerprint of the ticket's training"),
+    Column("density", float, "0..1", "kept / all weights of Linear layers and convolutions"),
+)
+TEXTS = ("form", "file", "runs_as", "note")
+COST = Table(
+    "cost",
+    (
+        *PLACE,
+        *(Column(name, str if name in TEXTS else float) for name in columns_of(BATCHES)[:-2]),
+        Column("validation_accuracy", float, "0..1", "accuracy on the validation split"),
+        Column("file_difference", float, "", "largest difference of the logits of the file, read again"),
+        Column("file", str, "", "the file that holds the form"),
+        Column("runs_as", str, "", "the form whose kernels run it"),
+        Column("note", str, "", "what the form is, or why it could not be made"),
+    ),
+    key=("kind", "level", "form"),
+    meaning="A row for each ticket and form: its size, its latency beside the dense network's, its accuracy.",
+)
+GRID = Table(
+    "grid",
+    (
+        *PLACE,
+        Column("bits", int, "bits", "what the weights are rounded to; 32: not rounded", required=True),
+        Column("nonzero", float, "weights", "parameters that are not zero"),
+        Column("test_accuracy", float, "0..1", "test accuracy"),
+    ),
+    key=("kind", "level", "bits"),
+    meaning="A row for each ticket and number of bits.",
+)
+TICKETS = Table(
+    "tickets",
+    (
+        *PLACE,
+        Column("weights_left", float, "weights", "how many weights are kept"),
+        Column("test_accuracy", float, "0..1", "test accuracy of the trained ticket"),
+        *(Column(name) for name in SEARCH),
+    ),
+    key=("kind", "level"),
+    meaning="A row for each ticket: its accuracy, and what finding it took.",
+)
+SENSITIVITY = Table(
+    "sensitivity",
+    (
+        Column("layer", str, "", "the layer that is pruned", required=True),
+        Column("density", float, "0..1", "what is left of it", required=True),
+        Column("accuracy", float, "0..1", "accuracy with the other layers dense, without training again"),
+    ),
+    key=("layer", "density"),
+    meaning="A row for each layer of the dense network and density of that layer alone.",
+)
+TABLES = (TICKETS, COST, GRID, SENSITIVITY)
