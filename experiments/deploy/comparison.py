@@ -126,7 +126,7 @@ def worth_rows(jobs: Jobs, bars: Summarize = t_interval) -> list[Row]:
 def worth_sheet(title: str, jobs: Jobs, rows: Sequence[Row]) -> Sheet:
     """A row a ticket for people: HEADS; its accuracy as it is, its smallest file and its fastest form by the means."""
     costs = jobs.means("cost")
-    whole = {(row["kind"], row["level"]): row for row in rows if row["form"] in ("mjobs", "dense")}
+    whole = {(row["kind"], row["level"]): row for row in rows if row["form"] in ("masked", "dense")}
     cells = []
     for ticket in jobs.means("tickets"):
         kind, left, _, _, smaller, smallest, faster, fastest, *_ = ticket_cells(ticket, costs)

@@ -36,7 +36,7 @@ def ticket_cells(ticket: Row, costs: Sequence[Row], missing: str = DASH) -> list
         f"{times_faster(fastest, 64):.2f}x",
         SHORT.get(fastest["form"], fastest["form"]),
         f"{ticket['search_epochs']:,.0f}" if ticket["search_trainings"] else missing,
-        f"{seconds:,.{0 if seconds >= 10 else 1}f}" if seconds else missing,
+        f"{seconds:,.{0 if seconds >= 1 else 1}f}" if seconds else missing,
     ]
 
 

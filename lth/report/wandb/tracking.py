@@ -47,7 +47,7 @@ class Wandb:
         self.mode: Any = wandb_mode(mode)
         self.directory = directory
         more = (name for key in ("one_shot_arms", "methods") for name in config.get(key) or ())
-        self.arms = dict.fromkeys(["ticket", *config["arms"], *more])
+        self.arms = dict.fromkeys(["ticket", *config.get("arms", ()), *more])
         self.arguments: dict[str, Any] = {
             "project": project,
             "entity": entity,
