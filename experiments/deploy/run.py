@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from lth.api import Procedure
+from lth.compression.scoring_cost import score_cost
 from lth.core.tables import Row
 from lth.experiment import Item
-from lth.compression.scoring_cost import score_cost
 from lth.lottery.pruned import name_output
 from lth.pruning.schedule import Pruning
 from lth.session import Session, Trained

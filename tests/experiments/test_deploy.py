@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 from lth.experiments.deploy.settings import ChannelsSettings, DeploySettings
+from lth.flow.worth import COST, GRID, SENSITIVITY, TICKETS
 
 from lth.compression.export import load_exported
 from lth.compression.forms import DEFAULT
 from lth.core.errors import LotteryError, SettingError
-from lth.flow.worth import COST, GRID, SENSITIVITY, TICKETS
 from lth.lottery.ticket import load_ticket
 from lth.pruning.schedule import Pruning
 from lth.report.tables import CURVES, LAYERS, RESULTS
