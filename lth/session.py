@@ -165,7 +165,11 @@ def five_seeds(experiment: str) -> str:
 def execute(experiment: Experiment, settings: Any, folder: Path, job: int | None = None) -> None:
     """Runs one job of `experiment` and leaves its results in `folder`; job: its number, where it is one of a sweep."""
     session = Session(settings, folder, job)
-    session.recorder = Recorder(experiment, session_facts(experiment, session), tracker(settings, asdict(settings)))
+    session.recorder = Recorder(
+        experiment,
+        session_facts(experiment, session),
+        tracker(settings, asdict(settings)) if hasattr(settings, "recipe") else None,
+    )
     with session.recorder as recorder:
         for item in experiment.run(session):
             if isinstance(item, Outcome):

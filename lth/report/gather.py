@@ -62,9 +62,9 @@ def gather(places: Sequence[Path]) -> Gathered:
 def tables_of_jobs(gathered: Gathered, tables: Iterable[Table]) -> dict[str, list[Row]]:
     """Name -> the rows of each of `tables` in the folders of the jobs that `gathered` has results of.
 
-    Each row also has `seed`, `setting` and `schedule`, those of its job, and `status`. Of two jobs of one seed and setting
-    the later counts; a job of several seeds does not say which one a row is of, and is left out. Raises LotteryError
-    naming a file that cannot be read.
+    Each row also has `seed`, `setting` and `schedule`, those of its job, and `status`. Of two jobs of one seed and
+    setting the later counts; a job of several seeds does not say which one a row is of, and is left out. Raises
+    LotteryError naming a file that cannot be read.
     """
     settings = {row["setting"] for row in gathered.rows}
     latest: dict[tuple[str, Any], list[Row]] = {}

@@ -36,9 +36,9 @@ class Progress:
         self.outer = tqdm(total=total, desc=title, unit=unit, disable=None, dynamic_ncols=True, **look)
         self.inner: tqdm[Any] | None = None
 
-    def expect(self, total: int) -> None:
-        """Sets how many trainings are to come in all."""
-        self.outer.total = total
+    def expect(self, total: int, unit: str = "training") -> None:
+        """Sets how many trainings, or other units, are to come in all."""
+        self.outer.total, self.outer.unit = total, unit
         self.outer.refresh()
 
     def training(self, start: int, stop: int) -> Callable[[int], None]:

@@ -57,7 +57,7 @@ class Facts:
 class Recorder:
     """Takes what a run yields. Whatever ends the job, the tables are written as far as they go."""
 
-    def __init__(self, experiment: "Experiment", facts: Facts, wandb: Wandb) -> None:
+    def __init__(self, experiment: "Experiment", facts: Facts, wandb: Wandb | None) -> None:
         self.experiment, self.facts, self.wandb = experiment, facts, wandb
         self.folder, self.settings, self.store = facts.folder, facts.settings, facts.store
         self.tables: dict[str, Table] = {table.name: table for table in (RESULTS, LAYERS, CURVES, *experiment.tables)}
@@ -77,7 +77,8 @@ class Recorder:
         self.progress.close()
         if kind is not None and self._rows["results"]:
             self.write()
-        self.wandb.stop()
+        if self.wandb:
+            self.wandb.stop()
 
     def declare(self, tables: Iterable[Table]) -> None:
         """Takes tables before their first row; one of a name that is there already takes its place."""
@@ -98,7 +99,8 @@ class Recorder:
         self._rows["results"].append(row)
         self.store.keep_row(row)
         self._add_details(outcome)
-        self.wandb.start(trained=bool(self.store.trained))
+        if self.wandb:
+            self.wandb.start(trained=bool(self.store.trained))
         twins = [x.arm for x in self._level[:-1] if x.result.run == outcome.result.run and x.arm != outcome.arm]
         if twins:
             log.warning("level %d: %s and %s are one training here", outcome.level.index, twins[0], outcome.arm)
@@ -188,8 +190,9 @@ class Recorder:
             work=self.work(),
             machine=machine_facts(str(self.settings.device)),
         ).write(self.folder / "report.html")
-        rows = [[row[column] for column in RESULTS] for row in self._rows["results"]]
-        self.wandb.finish(RESULTS.names, rows, paths[0], {figure.path: figure.caption for figure in drawn})
+        if self.wandb:
+            rows = [[row[column] for column in RESULTS] for row in self._rows["results"]]
+            self.wandb.finish(RESULTS.names, rows, paths[0], {figure.path: figure.caption for figure in drawn})
         if self.facts.job is not None:
             log.info("%s: %s %s", self.title, self.work(), self.folder)
             return

@@ -18,8 +18,8 @@ from lth.report.verdict import SEEDS, Verdict, verdicts
 SCAN = "Each density has its own verdict: the scan over densities for the smallest one is not corrected."
 LEGEND = {
     "matching": "the ticket's test accuracy is at most 0.5 points below the dense network's",
-    "winning": "matching, its early stop comes before 1.1 times the dense network's, and it is more accurate than reinit"
-    " and shuffle",
+    "winning": "matching, its early stop comes before 1.1 times the dense network's, and it is more accurate than"
+    " reinit and shuffle",
     "undecided": "the 95% t intervals over seeds leave it open, or a control was not run",
 }
 """The words of verdicts."""

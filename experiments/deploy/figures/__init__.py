@@ -1,4 +1,4 @@
-"""The figures of `lth deploy`: accuracy against size and time, size by format, bits by density, sensitivity by layer."""
+"""The figures of `lth deploy`: accuracy against size and time, size, bits, sensitivity by layer."""
 
 from lth.report.figures.drawing import Drawing
 

@@ -1,0 +1,81 @@
+"""The second worker: another process that trains the same network, when it is told to."""
+
+import select
+import subprocess
+import sys
+from typing import ClassVar
+
+from torch import nn
+
+from lth.core.errors import LotteryError
+from lth.core.machine import prepare
+from lth.core.tables import Column
+from lth.training.loop import train
+from lth.training.run_spec import RunSpec
+
+from .settings import SpeedSettings
+from .training import make_spec, mnist
+
+ENDLESS = 10**8  # iterations of a training that is never done
+
+
+class Companion:
+    """The second worker: another process with a training of its own, which goes on only when it is told to."""
+
+    def __init__(self, settings: SpeedSettings) -> None:
+        arguments = f"{settings.data.root!r}, {settings.seed}, {settings.threads}"
+        code = f"from lth.experiments.speed.companion import accompany; accompany({arguments})"
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def __enter__(self) -> "Companion":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def work(self) -> int:
+        """Returns when the other process trains: how often it has looked at its orders."""
+        return self._tell("work")
+
+    def rest(self) -> int:
+        """Returns when the other process waits: how often it has looked at its orders."""
+        return self._tell("rest")
+
+    def _tell(self, word: str) -> int:
+        assert self.process.stdin and self.process.stdout
+        try:
+            print(word, file=self.process.stdin, flush=True)
+            return int(self.process.stdout.readline())
+        except (BrokenPipeError, ValueError):
+            raise LotteryError("the second worker of lth speed has ended; its error is above") from None
+
+
+def accompany(root: str | None, seed: int, threads: int) -> None:
+    """What the second worker does: trains and waits as the lines on stdin say, until they end."""
+    prepare("cpu", threads)
+    spec = make_spec(mnist(root)[0], SpeedSettings(seed=seed, iterations=ENDLESS))
+    train(spec, [Obedience()])
+
+
+class Obedience:
+    """An observer that lets its training go on only after the line `work`, and holds it at the line `rest`."""
+
+    key, every = "obedience", 10
+    columns: ClassVar[dict[str, Column]] = {}
+
+    def __init__(self) -> None:
+        self.working, self.looks = False, 0
+
+    def __call__(self, model: nn.Module, spec: RunSpec) -> dict[str, float]:
+        self.looks += 1
+        ordered = bool(select.select([sys.stdin], [], [], 0)[0])
+        while ordered or not self.working:
+            line = sys.stdin.readline()
+            if not line:
+                sys.exit()
+            self.working, ordered = line.strip() == "work", False
+            print(self.looks, flush=True)
+        return {}
