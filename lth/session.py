@@ -184,5 +184,7 @@ def execute(experiment: Experiment, settings: Any, folder: Path, job: int | None
 def session_facts(experiment: Experiment, session: Session) -> Facts:
     """What the recorder is told of a session."""
     settings = session.settings
-    about = settings.about(settings.pruning.schedule_label if hasattr(settings, "pruning") else "")
+    about: Mapping[str, Any] = {}
+    if hasattr(settings, "recipe"):
+        about = settings.about(settings.pruning.schedule_label if hasattr(settings, "pruning") else "")
     return Facts(session.folder, settings, session.store, about, five_seeds(experiment.name), session.job)

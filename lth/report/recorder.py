@@ -147,8 +147,9 @@ class Recorder:
             values[f"layer/{row['layer']}/density"] = row["density"]
             if row["grad_norm_init"] is not None:
                 values[f"layer/{row['layer']}/grad_norm"] = row["grad_norm_init"]
-        self.wandb.start(trained=bool(self.store.trained or self.store.measured))
-        self.wandb.log(values, level.index)
+        if self.wandb:
+            self.wandb.start(trained=bool(self.store.trained or self.store.measured))
+            self.wandb.log(values, level.index)
         self._level = []
 
     def _means(self, rows: Sequence[Row], metrics: Iterable[str]) -> Row:
@@ -214,6 +215,8 @@ class Recorder:
         seconds = time.perf_counter() - self.began
         trained = len(self.store.trained)
         runs = {row["run"] for row in self._rows["results"]} - self.store.trained
+        if not trained and not runs:
+            return f"{seconds:.0f} s."
         return f"{trained} trained, {len(runs)} found in the store, {seconds:.0f} s."
 
 
