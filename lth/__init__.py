@@ -10,19 +10,29 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lth.analysis.gradient import gradient_norm
-    from lth.analysis.probes import probe
+    from lth.analysis.probes import ProbeInputs, probe
     from lth.api import Search, find_ticket
     from lth.compression.cost import cost
     from lth.compression.shrink import shrunk
     from lth.core.errors import LotteryError
-    from lth.core.rng import Seeds
+    from lth.core.rng import Seeds, rng
+    from lth.core.setting import setting
+    from lth.core.tables import Column, Table
     from lth.data.tensors import Data, Split, prepare
-    from lth.lottery.arms import arm
+    from lth.experiment import Experiment
+    from lth.lottery.arms import Outcome, arm
+    from lth.lottery.context import Context
     from lth.lottery.interchange import from_torch_pruning, make_permanent, to_torch_pruning
+    from lth.lottery.levels import Level
     from lth.lottery.pruned import prune
     from lth.lottery.ticket import Ticket, load_ticket
     from lth.pruning.schedule import Pruning
     from lth.pruning.scores import score
+    from lth.pruning.scores.inputs import ScoreInputs
+    from lth.report.figures.lines import LineFigure, Measure
+    from lth.report.results import Results
+    from lth.session import Session
+    from lth.settings import LevelSettings
     from lth.store.runs import Store
     from lth.training.evaluate import evaluate
     from lth.training.loop import train
@@ -32,44 +42,72 @@ if TYPE_CHECKING:
     __version__: str
 
 _PLACES = {
-    "Data": "data.tensors",
-    "RunSpec": "training.run_spec",
-    "LotteryError": "core.errors",
-    "Pruning": "pruning.schedule",
-    "Recipe": "training.recipe",
-    "Search": "api",
-    "Seeds": "core.rng",
-    "Split": "data.tensors",
-    "Store": "store.runs",
-    "Ticket": "lottery.ticket",
     "arm": "lottery.arms",
+    "Column": "core.tables",
+    "Context": "lottery.context",
     "cost": "compression.cost",
+    "Data": "data.tensors",
     "evaluate": "training.evaluate",
+    "Experiment": "experiment",
     "find_ticket": "api",
     "from_torch_pruning": "lottery.interchange",
     "gradient_norm": "analysis.gradient",
+    "Level": "lottery.levels",
+    "LevelSettings": "settings",
+    "LineFigure": "report.figures.lines",
     "load_ticket": "lottery.ticket",
+    "LotteryError": "core.errors",
     "make_permanent": "lottery.interchange",
+    "Measure": "report.figures.lines",
+    "Outcome": "lottery.arms",
     "plan": "training.recipe",
     "prepare": "data.tensors",
     "probe": "analysis.probes",
+    "ProbeInputs": "analysis.probes",
     "prune": "lottery.pruned",
+    "Pruning": "pruning.schedule",
+    "Recipe": "training.recipe",
+    "Results": "report.results",
+    "rng": "core.rng",
+    "RunSpec": "training.run_spec",
     "score": "pruning.scores",
+    "ScoreInputs": "pruning.scores.inputs",
+    "Search": "api",
+    "Seeds": "core.rng",
+    "Session": "session",
+    "setting": "core.setting",
     "shrunk": "compression.shrink",
+    "Split": "data.tensors",
+    "Store": "store.runs",
+    "Table": "core.tables",
+    "Ticket": "lottery.ticket",
     "to_torch_pruning": "lottery.interchange",
     "train": "training.loop",
 }
 
 __all__ = [
+    "Column",
+    "Context",
     "Data",
+    "Experiment",
+    "Level",
+    "LevelSettings",
+    "LineFigure",
     "LotteryError",
+    "Measure",
+    "Outcome",
+    "ProbeInputs",
     "Pruning",
     "Recipe",
+    "Results",
     "RunSpec",
+    "ScoreInputs",
     "Search",
     "Seeds",
+    "Session",
     "Split",
     "Store",
+    "Table",
     "Ticket",
     "arm",
     "cost",
@@ -83,7 +121,9 @@ __all__ = [
     "prepare",
     "probe",
     "prune",
+    "rng",
     "score",
+    "setting",
     "shrunk",
     "to_torch_pruning",
     "train",

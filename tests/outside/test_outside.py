@@ -1,0 +1,97 @@
+"""An experiment in a package of its own does all that ours do: one folder, installed or named on the command line."""
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent / "weight_noise"
+PYPROJECT = """\
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+
+[project]
+name = "weight-noise"
+version = "0.1"
+
+[project.entry-points."lth.experiments"]
+weight_noise = "weight_noise"
+
+[project.entry-points."lth.arms"]
+sign_flip = "weight_noise:sign_flip"
+"""
+QUICK = ("levels=1", "recipe.iterations=60", "recipe.evaluate_every=20")
+
+
+@pytest.fixture
+def environment(prepared_mnist1d: Path) -> dict[str, str]:
+    root = str(Path(__file__).parents[2])
+    quiet = {"WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1", "LTH_DATA": str(prepared_mnist1d)}
+    return {**os.environ, **quiet, "PYTHONPATH": root}
+
+
+def lth(folder: Path, environment: dict[str, str], *words: str) -> str:
+    """What `lth words` prints, run in `folder`."""
+    done = subprocess.run(
+        [sys.executable, "-m", "lth", *words], cwd=folder, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_package_is_one_small_folder() -> None:
+    files = [path for path in PACKAGE.rglob("*") if path.suffix in (".py", ".yaml", ".toml")]
+    assert sum(len(path.read_text().splitlines()) for path in files) <= 150
+
+
+@pytest.mark.slow
+def test_an_installed_package_does_all_that_ours_do(tmp_path: Path, environment: dict[str, str]) -> None:
+    source, site = tmp_path / "source", tmp_path / "site"
+    shutil.copytree(PACKAGE, source / "weight_noise", ignore=shutil.ignore_patterns("__pycache__"))
+    (source / "pyproject.toml").write_text(PYPROJECT)
+    install = ["install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--target", str(site)]
+    subprocess.run([sys.executable, "-m", "pip", *install, str(source)], check=True)
+    environment = environment | {"PYTHONPATH": f"{site}:{environment['PYTHONPATH']}", "WANDB_MODE": "offline"}
+
+    assert "weight_noise  How robust tickets are to noise" in lth(tmp_path, environment, "list")
+    shown = lth(tmp_path, environment, "weight_noise", "--help")
+    assert "share of that of each layer's weights" in shown
+    swept = (*QUICK, "hydra.sweep.dir=sweep", "hydra/launcher=basic")
+    lth(tmp_path, environment, "weight_noise", "-m", "seed=0,1", "arms=[ticket,sign_flip]", *swept)
+
+    for seed in (0, 1):
+        job = tmp_path / "sweep" / str(seed)
+        results = rows_of(job / "results.csv")
+        assert [(row["experiment"], row["seed"]) for row in results] == [("weight_noise", str(seed))] * 3
+        assert [row["arm"] for row in results] == ["ticket", "ticket", "sign_flip"]
+        noisy, probes = rows_of(job / "noisy.csv"), rows_of(job / "probes.csv")
+        assert {row["verdict"] for row in noisy} <= {"fragile", "robust"} and len(noisy) == 3
+        assert all(0 < float(row["sparsest_layer"]) <= 1 for row in probes)
+        assert (job / "figures" / "noise.png").exists() and "Noise costs" in (job / "report.html").read_text()
+        assert (job / "ticket.safetensors").exists()
+    assert len(list((tmp_path / "outputs" / "wandb").glob("offline-run-*"))) == 2
+    lth(tmp_path, environment, "report", "sweep", "--to", "report")
+    assert (tmp_path / "report" / "figures" / "noise.png").exists()
+    assert "weight_noise" in (tmp_path / "report" / "summary.csv").read_text()
+    judged = lth(tmp_path, environment, "claims", "weight_noise", "sweep")
+    assert "N1" in judged and "undecided" in judged  # two seeds decide nothing
+    assert "0 trained" in lth(tmp_path, environment, "weight_noise", "seed=1", "arms=[ticket,sign_flip]", *QUICK)
+
+
+@pytest.mark.slow
+def test_a_folder_named_on_the_command_line_runs_without_an_install(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    shutil.copytree(PACKAGE, tmp_path / "weight_noise", ignore=shutil.ignore_patterns("__pycache__"))
+    lth(tmp_path, environment, "./weight_noise", "-m", "seed=0,1", *QUICK, "hydra.sweep.dir=sweep")  # two processes
+    assert {row["arm"] for row in rows_of(tmp_path / "sweep" / "1" / "noisy.csv")} == {"ticket", "sign_flip"}
