@@ -35,7 +35,7 @@ OPEN = ("model.args.", "data.args.", "pruning.fractions.")
 COMMANDS = {
     "claims": "lth.commands.claims",
     "cost": "lth.commands.cost",
-    "dashboard": "lth.report.wandb.dashboard",
+    "dashboard": "lth.commands.dashboard",
     "report": "lth.commands.report",
 }
 """Commands that are no experiment, and the modules that do them."""

@@ -45,8 +45,9 @@ class Experiment:
     on top of the page, at the end of the command and in W&B. sheets: tables for people, the first of which ends the
     command. figures: of one job, the main one first. seed_figures: what `lth report` draws of one setting over seeds.
     compare: what `lth report` shows across settings, as methods side by side. estimators: what its claims compute that
-    lth.report.claims.estimators does not. series: what a row of results is called in W&B. measures: the columns of its
-    tables that W&B charts by level, besides those of the results.
+    lth.report.claims.estimators does not. series: what a row of results is called in W&B. arms: the names that `series`
+    gives, for W&B's panels; none: those of whatever runs are there. Of its tables W&B charts what is measured of each arm
+    at each level.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Experiment:
     compare: "Callable[[Gathered, Summarize], Sequence[Comparison]]" = nothing
     estimators: "Sequence[Estimator]" = ()
     series: Callable[[Row], str] = lambda row: str(row["arm"])
+    arms: Callable[[], Sequence[str]] = nothing
 
     @property
     def by_name(self) -> dict[str, Table]:

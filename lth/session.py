@@ -27,6 +27,7 @@ from lth.lottery.levels import Level
 from lth.lottery.ticket import Ticket
 from lth.report.progress import Progress
 from lth.report.recorder import Facts, Recorder
+from lth.report.wandb.levels import LevelMetrics
 from lth.report.wandb.tracking import tracker
 from lth.store.runs import Store
 from lth.training.recipe import Duration, iterations_of
@@ -165,11 +166,9 @@ def five_seeds(experiment: str) -> str:
 def execute(experiment: Experiment, settings: Any, folder: Path, job: int | None = None) -> None:
     """Runs one job of `experiment` and leaves its results in `folder`; job: its number, where it is one of a sweep."""
     session = Session(settings, folder, job)
-    session.recorder = Recorder(
-        experiment,
-        session_facts(experiment, session),
-        tracker(settings, asdict(settings)) if hasattr(settings, "recipe") else None,
-    )
+    metrics = LevelMetrics(series=experiment.series)
+    wandb = tracker(settings, asdict(settings), metrics) if hasattr(settings, "recipe") else None
+    session.recorder = Recorder(experiment, session_facts(experiment, session), wandb)
     with session.recorder as recorder:
         for item in experiment.run(session):
             if isinstance(item, Outcome):

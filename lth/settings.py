@@ -84,8 +84,8 @@ class WandbSettings:
     """Weights & Biases."""
 
     mode: str = setting("auto", "online, offline, disabled, or auto: online where a key is found, else offline")
-    project: str = setting("lth", "project of the runs")
-    entity: str | None = setting(None, "user or team; null: the account's default")
+    project: str | None = setting(None, "project of the runs; null: $WANDB_PROJECT, else lth")
+    entity: str | None = setting(None, "user or team; null: $WANDB_ENTITY, else the account's default")
     tags: list[str] = setting([], "tags of the runs")
 
     def __post_init__(self) -> None:

@@ -1,7 +1,6 @@
 """All that is written while one replicate of `lth gradient_flow` runs, and when it ends."""
 
 import logging
-import statistics
 from collections.abc import Mapping, Sequence
 
 from rich.box import SIMPLE_HEAD
@@ -12,13 +11,12 @@ from lth.core.files import write_csv
 from lth.core.tables import Row
 from lth.flow.looks import AGREEMENT, DISTANCES, LINES, MAP, TABLE, UPDATES
 from lth.flow.propagation import SIGNAL
-from lth.flow.runs import LEVEL, Compared
+from lth.flow.runs import Compared
 from lth.flow.spectra import SPECTRUM
 from lth.lottery.ticket import Ticket
 from lth.report.job import JobReport
 from lth.report.pages.flow import HEADS, cells, write_page
 from lth.report.papers.evci2022 import draw_flow
-from lth.report.statistics import arms_of, measured
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +31,6 @@ FILES = {
     "spectrum": SPECTRUM,
 }
 """The tables of what was looked at, and their columns; figures are drawn from them."""
-METRICS = ("final_test_accuracy", "grad_norm_init", "grad_norm_end")
 
 
 class FlowReport(JobReport):
@@ -59,24 +56,13 @@ class FlowReport(JobReport):
         drawn = draw_flow(self.folder / "figures", rows, self.tables.curves, looks)
         path = ticket.save(self.folder / "ticket.safetensors")
         self.wandb.start(trained=bool(self.store.trained))
-        self.wandb.log(level_values(rows), LEVEL)
+        self.wandb.log_level(rows)
         self.finish_wandb(path, drawn)
         work, says = self.work(), sentence(looks["table"])
         write_page(self.folder / "report.html", says, looks["table"], rows, drawn, self.config, work)
         if self.in_sweep:
             log.info("%s: %s %s", self.title, work, self.folder)
         print_table(looks["table"], says, f"{work} Results, figures, report.html in {self.folder}")
-
-
-def level_values(rows: Sequence[Row]) -> Row:
-    """What W&B gets of the one level: each arm's numbers, means over its runs."""
-    values: Row = {"level": LEVEL, "density": rows[0]["density"], "sparsity": rows[0]["sparsity"]}
-    for arm in arms_of(rows):
-        for metric in METRICS:
-            seen = [row[metric] for row in rows if row["arm"] == arm and measured(row[metric])]
-            if seen:
-                values[f"{arm}/{metric}"] = statistics.fmean(seen)
-    return values
 
 
 def print_table(rows: Sequence[Row], says: str, where: str) -> None:

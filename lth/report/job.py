@@ -12,7 +12,7 @@ from lth.lottery.arms import Outcome
 from lth.report.figures.drawing import Drawn
 from lth.report.progress import Progress
 from lth.report.tables import CURVES, LAYERS, RESULTS, curve_rows, layer_rows, result_row, with_observed
-from lth.report.wandb.tracking import Chart, Wandb
+from lth.report.wandb.tracking import Ending, Wandb
 from lth.store.runs import Store
 
 
@@ -72,10 +72,11 @@ class JobReport:
         found = {row["run"] for row in self.tables.results} - trained
         return f"{len(trained)} trained, {len(found)} found in the store, {self.seconds:.0f} s."
 
-    def finish_wandb(self, ticket: Path, drawn: Sequence[Drawn], charts: Sequence[Chart] = ()) -> None:
-        """Logs the results, the figures, `charts` and the `ticket`, and ends the run."""
-        rows = [[row[column] for column in RESULTS] for row in self.tables.results]
-        self.wandb.finish(RESULTS.names, rows, ticket, {figure.path: figure.caption for figure in drawn}, charts)
+    def finish_wandb(self, ticket: Path, drawn: Sequence[Drawn], results: Sequence[Row] | None = None) -> None:
+        """Logs the results (those of the tables unless they are given), the figures and the `ticket`; ends the run."""
+        rows = self.tables.results if results is None else results
+        figures = {figure.path: figure.caption for figure in drawn}
+        self.wandb.finish(Ending([ticket], rows, self.tables.curves, figures))
 
 
 class Tables:

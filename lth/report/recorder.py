@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -17,26 +17,16 @@ from lth.report.figures.drawing import draw
 from lth.report.page import Page, machine_facts
 from lth.report.progress import Progress
 from lth.report.results import Results
-from lth.report.statistics import arms_of, densities, mean, percent
+from lth.report.statistics import arms_of, densities, percent
 from lth.report.tables import CURVES, LAYERS, RESULTS, curve_rows, layer_rows, result_row, with_observed
-from lth.report.wandb.tracking import Wandb
+from lth.report.wandb.levels import RESULT_COLUMNS, measured_columns
+from lth.report.wandb.tracking import Ending, Wandb
 from lth.store.runs import Store
 
 if TYPE_CHECKING:
     from lth.experiment import Experiment
 
 log = logging.getLogger(__name__)
-
-LEVEL_METRICS = (
-    "early_stop_test_accuracy",
-    "final_test_accuracy",
-    "early_stop_iteration",
-    "early_stop_val_loss",
-    "grad_norm_init",
-    "grad_norm_end",
-)
-"""What W&B charts of each arm at each level. A search chooses by `ticket/early_stop_val_loss`: no test set is in it."""
-
 
 @dataclass(frozen=True)
 class Facts:
@@ -65,6 +55,7 @@ class Recorder:
         self.declare(self.tables.values())
         self._runs: set[str] = set()
         self._places: set[tuple[Any, ...]] = set()
+        self._charted: dict[str, int] = {}  # table -> how many of its rows W&B has
         self._level: list[Outcome] = []  # the outcomes of the present level
         self.title = ", ".join(filter(None, [f"seed {self.settings.seed}", facts.about.get("schedule")]))
         self.progress = Progress(0, self.title, row=facts.job)
@@ -85,6 +76,8 @@ class Recorder:
         for table in list(tables):
             self.tables[table.name] = table
             self._rows.setdefault(table.name, [])
+        columns = (*RESULT_COLUMNS, *measured_columns(self._further()))
+        self.wandb.metrics = replace(self.wandb.metrics, columns=columns)
 
     def rows(self, table: str) -> list[Row]:
         """The rows of `table` so far."""
@@ -133,36 +126,26 @@ class Recorder:
     def _close_level(self) -> None:
         """Writes the tables, and logs the level that is over."""
         self.write()
-        level = self._level[0].level
-        values: Row = {"level": level.index, "density": level.density, "sparsity": 1 - level.density}
-        rows = [row for row in self._rows["results"] if row["level"] == level.index]
-        values |= self._means(rows, LEVEL_METRICS)
-        for table in self.tables.values():
-            if table.name in ("results", "layers", "curves"):
-                continue
-            columns = [column.name for column in table.columns if column.kind is float]
-            here = [row for row in self._rows[table.name] if row.get("level") == level.index and "arm" in row]
-            values |= self._means(here, columns) if "arm" in table.key else {}
-        for row in layer_rows(self._level[0]):
-            values[f"layer/{row['layer']}/density"] = row["density"]
-            if row["grad_norm_init"] is not None:
-                values[f"layer/{row['layer']}/grad_norm"] = row["grad_norm_init"]
+        results = self._rows["results"][-len(self._level) :]  # an index alone would mix the levels of several searches
+        rows = [*results, *self._measurements()]
         if self.wandb:
+            ticket = self.experiment.series(results[0]) == "ticket"  # the network whose layers are charted
             self.wandb.start(trained=bool(self.store.trained or self.store.measured))
-            self.wandb.log(values, level.index)
+            self.wandb.log_level(rows, layer_rows(self._level[0]) if ticket else ())
         self._level = []
 
-    def _means(self, rows: Sequence[Row], metrics: Iterable[str]) -> Row:
-        """`<series>/<metric>` -> the mean over its rows, for all that was measured."""
-        by_series: dict[str, list[Row]] = {}
-        for row in rows:
-            by_series.setdefault(self.experiment.series(row), []).append(row)
-        means = {
-            f"{series}/{metric}": mean(row[metric] for row in rows)
-            for series, rows in by_series.items()
-            for metric in metrics
-        }
-        return {name: value for name, value in means.items() if value is not None}
+    def _measurements(self) -> list[Row]:
+        """The rows about the arms of a level in further tables, that are new since the level before."""
+        rows: list[Row] = []
+        for table in self._further():
+            if measured_columns([table]):
+                rows += self._rows[table.name][self._charted.get(table.name, 0) :]
+                self._charted[table.name] = len(self._rows[table.name])
+        return rows
+
+    def _further(self) -> list[Table]:
+        """The tables that not every experiment has."""
+        return [table for name, table in self.tables.items() if name not in ("results", "layers", "curves")]
 
     def results(self, examples: Mapping[str, int]) -> Results:
         """What the answer, the sheets and the figures are made from."""
@@ -192,8 +175,8 @@ class Recorder:
             machine=machine_facts(str(self.settings.device)),
         ).write(self.folder / "report.html")
         if self.wandb:
-            rows = [[row[column] for column in RESULTS] for row in self._rows["results"]]
-            self.wandb.finish(RESULTS.names, rows, paths[0], {figure.path: figure.caption for figure in drawn})
+            figures = {figure.path: figure.caption for figure in drawn}
+            self.wandb.finish(Ending(paths, self._rows["results"], self._rows["curves"], figures, " ".join(answer)))
         if self.facts.job is not None:
             log.info("%s: %s %s", self.title, self.work(), self.folder)
             return

@@ -1,126 +1,114 @@
-"""`lth dashboard`: a W&B workspace or report as code, its panels in the order in which one asks.
+"""A W&B workspace or report as code, from the panels of an experiment.
 
 Runs of one W&B group are one setting, and its seeds are the runs: a panel shows the mean over them, with a band from
-the lowest to the highest. Against density the axis is logarithmic, dense on the right. Where there is no login, what
-would be pushed is printed as JSON.
+the lowest to the highest. Against density the axis is logarithmic, dense on the right.
 """
 
-import argparse
 import json
-import sys
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 from lth.core.errors import LotteryError
-from lth.core.files import write_text
-from lth.report.wandb.panels import Listed, Pictures, Shown, chapters
-from lth.report.wandb.run import PROJECT, reason, wandb_mode
+from lth.report.wandb.charts import SPEC
+from lth.report.wandb.panels import Chapter, Curves, Listed, Panel, Pictures
+from lth.report.wandb.run import reason
 
 NAME = "Lottery tickets"
 RUNS = 100
-"""A panel shows ten runs unless it is told otherwise, which is two settings of five seeds."""
-DESCRIPTION = "Iterative magnitude pruning against its controls, by lth. Lines are means over seeds, bands minimum and"
-DESCRIPTION += " maximum."
+"""The runs that a panel shows at most. W&B's default is ten, which is two settings of five seeds."""
+DESCRIPTION = "Lottery tickets and their controls, by lth. Lines are means over seeds, bands minimum and maximum."
 
 
-def main(words: list[str]) -> None:
-    """The command `lth dashboard`; LotteryError for what is in its way."""
-    parser = argparse.ArgumentParser(
-        prog="lth dashboard",
-        description="Builds a W&B workspace or report from what `lth imp` and `lth report --wandb` log, and pushes it."
-        " Without a W&B login it is printed as JSON. Every push makes a new one.",
-    )
-    parser.add_argument("what", nargs="?", choices=("workspace", "report"), default="workspace")
-    parser.add_argument("--project", default=PROJECT, help="the runs' W&B project (default: %(default)s)")
-    parser.add_argument("--entity", default="", help="its owner, a user or a team (default: who is logged in)")
-    parser.add_argument(
-        "--setting", action="append", default=[], help="only this setting, as `lth report` names it; may be repeated"
-    )
-    parser.add_argument("--to", type=Path, metavar="FILE", help="write the JSON there, and push nothing")
-    asked = parser.parse_args(words)
-    online = asked.to is None and wandb_mode("auto") == "online"
-    entity = asked.entity or (default_entity() if online else "")
-    built = (workspace if asked.what == "workspace" else report)(asked.project, entity, asked.setting)
-    if online:
-        print(push(built))
-    elif asked.to is not None:
-        write_text(asked.to, as_json(built))
-    else:
-        print(as_json(built), end="")
-        print(f"This is the {asked.what}, as JSON. To push it, log in: wandb login", file=sys.stderr)
+@dataclass(frozen=True)
+class Scope:
+    """Which runs a dashboard shows: those of an experiment in a project, of all settings or of some.
+
+    entity: the project's owner; empty for whoever is logged in.
+    """
+
+    project: str
+    entity: str = ""
+    experiment: str = "imp"
+    settings: Sequence[str] = ()
+
+    @property
+    def title(self) -> str:
+        """What the workspace or report is called."""
+        names = ([self.experiment] if self.experiment != "imp" else []) + list(self.settings)
+        return f"{NAME}: {', '.join(names)}" if names else NAME
+
+    @property
+    def filters(self) -> str:
+        """The filter that leaves the runs of the settings; of all where there are none."""
+        return f"Group in {[f'{self.experiment}-{setting}' for setting in self.settings]}" if self.settings else ""
 
 
-def panel(shown: Shown) -> Any:
-    """`shown` as W&B's panel."""
+def panel(declared: Panel) -> Any:
+    """A declared panel as W&B's."""
     *_, panels = library()
-    if isinstance(shown, Pictures):
-        return panels.MediaBrowser(title=shown.title, media_keys=list(shown.keys), num_columns=1)
-    if isinstance(shown, Listed):
-        return panels.WeavePanelSummaryTable(table_name=shown.key)
+    if isinstance(declared, Pictures):
+        return panels.MediaBrowser(title=declared.title, media_keys=list(declared.keys), num_columns=1)
+    if isinstance(declared, Listed):
+        return panels.WeavePanelSummaryTable(table_name=declared.key)
+    if isinstance(declared, Curves):
+        return panels.CustomChart(
+            query={"summaryTable": {"tableKey": declared.key}},
+            chart_name=SPEC,
+            chart_fields={"step": declared.x, "lineKey": declared.line, "lineVal": declared.y},
+            chart_strings={"title": declared.title, "xname": declared.x},
+        )
     return panels.LinePlot(
-        title=shown.title,
-        x=shown.x,
-        y=list(shown.y),
-        metric_regex=shown.matching or None,
-        title_x=shown.x_title,
-        log_x=shown.log_x or None,
-        log_y=shown.log_y or None,
+        title=declared.title,
+        x=declared.x,
+        y=list(declared.y),
+        metric_regex=declared.matching or None,
+        title_x=declared.x_title,
+        log_x=declared.log_x or None,
+        log_y=declared.log_y or None,
         max_runs_to_show=RUNS,
         # Not W&B's sampled mode: it averages what falls into even parts of the axis, and would merge sparse levels.
         point_visualization_method="bucketing-gorilla",
-        **({"groupby": "Group", "groupby_aggfunc": "mean", "groupby_rangefunc": "minmax"} if shown.seeds else {}),
+        **({"groupby": "Group", "groupby_aggfunc": "mean", "groupby_rangefunc": "minmax"} if declared.seeds else {}),
     )
 
 
-def workspace(project: str, entity: str, settings: Sequence[str]) -> Any:
-    """The workspace of `project`: a saved view, apart from everybody's own."""
+def workspace(scope: Scope, chapters: Sequence[Chapter]) -> Any:
+    """The workspace: a saved view, apart from everybody's own."""
     spaces, _ = library()
     sections = [
-        spaces.Section(chapter.name, panels=[panel(shown) for shown in chapter.panels], is_open=True)
-        for chapter in chapters(known_arms())
+        spaces.Section(chapter.name, panels=[panel(declared) for declared in chapter.panels], is_open=True)
+        for chapter in chapters
     ]
     return spaces.Workspace(
-        entity=entity,
-        project=project,
-        name=title(settings),
+        entity=scope.entity,
+        project=scope.project,
+        name=scope.title,
         sections=sections,
         settings=spaces.WorkspaceSettings(max_runs=RUNS),
-        runset_settings=spaces.RunsetSettings(filters=only(settings)),
+        runset_settings=spaces.RunsetSettings(filters=scope.filters),
     )
 
 
-def report(project: str, entity: str, settings: Sequence[str]) -> Any:
-    """The report in `project`: the same panels below headings, to be written around."""
+def report(scope: Scope, chapters: Sequence[Chapter]) -> Any:
+    """The report: the same panels below headings, with room for one's own text."""
     _, reports = library()
     blocks = [reports.TableOfContents()]
-    for chapter in chapters(known_arms()):
-        grid = [panel(shown) for shown in chapter.panels]
+    for chapter in chapters:
+        grid = [panel(declared) for declared in chapter.panels]
         for index, placed in enumerate(grid):
             placed.layout = reports.Layout(x=8 * (index % 3), y=8 * (index // 3), w=8, h=8)
-        runs = reports.Runset(name="seeds", filters=only(settings))
+        runs = reports.Runset(name="seeds", filters=scope.filters)
         blocks += [reports.H2(chapter.name), reports.P(chapter.about), reports.PanelGrid(runsets=[runs], panels=grid)]
     return reports.Report(
-        project=project, entity=entity, title=title(settings), description=DESCRIPTION, blocks=blocks, width="fluid"
+        project=scope.project,
+        entity=scope.entity,
+        title=scope.title,
+        description=DESCRIPTION,
+        blocks=blocks,
+        width="fluid",
     )
-
-
-def title(settings: Sequence[str]) -> str:
-    """What the workspace or report is called."""
-    return f"{NAME}: {', '.join(settings)}" if settings else NAME
-
-
-def only(settings: Sequence[str]) -> str:
-    """The filter that leaves the runs of `settings`; of all where there are none."""
-    return f"Group in {[f'imp-{setting}' for setting in settings]}" if settings else ""
-
-
-def known_arms() -> list[str]:
-    """Every arm that there is, the ticket first; a panel shows those that were run."""
-    from lth.lottery.arms import ARMS  # late, since it needs torch
-
-    return list(ARMS)
 
 
 def library() -> tuple[Any, Any]:
@@ -142,13 +130,13 @@ def as_json(built: Any) -> str:
 
 
 def default_entity() -> str:
-    """Who is logged in."""
+    """The user or team of the W&B login."""
     import wandb
 
     try:
         return str(wandb.Api().default_entity or "")
     except Exception as error:
-        raise LotteryError(f"W&B does not tell who is logged in: {reason(error)}") from error
+        raise LotteryError(f"W&B does not say who is logged in: {reason(error)}") from error
 
 
 def push(built: Any) -> str:

@@ -26,8 +26,11 @@ from lth.report.export import (
 )
 from lth.report.gather import Gathered
 from lth.report.statistics import STOP, arms_of
-from lth.report.wandb.run import PROJECT, begin, gave_up, pictures, wandb_mode
+from lth.report.wandb.charts import pictures, show_table
+from lth.report.wandb.run import RunInfo, begin, gave_up, wandb_mode
 
+Columns = tuple[Sequence[str], Sequence[Row]]
+"""A table: its columns, and rows that have them."""
 NUMBERS = {"winning": 1, "undecided": 0, "not winning": -1, WORDS[True]: 1, WORDS[None]: 0, WORDS[False]: -1}
 """A decision as the number that a chart can show."""
 
@@ -35,7 +38,7 @@ NUMBERS = {"winning": 1, "undecided": 0, "not winning": -1, WORDS[True]: 1, WORD
 def publish(
     mode: str, gathered: Gathered, places: Mapping[str, Path], says: Mapping[str, str], bars: str = "t"
 ) -> list[str]:
-    """Writes a W&B run for each setting; what there is to say of them, a line each.
+    """Writes a W&B run for each setting; a line about each, for the terminal.
 
     mode: auto, online, offline or disabled, as for a replicate; places: setting -> the folder whose figures show it;
     says: setting -> what it shows, in words. Failure is one warning: the report's own files hold everything.
@@ -45,68 +48,73 @@ def publish(
         return []
     outputs = outputs_of(gathered.folders)
     project, entity = project_of(gathered.folders)
-    found = []
+    lines = []
     for setting, rows in gathered.settings().items():
-        about = {"project": project, "entity": entity, "notes": says.get(setting, "")}
+        tables = {"summary": (SUMMARY, summary_rows(rows, bars)), "differences": (DIFFERENCES, difference_rows(rows))}
+        info = run_info(rows, tables, bars, project, entity, says.get(setting, ""))
         try:
-            found.append(_publish(outputs, mode, rows, places[setting] / "figures", bars, about))
+            lines.append(_publish(outputs, mode, info, tables, places[setting] / "figures"))
         except Exception as error:  # whatever it is, the report stands
             gave_up(error, "the report's own files hold everything")
             break
-    return found
+    return lines
 
 
-def _publish(outputs: Path, mode: str, rows: Sequence[Row], figures: Path, bars: str, about: dict[str, Any]) -> str:
-    """Writes the run of one setting; where it is."""
-    first = {column: rows[0][column] for column in ABOUT}
-    tables = {"summary": (SUMMARY, summary_rows(rows, bars)), "differences": (DIFFERENCES, difference_rows(rows))}
+def run_info(
+    rows: Sequence[Row], tables: Mapping[str, Columns], bars: str, project: str | None, entity: str | None, notes: str
+) -> RunInfo:
+    """What the run about the `rows` of one setting is called; its id comes from what the `tables` say."""
+    about = {column: rows[0][column] for column in ABOUT}
     seeds = sorted({row["seed"] for row in rows})
-    about |= {
-        "name": f"report, {len(seeds)} seed{'s' * (len(seeds) != 1)}",
-        "id": f"report-{hashlib.sha256(repr(tables).encode()).hexdigest()[:12]}",
-        "group": f"{first['experiment']}-{first['setting']}",
-        "job_type": "report",
-        "config": {**first, "seeds": seeds, "bars": bars},
-    }
-    written = sorted(outputs.glob(f"wandb/{'offline-' * (mode == 'offline')}run-*-{about['id']}"))
+    return RunInfo(
+        id=f"report-{hashlib.sha256(repr(tables).encode()).hexdigest()[:12]}",
+        name=f"report, {len(seeds)} seed{'s' * (len(seeds) != 1)}",
+        group=f"{about['experiment']}-{about['setting']}",
+        job_type="report",
+        project=project,
+        entity=entity,
+        notes=notes,
+        config={**about, "seeds": seeds, "bars": bars},
+    )
+
+
+def _publish(outputs: Path, mode: str, info: RunInfo, tables: Mapping[str, Columns], figures: Path) -> str:
+    """Writes the run of one setting; where it is."""
+    written = sorted(outputs.glob(f"wandb/{'offline-' * (mode == 'offline')}run-*-{info.id}"))
     if written:
         return f"W&B has this report already: {written[-1]}"
-    run = begin(outputs, mode, **about)
+    _, summary = tables["summary"]
+    run = begin(outputs, mode, info)
     run.define_metric("level", hidden=True)
     for pattern in ("density", "sparsity", "report/*"):
         run.define_metric(pattern, step_metric="level")
-    for arm, bound in product(arms_of(rows), BOUNDS[1:]):  # of a mean's three lines W&B's own panels show one
+    for arm, bound in product(arms_of(summary), BOUNDS[1:]):  # of a mean's three lines W&B's own panels show one
         run.define_metric(f"report/{arm}/{bound}/*", step_metric="level", hidden=True)
-    for values in level_rows(tables["summary"][1]):
+    for values in level_rows(summary):
         run.log(values)
-    shown = {f"tables/{key}": _table(columns, found) for key, (columns, found) in tables.items() if found}
-    run.log({**shown, **pictures(dict.fromkeys(sorted(figures.glob("*.png")), ""))})
+    run.log(pictures(dict.fromkeys(sorted(figures.glob("*.png")), "")))
+    for key, (columns, rows) in tables.items():
+        kept = [column for column in columns if column not in (*ABOUT, "bars")]  # the rest is the same in each row
+        if rows:
+            show_table(run, f"tables/{key}", [{column: row[column] for column in kept} for row in rows])
     where = f"{Path(run.dir).parent} (offline: wandb sync uploads it)" if mode == "offline" else run.url
     run.finish()
-    return f"W&B run {about['name']!r} of {first['setting']}: {where}"
-
-
-def _table(columns: Sequence[str], rows: Sequence[Row]) -> Any:
-    """W&B's table of `rows`, without the columns that are the same in each."""
-    import wandb
-
-    kept = [column for column in columns if column not in (*ABOUT, "bars")]
-    return wandb.Table(columns=[*kept], data=[[row[column] for column in kept] for row in rows])
+    return f"W&B run {info.name!r} of {info.config['setting']}: {where}"
 
 
 def level_rows(summary: Sequence[Row]) -> list[dict[str, Any]]:
     """What is logged of each level: means and bounds of every arm, and the verdict on its ticket as numbers."""
-    found: dict[int, dict[str, Any]] = {}
+    levels: dict[int, dict[str, Any]] = {}
     for row in summary:
         density = row["density"]
-        values = found.setdefault(row["level"], {"level": row["level"], "density": density, "sparsity": 1 - density})
+        values = levels.setdefault(row["level"], {"level": row["level"], "density": density, "sparsity": 1 - density})
         for column, bound in product((*ACCURACIES, STOP), BOUNDS):
             if row[f"{column}_{bound}"] is not None:
                 values[f"report/{row['arm']}/{bound}/{column}"] = row[f"{column}_{bound}"]
         for column in ("verdict", "matching"):
             if row[column] is not None:
                 values[f"report/{column}"] = NUMBERS[row[column]]
-    return list(found.values())
+    return list(levels.values())
 
 
 def outputs_of(folders: Sequence[Path]) -> Path:
@@ -118,12 +126,15 @@ def outputs_of(folders: Sequence[Path]) -> Path:
     return Path("outputs")
 
 
-def project_of(folders: Sequence[Path]) -> tuple[str, str | None]:
-    """The W&B project and entity of the latest of the jobs in `folders`, from the configuration that Hydra left."""
+def project_of(folders: Sequence[Path]) -> tuple[str | None, str | None]:
+    """The W&B project and entity of the latest of the jobs in `folders`, from the configuration that Hydra left.
+
+    None: as the environment says.
+    """
     for folder in reversed(folders):
         try:
-            asked = yaml.safe_load((folder / ".hydra" / "config.yaml").read_text(encoding="utf-8"))["wandb"]
-            return str(asked["project"]), asked["entity"]
+            settings = yaml.safe_load((folder / ".hydra" / "config.yaml").read_text(encoding="utf-8"))["wandb"]
+            return settings["project"], settings["entity"]
         except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
             continue
-    return PROJECT, None
+    return None, None

@@ -1,26 +1,32 @@
 """One W&B run for one replicate. W&B shows and never stores: the job's own files are the truth."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lth.report.wandb.run import begin, by_agent, gave_up, pictures, wandb_mode
+from lth.core.tables import Row
+from lth.report.figures.curves import levels_shown
+from lth.report.wandb.charts import level_charts, pictures, show_chart, show_table, training_charts
+from lth.report.wandb.levels import LevelMetrics
+from lth.report.wandb.run import RunInfo, begin, by_agent, gave_up, wandb_mode
 
 if TYPE_CHECKING:
     from lth.settings import TrainingSettings  # its values are read here
 
 
 @dataclass(frozen=True)
-class Chart:
-    """Lines against the level, (level, value) by name, in one panel of W&B's own.
+class Ending:
+    """What a job has at its end: the rows of results.csv and curves.csv, files of tickets, figures, what they show.
 
-    The level, and not the density: that panel has no logarithmic axis, and levels are even steps of one.
+    figures: path -> caption. notes: in words, for the run's page.
     """
 
-    name: str
-    title: str
-    lines: Mapping[str, Sequence[tuple[int, float]]]
+    tickets: Sequence[Path]
+    results: Sequence[Row] = ()
+    curves: Sequence[Row] = ()
+    figures: Mapping[Path, str] = field(default_factory=dict)
+    notes: str = ""
 
 
 class Wandb:
@@ -28,112 +34,91 @@ class Wandb:
 
     Whatever is logged before that is kept and logged then. W&B's failure is one warning, and the job goes on without.
     A W&B agent waits for a run whatever was found in the store: for it, the run begins at once.
+
+    directory: the outputs folder. mode: auto, online, offline or disabled; the environment wins. info: what the run is
+    called. metrics: what it charts of each level.
     """
 
-    def __init__(
-        self,
-        directory: Path,
-        *,
-        mode: str,
-        project: str,
-        entity: str | None,
-        tags: list[str],
-        experiment: str,
-        setting: str,
-        name: str,
-        id: str,
-        config: Mapping[str, Any],
-    ) -> None:
+    def __init__(self, directory: Path, mode: str, info: RunInfo, metrics: LevelMetrics | None = None) -> None:
+        self.directory, self.info, self.metrics = directory, info, metrics or LevelMetrics()
         self.mode: Any = wandb_mode(mode)
-        self.directory = directory
-        more = (name for key in ("one_shot_arms", "methods") for name in config.get(key) or ())
-        self.arms = dict.fromkeys(["ticket", *config.get("arms", ()), *more])
-        self.arguments: dict[str, Any] = {
-            "project": project,
-            "entity": entity,
-            "tags": tags,
-            "group": f"{experiment}-{setting}",
-            "job_type": experiment,
-            "name": name,
-            "id": id,
-            "config": dict(config),
-        }
         self.run: Any = None
-        self.waiting: list[tuple[dict[str, Any], int]] = []
-        self.logged = -1  # the last level that a resumed run has already
-        self.failed = self.mode == "disabled"
+        self.rows: list[Row] = []  # of every level so far
+        self._logged = 0  # so many of the rows
+        self._step = -1  # of the last row
+        self._resumed_at = 0  # the step that a resumed run goes on at
+        self._defined: set[str] = set()
+        self._failed = self.mode == "disabled"
 
     def start(self, trained: bool = True) -> None:
         """Begins the run, if it has not begun, and logs what has been waiting; `trained`: whether anything was."""
-        if self.run is None and not self.failed and (trained or by_agent()):
+        if self.run is None and not self._failed and (trained or by_agent()):
             self._guard(self._start)
 
-    def log(self, values: dict[str, Any], level: int) -> None:
-        """Logs one row of `level`; it carries its own step, `level` or `iteration`.
+    def log_level(self, rows: Sequence[Row], layers: Sequence[Row] = ()) -> None:
+        """Logs a level: means over its `rows` by series, of results and of other tables, and the ticket's `layers`.
 
         A run that goes on after a kill, online, has the levels before already: they are not logged twice.
         """
-        if self.failed:
-            return
-        if self.run is None:
-            self.waiting.append((values, level))
-        elif level > self.logged:
-            self._guard(lambda: self.run.log(values))
+        if rows and not self._failed:
+            self.rows.append(self.metrics.row(rows, layers))
+            if self.run is not None:
+                self._guard(self._log_rows)
 
-    def finish(
-        self,
-        columns: list[str],
-        rows: list[list[Any]],
-        ticket: Path,
-        figures: Mapping[Path, str] | None = None,
-        charts: Sequence[Chart] = (),
-    ) -> None:
-        """Logs results, figures (path -> caption), charts and the last ticket, and ends the run, if it has begun."""
-        if self.run is not None and not self.failed:
-            self._guard(lambda: self._finish(columns, rows, ticket, figures or {}, charts))
+    def finish(self, ending: Ending) -> None:
+        """Adds what there is at the end of a job to the run, and ends it; nothing where it has not begun."""
+        if self.run is not None and not self._failed:
+            self._guard(lambda: self._finish(ending))
 
     def stop(self) -> None:
         """Ends a run that was broken off."""
-        if self.run is not None and not self.failed:
+        if self.run is not None and not self._failed:
             self._guard(lambda: self.run.finish(exit_code=1))
             self.run = None
 
     def _start(self) -> None:
-        self.run = begin(self.directory, self.mode, resume="allow", **self.arguments)
-        define = self.run.define_metric
-        define("level", hidden=True)  # the axes: as panels of their own they would say nothing
-        define("iteration", hidden=True, summary="none")
-        # Hundreds of curves: one panel and one column each would bury the rest. A dashboard shows them together.
-        define("curve/*", step_metric="iteration", hidden=True, summary="none")
-        for pattern in ("density", "sparsity", "layer/*", *(f"{arm}/*" for arm in self.arms)):
-            define(pattern, step_metric="level")
+        self.run = begin(self.directory, self.mode, self.info, resume="allow")
+        self.run.define_metric("level", hidden=True)  # the axis: as a panel of its own it would say nothing
+        self.run.define_metric("layer/*", step_metric="level", hidden=True)  # hundreds in a deep network
+        for name in ("density", "sparsity"):
+            self.run.define_metric(name, step_metric="level")
+        self._defined |= {"level", "layer", "density", "sparsity"} | {each.name for each in self.metrics.headlines}
         if self.run.resumed:
-            self.logged = self.run.summary.get("level", -1)
-        waiting, self.waiting = self.waiting, []
-        for values, level in waiting:
-            if level > self.logged:
-                self.run.log(values)
+            self._resumed_at = self.run.step
+        self._log_rows()
 
-    def _finish(
-        self,
-        columns: list[str],
-        rows: list[list[Any]],
-        ticket: Path,
-        figures: Mapping[Path, str],
-        charts: Sequence[Chart],
-    ) -> None:
+    def _log_rows(self) -> None:
+        """Logs the rows that wait; the step of a row is its level, or the next where steps have gone so far."""
+        while self._logged < len(self.rows):
+            row = self.rows[self._logged]
+            self._logged += 1
+            self._step = max(self._step + 1, row["level"])
+            if self._step < self._resumed_at:
+                continue
+            for series in {name.split("/")[0] for name in row} - self._defined:
+                self.run.define_metric(f"{series}/*", step_metric="level")
+                self._defined.add(series)
+            self.run.log(row, step=self._step, commit=True)
+
+    def _finish(self, ending: Ending) -> None:
         import wandb
 
-        shown = {"results": wandb.Table(columns=list(columns), data=rows), **pictures(figures)}
-        for chart in charts:
-            key = f"figures/{chart.name}"
-            self.run.define_metric(f"{key}_table", hidden=True)  # the chart's own data
-            levels = [[level for level, _ in line] for line in chart.lines.values()]
-            values = [[value for _, value in line] for line in chart.lines.values()]
-            shown[key] = wandb.plot.line_series(levels, values, list(chart.lines), chart.title, "level")
-        self.run.log(shown)
-        artifact = wandb.Artifact(f"ticket-{self.arguments['id']}", type="ticket")
-        artifact.add_file(str(ticket))
+        if ending.notes:
+            self.run.notes = ending.notes
+        if ending.figures:
+            self.run.log(pictures(ending.figures))
+        if ending.results:
+            show_table(self.run, "results", ending.results)
+        by_series = self.metrics.by_series(ending.results)
+        levels = [0, *levels_shown(ending.results)]
+        for chart in (
+            *level_charts(self.rows, self.metrics.headlines),
+            *training_charts(by_series, ending.curves, levels),
+        ):
+            show_chart(self.run, chart)
+        artifact = wandb.Artifact(f"ticket-{self.info.id}", type="ticket")
+        for ticket in ending.tickets:
+            artifact.add_file(str(ticket))
         self.run.log_artifact(artifact)
         self.run.finish()
         self.run = None
@@ -142,21 +127,20 @@ class Wandb:
         try:
             action()
         except Exception as error:  # whatever it is, no experiment ends by it
-            self.failed, self.run = True, None
+            self._failed, self.run = True, None
             gave_up(error, "the job goes on without it, its own files hold everything")
 
 
-def tracker(spec: "TrainingSettings", config: Mapping[str, Any]) -> Wandb:
-    """The W&B run of the replicate that `spec` asks for, not yet begun; `config` is what it shows of the settings."""
-    return Wandb(
-        Path(spec.outputs),
-        mode=spec.wandb.mode,
-        project=spec.wandb.project,
-        entity=spec.wandb.entity,
-        tags=spec.wandb.tags,
-        experiment=spec.experiment,
-        setting=spec.setting(),
-        name=f"{spec.data.name}-{spec.model.name}-seed{spec.seed}",
-        id=spec.replicate(),
+def tracker(settings: "TrainingSettings", config: Mapping[str, Any], metrics: LevelMetrics | None = None) -> Wandb:
+    """The W&B run of the replicate that `settings` describe, not yet begun; `config` is what it shows of them."""
+    info = RunInfo(
+        id=settings.replicate(),
+        name=f"{settings.data.name}-{settings.model.name}-seed{settings.seed}",
+        group=f"{settings.experiment}-{settings.setting()}",
+        job_type=settings.experiment,
+        project=settings.wandb.project,
+        entity=settings.wandb.entity,
+        tags=tuple(settings.wandb.tags),
         config=config,
     )
+    return Wandb(Path(settings.outputs), settings.wandb.mode, info, metrics)

@@ -1,0 +1,68 @@
+"""`lth dashboard`: pushes a W&B workspace or report with the panels of an experiment; without a login it prints JSON.
+
+Help needs neither torch nor W&B.
+"""
+
+import argparse
+import importlib
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+from lth.core.errors import LotteryError
+from lth.core.files import write_text
+from lth.core.registry import nearest
+from lth.jobs import experiments
+from lth.report.wandb import dashboard
+from lth.report.wandb.levels import RESULT_COLUMNS, measured_columns
+from lth.report.wandb.panels import Contents, chapters
+from lth.report.wandb.run import PROJECT, wandb_mode
+
+
+def main(words: list[str]) -> None:
+    """The command `lth dashboard`; LotteryError for what is in its way."""
+    parser = argparse.ArgumentParser(
+        prog="lth dashboard",
+        description="Builds a W&B workspace or report for the runs of an experiment and of `lth report --wandb`, and"
+        " pushes it. Without a W&B login it is printed as JSON. Every push makes a new one.",
+    )
+    parser.add_argument("what", nargs="?", choices=("workspace", "report"), default="workspace")
+    parser.add_argument("--experiment", default="imp", metavar="NAME", help="whose runs (default: %(default)s)")
+    parser.add_argument(
+        "--project", help=f"the W&B project of the runs (default: $WANDB_PROJECT, else {PROJECT})"
+    )
+    parser.add_argument("--entity", default="", help="its owner, a user or a team (default: who is logged in)")
+    parser.add_argument(
+        "--setting", action="append", default=[], help="only this setting, as `lth report` names it; may be repeated"
+    )
+    parser.add_argument("--to", type=Path, metavar="FILE", help="write the JSON there, and push nothing")
+    arguments = parser.parse_args(words)
+    panels = chapters(contents(arguments.experiment))
+    online = arguments.to is None and wandb_mode("auto") == "online"
+    scope = dashboard.Scope(
+        arguments.project or os.environ.get("WANDB_PROJECT") or PROJECT,
+        arguments.entity or (dashboard.default_entity() if online else ""),
+        arguments.experiment,
+        arguments.setting,
+    )
+    built = (dashboard.workspace if arguments.what == "workspace" else dashboard.report)(scope, panels)
+    if online:
+        print(dashboard.push(built))
+    elif arguments.to is not None:
+        write_text(arguments.to, dashboard.as_json(built))
+    else:
+        print(dashboard.as_json(built), end="")
+        print(f"This is the {arguments.what}, as JSON. To push it, log in: wandb login", file=sys.stderr)
+
+
+def contents(experiment: str) -> Contents:
+    """What the dashboard of `experiment` is about, as it declares it; LotteryError for an unknown one."""
+    if experiment not in experiments():
+        raise LotteryError(f"--experiment: no experiment is called {experiment}; {nearest(experiment, experiments())}")
+    module = f"lth.experiments.{experiment}.experiment"
+    if importlib.util.find_spec(module) is None:
+        return Contents()
+    declared = importlib.import_module(module).EXPERIMENT
+    columns = (*RESULT_COLUMNS, *measured_columns(declared.tables))
+    return Contents(declared.arms(), columns, declared.figures, declared.seed_figures)
