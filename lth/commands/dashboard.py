@@ -29,9 +29,7 @@ def main(words: list[str]) -> None:
     )
     parser.add_argument("what", nargs="?", choices=("workspace", "report"), default="workspace")
     parser.add_argument("--experiment", default="imp", metavar="NAME", help="whose runs (default: %(default)s)")
-    parser.add_argument(
-        "--project", help=f"the W&B project of the runs (default: $WANDB_PROJECT, else {PROJECT})"
-    )
+    parser.add_argument("--project", help=f"the W&B project of the runs (default: $WANDB_PROJECT, else {PROJECT})")
     parser.add_argument("--entity", default="", help="its owner, a user or a team (default: who is logged in)")
     parser.add_argument(
         "--setting", action="append", default=[], help="only this setting, as `lth report` names it; may be repeated"

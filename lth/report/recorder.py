@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+
 @dataclass(frozen=True)
 class Facts:
     """What the recorder is told of a job: where it writes, its settings, the store, and the command for five seeds.

@@ -1,4 +1,4 @@
-"""What the tests of W&B share: no account of the tester's own, and W&B's own reader for what was written."""
+"""What the tests of W&B share: W&B's own reader for what was written."""
 
 import json
 import subprocess
@@ -10,16 +10,6 @@ from typing import Any
 import pytest
 
 Records = dict[str, list[dict[str, Any]]]
-
-
-@pytest.fixture
-def no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No key, no mode, no sweep and no cache of the tester's own."""
-    for key in ("MODE", "API_KEY", "IDENTITY_TOKEN_FILE", "BASE_URL", "DIR", "SWEEP_ID", "RUN_ID"):
-        monkeypatch.delenv(f"WANDB_{key}", raising=False)
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    for key in ("WANDB_CACHE_DIR", "WANDB_CONFIG_DIR", "WANDB_DATA_DIR"):
-        monkeypatch.setenv(key, str(tmp_path / "wandb_home"))
 
 
 @pytest.fixture(scope="session")

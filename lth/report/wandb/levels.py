@@ -1,4 +1,4 @@
-"""What W&B gets of each level: one row of numbers, made from rows of the declared tables. Imports neither torch nor W&B.
+"""What W&B gets of each level: one row of numbers, made from rows of the declared tables.
 
 A series is whatever takes the place of an arm: an arm, a method with its arm, a kind of ticket. Its keys are
 `<series>/<column>`, means over its draws, and W&B charts them against `level`. Viewers order charts by name, so that
@@ -19,7 +19,9 @@ RESULT_COLUMNS = (
     "grad_norm_init",
     "grad_norm_end",
 )
-"""The columns of results.csv that W&B charts. A search chooses by `ticket/early_stop_val_loss`: no test set is in it."""
+"""The columns of results.csv that W&B charts. A sweep chooses by `ticket/early_stop_val_loss`: no test set is in it."""
+CIRCUMSTANCES = ("density", "sparsity", "line_examples")
+"""Columns that say of what a measurement is; W&B has them once, or not at all."""
 
 
 @dataclass(frozen=True)
@@ -49,16 +51,22 @@ def arm_of(row: Row) -> str:
 
 
 def measured_columns(tables: Iterable[Table]) -> tuple[str, ...]:
-    """The columns with measurements (floats) of those `tables` that have a row for each arm of each level.
+    """The columns with measurements of those `tables` that have a row for each arm, or each draw of it, at each level.
 
     >>> from lth.core.tables import Column
     >>> place = (Column("level", int), Column("arm", str), Column("density", float))
     >>> measured_columns([Table("probes", (*place, Column("barrier", float, "nats")), key=("level", "arm"))])
     ('barrier',)
     """
-    by_arm = [table for table in tables if {"level", "arm"} <= set(table.key) <= {"level", "arm", "draw"}]
-    columns = [column.name for table in by_arm for column in table.columns if column.kind is float]
-    return tuple(dict.fromkeys(name for name in columns if name not in ("density", "sparsity")))
+    return tuple(
+        dict.fromkeys(
+            column.name
+            for table in tables
+            if {"level", "arm"} <= set(table.key) <= {"level", "arm", "draw"}
+            for column in table.columns
+            if column.kind in (int, float) and column.name not in (*table.key, *CIRCUMSTANCES)
+        )
+    )
 
 
 @dataclass(frozen=True)

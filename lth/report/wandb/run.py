@@ -72,7 +72,7 @@ def by_agent() -> bool:
     return bool(os.environ.get("WANDB_SWEEP_ID"))
 
 
-def begin(outputs: Path, mode: Any, info: RunInfo, resume: str | None = None) -> Any:
+def begin(outputs: Path, mode: Any, info: RunInfo, resume: Any = None) -> Any:
     """A new W&B run below `outputs`/wandb that says nothing, measures no machine and waits 30 s for a lost network.
 
     resume: as in `wandb.init`. For an agent the run is the agent's: its id, project and entity hold, and W&B would only

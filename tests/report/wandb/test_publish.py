@@ -61,12 +61,14 @@ def test_one_run_holds_the_verdicts_beside_the_seeds(outputs, runs, records, his
     assert [(row["level"], row["density"]) for row in rows] == [(0, 1.0), (1, 0.5), (2, 0.25)]
     assert [row.get("report/verdict") for row in rows] == [None, 1, -1]
     assert [row.get("report/matching") for row in rows] == [None, 1, -1]
-    (last,) = history(found, "tables/summary.nrows")
-    assert last["tables/summary.nrows"] == 7 and last["tables/differences.nrows"] > 0
-    assert last["figures/frankle2019_fig4._type"] == "image-file"
+    *_, last = found["history"]
+    assert last["item"]["figures/frankle2019_fig4._type"] == "image-file"
+    assert not any("tables" in key for row in found["history"] for key in row["item"])  # `wandb leet` would chart them
     steps = {metric.get("glob_name") or metric["name"]: metric.get("step_metric") for metric in found["metric"]}
     assert steps["report/*"] == steps["report/ticket/low/*"] == "level"
-    assert json.loads(inspect(path, "--summary"))["state"] == "finished"
+    end = json.loads(inspect(path, "--summary"))
+    assert end["state"] == "finished" and end["summary"]["tables/summary"]["nrows"] == 7
+    assert end["summary"]["tables/differences"]["nrows"] > 0
 
 
 def test_the_means_and_bounds_are_those_of_the_summary(outputs):
@@ -123,14 +125,14 @@ def test_a_failing_wandb_is_one_warning_and_the_report_stands(outputs, monkeypat
     assert (folder / "summary.csv").exists()
 
 
-def test_where_nothing_tells_the_project_is_the_usual_one(tmp_path, monkeypatch):
+def test_where_no_job_names_a_project_the_environment_does(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     job = tmp_path / "elsewhere" / "job"
     job.mkdir(parents=True)
-    assert project_of([job]) == ("lth", None) and str(outputs_of([job])) == "outputs"
-    for text in ("", "[]", "wandb: {", "wandb: {project: x}"):
+    assert project_of([job]) == (None, None) and str(outputs_of([job])) == "outputs"
+    for text in ("", "[]", "wandb: {", "wandb: {project: x}", "wandb: {project: null, entity: null}"):
         write_text(job / ".hydra" / "config.yaml", text)
-        assert project_of([job]) == ("lth", None)
+        assert project_of([job]) == (None, None)
 
 
 def test_nothing_is_published_unless_it_is_asked_for(outputs, monkeypatch):

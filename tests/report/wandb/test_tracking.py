@@ -8,21 +8,20 @@ from pathlib import Path
 import pytest
 import yaml
 from hydra import compose, initialize_config_dir
-from lth.report.replicate import LEVEL_METRICS
 from PIL import Image
 
-from lth.analysis.probes import measures_of, tables_of
+from lth.analysis.probes import tables_of
 from lth.cli import place
 from lth.config import read, register
-from lth.report.tables import RESULTS
-from lth.report.wandb.run import wandb_mode
-from lth.report.wandb.tracking import Chart, Wandb
-
-PROBE_METRICS = measures_of(tables_of([]))
+from lth.report.tables import CURVES, RESULTS
+from lth.report.wandb.levels import HEADLINES, RESULT_COLUMNS, measured_columns
+from lth.report.wandb.run import RunInfo, wandb_mode
+from lth.report.wandb.tracking import Ending, Wandb
 
 pytestmark = pytest.mark.usefixtures("no_account")
 
 LAYERS = ("fc1", "fc2", "output")
+PROBE_COLUMNS = measured_columns(tables_of([]))
 
 
 @pytest.fixture
@@ -30,9 +29,9 @@ def tracker(tmp_path):
     """A tracker of an experiment with two arms, writing below a folder of its own."""
 
     def make(mode="offline"):
-        about = {"project": "tried", "entity": None, "tags": ["small"], "experiment": "imp", "setting": "abc"}
         config = {"arms": ["ticket", "reinit"], "recipe": {"lr": 0.1}}
-        return Wandb(tmp_path / "out", mode=mode, name="small-seed0", id="run0", config=config, **about)
+        about = {"project": "tried", "tags": ("small",), "group": "imp-abc", "job_type": "imp"}
+        return Wandb(tmp_path / "out", mode, RunInfo("run0", "small-seed0", config=config, **about))
 
     return make
 
@@ -53,14 +52,19 @@ def figure(tmp_path):
     return path
 
 
+def result(level: int, arm: str = "ticket", **more) -> dict:
+    """A row of results.csv, with what a chart is about."""
+    about = {"level": level, "arm": arm, "draw": 0, "density": 0.8**level, "run": f"{arm}{level}"}
+    return RESULTS.row(about | {"final_test_accuracy": 0.9 - 0.1 * level} | more)
+
+
 def go_through(tracker: Wandb, ticket: Path) -> None:
     """All that a replicate does with its tracker."""
-    tracker.log({"iteration": 0, "curve/ticket/level_00/val_loss": 2.3}, 0)
+    tracker.log_level([result(0)], [{"layer": "fc1", "density": 1.0, "grad_norm_init": None}])
     tracker.start()
     tracker.start()
-    tracker.log({"level": 0, "density": 1.0, "ticket/final_test_accuracy": 0.9, "layer/fc1/density": 1.0}, 0)
-    tracker.log({"level": 1, "density": 0.8, "ticket/final_test_accuracy": 0.8, "layer/fc1/density": 0.8}, 1)
-    tracker.finish(["level", "arm"], [[0, "ticket"], [1, "ticket"]], ticket)
+    tracker.log_level([result(1), result(1, "reinit", final_test_accuracy=0.7)])
+    tracker.finish(Ending([ticket], [result(0), result(1)]))
     tracker.stop()
 
 
@@ -83,35 +87,66 @@ def test_a_run_is_written_whole(tracker, ticket, tmp_path, runs, records, histor
     (run,) = found["run"]
     assert (run["run_id"], run["run_group"], run["job_type"]) == ("run0", "imp-abc", "imp")
     assert (run["project"], run["display_name"], run["tags"]) == ("tried", "small-seed0", ["small"])
+    on_level = ("level", False, False)
     assert metrics(found) == {
         "level": (None, True, False),
-        "iteration": (None, True, True),
-        "curve/*": ("iteration", True, True),
-        **dict.fromkeys(("density", "sparsity", "layer/*", "ticket/*", "reinit/*"), ("level", False, False)),
+        "layer/*": ("level", True, False),
+        **dict.fromkeys(("density", "sparsity", "ticket/*", "reinit/*"), on_level),
     }
-    assert [row["iteration"] for row in history(found, "curve/ticket/level_00/val_loss")] == [0]
-    assert [row["density"] for row in history(found, "level")] == [1.0, 0.8]
+    rows = history(found, "level")
+    assert [(row["_step"], row["level"], row["density"]) for row in rows] == [(0, 0, 1.0), (1, 1, 0.8)]
+    assert rows[1]["accuracy/reinit"] == rows[1]["reinit/final_test_accuracy"] == 0.7
     assert [artifact["type"] for artifact in found["artifact"] if artifact["name"] == "ticket-run0"] == ["ticket"]
     assert [record["exit_code"] for record in found["exit"]] == [0]
-    whole = json.loads(inspect(path, "--summary"))
-    assert whole["state"] == "finished" and whole["summary"]["results"]["nrows"] == 2
-    assert whole["config"] == {"arms": ["ticket", "reinit"], "recipe": {"lr": 0.1}}
+    summary = json.loads(inspect(path, "--summary"))
+    assert summary["state"] == "finished" and summary["summary"]["results"]["nrows"] == 2
+    assert summary["config"] == {"arms": ["ticket", "reinit"], "recipe": {"lr": 0.1}}
 
 
-def test_figures_and_charts_need_no_click(tracker, ticket, figure, tmp_path, runs, records, history):
+def test_charts_and_tables_are_no_metrics(tracker, ticket, figure, tmp_path, runs, records, inspect):
+    """They lie in the summary; in the history, of which `wandb leet` charts every number, are levels and pictures."""
     shows = tracker()
     shows.start()
-    lines = {"ticket": [(0, 0.9), (1, 0.8)], "reinit": [(1, 0.7)]}
-    shows.finish(["level"], [[0]], ticket, {figure: "What it shows."}, [Chart("accuracy_by_level", "Accuracy", lines)])
+    results = [result(0), result(1), result(1, "reinit")]
+    curves = [
+        CURVES.row(run=row["run"], iteration=iteration, val_loss=1.0, train_loss=2.0)
+        for row in results
+        for iteration in (0, 10)
+    ]
+    for level in (0, 1):
+        shows.log_level([row for row in results if row["level"] == level])
+    shows.finish(Ending([ticket], results, curves, {figure: "What it shows."}, "Wins."))
     (path,) = runs(tmp_path / "out")
     found = records(path)
-    (row,) = history(found, "figures/accuracy._type")
-    assert (row["figures/accuracy._type"], row["figures/accuracy.caption"]) == ("image-file", "What it shows.")
-    assert row["figures/accuracy_by_level_table.nrows"] == 3
-    assert metrics(found)["figures/accuracy_by_level_table"] == (None, True, False)
-    (config,) = found["config"]
-    chart = config["update"]["_wandb.visualize.figures/accuracy_by_level"]["panel_config"]
-    assert chart["panelDefId"] == "wandb/lineseries/v0" and chart["stringSettings"]["xname"] == "level"
+    levels, images = [row["item"] for row in found["history"]][:2], found["history"][2]["item"]
+    assert len(found["history"]) == 3 and all(type(value) is not dict for row in levels for value in row.values())
+    assert {key.rpartition(".")[0] for key in images if not key.startswith("_")} == {"figures/accuracy"}
+    assert (images["figures/accuracy._type"], images["figures/accuracy.caption"]) == ("image-file", "What it shows.")
+    summary = json.loads(inspect(path, "--summary"))["summary"]
+    tables = {key: value["nrows"] for key, value in summary.items() if isinstance(value, dict) and "nrows" in value}
+    assert tables == {
+        "results": 3,
+        "figures/accuracy_by_level_table": 3,
+        "training/ticket_table": 4,
+        "training/reinit_table": 2,
+    }
+    assert panels(found, "figures/accuracy_by_level")["fieldSettings"] == {
+        "step": "level",
+        "lineKey": "series",
+        "lineVal": "accuracy",
+    }
+    training = panels(found, "training/ticket")
+    assert training["fieldSettings"] == {"step": "iteration", "lineKey": "line", "lineVal": "val_loss"}
+    assert training["panelDefId"] == "wandb/lineseries/v0"
+    assert training["stringSettings"] == {"title": "Validation loss: ticket", "xname": "iteration"}
+    assert "training/ticket_table" in json.dumps(training["userQuery"])
+
+
+def panels(found: dict, key: str) -> dict:
+    """What W&B's own workspace is told about the chart `key`."""
+    updates = [record["update"] for record in found["config"]]
+    (chart,) = [update[f"_wandb.visualize.{key}"] for update in updates if f"_wandb.visualize.{key}" in update]
+    return chart["panel_config"]
 
 
 def test_a_job_that_is_broken_off_ends_its_run_as_failed(tracker, tmp_path, runs, records):
@@ -147,39 +182,78 @@ def test_a_command_writes_one_run_and_the_same_command_again_writes_none(
     assert run["run_group"] == f"imp-{results[0]['setting']}" and run["job_type"] == "imp"
     assert run["config"]["update"]["recipe"]["lr"] == 1.2e-3 and run["config"]["update"]["seed"] == 0
     assert f"ticket-{run['run_id']}" in [artifact["name"] for artifact in found["artifact"]]
-    (last,) = history(found, "results.path")
-    drawn = {key.split(".")[0] for key in last if key.startswith("figures/")}
-    figures = {f"figures/{name}" for name in ("accuracy", "curves", "gradient_norm", "layers")}
-    assert drawn == figures | {f"figures/{name}_by_level_table" for name in ("accuracy", "early_stop")}
+    *_, last = found["history"]
+    drawn = {key.split(".")[0] for key in last["item"] if not key.startswith("_")}
+    assert drawn == {f"figures/{name}" for name in ("accuracy", "curves", "gradient_norm", "layers")}
+    assert len(found["history"]) == 3  # two levels, then the figures
     check_levels(history(found, "level"), results)
-    check_curves(history(found, "iteration"))
 
 
 def check_levels(rows: list[dict], results: list[dict[str, str]]) -> None:
     """A row a level with exactly the names that dashboards rely on, and the figures of `results.csv`."""
-    layers = {f"layer/{name}/{key}" for name in LAYERS for key in ("density", "sparsity", "grad_norm")}
+    layers = {f"layer/{name}/{key}" for name in LAYERS for key in ("density", "grad_norm")}
     for level, arms in enumerate((["ticket"], ["ticket", "reinit"])):
         row = {key: value for key, value in rows[level].items() if not key.startswith("_")}
-        metrics = {f"{arm}/{key}" for arm in arms for key in LEVEL_METRICS}
-        assert set(row) == {"level", "density", "sparsity"} | metrics | layers
+        headlines = {f"{headline.name}/{arm}" for headline in HEADLINES for arm in arms}
+        assert set(row) == {"level", "density", "sparsity"} | metrics_of(arms) | headlines | layers
         for arm in arms:
             (kept,) = [kept for kept in results if kept["level"] == str(level) and kept["arm"] == arm]
             assert row["density"] == pytest.approx(float(kept["density"]), rel=1e-12)
-            for key in LEVEL_METRICS:
+            for key in RESULT_COLUMNS:
                 assert row[f"{arm}/{key}"] == pytest.approx(float(kept[key]), rel=1e-12)
-    assert [row["level"] for row in rows] == [0, 1]
+            assert row[f"accuracy/{arm}"] == row[f"{arm}/early_stop_test_accuracy"]
+            assert row[f"early_stop/{arm}"] == row[f"{arm}/early_stop_iteration"]
+            assert row[f"grad_norm/{arm}"] == row[f"{arm}/grad_norm_init"]
+    assert [row["level"] for row in rows] == [row["_step"] for row in rows] == [0, 1]
 
 
-def check_curves(rows: list[dict]) -> None:
-    """Every curve's point carries its iteration; the three trainings' curves are whole."""
-    curves: dict[str, list[int]] = {}
-    for row in rows:
-        for key in row:
-            if key.startswith("curve/"):
-                curves.setdefault(key, []).append(row["iteration"])
-    for trained in ("ticket/level_00", "ticket/level_01", "reinit/level_01"):
-        assert curves[f"curve/{trained}/val_loss"] == [0, 20, 40, 60]
-        assert {curves[f"curve/{trained}/{key}"][0] for key in ("grad_norm", "lr", "test_accuracy")} == {0}
+def metrics_of(arms: list[str]) -> set[str]:
+    """The contract's keys of some arms, and what a sweep minimises."""
+    columns = ("early_stop_test_accuracy", "final_test_accuracy", "early_stop_iteration", "grad_norm_init")
+    return {f"{arm}/{key}" for arm in arms for key in (*columns, "grad_norm_end", "early_stop_val_loss")}
+
+
+def logged(tracker: Wandb, ticket: Path, levels: int) -> None:
+    """A replicate with so many levels, three arms and two layers, with a training curve each."""
+    tracker.start()
+    arms = ("ticket", "reinit", "scratch")
+    results = [
+        result(level, arm, early_stop_iteration=100, grad_norm_init=1.0)
+        for level in range(levels + 1)
+        for arm in (arms if level else arms[:1])
+    ]
+    curves = [CURVES.row(run=row["run"], iteration=at, val_loss=1.0) for row in results for at in range(5)]
+    for level in range(levels + 1):
+        layers = [{"layer": name, "density": 0.5, "grad_norm_init": 1.0} for name in ("fc1", "output")]
+        tracker.log_level([row for row in results if row["level"] == level], layers)
+    tracker.finish(Ending([ticket], results, curves))
+
+
+def test_a_run_has_as_many_metrics_whatever_its_levels(tracker, ticket, tmp_path, runs, records, inspect):
+    """A hundred levels stay readable: more levels make lines longer, and neither more keys nor more curves a chart."""
+    keys, summaries = [], []
+    for levels in (3, 30):
+        logs = tracker()
+        logs.directory = tmp_path / str(levels)
+        logged(logs, ticket, levels)
+        (path,) = runs(logs.directory)
+        found = records(path)
+        assert len(found["history"]) == levels + 1
+        keys.append(sorted({key for row in found["history"] for key in row["item"] if not key.startswith("_")}))
+        summaries.append(json.loads(inspect(path, "--summary"))["summary"])
+    assert keys[0] == keys[1]
+    assert len(keys[0]) == 3 + 2 * 2 + 3 * (3 + 3)  # of each arm three measurements, and as many headlines
+    assert summaries[0].keys() == summaries[1].keys()
+    assert summaries[1]["training/ticket_table"]["nrows"] == 5 * 5  # the dense network and four levels
+
+
+def test_what_comes_first_in_wandb_leet_is_accuracy_early_stop_and_gradient_norm(tracker, ticket, tmp_path, runs, records):
+    """It sorts its charts by name: before the layers of the network come the headlines and the density."""
+    logged(tracker(), ticket, 3)
+    (path,) = runs(tmp_path / "out")
+    keys = {key for row in records(path)["history"] for key in row["item"] if not key.startswith("_")}
+    names = [name.split("/")[0] for name in sorted(keys)]
+    assert names[:10] == [*["accuracy"] * 3, "density", *["early_stop"] * 3, *["grad_norm"] * 3]
 
 
 PROBED = """\
@@ -206,13 +280,13 @@ def test_probes_of_what_is_trained_already_write_one_run(command, tmp_path, prep
         probes = list(csv.DictReader(file))
     assert len(rows) == 2 and len(probes) == 3
     for probed in probes:
-        measured = {f"{probed['arm']}/{key}": float(probed[key]) for key in PROBE_METRICS if probed[key]}
+        measured = {f"{probed['arm']}/{key}": float(probed[key]) for key in PROBE_COLUMNS if probed[key]}
         row = rows[int(probed["level"])]
         assert {key: row[key] for key in measured} == pytest.approx(measured, rel=1e-12)
-    logged = {key for row in rows for key in row if key.split("/")[-1] in PROBE_METRICS}
+    logged = {key for row in rows for key in row if key.split("/")[-1] in PROBE_COLUMNS}
     of_draws = ("disagreement_between_draws", "ensemble_accuracy")
     assert logged == {
-        f"{arm}/{key}" for arm in ("ticket", "reinit") for key in PROBE_METRICS if key not in of_draws
+        f"{arm}/{key}" for arm in ("ticket", "reinit") for key in PROBE_COLUMNS if key not in of_draws
     } - {
         "ticket/disagreement_with_ticket",
         "ticket/kl_with_ticket",
@@ -222,8 +296,8 @@ def test_probes_of_what_is_trained_already_write_one_run(command, tmp_path, prep
 def test_nothing_is_begun_before_a_training(tracker, ticket, tmp_path, monkeypatch):
     monkeypatch.setattr("wandb.init", lambda **_: pytest.fail("begun"))
     waits = tracker()
-    waits.log({"level": 0, "density": 1.0}, 0)
-    waits.finish(RESULTS, [], ticket)
+    waits.log_level([result(0)])
+    waits.finish(Ending([ticket]))
     waits.stop()
     assert not (tmp_path / "out").exists()
 
@@ -237,10 +311,10 @@ def test_a_disabled_tracker_does_nothing(tracker, ticket, tmp_path, monkeypatch)
 class Failing:
     """A W&B run that fails where it is told to, and counts what it is asked."""
 
-    resumed = False
+    resumed, step = False, 0
 
     def __init__(self, where: str) -> None:
-        self.where, self.asked = where, []
+        self.where, self.asked, self.summary = where, [], {}
 
     def ask(self, what: str, *_, **__) -> None:
         self.asked.append(what)
@@ -263,11 +337,12 @@ def test_a_failing_wandb_is_one_warning(tracker, ticket, monkeypatch, caplog, wh
 def test_a_run_that_goes_on_is_not_told_twice(tracker, ticket, monkeypatch):
     """Online, a job that was killed finds its run again, with the levels that were logged before."""
     run = Failing("nowhere")
-    run.resumed, run.summary = True, {"level": 0}
+    run.resumed, run.step = True, 1
     monkeypatch.setattr("wandb.init", lambda **_: run)
     go_through(tracker(), ticket)
-    told = [what for what in run.asked if what != "define_metric"]
-    assert told == ["log", "log", "log_artifact", "finish"]  # level 1, then the table of results
+    told = [what for what in run.asked if what not in ("define_metric", "_config_callback")]
+    assert told == ["log", "log_artifact", "finish"]  # level 1 alone
+    assert run.summary["results"].data[0][RESULTS.names.index("level")] == 0  # what the summary has is whole
 
 
 def test_a_run_that_cannot_be_ended_when_a_job_breaks_off_is_one_warning(tracker, monkeypatch, caplog):
@@ -295,6 +370,7 @@ def test_auto_is_online_with_a_key(monkeypatch):
     ("entry", "server", "mode"),
     [
         ("machine api.wandb.ai login user password 0000", "", "online"),
+        ("machine api.forge.coreweave.com login user password 0000", "", "online"),
         ('machine api.wandb.ai login user password ""', "", "offline"),
         ("machine example.org login user password 0000", "", "offline"),
         ("machine example.org:8080 login user password 0000", "http://example.org:8080", "online"),
@@ -322,6 +398,28 @@ def test_the_key_in_the_home_folder_is_found_whatever_its_mode(tmp_path, monkeyp
 def test_wandb_mode_in_the_environment_wins(monkeypatch, mode):
     monkeypatch.setenv("WANDB_MODE", mode)
     assert [wandb_mode(asked) for asked in ("auto", "online", "offline", "disabled")] == [mode] * 4
+
+
+@pytest.mark.parametrize("value", ["true", "1", "True", "yes"])
+def test_wandb_disabled_in_the_environment_wins_over_all(monkeypatch, value):
+    monkeypatch.setenv("WANDB_MODE", "online")
+    monkeypatch.setenv("WANDB_DISABLED", value)
+    assert wandb_mode("offline") == "disabled"
+
+
+@pytest.mark.parametrize(("older", "mode"), [("dryrun", "offline"), ("run", "online")])
+def test_older_names_of_modes_are_understood(monkeypatch, older, mode):
+    monkeypatch.setenv("WANDB_MODE", older)
+    assert wandb_mode("auto") == mode
+
+
+def test_the_environment_fills_what_the_settings_leave_open(monkeypatch):
+    info = RunInfo("run0", "name", "group", "imp")
+    assert info.arguments()["project"] == "lth"
+    monkeypatch.setenv("WANDB_PROJECT", "theirs")
+    assert info.arguments()["project"] == "theirs"
+    assert info.arguments()["tags"] is None and info.arguments()["notes"] is None  # then WANDB_TAGS, WANDB_NOTES hold
+    assert RunInfo("run0", "name", "group", "imp", project="mine").arguments()["project"] == "mine"
 
 
 @pytest.fixture
