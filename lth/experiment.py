@@ -46,8 +46,8 @@ class Experiment:
     command. figures: of one job, the main one first. seed_figures: what `lth report` draws of one setting over seeds.
     compare: what `lth report` shows across settings, as methods side by side. estimators: what its claims compute that
     lth.report.claims.estimators does not. series: what a row of results is called in W&B. arms: the names that `series`
-    gives, for W&B's panels; none: those of whatever runs are there. Of its tables W&B charts what is measured of each arm
-    at each level.
+    gives, for W&B's panels; none: those of whatever runs are there. W&B charts the columns of those tables that have a
+    row for each arm at each level.
     """
 
     name: str

@@ -156,18 +156,6 @@ def tables_of(names: Sequence[str]) -> tuple[Table, ...]:
     return (table, *dict.fromkeys(table for one in chosen for table in one.tables))
 
 
-def measures_of(tables: Iterable[Table]) -> list[str]:
-    """The columns of the table `probes` among `tables` that can be averaged over draws."""
-    places = set(PROBES_TABLE.names)
-    return [
-        column.name
-        for table in tables
-        if table.name == PROBES_TABLE.name
-        for column in table.columns
-        if column.kind is not str and column.name not in places
-    ]
-
-
 class LevelProbes:
     """The probes `names`, to be run on the arms of one level after another.
 

@@ -7,7 +7,7 @@ import pytest
 
 import lth
 from lth.analysis.level_probes import PROBES_OF_LTH
-from lth.analysis.probes import PLACE, PROBES, LevelProbes, Probe, measures_of, tables_of
+from lth.analysis.probes import PLACE, PROBES, LevelProbes, Probe, tables_of
 from lth.core.errors import SettingError
 from lth.core.tables import Column, Table
 from lth.lottery.arms import outcomes
@@ -17,6 +17,7 @@ from lth.models.initialize import initialize
 from lth.pruning.resolved import resolve
 from lth.pruning.schedule import Pruning
 from lth.pruning.updates import Rewiring
+from lth.report.wandb.levels import measured_columns
 from lth.store.runs import Store
 
 MODULE = """
@@ -74,7 +75,8 @@ def test_a_probe_by_its_path_has_its_column_after_those_of_lth(level, data, modu
     (table,) = probes.tables
     assert table.names == [*tables_of([])[0].names, "weight_norm"]
     assert table.by_name["weight_norm"].meaning == "the L2 norm of the trained parameters"
-    assert measures_of(probes.tables) == [*measures_of(tables_of([])), "weight_norm"]
+    assert probes.tables[0].names == [*tables_of([])[0], "weight_norm"]
+    assert measured_columns(probes.tables) == (*measured_columns(tables_of([])), "weight_norm")  # in W&B, too
     for (name, row), outcome in zip(probes.measure(trained, unmonitored), trained, strict=True):
         final = outcome.result.final
         norm = math.sqrt(sum(float(final[key].square().sum()) for key, _ in outcome.spec.model.named_parameters()))

@@ -41,7 +41,7 @@ def test_every_experiment_has_a_dashboard(printed, experiment):
 
 
 def test_an_unknown_experiment_is_named_with_the_nearest():
-    with pytest.raises(LotteryError, match="^--experiment: no experiment is called deplo; did you mean deploy"):
+    with pytest.raises(LotteryError, match=r"^--experiment: no experiment is called deplo; did you mean deploy\?"):
         main(["--experiment", "deplo"])
 
 

@@ -6,12 +6,13 @@ import pytest
 from matplotlib.figure import Figure
 
 from lth.flow.runs import INITS, METHODS
-from lth.report.flow import level_values, print_table, sentence
+from lth.report.flow import print_table, sentence
 from lth.report.pages.flow import write_page
 from lth.report.papers.evci2022 import draw_flow, error_axis, norms
 from lth.report.papers.landscape import sketch_signal
 from lth.report.papers.ways import about, paper_name
 from lth.report.tables import CURVES, RESULTS
+from lth.report.wandb.levels import LevelMetrics
 
 ARMS = [*INITS.values(), *METHODS]
 
@@ -135,6 +136,6 @@ def test_the_sentence_says_that_it_is_one_mask(table, capsys):
 
 
 def test_wandb_gets_means_over_runs(results):
-    values = level_values(results)
+    values = LevelMetrics().row(results)
     assert values["level"] == 1 and values["ticket/final_test_accuracy"] == pytest.approx(0.9701)
     assert values["rigl/grad_norm_init"] == pytest.approx(0.2) and "rigl/grad_norm_end" not in values

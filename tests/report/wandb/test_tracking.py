@@ -247,7 +247,7 @@ def test_a_run_has_as_many_metrics_whatever_its_levels(tracker, ticket, tmp_path
     assert summaries[1]["training/ticket_table"]["nrows"] == 5 * 5  # the dense network and four levels
 
 
-def test_what_comes_first_in_wandb_leet_is_accuracy_early_stop_and_gradient_norm(tracker, ticket, tmp_path, runs, records):
+def test_wandb_leet_shows_accuracy_early_stop_and_gradient_norm_first(tracker, ticket, tmp_path, runs, records):
     """It sorts its charts by name: before the layers of the network come the headlines and the density."""
     logged(tracker(), ticket, 3)
     (path,) = runs(tmp_path / "out")
