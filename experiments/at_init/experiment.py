@@ -2,12 +2,12 @@
 
 from lth.core.tables import Row
 from lth.experiment import Experiment
-from lth.pruning.methods import method_of
+from lth.pruning.methods import METHODS, method_of
 
 from .answer import answer
 from .comparison import compare
 from .figures import FIGURES, SEED_FIGURES
-from .methods import TABLE, sheets
+from .methods import ABLATIONS, TABLE, sheets
 from .run import run
 from .settings import AtInitSettings
 
@@ -28,4 +28,5 @@ EXPERIMENT = Experiment(
     seed_figures=SEED_FIGURES,
     compare=compare,
     series=series,
+    arms=lambda: [f"{method}/{arm}" for method in METHODS for arm in ("ticket", *ABLATIONS)],
 )

@@ -1,6 +1,7 @@
 """The declaration of `lth imp`."""
 
 from lth.experiment import Experiment
+from lth.lottery.arms import ARMS
 
 from .answer import answer
 from .figures import COMPARED, FIGURES, SEED_FIGURES
@@ -19,4 +20,5 @@ EXPERIMENT = Experiment(
     figures=FIGURES,
     seed_figures=SEED_FIGURES,
     compare=COMPARED,
+    arms=lambda: tuple(ARMS),
 )

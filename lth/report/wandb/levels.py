@@ -29,7 +29,7 @@ class Headline:
     """Charts that come first, `<name>/<series>`: of the `columns` the first that was measured.
 
     In the alphabet `name` is to come before `layer`. Its axis is W&B's own step, which is the level: `wandb leet` would
-    cut the series from a title that names another axis.
+    cut the series from a title that names another axis. A series with a slash, such as a method with its arm, has none.
     """
 
     name: str
@@ -99,6 +99,8 @@ class LevelMetrics:
         }
         for headline in self.headlines:
             for series, values in means.items():
+                if "/" in series:
+                    continue
                 known = (values[column] for column in headline.columns if values.get(column) is not None)
                 numbers[f"{headline.name}/{series}"] = next(known, None)
         for series, values in means.items():

@@ -4,7 +4,7 @@ import json
 import logging
 
 import pytest
-from lth.report.seeds.report import report
+from lth.commands.report import report
 
 from lth.core.files import write_csv, write_text
 from lth.report.export import summary_rows

@@ -259,8 +259,8 @@ def test_wandb_leet_shows_accuracy_early_stop_and_gradient_norm_first(tracker, t
 PROBED = """\
 import os, sys
 from lth.cli import main
-from lth.report import replicate
-replicate.draw_replicate = lambda *_: []  # that takes most of the time
+from lth.report import recorder
+recorder.draw = lambda *_: []  # that takes most of the time
 for mode, words in (("disabled", []), ("offline", {probes}), ("offline", {probes})):
     os.environ["WANDB_MODE"] = mode
     sys.argv = ["lth", *{words}, *words]
