@@ -4,8 +4,6 @@ Help needs neither torch nor W&B.
 """
 
 import argparse
-import importlib
-import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -13,6 +11,7 @@ from pathlib import Path
 from lth.core.errors import LotteryError
 from lth.core.files import write_text
 from lth.core.registry import nearest
+from lth.experiment import declared
 from lth.jobs import experiments
 from lth.report.wandb import dashboard
 from lth.report.wandb.levels import RESULT_COLUMNS, measured_columns
@@ -58,9 +57,8 @@ def contents(experiment: str) -> Contents:
     """What the dashboard of `experiment` is about, as it declares it; LotteryError for an unknown one."""
     if experiment not in experiments():
         raise LotteryError(f"--experiment: no experiment is called {experiment}; {nearest(experiment, experiments())}")
-    module = f"lth.experiments.{experiment}.experiment"
-    if importlib.util.find_spec(module) is None:
+    declaration = declared([experiment]).get(experiment)
+    if declaration is None:
         return Contents()
-    declared = importlib.import_module(module).EXPERIMENT
-    columns = (*RESULT_COLUMNS, *measured_columns(declared.tables))
-    return Contents(declared.arms(), columns, declared.figures, declared.seed_figures)
+    columns = (*RESULT_COLUMNS, *measured_columns(declaration.tables))
+    return Contents(declaration.arms(), columns, declaration.figures, declaration.seed_figures)

@@ -130,14 +130,15 @@ class Contents:
 def chapters(contents: Contents) -> list[Chapter]:
     """The panels of an experiment, the accuracy of its arms first; a chapter without panels is left out."""
     arms = contents.arms
+    layers = not arms or "ticket" in arms  # those of the ticket are charted
     return [
         chapter
         for chapter in (
             _accuracy(arms),
             _verdicts(arms, contents.seed_figures),
-            _gradient_norm(arms),
+            _gradient_norm(arms, layers),
             *(figure_chapter(figure, arms, contents.columns) for figure in contents.figures),
-            _layers(),
+            _layers(layers),
             _training(arms),
             _figures(contents.figures),
         )
@@ -175,16 +176,14 @@ def _verdicts(arms: Sequence[str], figures: Sequence[Figure]) -> Chapter:
     return Chapter("Verdicts over seeds", about, panels)
 
 
-def _gradient_norm(arms: Sequence[str]) -> Chapter:
-    return Chapter(
-        "Gradient norm",
-        "Of the training loss, before the first iteration and after the last.",
-        [
-            panel_of("density", ["grad_norm_init"], arms, True, True, "Gradient norm before training"),
-            panel_of("density", ["grad_norm_end"], arms, True, True, "Gradient norm after training"),
-            layer_panel("grad_norm", log_y=True, title="Gradient norm before training, by layer"),
-        ],
-    )
+def _gradient_norm(arms: Sequence[str], layers: bool) -> Chapter:
+    panels = [
+        panel_of("density", ["grad_norm_init"], arms, True, True, "Gradient norm before training"),
+        panel_of("density", ["grad_norm_end"], arms, True, True, "Gradient norm after training"),
+    ]
+    if layers:
+        panels.append(layer_panel("grad_norm", log_y=True, title="Gradient norm before training, by layer"))
+    return Chapter("Gradient norm", "Of the training loss, before the first iteration and after the last.", panels)
 
 
 def figure_chapter(figure: Figure, arms: Sequence[str], columns: Sequence[str]) -> Chapter:
@@ -198,8 +197,8 @@ def figure_chapter(figure: Figure, arms: Sequence[str], columns: Sequence[str]) 
     return Chapter(title_of(figure), str(getattr(figure, "about", "")), panels)
 
 
-def _layers() -> Chapter:
-    panels = [layer_panel("density", log_y=True, title="Density by layer")]
+def _layers(layers: bool) -> Chapter:
+    panels = [layer_panel("density", log_y=True, title="Density by layer")] if layers else []
     return Chapter("Layers of the ticket", "How many of its weights each layer keeps.", panels)
 
 

@@ -47,7 +47,8 @@ class Wandb:
         self._logged = 0  # so many of the rows
         self._step = -1  # of the last row
         self._resumed_at = 0  # the step that a resumed run goes on at
-        self._defined: set[str] = set()
+        self._defined: set[str] = set()  # prefixes of metrics whose axis is the level
+        self._undefined: set[str] = set()  # those whose axis is W&B's step
         self._failed = self.mode == "disabled"
 
     def start(self, trained: bool = True) -> None:
@@ -82,7 +83,8 @@ class Wandb:
         self.run.define_metric("layer/*", step_metric="level", hidden=True)  # hundreds in a deep network
         for name in ("density", "sparsity"):
             self.run.define_metric(name, step_metric="level")
-        self._defined |= {"level", "layer", "density", "sparsity"} | {each.name for each in self.metrics.headlines}
+        self._defined |= {"level", "layer", "density", "sparsity"}
+        self._undefined |= {headline.name for headline in self.metrics.headlines}
         if self.run.resumed:
             self._resumed_at = self.run.step
         self._log_rows()
@@ -95,9 +97,12 @@ class Wandb:
             self._step = max(self._step + 1, row["level"])
             if self._step < self._resumed_at:
                 continue
-            for series in {name.split("/")[0] for name in row} - self._defined:
-                self.run.define_metric(f"{series}/*", step_metric="level")
-                self._defined.add(series)
+            if self._step > row["level"]:  # the levels of another search: the axis of headlines must be named, too
+                self._undefined.clear()
+            for group in dict.fromkeys(name.split("/")[0] for name in row):
+                if group not in self._defined | self._undefined:
+                    self.run.define_metric(f"{group}/*", step_metric="level")
+                    self._defined.add(group)
             self.run.log(row, step=self._step, commit=True)
 
     def _finish(self, ending: Ending) -> None:
@@ -116,10 +121,11 @@ class Wandb:
             *training_charts(by_series, ending.curves, levels),
         ):
             show_chart(self.run, chart)
-        artifact = wandb.Artifact(f"ticket-{self.info.id}", type="ticket")
-        for ticket in ending.tickets:
-            artifact.add_file(str(ticket))
-        self.run.log_artifact(artifact)
+        if ending.tickets:
+            artifact = wandb.Artifact(f"ticket-{self.info.id}", type="ticket")
+            for ticket in ending.tickets:
+                artifact.add_file(str(ticket))
+            self.run.log_artifact(artifact)
         self.run.finish()
         self.run = None
 
