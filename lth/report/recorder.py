@@ -77,8 +77,9 @@ class Recorder:
         for table in list(tables):
             self.tables[table.name] = table
             self._rows.setdefault(table.name, [])
-        columns = (*RESULT_COLUMNS, *measured_columns(self._further()))
-        self.wandb.metrics = replace(self.wandb.metrics, columns=columns)
+        if self.wandb:
+            columns = (*RESULT_COLUMNS, *measured_columns(self._further()))
+            self.wandb.metrics = replace(self.wandb.metrics, columns=columns)
 
     def rows(self, table: str) -> list[Row]:
         """The rows of `table` so far."""
