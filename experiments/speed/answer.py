@@ -11,10 +11,11 @@ def answer(results: Results) -> list[str]:
     """How our loop compares with the usual one and with its bare matrix products."""
     median = {row["measure"]: row["median"] for row in results["speed"]}
     settings = results.settings
+    length = f"{settings.blocks} blocks of {settings.iterations} iterations"
+    threads = f"{settings.threads} thread{'s' * (settings.threads > 1)}"
     return [
         f"The usual loop takes {median['usual / ours']:.2f} times as long as ours, and ours"
-        f" {median['ours / floor']:.2f} times as long as its matrix products alone: medians over {settings.blocks} blocks of {settings.iterations}"
-        f" iterations, {settings.threads} thread{'s' * (settings.threads > 1)}."
+        f" {median['ours / floor']:.2f} times as long as its matrix products alone: medians over {length}, {threads}."
     ]
 
 

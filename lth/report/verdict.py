@@ -1,10 +1,10 @@
 """Is it a winning ticket? A verdict for each density, from paired 95% t intervals over seeds.
 
-A ticket is winning where it is *matching* (its test accuracy less that of the dense network of the same seed lies above
--0.5 points), *fast* (its early stop comes before 1.1 times the dense network's) and better than its controls, reinit
-and shuffle. Each part is decided where the whole interval lies on one side of its bound: all parts for it, a winning
-ticket; one against it, not a winning ticket; else undecided. Fewer than 3 seeds decide nothing. Every density is
-judged for itself: a scan over densities for the smallest winning one is not corrected.
+A ticket is winning if it is *matching* (its test accuracy is at most 0.5 points below that of the dense network of the
+same seed), *fast* (its early stop comes before 1.1 times the dense network's) and more accurate than its controls,
+reinit and shuffle. Each condition is decided if the entire interval lies on one side of its bound. The ticket is winning
+if all conditions hold, not winning if one fails, and undecided otherwise. Fewer than 3 seeds decide nothing. Every
+density has its own verdict: a scan over densities for the smallest winning ticket is not corrected.
 """
 
 import math
@@ -25,9 +25,9 @@ from lth.report.intervals import (
 from lth.report.statistics import accuracy_column, densities
 
 SEEDS = 3
-"""Fewer decide nothing."""
+"""Fewer seeds decide nothing."""
 MARGIN = -0.5
-"""Points of test accuracy that a matching ticket's difference to dense lies above."""
+"""In points of test accuracy: a matching ticket's difference to the dense network lies above it."""
 SLOWEST = 1.1
 """A winning ticket's early stop comes before this many times the dense network's."""
 CONTROLS = ("reinit", "shuffle")
@@ -38,9 +38,9 @@ Decision = Literal["winning", "not winning", "undecided"]
 
 @dataclass(frozen=True)
 class Part:
-    """One condition: whether it holds (None: undecided), the interval that decides it, and what stands in its way.
+    """One condition: whether it holds (None: undecided), the interval that decides it, and why it is undecided.
 
-    interval: points of accuracy, or for `fast` the logarithm of the ratio of early stops; None where none is measured.
+    interval: in points of accuracy, or for `fast` the logarithm of the ratio of early stops; None if not measured.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is decided about the tickets of one level, and by which parts; n: the seeds compared with dense."""
+    """The verdict on the tickets of one level, and its conditions. n: how many seeds are compared with dense."""
 
     level: int
     density: float
@@ -61,12 +61,12 @@ class Verdict:
 
     @property
     def matching(self) -> bool | None:
-        """Whether the ticket is as good as dense within the margin, None where that is undecided."""
+        """Whether the ticket is as accurate as the dense network within the margin; None if undecided."""
         return self.parts[0].holds
 
     @property
     def why(self) -> str:
-        """The parts that are against it, or else those that leave it undecided; empty for a winning ticket."""
+        """The conditions that fail, or else those that are undecided; empty for a winning ticket."""
         if self.n < SEEDS:
             return f"{self.n} of at least {SEEDS} seeds"
         wanted = False if self.decision == "not winning" else None

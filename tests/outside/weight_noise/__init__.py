@@ -26,9 +26,7 @@ class WeightNoise(lth.LevelSettings):
 
     experiment: str = lth.setting("weight_noise", "")
     noise: float = lth.setting(0.5, "standard deviation of the noise, as a share of that of each layer's weights")
-    probes: list[str] = lth.setting(
-        ["weight_noise:sparse_layers"], "what is measured of every arm at every level", unhashed="setting"
-    )
+    probes: list[str] = lth.setting(["weight_noise:sparse_layers"], "what is measured of each arm", unhashed="setting")
 
 
 @lth.score
