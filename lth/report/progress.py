@@ -71,11 +71,11 @@ class Progress:
 
         return update
 
-    def done(self, what: str) -> None:
-        """One more training is over; `what` it was."""
+    def done(self, what: str, count: int | None = None) -> None:
+        """One more training is over; `what` it was. count: how many are over at least, where that is known."""
         self._close_inner()
         self.outer.set_postfix_str(what, refresh=False)
-        self.outer.update()
+        self.outer.update(1 if count is None else max(0, count - self.outer.n))
 
     def close(self) -> None:
         """Takes the bars away, the inner one first."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from rich.console import Console
 
 from lth.core.tables import Row, Table
-from lth.lottery.arms import Outcome
+from lth.lottery.arms import ARMS, Outcome
 from lth.lottery.ticket import Ticket
 from lth.report.figures.drawing import draw
 from lth.report.page import Page, machine_facts
@@ -96,12 +96,16 @@ class Recorder:
         self._add_details(outcome)
         if self.wandb:
             self.wandb.start(trained=bool(self.store.trained))
-        twins = [x.arm for x in self._level[:-1] if x.result.run == outcome.result.run and x.arm != outcome.arm]
-        if twins:
-            log.warning("level %d: %s and %s are one training here", outcome.level.index, twins[0], outcome.arm)
-        series = self.experiment.series(row)
-        self.progress.done(f"level {outcome.level.index}, {percent(outcome.level.density)}%, {series}")
+        if twin := self._twin(outcome):
+            log.warning("level %d: %s and %s are one training here", outcome.level.index, twin, outcome.arm)
+        place = f"level {outcome.level.index}, {percent(outcome.level.density)}%, {self.experiment.series(row)}"
+        self.progress.done(place, len(self._rows["results"]))
         return row
+
+    def _twin(self, outcome: Outcome) -> str:
+        """The arm of the level that is the same training; an experiment's own arms may be defined to share some."""
+        arms = [other.arm for other in self._level[:-1] if other.result.run == outcome.result.run]
+        return next((arm for arm in arms if arm != outcome.arm and {arm, outcome.arm} <= set(ARMS)), "")
 
     def _add_details(self, outcome: Outcome) -> None:
         """The rows of layers.csv and curves.csv; two arms may be one training, and the dense network many settings'."""

@@ -10,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import open_dict
 
 from lth.config import read, register
-from lth.jobs import load, place
+from lth.jobs import place, run_experiment
 
 
 @pytest.fixture
@@ -33,9 +33,9 @@ def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
             del config["hydra"]
         to = folder / "jobs" / f"{len(list(folder.glob('jobs/*')))}-{next(counter)}"
         with monkeypatch.context() as here:
-            for name in () if figures else ("replicate.draw_replicate", "flow.draw_flow"):
-                here.setattr(f"lth.report.{name}", lambda *arguments: [])
-            load(experiment).run(read(config), to)
+            if not figures:
+                here.setattr("lth.report.recorder.draw", lambda *arguments: [])
+            run_experiment(experiment, read(config), to)
         captured = capsys.readouterr()
         return to, captured.out + captured.err
 

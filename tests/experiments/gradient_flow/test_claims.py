@@ -3,6 +3,7 @@
 import csv
 
 import pytest
+from lth.experiments.gradient_flow.tables import TABLES as DECLARED
 
 from lth.commands.claims import declared, load_claims, main
 from lth.core.errors import LotteryError
@@ -10,9 +11,9 @@ from lth.report.claims import judge as judging
 from lth.report.claims.evidence import Evidence, read_evidence
 from lth.report.claims.judge import judge
 from lth.report.claims.show import cells
-from lth.report.flow import FILES
 from lth.report.tables import CURVES, RESULTS
 
+FILES = {table.name: table for table in DECLARED}
 CLAIMS = load_claims("evci2022")
 ESTIMATORS, _ = declared("gradient_flow")
 TABLES = judging.tables_of(CLAIMS, ESTIMATORS)

@@ -1,4 +1,4 @@
-"""Where networks lie and how signals pass through them: three figures of Evci et al. 2022, from rows alone."""
+"""Signal propagation, lines to the pruned solution, and the map: three figures of Evci et al. 2022."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,46 +6,48 @@ from typing import Any
 from matplotlib.lines import Line2D
 
 from lth.core.tables import Row
-from lth.flow.runs import INITS
 from lth.report.figures.axes import density_axis, legend_above, log_axis, new_figure
 from lth.report.figures.drawing import Sketch
-from lth.report.papers.ways import handle, look
 from lth.report.statistics import mean, measured
+
+from ..plan import INITS
+from .styles import handle, style_of
 
 
 def sketch_signal(rows: Sequence[Row]) -> Sketch | None:
-    """The spread of the logits at initialisation against sparsity, by initialiser."""
+    """The standard deviation of the logits at initialisation against sparsity, by initialiser."""
     if not rows:
         return None
     figure, [[axes]] = new_figure(1, 1, 2.75)
-    ends, seen = [], [row["std"] for row in rows if row["std"] > 0]
-    below = min(seen, default=1.0) / 100  # a network whose output is dead has no place on a logarithmic axis
+    ends, positive = [], [row["std"] for row in rows if row["std"] > 0]
+    below = min(positive, default=1.0) / 100  # a network with a constant output has no place on a logarithmic axis
     for init in dict.fromkeys(row["init"] for row in rows):
         by_density: dict[float, list[float]] = {}
         for row in rows:
             if row["init"] == init:
                 by_density.setdefault(1 - row["sparsity"], []).append(row["std"])
-        x, style = [100 * density for density in by_density], look(init)
+        x, style = [100 * density for density in by_density], style_of(init)
         means = [sum(stds) / len(stds) for stds in by_density.values()]
         low, high = ([max(end(stds), below) for stds in by_density.values()] for end in (min, max))
         axes.plot(x, means, color=style.colour, marker=style.marker, linestyle=style.dashes)
         axes.fill_between(x, low, high, color=style.colour, alpha=0.18, linewidth=0)
         ends.append(f"{init}: {means[0]:.3g} dense, {means[-1]:.3g} at the sparsest")
     density_axis(axes, {1 - row["sparsity"] for row in rows})
-    log_axis(axes, seen)
-    axes.set_ylim(bottom=min(seen, default=1.0) / 2)
+    log_axis(axes, positive)
+    axes.set_ylim(bottom=min(positive, default=1.0) / 2)
     axes.set_ylabel("std of the logits at initialisation")
     legend_above(figure, [handle(init, init) for init in dict.fromkeys(row["init"] for row in rows)])
     draws = 1 + max(row["draw"] for row in rows)
     caption = (
-        "How a signal passes through the untrained network: the standard deviation of all logits for 1,000 inputs of"
-        " N(0, 1) pixels, against the share of weights that a random mask leaves, the same in each layer. dense: the"
-        " network's own initialiser; layer_scaled: the same over the root of the layer's density (Liu et al. 2019);"
-        f" sparsity_aware: N(0, 2 / the inputs that are left of each unit). Means over {draws} draws of weights and"
-        " mask, bands from the lowest to the highest. Both axes are logarithmic. "
+        "Signal propagation in the untrained network: the standard deviation of all logits for 1,000 inputs with N(0,"
+        " 1) pixels, against the percentage of weights that a random mask keeps, the same in every layer. dense: the"
+        " initialiser of the network; layer_scaled: the same over the root of the layer's density (Liu et al. 2019);"
+        f" sparsity_aware: N(0, 2 / unmasked fan-in of each unit). Lines are means over {draws} draws of weights and"
+        " mask, bands reach from the lowest to the highest. Both axes are logarithmic. "
     )
-    if len(seen) < len(rows):
-        caption += f"{len(rows) - len(seen)} of {len(rows)} networks let nothing through: bands to the bottom. "
+    if len(positive) < len(rows):
+        constant = len(rows) - len(positive)
+        caption += f"{constant} of {len(rows)} networks have a constant output: their bands reach the bottom. "
     return Sketch("evci2022_signal", "Signal propagation", caption, "; ".join(ends) + ".", figure)
 
 
@@ -59,11 +61,11 @@ def sketch_lines(rows: Sequence[Row]) -> Sketch | None:
     figure, [across] = new_figure(1, len(splits), 2.9, sharey=True)
     for axes, split in zip(across, splits, strict=True):
         for init, at, draw in drawn:
-            own = [
+            points = [
                 row for row in rows if (row["init"], row["at"], row["draw"], row["split"]) == (init, at, draw, split)
             ]
-            x, y = [row["alpha"] for row in own], [row["loss"] for row in own]
-            axes.plot(x, y, color=look(INITS[init]).colour, linestyle=dashes(at), linewidth=0.9)
+            x, y = [row["alpha"] for row in points], [row["loss"] for row in points]
+            axes.plot(x, y, color=style_of(INITS[init]).colour, linestyle=dashes(at), linewidth=0.9)
         for end in (0, 1):
             axes.axvline(end, color="#333333", linewidth=0.6)
         axes.set_title(split, loc="left")
@@ -71,13 +73,14 @@ def sketch_lines(rows: Sequence[Row]) -> Sketch | None:
     log_axis(across[0], [row["loss"] for row in rows if measured(row["loss"])])
     across[0].set_ylabel("loss")
     handles = [
-        Line2D([], [], color=look(INITS[init]).colour, linestyle=dashes(at), label=f"{init} {at}") for init, at in names
+        Line2D([], [], color=style_of(INITS[init]).colour, linestyle=dashes(at), label=f"{init} {at}")
+        for init, at in names
     ]
     legend_above(figure, handles)
     caption = (
-        "Loss on the straight line between a network (alpha 0) and the pruned solution (alpha 1), both under its mask:"
-        " from the start (dashed) and the end (solid) of each run. Without a barrier two networks lie in one basin. The"
-        " loss axis is logarithmic. "
+        "Loss on the straight line between a network (alpha = 0) and the pruned solution (alpha = 1), both under the"
+        " mask of the latter. The network is the start (dashed) or the end (solid) of a run. Where there is no barrier,"
+        " the two networks lie in the same basin. The loss axis is logarithmic. "
     )
     at_half = [row for row in rows if row["split"] == splits[-1] and row["alpha"] == 0.5]
     means = {name: mean(row["loss"] for row in at_half if (row["init"], row["at"]) == name) for name in names}
@@ -88,7 +91,7 @@ def sketch_lines(rows: Sequence[Row]) -> Sketch | None:
 
 
 def dashes(at: str) -> Any:
-    """Starts are dashed, ends solid."""
+    """The line style of starts, dashed, and of ends, solid."""
     return (0, (4, 1.5)) if at == "start" else "-"
 
 
@@ -99,22 +102,22 @@ def sketch_map(rows: Sequence[Row]) -> Sketch | None:
     figure, [[axes]] = new_figure(1, 1, 2.6)
     handles = []
     for point in dict.fromkeys(row["point"] for row in rows):
-        own = [row for row in rows if row["point"] == point]
+        places = [row for row in rows if row["point"] == point]
         mark: dict[str, Any] = {"marker": "X" if point == "pruned_end" else "o" if point.endswith("end") else "s"}
         mark |= {
-            "color": look(INITS[point.rsplit("_", 1)[0]]).colour,
+            "color": style_of(INITS[point.rsplit("_", 1)[0]]).colour,
             "linestyle": "",
             "markersize": 8 if point == "pruned_end" else 5,
         }
         mark |= {"markerfacecolor": "white"} if point.endswith("start") else {}
-        axes.plot([row["x"] for row in own], [row["y"] for row in own], **mark)
+        axes.plot([row["x"] for row in places], [row["y"] for row in places], **mark)
         handles.append(Line2D([], [], **mark, label=point.replace("_", " ")))
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_xlabel("units of the weights")
     figure.legend(handles=handles, loc="outside right upper")
     caption = (
-        "Where runs start (hollow) and end, in the plane: the distances of the points are as near as they get to the L2"
-        f" distances of the weights that are left (metric multidimensional scaling, stress {rows[0]['stress']:.2g})."
+        "The starts (hollow) and ends of runs in the plane. Distances between points approximate the L2 distances of"
+        f" the unmasked weights (metric multidimensional scaling, stress {rows[0]['stress']:.2g})."
     )
-    places = "; ".join(f"{row['point']} at ({row['x']:.2g}, {row['y']:.2g})" for row in rows if row["draw"] == 0)
-    return Sketch("evci2022_map", "Start and end points", caption, places + ".", figure)
+    alt = "; ".join(f"{row['point']} at ({row['x']:.2g}, {row['y']:.2g})" for row in rows if row["draw"] == 0)
+    return Sketch("evci2022_map", "Start and end points", caption, alt + ".", figure)

@@ -1,16 +1,16 @@
-"""The figures and the page of `lth gradient_flow`: what they need, what they leave out, equal bytes for equal rows."""
-
-import re
+"""Figures, table and answer of `lth gradient_flow`: what they need, what they leave out, equal bytes for equal rows."""
 
 import pytest
+from lth.experiments.gradient_flow.answer import HEADS, sentence, sheets
+from lth.experiments.gradient_flow.figures import FIGURES
+from lth.experiments.gradient_flow.figures.landscape import sketch_signal
+from lth.experiments.gradient_flow.figures.styles import about, paper_name
+from lth.experiments.gradient_flow.figures.training import error_axis, norms
+from lth.experiments.gradient_flow.plan import INITS, METHODS
 from matplotlib.figure import Figure
 
-from lth.flow.runs import INITS, METHODS
-from lth.report.flow import print_table, sentence
-from lth.report.pages.flow import write_page
-from lth.report.papers.evci2022 import draw_flow, error_axis, norms
-from lth.report.papers.landscape import sketch_signal
-from lth.report.papers.ways import about, paper_name
+from lth.report.figures.drawing import draw
+from lth.report.results import Results
 from lth.report.tables import CURVES, RESULTS
 from lth.report.wandb.levels import LevelMetrics
 
@@ -34,12 +34,12 @@ def curves(results):
     return [
         {**dict.fromkeys(CURVES), "run": row["run"], "iteration": at, "grad_norm": 0.1 + at / 1000 + row["draw"] / 10}
         for row in results
-        for at in (0, 200, 400, *([100] if row["draw"] == 0 else []))  # the first run was looked at more often
+        for at in (0, 200, 400, *([100] if row["draw"] == 0 else []))  # the first run was measured more often
     ]
 
 
 @pytest.fixture
-def looks():
+def analyses():
     lines = [
         {"init": init, "draw": 0, "at": at, "split": split, "alpha": alpha, "loss": 0.1 + alpha**2, "accuracy": 0.9}
         for init in ("lottery", "scratch")
@@ -72,21 +72,22 @@ def table():
     return [{"init": init, "seeds": 5, "test_accuracy": 0.97 + 0.01 * (init == "lottery"), **share} for init in INITS]
 
 
-def test_all_figures_are_drawn_twice_with_the_same_bytes(tmp_path, results, curves, looks):
-    drawn = [draw_flow(tmp_path / folder, results, curves, looks) for folder in ("a", "b")]
+def test_all_figures_are_drawn_twice_with_the_same_bytes(tmp_path, results, curves, analyses):
+    rows = Results({"results": results, "curves": curves, **analyses})
+    drawn = [draw(FIGURES, rows, tmp_path / folder) for folder in ("a", "b")]
     names = ("accuracy", "signal", "gradient_norm", "updates", "spectrum", "interpolation", "map")
     assert [figure.name for figure in drawn[0]] == [f"evci2022_{name}" for name in names]
+    assert [figure.name for figure in FIGURES] == [figure.name for figure in drawn[0]]
     for path in (tmp_path / "a").iterdir():
         assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
     assert all(figure.caption and figure.alt.endswith(".") for figure in drawn[0])
     assert "rigl: it rises at 1 of 3 changes" in drawn[0][3].alt
 
 
-def test_what_was_not_seen_is_left_out(tmp_path, results):
-    nothing = {"lines": [], "signal": [], "map": [], "updates": [], "spectrum": []}
-    assert [figure.name for figure in draw_flow(tmp_path, results, [], nothing)] == ["evci2022_accuracy"]
+def test_what_was_not_measured_is_left_out(tmp_path, results):
+    assert [figure.name for figure in draw(FIGURES, Results({"results": results}), tmp_path)] == ["evci2022_accuracy"]
     diverged = [row | {"status": "diverged", "final_test_accuracy": None} for row in results]
-    assert draw_flow(tmp_path, diverged, [], nothing) == []
+    assert draw(FIGURES, Results({"results": diverged}), tmp_path) == []
 
 
 @pytest.mark.parametrize("accuracies", [[11.35, 97.8, 98.5], [45.7, 59.3], [98.51, 98.53], [100.0, 100.0], [0.0, 50.0]])
@@ -100,10 +101,10 @@ def test_the_axis_of_accuracies_is_even_in_the_logarithm_of_the_error(accuracies
     assert place[1] - place[0] == pytest.approx(place[2] - place[1])
 
 
-def test_a_network_without_output_leaves_the_band_whole(looks):
-    looks["signal"][0]["std"] = 0.0
-    sketch = sketch_signal(looks["signal"])
-    assert "1 of 18 networks let nothing through" in sketch.caption
+def test_a_network_without_output_leaves_the_band_whole(analyses):
+    analyses["signal"][0]["std"] = 0.0
+    sketch = sketch_signal(analyses["signal"])
+    assert "1 of 18 networks have a constant output" in sketch.caption
     (bottom, _), band = sketch.figure.axes[0].get_ylim(), sketch.figure.axes[0].collections[0].get_paths()[0]
     assert 0 < band.vertices[:, 1].min() < bottom
 
@@ -119,18 +120,18 @@ def test_arms_have_the_papers_names_and_a_meaning():
     assert all(about(arm) and "IMP" not in about(arm) for arm in ARMS)
 
 
-def test_the_page_needs_nothing_else(tmp_path, results, curves, looks, table):
-    drawn = draw_flow(tmp_path, results, curves, looks)
-    write_page(tmp_path / "report.html", sentence(table), table, results, drawn, {"seed": 0}, "1 trained.")
-    text = (tmp_path / "report.html").read_text()
-    assert text.count("<figure>") == 7 and not re.search(r'(src|href)="(?!data:)', text)
-    assert "98.00 ± 0.10" in text and "Lottery is +1.00 points from scratch" in text
+def test_the_sheet_is_the_papers_table_in_percent(results, table):
+    (sheet,) = sheets(Results({"results": results, "table": table}))
+    rows = {cells[0]: dict(zip(HEADS, cells, strict=True)) for cells in sheet.cells}
+    assert list(rows) == list(INITS) and rows["lottery"]["accuracy"] == "98.00 ± 0.10"
+    assert (rows["scratch"]["disagree"], rows["scratch"]["pruned"], rows["scratch"]["L2"]) == ("1.00", "2.00", "3.00")
+    assert list(sheet.legend) == [paper_name(arm) for arm in ARMS]
 
 
-def test_the_sentence_says_that_it_is_one_mask(table, capsys):
-    print_table(table, sentence(table), "here")
-    shown = capsys.readouterr().out
-    assert "all of this is about one mask" in shown and "prune_restart" in shown
+def test_the_sentence_says_that_it_is_one_mask(table):
+    assert sentence(table).startswith(
+        "The test accuracy of lottery is +1.00 points from that of scratch; its runs disagree"
+    )
     single = [row | {"disagreement": None} for row in table]
     assert "disagree on" not in sentence(single) and "one mask" in sentence(single[2:])
 

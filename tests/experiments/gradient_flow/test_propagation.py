@@ -1,9 +1,9 @@
 """The signal through untrained networks: its masks, its initialisers, and how it fades."""
 
 import torch
+from lth.experiments.gradient_flow.propagation import layer_scaled, random_mask, signal_rows
 
 from lth.core.rng import rng
-from lth.flow.propagation import layer_scaled, random_mask, signal_rows
 from lth.models.initialize import LayerScaled, glorot_normal, initialize
 from lth.pruning.mask import kept, prunable
 

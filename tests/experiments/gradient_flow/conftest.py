@@ -1,11 +1,12 @@
-"""The trainings of a small network in every way, which the looks are at."""
+"""The trainings of a small network by the plan, which are then analysed."""
 
 from dataclasses import replace
 
 import pytest
 import torch
+from lth.experiments.gradient_flow.plan import INITS, METHODS, GradientFlowPlan
+from lth.experiments.gradient_flow.trainings import train_plan
 
-from lth.flow.runs import INITS, METHODS, Procedure, compare
 from lth.lottery.context import context_of
 from lth.models.initialize import initialize
 from lth.pruning.updates import GradualPruning, Rewiring
@@ -13,8 +14,8 @@ from lth.store.runs import Store
 
 
 @pytest.fixture(scope="session")
-def asked(make_job, make_network):
-    """All rows and methods of the small network, two runs each; keywords change the procedure."""
+def make_plan(make_job, make_network):
+    """All rows and methods of the small network, two runs each; keywords change the plan."""
     spec = make_job()
 
     def fresh(seed: int) -> dict[str, torch.Tensor]:
@@ -22,8 +23,8 @@ def asked(make_job, make_network):
 
     spec = replace(spec, initial_state=fresh(0))
     context = context_of(spec.model, spec.initial_state, fresh, Rewiring(every=5))
-    whole = Procedure(spec, GradualPruning(0.2, 5, 15, 5), context, list(INITS), list(METHODS), 2, change_at=10)
-    return lambda **changes: replace(whole, **changes)
+    plan = GradientFlowPlan(spec, GradualPruning(0.2, 5, 15, 5), context, list(INITS), list(METHODS), 2, change_at=10)
+    return lambda **changes: replace(plan, **changes)
 
 
 @pytest.fixture(scope="session")
@@ -32,5 +33,6 @@ def store(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def compared(asked, store):
-    return compare(asked(), store, lambda arm, number: store.train)
+def trained(make_plan, store):
+    """All trainings of the plan."""
+    return train_plan(make_plan(), store, lambda training: store.train(training.spec))

@@ -8,15 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from lth.experiments.gradient_flow.plan import INITS, METHODS
+from lth.experiments.gradient_flow.tables import TABLES
 from safetensors.torch import load_file, save_file
 
 from lth import config
 from lth.core.errors import LotteryError
 from lth.core.rng import rng
-from lth.flow.looks import AGREEMENT, DISTANCES, LINES, MAP, TABLE, UPDATES
-from lth.flow.propagation import SIGNAL
-from lth.flow.runs import INITS, METHODS
-from lth.flow.spectra import SPECTRUM
 from lth.jobs import place
 from lth.lottery.ticket import load_ticket
 from lth.report.tables import CURVES, LAYERS, RESULTS
@@ -47,8 +45,8 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture
 def flow(folder, noise, here, monkeypatch):
     """Runs `lth gradient_flow` to its end in this process; its folder and what it printed."""
-    for module in ("looks", "propagation"):  # of seven sparsities
-        monkeypatch.setattr(f"lth.flow.{module}.SPARSITIES", (0.0, 0.95))
+    for module in ("analyses", "propagation"):  # of seven sparsities
+        monkeypatch.setattr(f"lth.experiments.gradient_flow.{module}.SPARSITIES", (0.0, 0.95))
     words = [PAPER, "scale=smoke", "hydra.mode=RUN"]
     return lambda *more, figures=False: here(folder, noise, "gradient_flow", *words, *more, figures=figures)
 
@@ -66,9 +64,7 @@ def weights(folder: Path, run: str, kind: str) -> dict[str, torch.Tensor]:
 
 def test_what_it_leaves_behind(flow):
     to, shown = flow(figures=True)
-    columns = {"results": RESULTS, "layers": LAYERS, "curves": CURVES, "table": TABLE}
-    columns |= {"distances": DISTANCES, "lines": LINES, "signal": SIGNAL, "map": MAP, "updates": UPDATES}
-    columns |= {"spectrum": SPECTRUM, "agreement": AGREEMENT}
+    columns = {table.name: table.names for table in (RESULTS, LAYERS, CURVES, *TABLES)}
     rows = {name: read(to / f"{name}.csv") for name in columns}
     assert all(list(rows[name][0]) == columns[name] for name in columns)
     assert [row["init"] for row in rows["table"]] == list(INITS)

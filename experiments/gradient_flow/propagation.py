@@ -8,24 +8,22 @@ from torch import Tensor, nn
 
 from lth.analysis.signal import noise, signal
 from lth.core.rng import address, rng
+from lth.core.tables import Row
 from lth.core.weights import Mask, State
 from lth.data.tensors import Data
-from lth.flow.solution import Row
 from lth.lottery.context import Initialize
 from lth.models.initialize import initialize
 from lth.pruning.mask import Layer, prunable, shuffled
 
-SIGNAL = ["init", "sparsity", "draw", "std"]
-
 SPARSITIES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99)
-"""Where the signal is looked at; masks are drawn at random, each layer at the same sparsity."""
+"""The sparsities of the random masks, the same in every layer."""
 
 
 def signal_rows(model: nn.Module, fresh: Initialize, data: Data, seed: int, draws: int) -> list[Row]:
-    """The std of the logits at initialisation against sparsity, for N(0, 1) inputs, each draw with a mask of its own.
+    """The standard deviation of the logits at initialisation against sparsity, for N(0, 1) inputs.
 
-    init: `dense`, the network's own initialiser `fresh`; `layer_scaled`, the same over the root of each layer's density
-    (Liu et al. 2019); `sparsity_aware`, N(0, 2 / the inputs that are left of each unit).
+    Each draw has other weights and another mask. init: `dense`, the network's own initialiser `fresh`; `layer_scaled`,
+    the same over the root of each layer's density (Liu et al. 2019); `sparsity_aware`, N(0, 2 / unmasked fan-in).
     """
     images = noise(data.shape).to(data.train.images.device)
     rows = []
@@ -33,10 +31,10 @@ def signal_rows(model: nn.Module, fresh: Initialize, data: Data, seed: int, draw
         for draw in range(draws):
             mask = random_mask(prunable(model), 1 - sparsity, seed, draw)
             number = address(seed, "signal", draw)
-            own = fresh(number)
+            weights = fresh(number)
             states = {
-                "dense": own,
-                "layer_scaled": layer_scaled(own, mask),
+                "dense": weights,
+                "layer_scaled": layer_scaled(weights, mask),
                 "sparsity_aware": initialize(model, "sparsity_aware", number, mask),
             }
             for init, state in states.items():

@@ -1,0 +1,152 @@
+"""What is trained for Evci et al. 2022: one pruned solution, and its sparse network in every other way.
+
+Each row of the paper's table stands for one kind of initial weights, with several runs that differ in their data order
+alone, so that what they show is about one mask. The rows `scratch_other_inits` and `pruned_other_seeds` differ in more,
+as their names say.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from lth.core.errors import SettingError
+from lth.core.rng import Seeds, address
+from lth.core.weights import State
+from lth.lottery import arms as controls
+from lth.lottery.arms import ARMS
+from lth.lottery.context import Context
+from lth.lottery.levels import Level
+from lth.pruning.mask import dense, prunable
+from lth.pruning.updates import GradualPruning, RigL
+from lth.training.run_result import RunResult
+from lth.training.run_spec import RunSpec
+
+LEVEL = 1
+"""Every run has the density of the pruned solution, so all belong to one level."""
+INITS = {
+    "lottery": "ticket",
+    "scratch": "reinit",
+    "scratch_other_inits": "reinit_other_inits",
+    "scratch_plus": "reinit_plus",
+    "prune_restart": "restart",
+    "pruned": "pruned",
+    "pruned_other_seeds": "pruned_other_seeds",
+}
+"""Row of the paper's table -> arm in `results.csv`."""
+METHODS = ("small_dense", "set", "set_plus", "rigl", "rigl_plus")
+"""Further arms of the paper; `small_dense` has no mask that an initialiser could be aware of."""
+MEANINGS = {
+    "reinit_other_inits": "as reinit, each run from another draw",
+    "pruned": "gradual magnitude pruning in one training, the source of the mask",
+    "pruned_other_seeds": "as pruned, each run from other weights and with another order",
+}
+"""The arms that `lth imp` does not have, in words."""
+CHANGING = "rigl"
+"""The arm whose Hessian is taken right before and after a change of its mask."""
+CHANGE = ("before", "after")
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training of the plan: the run of an arm with this number."""
+
+    arm: str
+    number: int
+    spec: RunSpec
+
+
+@dataclass(frozen=True)
+class GradientFlowPlan:
+    """What is trained: the rows of the table (`inits`), further arms (`methods`), and `repeats` runs of each.
+
+    spec: the dense training from the weights of step 0, without a mask update; gradual: how it is pruned meanwhile.
+    change_at: the change of rigl's mask that the Hessian is taken around, by two short trainings up to it; None: none.
+    """
+
+    spec: RunSpec
+    gradual: GradualPruning
+    context: Context
+    inits: Sequence[str]
+    methods: Sequence[str]
+    repeats: int = 5
+    change_at: int | None = None
+
+    @property
+    def arms(self) -> list[str]:
+        """The arms to be trained, beginning with the pruned solution, which always is."""
+        arms = [arm for init, arm in INITS.items() if init in self.inits and init != "pruned"]
+        return ["pruned", *arms, *(arm for arm in METHODS if arm in self.methods)]
+
+    @property
+    def trainings(self) -> int:
+        """How many trainings that takes, short ones included."""
+        return 1 + self.repeats * (len(self.arms) - 1) + len(CHANGE) * self.measures_change
+
+    @property
+    def measures_change(self) -> bool:
+        """Whether the Hessian is taken around a change of a mask."""
+        return self.change_at is not None and CHANGING in self.arms
+
+    def check(self) -> None:
+        """Raises SettingError or LotteryError for what cannot be done, before anything is trained."""
+        for key, names, known in (("inits", self.inits, INITS), ("methods", self.methods, METHODS)):
+            for name in names:
+                if name not in known:
+                    raise SettingError(key, name, f"unknown; known: {', '.join(known)}")
+        layers, spec = prunable(self.spec.model), self.spec
+        self.gradual.check(dense(layers), spec.plan.start, spec.plan.total)
+        arms = [arm for arm in self.arms if arm in ARMS]
+        count = sum(round(self.gradual.density * layer.size) for layer in layers)
+        controls.check_possible(arms, self.context, spec, layers, [count])
+        if self.measures_change:
+            self._check_change()
+
+    def _check_change(self) -> None:
+        rewiring, total = self.context.rewiring, self.spec.plan.total
+        last = min(total - 1, total if rewiring.stop is None else rewiring.stop)
+        if not (self.change_at and self.change_at % rewiring.every == 0 and self.change_at <= last):
+            problem = f"the mask does not change there: it does after each {rewiring.every} iterations, up to {last}"
+            raise SettingError("change_at", self.change_at, problem)
+
+    def solution(self) -> Training:
+        """The pruned solution: the dense training, pruned as it goes."""
+        return Training("pruned", 0, self._pruned(self.spec.seeds, self.spec.initial_state))
+
+    def other_solutions(self) -> list[Training]:
+        """The trainings of `pruned_other_seeds`: the pruned solutions of replicates with the next seeds."""
+        now = self.spec.seeds
+        trainings = []
+        for number in range(self.repeats):
+            step = number + 1
+            seeds = replace(now, init=now.init + step, order=now.order + step, mask=now.mask + step)
+            spec = self._pruned(seeds, self.context.initialize(seeds.init))
+            trainings.append(Training("pruned_other_seeds", number, spec))
+        return trainings
+
+    def _pruned(self, seeds: Seeds, initial_state: State) -> RunSpec:
+        mask = dense(prunable(self.spec.model))
+        return replace(self.spec, initial_state=initial_state, mask=mask, seeds=seeds, update=self.gradual)
+
+    def level(self, solution: RunResult) -> Level:
+        """The lottery ticket of the pruned `solution`: its mask on the weights of step 0."""
+        return Level(LEVEL, replace(self.spec, mask=solution.mask({})), solution, solution.final)
+
+    def training(self, arm: str, number: int, level: Level) -> Training:
+        """The run of `arm` with data order `number`, which is never that of the pruned solution."""
+        order = address(level.spec.seeds.order, "repeat", number)
+        reordered = replace(level, spec=replace(level.spec, seeds=replace(level.spec.seeds, order=order)))
+        if arm == "reinit_other_inits":  # its number 0 is that of reinit
+            reinit = ARMS.get("reinit", "inits")
+            return Training(arm, number, reinit(reordered, replace(self.context, draw=number)))
+        return Training(arm, number, ARMS.get(arm, "methods")(reordered, self.context))
+
+    def around_change(self, level: Level) -> list[Training]:
+        """Run 0 of rigl up to iteration `change_at`, without the change of its mask there (`before`) and with it."""
+        if self.change_at is None or not self.measures_change:
+            return []
+        spec, last_before = self.training(CHANGING, 0, level).spec, self.change_at - self.context.rewiring.every
+        spec = replace(spec, plan=replace(spec.plan, stop=self.change_at))
+        assert isinstance(spec.update, RigL)
+        updates = (replace(spec.update, stop=last_before) if last_before else None, spec.update)
+        return [
+            Training(moment, 0, replace(spec, update=update)) for moment, update in zip(CHANGE, updates, strict=True)
+        ]

@@ -1,0 +1,59 @@
+"""The analyses of the trained networks give the networks' own numbers."""
+
+import pytest
+from lth.experiments.gradient_flow.analyses import GradientFlowAnalyses
+from lth.experiments.gradient_flow.plan import INITS
+
+from lth.core.weights import masked
+
+
+def test_the_table_is_that_of_the_networks(trained, store, data):
+    analyses = GradientFlowAnalyses(trained, data, store)
+    rows = {row["init"]: row for row in analyses.table()}
+    assert list(rows) == list(INITS) and rows == {row["init"]: row for row in analyses.table()}
+    for init, arm in INITS.items():
+        accuracies = [outcome.result.points[-1].test_accuracy for outcome in trained.outcomes[arm]]
+        assert rows[init]["seeds"] == len(accuracies)
+        assert rows[init]["test_accuracy"] == pytest.approx(sum(accuracies) / len(accuracies), abs=1e-12)
+    pruned = rows["pruned"]
+    assert pruned["disagreement_with_pruned"] == 0 == pruned["distance_to_pruned"] and pruned["disagreement"] is None
+
+
+def test_the_agreement_of_runs_averages_to_the_table(trained, store, data):
+    analyses = GradientFlowAnalyses(trained, data, store)
+    rows, table = analyses.agreement(), {row["init"]: row for row in analyses.table()}
+    for init, arm in INITS.items():
+        row_runs = [row for row in rows if row["init"] == init]
+        assert [row["draw"] for row in row_runs] == [outcome.draw for outcome in trained.outcomes[arm]]
+        for column in ("disagreement", "disagreement_with_pruned"):
+            values = [row[column] for row in row_runs]
+            assert values == [None] or table[init][column] == pytest.approx(sum(values) / len(values))
+    (pruned,) = [row for row in rows if row["init"] == "pruned"]
+    assert pruned["kl_with_pruned"] == 0 and pruned["kl"] is None
+
+
+def test_lines_begin_and_end_at_the_networks_themselves(trained, store, data):
+    rows = GradientFlowAnalyses(trained, data, store).lines()
+    ends = {
+        (row["init"], row["at"], row["draw"]): row["accuracy"]
+        for row in rows
+        if row["split"] == "test" and row["alpha"] == 0
+    }
+    assert len(ends) == 6  # two starts, and the ends of two runs each
+    for init in ("lottery", "scratch"):
+        for outcome in trained.outcomes[INITS[init]]:
+            assert ends[init, "end", outcome.draw] == outcome.result.points[-1].test_accuracy
+    assert len({row["loss"] for row in rows if row["alpha"] == 1 and row["split"] == "train"}) == 1
+    few = GradientFlowAnalyses(trained, data, store, 10).lines()
+    assert len(few) == len(rows) and few != rows
+
+
+def test_distances_and_updates(trained, store, data):
+    analyses = GradientFlowAnalyses(trained, data, store)
+    rows = {(row["arm"], row["draw"], row["to"]): row for row in analyses.distances()}
+    assert rows["pruned", 0, "pruned"]["l2"] == 0 and ("small_dense", 0, "pruned") not in rows
+    start = masked(trained.start, trained.mask)
+    final = trained.outcomes["ticket"][1].result.final
+    squares = sum(float((start[name] - final[name]).double().square().sum()) for name in start)
+    assert rows["ticket", 1, "init"]["l2"] == pytest.approx(squares**0.5)
+    assert analyses.updates() == []  # nothing was observed around updates
