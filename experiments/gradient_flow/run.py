@@ -30,8 +30,8 @@ def run(session: Session) -> Iterator[Item]:
     closely = GradientNorm(session.gradient_norm.every, before_updates=True)
 
     def fit(training: Training) -> RunResult:
-        measures_updates = training.number == 0 and training.arm in ARMS and "rewiring" in ARMS.get(training.arm, "").needs
-        result = session.fit(training.spec, *([closely] if measures_updates else []))
+        changes = training.arm in ARMS and "rewiring" in ARMS.get(training.arm, "methods").needs
+        result = session.fit(training.spec, *([closely] if changes and training.number == 0 else []))
         session.progress.done(f"{training.arm} {training.number}")
         return result
 
