@@ -1,6 +1,7 @@
 """Methods of `lth at_init` side by side over several seeds: table, figures and a sentence for each clear comparison."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from lth.compression.search_cost import SEARCH
 from lth.core.tables import Column, Row, Table
@@ -31,7 +32,7 @@ METHODS_TABLE = Table(
         Column("n", int, "", "the number of seeds"),
         Column("diverged", int, "", "trainings that diverged, of ablations too; they are left out"),
         *BOUNDED,
-        *(Column(name) for name in SEARCH),
+        *(replace(column, kind=float) for column in SEARCH.columns),
     ),
     key=("method", "level"),
     meaning="A row for each method and level: test accuracy at the end of training (0..1) and the points that"

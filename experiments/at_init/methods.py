@@ -26,7 +26,7 @@ TABLE = Table(
         Column("test_accuracy", float, "0..1", "test accuracy at the end of training, the mean over draws"),
         Column("test_accuracy_std", float, "0..1", "its standard deviation over draws"),
         Column("difference", float, "0..1", "test accuracy less that of the method's mask as it is"),
-        *(Column(name) for name in SEARCH),
+        *SEARCH.columns,
     ),
     key=("method", "level", "arm"),
     meaning="A row for each method, level and arm. Level 0 is the dense network, the same for all methods. The search"
@@ -66,7 +66,7 @@ def table_rows(results: Sequence[Row], pace: Pace, scoring: Mapping[str, ScoreCo
     for method, own in by_method(results).items():
         levels = densities([row for row in compared(results) if row["setting"] == own[0]["setting"]])
         for level, density in levels.items():
-            searched = search_cost(own, level, pace, scoring[method]).columns
+            searched = search_cost(own, level, pace, scoring[method]).row
             here = [row for row in own if row["level"] == level]
             whole = mean_accuracy(row for row in here if row["arm"] == "ticket")
             for arm in dict.fromkeys(row["arm"] for row in here):

@@ -151,7 +151,7 @@ class TicketBenchmark:
         took: SearchCost = search_cost(results, ticket.level, pace_of(self.model, train, batch_size), scoring)
         place = self.place(ticket)
         left = round(place["density"] * sum(self.sizes.values()))
-        return place | {"weights_left": left, "test_accuracy": test} | took.columns
+        return place | {"weights_left": left, "test_accuracy": test} | took.row
 
 
 def rounded_rows(grid: Sequence[Row], costs: Sequence[Row]) -> list[Row]:

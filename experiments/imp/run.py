@@ -52,6 +52,6 @@ def search_rows(session: Session) -> list[Row]:
     scoring = score_cost(settings.pruning, session.model, session.device_data.train)
     return [
         {key: row[key] for key in ("setting", "seed", "level", "density")}
-        | search_cost(results, row["level"], pace, scoring).columns
+        | search_cost(results, row["level"], pace, scoring).row
         for row in tickets
     ]

@@ -12,7 +12,7 @@ SEARCHES = Table(
         Column("seed", int, "", "the seed of the replicate", required=True),
         Column("level", int, "", "how often the network was pruned", required=True),
         Column("density", float, "0..1", "kept / prunable weights"),
-        *(Column(name) for name in SEARCH),
+        *SEARCH.columns,
     ),
     key=("level",),
     meaning="A row for each level: every training that its ticket comes from, and the scoring. The ticket's own"

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lth.commands.halving import SHRINK_COLUMNS, input_shape, shrinking
+from lth.commands.halving import SHRINK, input_shape, shrinking
 from lth.commands.loaded_ticket import NOISE, WEIGHTS, LoadedTicket, open_ticket
 from lth.compression.cost import BATCHES, Cost, cost
 from lth.compression.export import FORMATS, export, load_exported
@@ -23,7 +23,6 @@ from lth.compression.onnx import export_onnx
 from lth.compression.scoring_cost import score_cost
 from lth.compression.search_cost import SearchCost, pace_of, search_cost
 from lth.core.errors import LotteryError, SettingError
-from lth.core.files import write_csv
 from lth.core.machine import prepare
 from lth.core.weights import load, masked
 from lth.data.tensors import Split
@@ -77,7 +76,7 @@ def main(words: Sequence[str]) -> None:
         name, rows = shrinking(asked, model, batches[0])
         print_shrinking(name, rows, batches[0], asked.threads)
         if asked.to:
-            write_csv(asked.to / "shrink.csv", SHRINK_COLUMNS, rows)
+            SHRINK.write(asked.to, rows)
         return
     if asked.ticket is None:
         raise LotteryError("lth cost: give a job's folder, or a ticket.safetensors")

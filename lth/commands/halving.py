@@ -14,20 +14,26 @@ from lth.compression.measure import counts
 from lth.compression.shrink import removal, shrunk
 from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import rng
+from lth.core.tables import Column, Table
 from lth.data.sources import call
 from lth.lottery.context import FreshInit
 from lth.models import build
 
-SHRINK_COLUMNS = (
-    "times",
-    "parameters",
-    "multiply_adds",
-    "conv_linear_multiply_adds",
-    "channels_removed",
-    "seconds",
-    "low",
-    "high",
-    "speedup",
+SHRINK = Table(
+    "shrink",
+    (
+        Column("times", int, "", "how often channels were removed; 0 is the network as it was given"),
+        Column("parameters", int, "", "all parameters"),
+        Column("multiply_adds", int, "", "of one input as Torch-Pruning counts them, with norms, biases and pooling"),
+        Column("conv_linear_multiply_adds", int, "", "of one input, in convolutions and Linear layers alone"),
+        Column("channels_removed", int, "", "channels that were removed this time"),
+        Column("seconds", float, "s", "median latency of a forward pass"),
+        Column("low", float, "s", "lower quartile of the latency"),
+        Column("high", float, "s", "upper quartile of the latency"),
+        Column("speedup", float, "", "how many times faster than the network as it was given"),
+    ),
+    key=("times",),
+    meaning="A row for the network and each time that channels were removed from it.",
 )
 
 
@@ -63,7 +69,7 @@ def untrained(asked: Namespace, model: dict[str, Any] | None) -> tuple[str, nn.M
 
 
 def halvings(network: nn.Module, images: Tensor, asked: Namespace) -> Iterator[dict[str, Any]]:
-    """A row for `network` and each time that it was shrunk, with SHRINK_COLUMNS but those of time.
+    """A row for `network` and each time that it was shrunk, with SHRINK but those of time.
 
     `multiply_adds` are Torch-Pruning's count, which has norms, biases and pooling in it; `conv_linear_multiply_adds`
     those of convolutions and Linear layers alone. The key `network` holds the network itself.
@@ -90,7 +96,7 @@ def halvings(network: nn.Module, images: Tensor, asked: Namespace) -> Iterator[d
 
 
 def shrinking(asked: Namespace, model: dict[str, Any] | None, batch: int) -> tuple[str, list[dict[str, Any]]]:
-    """(name of the network, rows with SHRINK_COLUMNS), latencies at the size `batch` among them."""
+    """(name of the network, rows with SHRINK), latencies at the size `batch` among them."""
     if asked.times < 1:
         raise SettingError("times", asked.times, "must be at least 1")
     name, network, images = untrained(asked, model)

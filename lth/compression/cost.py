@@ -5,7 +5,7 @@ by a form that leaves work out (csr, shrunk) or makes it cheaper (int8).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -16,38 +16,49 @@ from lth.compression.forms import DEFAULT, FORMS, Form, Subject
 from lth.compression.latency import Latency, latencies
 from lth.compression.measure import Counts, Weighted, compression_ratio, counts, theoretical_speedup
 from lth.core.errors import LotteryError, SettingError
+from lth.core.tables import Column, Table
 from lth.core.weights import Mask, modes_kept
 from lth.data.tensors import Split
 from lth.training.evaluate import evaluate
 
-COLUMNS = (
-    "form",
-    "parameters",
-    "nonzero",
-    "sparsity",
-    "compression_ratio",
-    "flops",
-    "sparse_flops",
-    "theoretical_speedup",
-    "bytes",
-    "gzip_bytes",
-    "test_accuracy",
-    "test_accuracy_change",
-    "difference",
-    "runs_as",
-    "note",
+COST = Table(
+    "cost",
+    (
+        Column("form", str, "", "the form that the ticket is kept or run in, or `dense`", required=True),
+        Column("parameters", int, "", "all parameters: weights, biases and those of normalisation layers"),
+        Column("nonzero", int, "", "parameters that are not zero"),
+        Column("sparsity", float, "0..1", "zero weights / weights of Linear layers and convolutions"),
+        Column("compression_ratio", float, "", "parameters of the dense network / `nonzero` (ShrinkBench)"),
+        Column("flops", int, "FLOPs", "of one input with dense kernels; 1 multiply-add = 2 FLOPs"),
+        Column("sparse_flops", float, "FLOPs", "of one input if every zero weight were skipped"),
+        Column("theoretical_speedup", float, "", "FLOPs of the dense network / `sparse_flops` (ShrinkBench)"),
+        Column("bytes", int, "bytes", "size of the file"),
+        Column("gzip_bytes", int, "bytes", "size of the file after gzip"),
+        Column("test_accuracy", float, "0..1", "test accuracy of the form"),
+        Column("test_accuracy_change", float, "0..1", "test accuracy less that of the dense network"),
+        Column("difference", float, "", "largest difference of its logits from those of `masked`"),
+        Column("runs_as", str, "", "the form whose latency this one has: itself, or `masked` after unpacking"),
+        Column("note", str, "", "what the form does, or why it could not be made"),
+    ),
+    key=("form",),
+    meaning="A row for the dense network and each form of the ticket. `cost_table` adds the latencies by batch size.",
 )
-LAYER_COLUMNS = (
-    "layer",
-    "kind",
-    "shape",
-    "parameters",
-    "nonzero",
-    "kept",
-    "density",
-    "sparsity",
-    "flops",
-    "sparse_flops",
+LAYER_COST = Table(
+    "cost_layers",
+    (
+        Column("layer", str, "", "the name of the module"),
+        Column("kind", str, "", "the class of the module"),
+        Column("shape", str, "", "the shape of its weight, as 300x784"),
+        Column("parameters", int, "", "all parameters of the module"),
+        Column("nonzero", int, "", "parameters that are not zero"),
+        Column("kept", int, "weights", "weights that the mask keeps; empty for a layer that is not in the mask"),
+        Column("density", float, "0..1", "kept / size of the weight"),
+        Column("sparsity", float, "0..1", "1 - density"),
+        Column("flops", int, "FLOPs", "of one input with dense kernels"),
+        Column("sparse_flops", float, "FLOPs", "of one input if every zero weight were skipped"),
+    ),
+    key=("layer",),
+    meaning="A row for each module of the ticket that has parameters.",
 )
 BATCHES = (1, 64)
 
@@ -66,15 +77,28 @@ class Cost:
     threads: int = field(default_factory=torch.get_num_threads)
 
     @property
-    def columns(self) -> list[str]:
-        """The columns of `rows`."""
-        return columns_of(self.batches)
+    def table(self) -> Table:
+        """The table that `rows` belong to."""
+        return cost_table(self.batches)
 
 
-def columns_of(batches: Sequence[int]) -> list[str]:
-    """COLUMNS, and before the last two for each batch size the median, quartiles and speed-up."""
-    timed = [f"batch_{size}_{what}" for size in batches for what in ("seconds", "low", "high", "speedup")]
-    return [*COLUMNS[:-2], *timed, *COLUMNS[-2:]]
+def cost_table(batches: Sequence[int]) -> Table:
+    """COST with the latencies of each batch size before its last two columns.
+
+    >>> cost_table([64]).names[-6:]
+    ['batch_64_seconds', 'batch_64_low', 'batch_64_high', 'batch_64_speedup', 'runs_as', 'note']
+    """
+    timed = [
+        column
+        for size in batches
+        for column in (
+            Column(f"batch_{size}_seconds", float, "s", f"median latency of a forward pass of {size} inputs"),
+            Column(f"batch_{size}_low", float, "s", "lower quartile of the latency"),
+            Column(f"batch_{size}_high", float, "s", "upper quartile of the latency"),
+            Column(f"batch_{size}_speedup", float, "", "how many times faster than the dense network"),
+        )
+    ]
+    return replace(COST, columns=(*COST.columns[:-2], *timed, *COST.columns[-2:]))
 
 
 def cost(
@@ -131,7 +155,7 @@ def zeros(model: nn.Module) -> Mask:
 def _row(name: str, form: Form, whole: Counts, pruned: Counts, test: Split | None) -> dict[str, Any]:
     """The counts and sizes of one form. A form of the ticket's own weights has the ticket's counts."""
     here = whole if name == "dense" else form.counts or pruned
-    row: dict[str, Any] = {**dict.fromkeys(COLUMNS), "form": name, "note": form.note}
+    row: dict[str, Any] = {**COST.row(form=name, note=form.note)}
     row["runs_as"] = name if form.timed and form.network is not None else "masked" if form.network is not None else None
     if (sizes := form.sizes) is None:
         return row

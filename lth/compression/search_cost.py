@@ -8,32 +8,41 @@ from torch import nn
 
 from lth.compression.measure import iteration_flops
 from lth.core.errors import LotteryError
+from lth.core.tables import Column, Row, Table
 from lth.data.tensors import Split
 
-SEARCH = ("search_trainings", "search_iterations", "search_epochs", "search_flops", "search_seconds")
-"""The columns of a table that say what a ticket took to find: see `SearchCost`."""
+SEARCH = Table(
+    "search",
+    (
+        Column("search_trainings", int, "", "trainings that the ticket comes from, its own not counted"),
+        Column("search_iterations", int, "iterations", "the iterations of those trainings"),
+        Column("search_epochs", float, "epochs", "examples that they and the scores took / training examples"),
+        Column("search_flops", float, "FLOPs", "forward and backward passes with dense kernels, and the scores"),
+        Column("search_seconds", float, "s", "the time of those trainings and scores on their machine"),
+    ),
+    meaning="What it took to find a ticket. These columns are part of other tables.",
+)
 
 
 @dataclass(frozen=True)
 class Pace:
-    """Of every training alike: FLOPs of an iteration with dense kernels, forward and backward; iterations an epoch."""
+    """flops: of one training iteration with dense kernels, forward and backward; iterations: of one epoch."""
 
     flops: float
     iterations: int
 
 
 def pace_of(model: nn.Module, train: Split, batch_size: int) -> Pace:
-    """The pace of trainings of `model` on batches of the training split."""
+    """The pace of every training of `model` on batches of the training split."""
     flops = iteration_flops(model, train.images, train.labels, batch_size)
     return Pace(flops, max(1, len(train) // batch_size))
 
 
 @dataclass(frozen=True)
 class ScoreCost:
-    """What a score that asks the network takes at one pruning.
+    """What one pruning by a score that needs the network costs.
 
-    epochs: the examples that it looks at, as a share of the training split; flops: with dense kernels; seconds: on this
-    machine.
+    epochs: the examples that the score takes / training examples. flops: with dense kernels. seconds: on this machine.
     """
 
     epochs: float
@@ -43,13 +52,14 @@ class ScoreCost:
 
 @dataclass(frozen=True)
 class SearchCost:
-    """trainings: to find the ticket, that to the rewind point counted as one; its own training is not among them.
+    """What it took to find a ticket.
 
-    scores: how many prunings asked the network for a score. epochs: of the training iterations, and what those scores
-    looked at. flops: of training iterations with dense kernels, forward
-    and backward, and of those scores; evaluation is left out. seconds: as the trainings were measured, and as such a
-    score takes now; where `estimated`, with the training to the rewind point, which no row holds, at the pace
-    of level 0.
+    trainings: the training to the rewind point counts as one, the ticket's own training is not counted. scores: how
+    many prunings computed a score from the network. iterations: of the trainings. epochs: of the trainings, and of the
+    examples that the scores took. flops: of training iterations with dense kernels, forward and backward, and of the
+    scores; evaluation is left out. seconds: of the trainings as they were measured, evaluation included, and of the
+    scores on this machine. estimated: the training to the rewind point has no row of its own, and its seconds are an
+    estimate from the pace of level 0.
     """
 
     trainings: int
@@ -61,51 +71,58 @@ class SearchCost:
     estimated: bool
 
     @property
-    def columns(self) -> dict[str, Any]:
-        """The values of the columns SEARCH."""
-        return dict(
-            zip(SEARCH, (self.trainings, self.iterations, self.epochs, self.flops, round(self.seconds, 3)), strict=True)
-        )
+    def row(self) -> Row:
+        """The values of the columns of SEARCH."""
+        values = (self.trainings, self.iterations, self.epochs, self.flops, round(self.seconds, 3))
+        return dict(zip(SEARCH, values, strict=True))
 
 
 def search_cost(
-    rows: Sequence[Mapping[str, Any]], level: int, pace: Pace, scoring: ScoreCost | None = None
+    rows: Sequence[Mapping[str, Any]], level: int, pace: Pace, score: ScoreCost | None = None
 ) -> SearchCost:
-    """What the ticket of `level` took to find, by `rows` of `results.csv` of one setting and seed.
+    """What it took to find the ticket of `level`, from the rows of `results.csv` of one setting and seed.
 
-    Iterative pruning takes the trainings of levels 0 to `level` - 1, one-shot that of level 0 alone, a score at
-    initialisation none. scoring: of the score, where it asks the network; None counts trainings alone. Raises
-    LotteryError where a row is missing, rows are of several settings or seeds, or the mask came about within a training
-    that no row holds (gradual pruning).
+    Iterative pruning needs the trainings of levels 0 to `level` - 1, one-shot pruning that of level 0, and a score at
+    initialisation none. score: the cost of the score at one pruning, where it needs the network. Raises LotteryError
+    where a row is missing, where rows are of several settings or seeds, and for gradual pruning: the training that the
+    mask comes from has no row.
+
+    >>> about = {"setting": "s", "seed": 0, "arm": "ticket", "draw": 0, "schedule": "iterative", "rewind": 0}
+    >>> rows = [about | {"level": level, "iterations": 1600, "seconds": 2.0} for level in range(4)]
+    >>> cost = search_cost(rows, 3, Pace(flops=32e6, iterations=60))
+    >>> cost.trainings, cost.iterations, cost.epochs
+    (3, 4800, 80.0)
     """
-    tickets = {row["level"]: row for row in rows if row["arm"] == "ticket" and row["draw"] in (0, None)}
-    if len({(row["setting"], row["seed"]) for row in rows}) > 1:
-        raise LotteryError("the rows are of several settings or seeds: the cost of a search is that of one")
-    if level not in tickets:
-        raise LotteryError(f"there is no ticket of level {level}; the rows have levels {sorted(tickets)}")
-    schedule = tickets[level]["schedule"]
+    tickets = _tickets(rows, level)
+    schedule, rewind = tickets[level]["schedule"], tickets[level]["rewind"]
     if schedule.startswith("gradual") and level:
-        raise LotteryError("schedule gradual: the cost of its search is not known, no row holds the training of a mask")
+        raise LotteryError("schedule gradual: the training that found the mask has no row, so its cost is not known")
     count = 0 if schedule.endswith("at_init") else min(level, 1) if schedule.startswith("one_shot") else level
-    needed = range(count)
-    if missing := [number for number in needed if number not in tickets]:
+    if missing := [number for number in range(count) if number not in tickets]:
         raise LotteryError(f"the ticket of level {level} comes from level {missing[0]}, which the rows do not have")
-    trained = [tickets[number] for number in needed]
-    rewind = tickets[level]["rewind"]
-    iterations = sum(row["iterations"] - row["rewind"] for row in trained)
+    trained = [tickets[number] for number in range(count)]
     seconds = sum(row["seconds"] for row in trained)
     if rewind and 0 in tickets:
-        first = tickets[0]
-        seconds += first["seconds"] / (first["iterations"] - first["rewind"]) * rewind
-    total = iterations + rewind
-    scores = 0 if scoring is None else level if schedule.startswith("iterative") else min(level, 1)
-    taken = scoring or ScoreCost(0.0, 0.0, 0.0)
+        seconds += tickets[0]["seconds"] / (tickets[0]["iterations"] - tickets[0]["rewind"]) * rewind
+    iterations = sum(row["iterations"] - row["rewind"] for row in trained) + rewind
+    scores = 0 if score is None else level if schedule.startswith("iterative") else min(level, 1)
+    score = score or ScoreCost(0.0, 0.0, 0.0)
     return SearchCost(
         len(trained) + bool(rewind),
         scores,
-        total,
-        total / pace.iterations + scores * taken.epochs,
-        total * pace.flops + scores * taken.flops,
-        seconds + scores * taken.seconds,
+        iterations,
+        iterations / pace.iterations + scores * score.epochs,
+        iterations * pace.flops + scores * score.flops,
+        seconds + scores * score.seconds,
         bool(rewind),
     )
+
+
+def _tickets(rows: Sequence[Mapping[str, Any]], level: int) -> dict[int, Row]:
+    """Level -> the row of its ticket; LotteryError for rows of several settings, and without a ticket of `level`."""
+    if len({(row["setting"], row["seed"]) for row in rows}) > 1:
+        raise LotteryError("the rows are of several settings or seeds: the cost of a search is that of one")
+    tickets: dict[int, Row] = {row["level"]: dict(row) for row in rows if row["arm"] == "ticket" and not row["draw"]}
+    if level not in tickets:
+        raise LotteryError(f"there is no ticket of level {level}; the rows have levels {sorted(tickets)}")
+    return tickets

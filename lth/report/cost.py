@@ -9,9 +9,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from lth.compression.cost import LAYER_COLUMNS, Cost
+from lth.compression.cost import LAYER_COST, Cost
 from lth.compression.search_cost import SearchCost
-from lth.core.files import write_csv
 
 Row = Mapping[str, Any]
 NOISY = 0.3
@@ -26,14 +25,8 @@ DENSE_KERNELS = (
 
 
 def write_cost(folder: Path, cost: Cost) -> list[Path]:
-    """Writes `cost.csv` and `layers.csv` to `folder`; where they are."""
-    tables: list[tuple[str, Sequence[str], Sequence[Row]]] = [
-        ("cost.csv", cost.columns, cost.rows),
-        ("cost_layers.csv", LAYER_COLUMNS, cost.layers),
-    ]
-    for name, columns, rows in tables:
-        write_csv(folder / name, columns, rows)
-    return [folder / name for name, *_ in tables]
+    """Writes `cost.csv` and `cost_layers.csv` to `folder`; where they are."""
+    return [cost.table.write(folder, cost.rows), LAYER_COST.write(folder, cost.layers)]
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:

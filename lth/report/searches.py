@@ -13,7 +13,7 @@ PLACE = Table(
         Column("setting", str, required=True),
         Column("seed", int, required=True),
         Column("level", int, required=True),
-        *(Column(name) for name in SEARCH),
+        *SEARCH.columns,
     ),
 )
 FILES = ("table.csv", "search.csv")

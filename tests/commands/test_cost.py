@@ -21,7 +21,7 @@ from lth.core.rng import Seeds
 from lth.lottery.ticket import Ticket, load_ticket
 from lth.models.lenet import mlp
 from lth.pruning.schedule import Pruning
-from lth.report.tables import Tables
+from lth.report.tables import RESULTS, result_row
 from lth.settings import DataSettings, ModelSettings, TrainingSettings
 from lth.store.runs import Store
 from lth.training.recipe import Recipe
@@ -49,12 +49,10 @@ def make_job(tensors: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) 
         network, fresh = build_model(spec, data, Seeds())
         folder, store = root / "imp" / "job", Store(root / ("store" if trained else "elsewhere"))
         about = {"setting": "s", "seed": 0, "data": "small", "model": model.name, "schedule": "iterative"}
-        tables = Tables(folder, about)
-        asked = Procedure(spec.recipe, Pruning(fraction=0.6), 2, arms=("ticket", "shuffle"))
-        for outcome in search(network, fresh(0), data, Seeds(), asked, store.train, fresh):
-            tables.add(outcome)
-        tables.write()
-        last = outcome.level
+        procedure = Procedure(spec.recipe, Pruning(fraction=0.6), 2, arms=("ticket", "shuffle"))
+        outcomes = list(search(network, fresh(0), data, Seeds(), procedure, store.train, fresh))
+        RESULTS.write(folder, [result_row(outcome, about) for outcome in outcomes])
+        last = outcomes[-1].level
         ticket_of(last, {"setting": "s", "seed": 0, "level": 2, **network_of(spec)}).save(folder / "ticket.safetensors")
         (folder / ".hydra").mkdir()
         (folder / ".hydra" / "config.yaml").write_text(yaml.safe_dump(asdict(spec)))

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from lth.compression.cost import COLUMNS, LAYER_COLUMNS, Cost, cost
+from lth.compression.cost import COST, LAYER_COST, Cost, cost
 from lth.compression.export import sizes
 from lth.compression.forms import DEFAULT
 from lth.core.errors import LotteryError, SettingError
@@ -45,8 +45,8 @@ def by_form(found: Cost) -> dict[str, dict[str, Any]]:
 
 def test_every_form_has_a_row_of_the_same_columns(found: Cost) -> None:
     assert [row["form"] for row in found.rows] == ["dense", *DEFAULT]
-    assert all(set(row) <= set(found.columns) for row in found.rows) and set(COLUMNS) < set(found.columns)
-    assert all(list(row) == list(LAYER_COLUMNS) for row in found.layers)
+    assert all(set(row) <= set(found.table) for row in found.rows) and set(COST) < set(found.table)
+    assert all(list(row) == LAYER_COST.names for row in found.layers)
 
 
 def test_counts_are_of_the_mask_and_sizes_of_the_files(found: Cost, ticket: Any) -> None:
