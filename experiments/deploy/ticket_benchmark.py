@@ -108,11 +108,11 @@ class TicketBenchmark:
             rounds=rounds,
             strict=False,
         )
-        files = write_and_verify(self.files / ticket.name, found.made, ticket.mask, images)
+        files = write_and_verify(self.files / ticket.name, found.forms, ticket.mask, images)
         rows = []
         for row in found.rows:
             path, difference = files.get(row["form"], (None, None))
-            network_of_form = found.made[row["form"]].network
+            network_of_form = found.forms[row["form"]].network
             own = {"file": path and str(path.relative_to(self.files.parent)), "file_difference": difference}
             if len(self.data.validation) and network_of_form is not None:
                 own["validation_accuracy"] = evaluate(network_of_form, self.data.validation).accuracy

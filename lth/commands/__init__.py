@@ -1,1 +1,1 @@
-"""Commands that are no experiment, and need all the pieces put together."""
+"""Commands that are no experiments and use every part of the package."""

@@ -1,1 +1,1 @@
-"""What a ticket is worth: counts, FLOPs, sizes, latency; exported, quantised, shrunk."""
+"""What a sparse network saves: parameters, FLOPs, file sizes, latency; export, quantisation, removal of channels."""

@@ -1,12 +1,12 @@
-"""Which channels hang together: by the dependency graph of Torch-Pruning (Fang et al. 2023, DepGraph).
+"""Which channels belong together, by the dependency graph of Torch-Pruning (DepGraph; Fang et al. 2023).
 
-A channel is made by the outputs of some layers (several where a residual adds them) and read as an input by others. It
-can be removed only from all of them at once.
+A channel is an output of some layers (of several where a residual connection adds them) and an input of others. It can
+only be removed from all of them at once.
 """
 
 import copy
 import importlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -19,54 +19,57 @@ from lth.compression.measure import Weighted
 from lth.core.errors import LotteryError, SettingError
 from lth.core.weights import Mask, modes_kept
 
-Side = Literal["makes", "reads"]
+Side = Literal["output", "input"]
 
 
 @dataclass(frozen=True)
 class Slices:
-    """The rows (`makes`) or columns (`reads`) of one layer's weight that belong to a group of channels.
+    """The slices of one layer's weight, by output or by input channel, that belong to a group of channels.
 
-    places[i] is where in the layer the i-th lies, channels[i] which of the group's channels it is: a channel that was
-    flattened has several columns.
+    indices[i] is the index of the i-th slice in the weight, channels[i] its channel in the group: after flattening, a
+    channel has several inputs of a Linear layer.
     """
 
     layer: str
     side: Side
-    places: Tensor
+    indices: Tensor
     channels: Tensor
 
-    def of(self, weight: Tensor, transposed: bool) -> Tensor:
-        """Those slices of `weight`, (slices, the rest)."""
-        axis = int(self.side == "reads") ^ int(transposed)
-        return weight.movedim(axis, 0)[self.places].flatten(1)
+    def axis(self, transposed: Sequence[str]) -> int:
+        """The dimension of the weight that the indices count in."""
+        return int(self.side == "input") ^ int(self.layer in transposed)
+
+    def select(self, weight: Tensor, transposed: Sequence[str]) -> Tensor:
+        """The slices of `weight`, (slices, elements of each)."""
+        return weight.movedim(self.axis(transposed), 0)[self.indices].flatten(1)
 
 
 @dataclass(frozen=True)
 class Group:
-    """`size` channels, all that is coupled with the outputs of the layer `root`."""
+    """`size` channels, and every slice that is coupled with the outputs of the layer `root`."""
 
     root: str
     size: int
     slices: tuple[Slices, ...]
 
     def on(self, side: Side) -> list[Slices]:
-        """The slices that make the channels, or those that read them."""
-        return [found for found in self.slices if found.side == side]
+        """The slices of the layers that output the channels, or of those that take them as input."""
+        return [slices for slices in self.slices if slices.side == side]
 
-    def whole(self, mask: Mapping[str, Tensor], side: Side, transposed: Sequence[str]) -> Tensor:
-        """bool (size,): the channels of which `mask` keeps nothing on that side; none where nothing is there."""
+    def pruned(self, mask: Mapping[str, Tensor], side: Side, transposed: Sequence[str]) -> Tensor:
+        """bool (size,): the channels whose slices on that side are all pruned; none where it has no slices."""
         pruned = torch.ones(self.size, dtype=torch.bool)
-        for found in self.on(side):
-            kept = mask.get(f"{found.layer}.weight")
-            alive = torch.ones(len(found.places), dtype=torch.bool)
+        for slices in self.on(side):
+            kept = mask.get(f"{slices.layer}.weight")
+            alive = torch.ones(len(slices.indices), dtype=torch.bool)
             if kept is not None:
-                alive = found.of(kept.cpu(), found.layer in transposed).any(1)
-            pruned[found.channels[alive]] = False
+                alive = slices.select(kept.cpu(), transposed).any(1)
+            pruned[slices.channels[alive]] = False
         return pruned if self.on(side) else torch.zeros(self.size, dtype=torch.bool)
 
 
 def torch_pruning() -> Any:
-    """The library; LotteryError with the command that installs it."""
+    """The module torch_pruning; LotteryError with the command that installs it where it is missing."""
     try:
         return importlib.import_module("torch_pruning")
     except ImportError as error:
@@ -75,10 +78,13 @@ def torch_pruning() -> Any:
 
 @contextmanager
 def graph(model: nn.Module, example: Tensor) -> Iterator[Any]:
-    """Within, Torch-Pruning's dependency graph of `model`, traced on the first of `example`, all gradients on."""
+    """Torch-Pruning's dependency graph of `model`, traced with the first input of `example`.
+
+    Within, every parameter requires a gradient.
+    """
     library, frozen = torch_pruning(), [x for x in model.parameters() if not x.requires_grad]
     for parameter in frozen:
-        parameter.requires_grad_(True)  # the result follows gradients
+        parameter.requires_grad_(True)  # Torch-Pruning traces the gradient graph
     try:
         with modes_kept(model), torch.enable_grad():
             model.eval()
@@ -88,38 +94,42 @@ def graph(model: nn.Module, example: Tensor) -> Iterator[Any]:
             parameter.requires_grad_(False)
 
 
-def slices_of(group: Any, names: Mapping[nn.Module, str], makes: Any) -> list[Slices]:
-    """What a group of Torch-Pruning holds of Linear layers and convolutions; LotteryError for grouped ones."""
-    found = []
+def slices_of(group: Any, names: Mapping[nn.Module, str], is_output: Callable[[Any], bool]) -> list[Slices]:
+    """The slices of Linear layers and convolutions in a group of Torch-Pruning; LotteryError for grouped ones."""
+    slices = []
     for item in group:
         layer = item.dep.target.module
         if isinstance(layer, Weighted) and layer in names:
             groups = getattr(layer, "groups", 1)
             if groups not in (1, getattr(layer, "out_channels", 1)):
-                raise LotteryError(f"{names[layer]} has {groups} groups: its channels are not removed one by one")
-            if groups > 1 and not makes(item.dep.handler):
-                continue  # each channel of a depthwise convolution reads itself
-            side: Side = "makes" if makes(item.dep.handler) else "reads"
-            places, channels = (torch.tensor(x, dtype=torch.long) for x in (item.idxs, item.root_idxs))
-            found.append(Slices(names[layer], side, places, channels))
-    return found
+                raise LotteryError(f"{names[layer]} has {groups} groups: its channels cannot be removed one by one")
+            if groups > 1 and not is_output(item.dep.handler):
+                continue  # in a depthwise convolution the input of a channel is its output's
+            side: Side = "output" if is_output(item.dep.handler) else "input"
+            indices, channels = (torch.tensor(x, dtype=torch.long) for x in (item.idxs, item.root_idxs))
+            slices.append(Slices(names[layer], side, indices, channels))
+    return slices
 
 
 def coupled(model: nn.Module, example: Tensor) -> list[Group]:
-    """The groups of coupled channels of `model` that some layer reads; its inputs and outputs are in none."""
-    found = []
+    """The groups of coupled channels of `model` that some layer takes as input; its own inputs and outputs are in none.
+
+    example: inputs (N, ...), of which one is used. Raises LotteryError where Torch-Pruning is not installed, and for a
+    grouped convolution.
+    """
+    groups = []
     names = {module: name for name, module in model.named_modules()}
     with graph(model, example) as traced:
         for group in traced.get_all_groups(root_module_types=[nn.modules.conv._ConvNd, nn.Linear]):
             root = group[0].dep.target.module
             slices = slices_of(group, names, traced.is_out_channel_pruning_fn)
-            if any(x.side == "reads" for x in slices):
-                found.append(Group(names[root], len(group[0].idxs), tuple(slices)))
-    return found
+            if any(x.side == "input" for x in slices):
+                groups.append(Group(names[root], len(group[0].idxs), tuple(slices)))
+    return groups
 
 
 def transposed(model: nn.Module) -> list[str]:
-    """The layers whose weight lies (in, out, ...)."""
+    """The layers whose weight is (in, out, ...): transposed convolutions."""
     return [name for name, module in model.named_modules() if getattr(module, "transposed", False)]
 
 
@@ -132,27 +142,24 @@ def channel_mask(
     round_to: int | None = None,
     ignore: Sequence[str] = (),
 ) -> Mask:
-    """The mask without the `share` of channels of each group whose weights have the smallest norm, p = 1 or 2.
+    """The mask that prunes the `share` of each group's channels with the smallest norm, p = 1 or 2, of their weights.
 
-    Importance is Torch-Pruning's group norm: over all that makes, normalises or reads a channel. Both sides of a
-    channel are pruned, so that removing it changes nothing. `round_to`: channels are kept in multiples of it.
-    `ignore`: name patterns of layers whose outputs stay, the classifier always. Raises SettingError for a value out of
-    range, LotteryError where a layer would be removed whole.
+    The norm is Torch-Pruning's group norm: over every slice that outputs, normalises or takes a channel. A channel is
+    pruned on both sides, so that removing it changes nothing. `round_to`: channels are kept in multiples of it.
+    `ignore`: name patterns of layers whose outputs are kept; the classifier's always are. Raises SettingError for a
+    value out of range, LotteryError where a layer would lose all channels.
     """
     if not 0 < share < 1:
-        raise SettingError("share", share, "must be between 0 and 1: the channels of a layer cannot all go")
+        raise SettingError("share", share, "must be between 0 and 1: some channels of a layer must stay")
     if norm not in (1, 2):
         raise SettingError("norm", norm, "must be 1 or 2")
     if round_to is not None and round_to < 1:
         raise SettingError("round_to", round_to, "must be at least 1")
     library, network = torch_pruning(), copy.deepcopy(model).requires_grad_(True).eval()
     names = {module: name for name, module in network.named_modules()}
-    ignored = ignored_layers(network, ignore)
-    mask = {
-        f"{name}.weight": torch.ones(module.weight.shape, dtype=torch.bool)
-        for module, name in names.items()
-        if isinstance(module, Weighted)
-    }
+    layers = {name: module for module, name in names.items() if isinstance(module, Weighted)}
+    mask = {f"{name}.weight": torch.ones(x.weight.shape, dtype=torch.bool) for name, x in layers.items()}
+    across = transposed(network)
     with torch.enable_grad():
         pruner = library.pruner.BasePruner(
             network,
@@ -160,21 +167,21 @@ def channel_mask(
             importance=library.importance.GroupMagnitudeImportance(p=norm),
             pruning_ratio=share,
             round_to=round_to,
-            ignored_layers=ignored,
+            ignored_layers=ignored_layers(network, ignore),
         )
         for group in pruner.step(interactive=True):
-            for found in slices_of(group, names, pruner.DG.is_out_channel_pruning_fn):
-                weight = mask[f"{found.layer}.weight"]
-                axis = int(found.side == "reads") ^ int(found.layer in transposed(network))
-                weight.movedim(axis, 0)[found.places] = False
+            for slices in slices_of(group, names, pruner.DG.is_out_channel_pruning_fn):
+                mask[f"{slices.layer}.weight"].movedim(slices.axis(across), 0)[slices.indices] = False
     for name, kept in mask.items():
         if not kept.any():
-            raise LotteryError(f"{name.removesuffix('.weight')} would be removed whole; a smaller share, or ignore it")
+            raise LotteryError(
+                f"{name.removesuffix('.weight')} would lose all channels: give a smaller share, or ignore it"
+            )
     return mask
 
 
 def ignored_layers(model: nn.Module, patterns: Sequence[str]) -> list[nn.Module]:
-    """The Linear layers and convolutions that a pattern names, and the last Linear defined."""
+    """The Linear layers and convolutions that match a pattern, and the Linear layer that was defined last."""
     layers = {name: module for name, module in model.named_modules() if isinstance(module, Weighted)}
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in layers):

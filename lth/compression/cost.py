@@ -1,12 +1,11 @@
-"""What a ticket costs beside the dense network, in every form that it can be kept and run in: one table.
+"""What a ticket costs compared with the dense network, in every form that it can be kept and run in: one table.
 
-Masked zeros do not speed up dense kernels: the `masked` form computes as many products as the dense one. Time is saved
-by a form that leaves work out (csr, shrunk) or makes it cheaper (int8).
+Masked zeros do not speed up dense kernels: the form `masked` takes as many multiply-adds as the dense network. Only a
+form that skips work (csr, shrunk) or makes it cheaper (int8) saves time.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +15,7 @@ from lth.compression.forms import DEFAULT, FORMS, Form, Subject
 from lth.compression.latency import Latency, latencies
 from lth.compression.measure import Counts, Weighted, compression_ratio, counts, theoretical_speedup
 from lth.core.errors import LotteryError, SettingError
-from lth.core.tables import Column, Table
+from lth.core.tables import Column, Row, Table
 from lth.core.weights import Mask, modes_kept
 from lth.data.tensors import Split
 from lth.training.evaluate import evaluate
@@ -65,15 +64,15 @@ BATCHES = (1, 64)
 
 @dataclass(frozen=True)
 class Cost:
-    """`rows`: the dense network and every form, with `columns`. `layers`: those of the ticket, with LAYER_COLUMNS.
+    """rows: the dense network and every form, as in `table`. layers: those of the ticket, as in LAYER_COST.
 
-    made: the forms themselves, by name.
+    batches: the batch sizes that were timed. forms: the forms themselves, by name. threads: that they ran on.
     """
 
-    rows: list[dict[str, Any]]
-    layers: list[dict[str, Any]]
+    rows: list[Row]
+    layers: list[Row]
     batches: tuple[int, ...]
-    made: Mapping[str, Form]
+    forms: Mapping[str, Form]
     threads: int = field(default_factory=torch.get_num_threads)
 
     @property
@@ -114,59 +113,74 @@ def cost(
     rounds: int = 25,
     strict: bool = True,
 ) -> Cost:
-    """What `ticket`, a network with zeros at its pruned weights, costs beside `dense`, in each of `forms`.
+    """What `ticket`, a network whose pruned weights are zero, costs compared with `dense`, in each of `forms`.
 
-    images: inputs (N, ...) to time and compare with, repeated where a batch is larger. `mask`: which weights are kept;
-    None is those of Linear layers and convolutions that are not zero. `test` gives accuracies, `calibration` (training
-    inputs) static int8. `forms`: None is DEFAULT, those that this model or installation does not allow with the
-    reason in their note; so are all where not `strict`, else a form asked for by name must work. Raises SettingError
-    for an unknown form, LotteryError.
+    images: inputs (N, ...) for timing and for comparing logits, repeated where a batch is larger. mask: which weights
+    are kept; None: those of Linear layers and convolutions that are not zero. test: gives the accuracies. calibration:
+    batches of training inputs for static int8. forms: names from FORMS; None: DEFAULT. A form that this network or
+    installation does not allow has the reason in its note; with `strict`, one that `forms` names is an error. batches:
+    batch sizes to time, in `rounds` blocks each. Raises SettingError for an unknown form, LotteryError for a form that
+    cannot be made.
+
+    >>> ticket = nn.Sequential(nn.Flatten(), nn.Linear(4, 2, bias=False))
+    >>> _ = ticket[1].weight.data.copy_(torch.tensor([[1.0, 0, 0, 0], [0, 2, 0, 0]]))
+    >>> table = cost(ticket, ticket, torch.ones(1, 1, 2, 2), forms=["csr"], batches=[])
+    >>> [(row["form"], row["nonzero"], row["flops"], row["sparse_flops"]) for row in table.rows]
+    [('dense', 2, 16, 4.0), ('masked', 2, 16, 4.0), ('csr', 2, 16, 4.0)]
     """
     for name in forms or ():
         if name not in FORMS:
             raise SettingError("forms", name, f"unknown; known: {', '.join(FORMS)}")
-    subject = Subject(ticket, dict(mask) if mask is not None else zeros(ticket), images, calibration)
+    subject = Subject(ticket, dict(mask) if mask is not None else nonzero_mask(ticket), images, calibration)
     with modes_kept(dense), modes_kept(ticket):
         dense.eval()
         ticket.eval()
         made = {"dense": Form("every weight kept", export.content(dense.state_dict(), {}, "dense"), dense)}
-        for name in ("masked", *(name for name in forms or DEFAULT if name != "masked")):
-            try:
-                made[name] = FORMS[name](subject)
-            except LotteryError as error:
-                if forms and strict:
-                    raise
-                made[name] = Form(f"not here: {error}")
-        whole, pruned = counts(dense, images), counts(ticket, images)
-        rows = [_row(name, form, whole, pruned, test) for name, form in made.items()]
+        made |= _forms(subject, forms, strict)
+        dense_counts, ticket_counts = counts(dense, images), counts(ticket, images)
+        rows = [_row(name, form, dense_counts, ticket_counts, test) for name, form in made.items()]
         _compare(rows, made, images, test)
         for size in batches:
             _time(rows, made, images, size, rounds)
-        return Cost(rows, layer_rows(pruned, subject.mask), tuple(batches), made)
+        return Cost(rows, layer_rows(ticket_counts, subject.mask), tuple(batches), made)
 
 
-def zeros(model: nn.Module) -> Mask:
-    """The mask of the weights of Linear layers and convolutions that are not zero."""
+def _forms(subject: Subject, names: Sequence[str] | None, strict: bool) -> dict[str, Form]:
+    """`masked` and the forms `names`; without `strict`, one that cannot be made has the reason in its note."""
+    made = {}
+    for name in ("masked", *(name for name in names or DEFAULT if name != "masked")):
+        try:
+            made[name] = FORMS[name](subject)
+        except LotteryError as error:
+            if names and strict:
+                raise
+            made[name] = Form(f"not available: {error}")
+    return made
+
+
+def nonzero_mask(model: nn.Module) -> Mask:
+    """The mask that keeps the weights of Linear layers and convolutions that are not zero."""
     parameters = dict(model.named_parameters())
     names = [f"{name}.weight" if name else "weight" for name, x in model.named_modules() if isinstance(x, Weighted)]
     return {name: parameters[name].detach() != 0 for name in names if name in parameters}
 
 
-def _row(name: str, form: Form, whole: Counts, pruned: Counts, test: Split | None) -> dict[str, Any]:
-    """The counts and sizes of one form. A form of the ticket's own weights has the ticket's counts."""
-    here = whole if name == "dense" else form.counts or pruned
-    row: dict[str, Any] = {**COST.row(form=name, note=form.note)}
-    row["runs_as"] = name if form.timed and form.network is not None else "masked" if form.network is not None else None
+def _row(name: str, form: Form, dense: Counts, ticket: Counts, test: Split | None) -> Row:
+    """The counts, sizes and accuracy of one form; one with the ticket's own weights has the ticket's counts."""
+    row = COST.row(form=name, note=form.note)
+    if form.network is not None:
+        row["runs_as"] = name if form.timed else "masked"
     if (sizes := form.sizes) is None:
         return row
+    here = dense if name == "dense" else form.counts or ticket
     row |= {
         "parameters": here.parameters,
         "nonzero": here.nonzero,
         "sparsity": 1 - here.density,
-        "compression_ratio": compression_ratio(whole, here),
+        "compression_ratio": compression_ratio(dense, here),
         "flops": here.flops,
         "sparse_flops": here.sparse_flops,
-        "theoretical_speedup": theoretical_speedup(whole, here),
+        "theoretical_speedup": theoretical_speedup(dense, here),
         "bytes": sizes[0],
         "gzip_bytes": sizes[1],
     }
@@ -176,51 +190,50 @@ def _row(name: str, form: Form, whole: Counts, pruned: Counts, test: Split | Non
 
 
 @torch.no_grad()
-def _compare(rows: list[dict[str, Any]], made: Mapping[str, Form], images: Tensor, test: Split | None) -> None:
-    """Each form's accuracy less the dense network's, and its largest difference from the logits of `masked`."""
-    reference = made["masked"].network
-    assert reference is not None
-    logits = reference(images)
+def _compare(rows: list[Row], forms: Mapping[str, Form], images: Tensor, test: Split | None) -> None:
+    """Adds each form's accuracy less the dense network's, and its largest difference from the logits of `masked`."""
+    masked = forms["masked"].network
+    assert masked is not None
+    logits = masked(images)
     for row in rows:
-        network = made[row["form"]].network
+        network = forms[row["form"]].network
         if network is not None and row["form"] != "dense":
             row["difference"] = float((network(images) - logits).abs().max())
             if test is not None:
                 row["test_accuracy_change"] = row["test_accuracy"] - rows[0]["test_accuracy"]
 
 
-def _time(rows: list[dict[str, Any]], made: Mapping[str, Form], images: Tensor, size: int, rounds: int) -> None:
-    """The latencies for batches of `size`; what is unpacked before it runs has those of `masked`."""
+def _time(rows: list[Row], forms: Mapping[str, Form], images: Tensor, size: int, rounds: int) -> None:
+    """Adds the latencies of batches of `size`; a form that is unpacked before it runs has those of `masked`."""
     if size < 1:
         raise SettingError("batches", size, "must be at least 1")
     batch = images.repeat(-(-size // len(images)), *[1] * (images.ndim - 1))[:size]
-    networks = {name: form.network for name, form in made.items() if form.network is not None and form.timed}
+    networks = {name: form.network for name, form in forms.items() if form.network is not None and form.timed}
     measured = latencies(networks, batch, rounds)
     for row in rows:
-        if made[row["form"]].network is not None:
-            found: Latency = measured.get(row["form"], measured["masked"])
-            row[f"batch_{size}_seconds"] = found.median
-            row[f"batch_{size}_low"], row[f"batch_{size}_high"] = found.quantile(0.25), found.quantile(0.75)
-            row[f"batch_{size}_speedup"] = found.speedup(measured["dense"])
+        if forms[row["form"]].network is not None:
+            latency: Latency = measured.get(row["form"], measured["masked"])
+            row[f"batch_{size}_seconds"] = latency.median
+            row[f"batch_{size}_low"], row[f"batch_{size}_high"] = latency.quantile(0.25), latency.quantile(0.75)
+            row[f"batch_{size}_speedup"] = latency.speedup(measured["dense"])
 
 
-def layer_rows(pruned: Counts, mask: Mapping[str, Tensor]) -> list[dict[str, Any]]:
-    """A row a layer of the ticket. kept: the weights that `mask` keeps, else the parameters that are not zero."""
-    found = []
-    for layer in pruned.layers:
+def layer_rows(counted: Counts, mask: Mapping[str, Tensor]) -> list[Row]:
+    """A row for each layer of a ticket, with the columns of LAYER_COST."""
+    rows = []
+    for layer in counted.layers:
         kept = mask.get(f"{layer.layer}.weight" if layer.layer else "weight")
-        found.append(
-            {
-                "layer": layer.layer,
-                "kind": layer.kind,
-                "shape": "x".join(map(str, layer.shape)),
-                "parameters": layer.parameters,
-                "nonzero": layer.nonzero,
-                "kept": None if kept is None else int(kept.sum()),
-                "density": None if kept is None else int(kept.sum()) / kept.numel(),
-                "sparsity": None if kept is None else 1 - int(kept.sum()) / kept.numel(),
-                "flops": layer.flops,
-                "sparse_flops": layer.sparse_flops,
-            }
+        row = LAYER_COST.row(
+            layer=layer.layer,
+            kind=layer.kind,
+            shape="x".join(map(str, layer.shape)),
+            parameters=layer.parameters,
+            nonzero=layer.nonzero,
+            flops=layer.flops,
+            sparse_flops=layer.sparse_flops,
         )
-    return found
+        if kept is not None:
+            density = int(kept.sum()) / kept.numel()
+            row |= {"kept": int(kept.sum()), "density": density, "sparsity": 1 - density}
+        rows.append(row)
+    return rows

@@ -1,7 +1,7 @@
-"""A masked network's weights as files that others can read, and back: safetensors, never pickle.
+"""A masked network's weights as safetensors files that other programs can read, and back.
 
-dense         every weight, zeros too: what a checkpoint is
-csr           each masked weight by rows: int32 row pointers, int32 columns, values
+dense         every weight, zeros too, as in a checkpoint
+csr           each masked weight as compressed sparse rows: int32 row pointers, int32 columns, values
 packed        each mask as bits, eight to a byte, and the kept values in order
 int8          each masked weight as int8 with a scale for each output channel
 packed_int8   the bits, the kept values as int8, the scales: the smallest
@@ -29,18 +29,22 @@ KIND = "lth-weights-1"
 
 
 def content(state: Mapping[str, Tensor], mask: Mapping[str, Tensor], form: str) -> bytes:
-    """The file, as bytes: `state` with pruned weights at zero. The tensors that `mask` does not name are whole.
+    """The bytes of the file: `state` with its pruned weights at zero. Tensors that `mask` lacks are stored as they are.
 
     Raises SettingError for an unknown format, LotteryError where the mask does not fit the state.
+
+    >>> state, mask = {"weight": torch.ones(100, 100)}, {"weight": torch.eye(100).bool()}
+    >>> {form: round(len(content(state, mask, form)) / 1000, 1) for form in FORMATS}  # kB
+    {'dense': 40.2, 'csr': 1.5, 'packed': 1.9, 'int8': 10.7, 'packed_int8': 2.1}
     """
     if form not in FORMATS:
         raise SettingError("format", form, f"must be one of {', '.join(FORMATS)}")
     for name, kept in mask.items():
         if name not in state or state[name].shape != kept.shape:
             raise LotteryError(f"the mask does not fit: the weights have no {name} of shape {tuple(kept.shape)}")
-    whole = masked(on_cpu(state), {name: kept.cpu() for name, kept in mask.items()})
+    pruned = masked(on_cpu(state), {name: kept.cpu() for name, kept in mask.items()})
     tensors: State = {}
-    for name, tensor in whole.items():
+    for name, tensor in pruned.items():
         if form == "dense" or name not in mask:
             tensors[name] = tensor.contiguous()
         else:
@@ -48,7 +52,7 @@ def content(state: Mapping[str, Tensor], mask: Mapping[str, Tensor], form: str) 
             tensors |= {f"{name}/{part}": value.contiguous() for part, value in parts.items()}
     shapes = {name: list(mask[name].shape) for name in mask}
     about = {"kind": KIND, "format": form, "shapes": shapes}
-    return save(tensors, metadata={"about": json.dumps(about, sort_keys=True)})  # of several keys the order would vary
+    return save(tensors, metadata={"about": json.dumps(about, sort_keys=True)})  # one key: the order of several varies
 
 
 def _parts(weight: Tensor, kept: Tensor, form: str) -> dict[str, Tensor]:
@@ -61,27 +65,21 @@ def _parts(weight: Tensor, kept: Tensor, form: str) -> dict[str, Tensor]:
     if form == "packed":
         return {"bits": bits, "values": weight[kept]}
     numbers, scales = levels(weight)
-    return (
-        {"numbers": numbers, "scales": scales}
-        if form == "int8"
-        else {
-            "bits": bits,
-            "numbers": numbers[kept],
-            "scales": scales,
-        }
-    )
+    if form == "int8":
+        return {"numbers": numbers, "scales": scales}
+    return {"bits": bits, "numbers": numbers[kept], "scales": scales}
 
 
 def export(path: str | Path, state: Mapping[str, Tensor], mask: Mapping[str, Tensor], form: str) -> Path:
-    """Writes `content` to `path`, whole or not at all."""
+    """Writes `content` to `path`, completely or not at all; the path."""
     write_bytes(Path(path), content(state, mask, form))
     return Path(path)
 
 
 def load_exported(path: str | Path) -> State:
-    """The state dict that `export` wrote to `path`, dense again: equal bit by bit, from int8 to half a level.
+    """The state dict that `export` wrote to `path`, dense again: bit by bit, or within half a step of int8.
 
-    Raises LotteryError naming the file where it is another or damaged.
+    Raises LotteryError naming the file where it is damaged or of another kind.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -90,12 +88,12 @@ def load_exported(path: str | Path) -> State:
         if not isinstance(about, dict) or about.get("kind") != KIND:
             raise LotteryError(f"{path} is not a file of weights that lth exported")
         form, shapes = about["format"], about["shapes"]
-        found = {name: tensor for name, tensor in tensors.items() if "/" not in name}
+        state = {name: tensor for name, tensor in tensors.items() if "/" not in name}
         for name, shape in shapes.items() if form != "dense" else ():
-            found[name] = _weight({key: tensors[f"{name}/{key}"] for key in _KEYS[form]}, shape, form)
+            state[name] = _weight({key: tensors[f"{name}/{key}"] for key in _KEYS[form]}, shape, form)
     except (SafetensorError, OSError, ValueError, KeyError, IndexError, TypeError, RuntimeError) as error:
         raise LotteryError(f"{path} cannot be read as exported weights: {error}") from error
-    return found
+    return state
 
 
 _KEYS: dict[str, tuple[str, ...]] = {
@@ -112,9 +110,9 @@ def _weight(parts: Mapping[str, Tensor], shape: list[int], form: str) -> Tensor:
         return parts["numbers"] * parts["scales"]
     if form == "csr":
         pointers, columns = parts["pointers"].long(), parts["columns"].long()
-        places = torch.repeat_interleave(torch.arange(shape[0]), pointers.diff())
+        rows_of_values = torch.repeat_interleave(torch.arange(shape[0]), pointers.diff())
         weight = parts["values"].new_zeros(shape[0], int(np.prod(shape[1:])))
-        weight[places, columns] = parts["values"]
+        weight[rows_of_values, columns] = parts["values"]
         return weight.reshape(shape)
     kept = torch.from_numpy(np.unpackbits(parts["bits"].numpy(), count=int(np.prod(shape))).astype(bool)).reshape(shape)
     values = parts["values" if form == "packed" else "numbers"]
@@ -125,5 +123,5 @@ def _weight(parts: Mapping[str, Tensor], shape: list[int], form: str) -> Tensor:
 
 def sizes(state: Mapping[str, Tensor], mask: Mapping[str, Tensor], form: str) -> tuple[int, int]:
     """(bytes, bytes after gzip) of the file in that format."""
-    raw = content(state, mask, form)
-    return len(raw), len(gzip.compress(raw, mtime=0))
+    file = content(state, mask, form)
+    return len(file), len(gzip.compress(file, mtime=0))

@@ -1,4 +1,4 @@
-"""The forms that a ticket can be kept and run in."""
+"""The forms that a ticket can be kept in and run in."""
 
 import copy
 import gzip
@@ -18,11 +18,11 @@ from lth.core.weights import Mask
 
 @dataclass(frozen=True)
 class Form:
-    """A way to keep or run the ticket.
+    """A form of the ticket.
 
-    content: its file; None where it could not be made. network: what gives its logits. timed: whether that network is
-    also how it is run; else it is unpacked first, and runs as `masked` does. counts: of a form with other weights than
-    the ticket's.
+    note: what it does, or why it could not be made. content: the bytes of its file; None where it could not be made.
+    network: gives its logits. timed: whether it runs as that network; else it is unpacked first, and runs as `masked`
+    does. counts: of a form whose weights are not the ticket's.
     """
 
     note: str
@@ -33,13 +33,13 @@ class Form:
 
     @property
     def sizes(self) -> tuple[int, int] | None:
-        """The bytes of its file, and those after gzip."""
+        """(bytes, bytes after gzip) of its file."""
         return None if self.content is None else (len(self.content), len(gzip.compress(self.content, mtime=0)))
 
 
 @dataclass(frozen=True)
 class Subject:
-    """The ticket that forms are made of: its network with zeros, its mask, inputs (N, ...), calibration batches."""
+    """The ticket: its network with pruned weights at zero, mask, inputs (N, ...), and batches for calibration."""
 
     network: nn.Module
     mask: Mask
@@ -47,7 +47,7 @@ class Subject:
     calibration: Sequence[Tensor] = ()
 
     def content(self, form: str, mask: Mapping[str, Tensor] | None = None) -> bytes:
-        """Its file in `form`; `mask` where not all of the masked weights are packed."""
+        """The bytes of its file in the format `form`; `mask`: where only some of the masked weights are packed."""
         return export.content(self.network.state_dict(), self.mask if mask is None else mask, form)
 
 
@@ -58,7 +58,7 @@ def _masked(subject: Subject) -> Form:
 def _csr(subject: Subject) -> Form:
     network = csr_network(subject.network)
     if not any(isinstance(module, (CsrLinear, CsrConv2d)) for module in network.modules()):
-        raise LotteryError("the model has no layer that CSR can do: Linear, or Conv2d without groups")
+        raise LotteryError("the model has no layer that CSR supports: Linear, or Conv2d without groups")
     unfolded = any(isinstance(module, CsrConv2d) for module in network.modules())
     note = "zeros are skipped" + ("; convolutions are unfolded first" if unfolded else "")
     return Form(note, subject.content("csr"), network)
@@ -76,8 +76,8 @@ def _packed(subject: Subject) -> Form:
 def _packed_int8(subject: Subject) -> Form:
     network = copy.deepcopy(subject.network)
     network.load_state_dict(quantize.fake_quantized(network.state_dict(), subject.mask, 8))
-    rounded = counts(network, subject.images)  # small kept weights become zero, too
-    note = "as packed, kept values in 8 bits; runs as masked"
+    rounded = counts(network, subject.images)  # small kept weights become zero as well
+    note = "as packed, with kept values in 8 bits; runs as masked"
     return Form(note, subject.content("packed_int8"), network, False, rounded)
 
 
@@ -85,32 +85,35 @@ def _int8_dynamic(subject: Subject) -> Form:
     network = quantize.dynamic_int8(subject.network)
     names = quantize.int8_weights(network).keys() & subject.mask.keys()
     file = subject.content("int8", {name: subject.mask[name] for name in names})
-    return Form("int8 weights of Linear layers; ReLU and other activations: unchanged", file, network)
+    return Form("int8 weights of Linear layers; ReLU and other activations are unchanged", file, network)
 
 
 def _int8_static(subject: Subject) -> Form:
     network = quantize.static_int8(subject.network, subject.calibration)
     names = quantize.int8_weights(network).keys() & subject.mask.keys()
     file = subject.content("int8", {name: subject.mask[name] for name in names})
-    return Form("int8 weights and activations, calibrated on training batches; the file has no ranges", file, network)
+    return Form(
+        "int8 weights and activations, calibrated on training batches; their ranges are not in the file",
+        file,
+        network,
+    )
 
 
 def _shrunk(subject: Subject) -> Form:
     few = subject.images[:2]
     removed = removal(subject.network, subject.mask, few)
-    left = f"; {removed.stay} more stay, for their bias passes a padded convolution" if removed.stay else ""
+    stay = f"; {removed.stay} pruned ones stay, since their bias enters a padded convolution" if removed.stay else ""
     if not removed.count:
-        raise LotteryError(f"no channel or unit can be removed whole{left}")
+        raise LotteryError(f"no channel or unit can be removed{stay}")
     network = shrunk(subject.network, subject.mask, few, removed)
-    note = f"{removed.count} channels or units that are pruned whole are removed{left}"
-    return Form(
-        note, export.content(network.state_dict(), {}, "dense"), network, counts=counts(network, subject.images)
-    )
+    note = f"{removed.count} pruned channels or units are removed{stay}"
+    content = export.content(network.state_dict(), {}, "dense")
+    return Form(note, content, network, counts=counts(network, subject.images))
 
 
 def _onnx(subject: Subject) -> Form:
     content = onnx_content(subject.network, subject.images)
-    return Form("ONNX Runtime: dense kernels, zeros save no time", content, OnnxNetwork(content))
+    return Form("ONNX Runtime with dense kernels: zeros save no time", content, OnnxNetwork(content))
 
 
 FORMS: dict[str, Callable[[Subject], Form]] = {
@@ -123,7 +126,7 @@ FORMS: dict[str, Callable[[Subject], Form]] = {
     "shrunk": _shrunk,
     "onnx": _onnx,
 }
-"""Name -> how a ticket is brought into that form; LotteryError where it cannot be."""
+"""Name -> the function that makes the form; it raises LotteryError where it cannot."""
 
 DEFAULT = tuple(name for name in FORMS if name != "onnx")
-"""The forms that a cost table has unless others are asked for; the export to ONNX takes many seconds."""
+"""The forms of a cost table unless others are named; the export to ONNX takes many seconds."""

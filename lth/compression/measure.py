@@ -1,6 +1,6 @@
-"""Parameters, zeros and FLOPs of a network, layer by layer, and the ratios that papers report of them.
+"""Parameters, zeros and FLOPs of a network, layer by layer, and the ratios that papers report.
 
-1 multiply-add = 2 FLOPs. The counts are theory: no dense kernel skips a zero.
+1 multiply-add = 2 FLOPs. The counts are theoretical: no dense kernel skips a zero.
 """
 
 import copy
@@ -15,15 +15,15 @@ from lth.core.errors import LotteryError
 from lth.core.weights import modes_kept
 
 Weighted = nn.Linear | nn.modules.conv._ConvNd
-"""The layers whose multiply-adds are counted by their weights."""
+"""The layers that have FLOPs: each multiply-add uses one of their weights."""
 
 
 @dataclass(frozen=True)
 class LayerCount:
-    """One module with parameters of its own.
+    """A module that has parameters itself, not only in its submodules.
 
-    shape: of its weight. parameters, nonzero: all of its parameters, and those that are not zero. density: the
-    non-zeros of its weight alone / its size. flops: of one input with dense kernels; sparse_flops: flops x density.
+    shape: of its weight. parameters, nonzero: all of its parameters, and those that are not zero. density: non-zeros /
+    size of its weight. flops: of one input with dense kernels; sparse_flops: flops x density.
     """
 
     layer: str
@@ -38,13 +38,13 @@ class LayerCount:
 
 @dataclass(frozen=True)
 class Counts:
-    """A network's layers, and their sums. Only Linear layers and convolutions have FLOPs here."""
+    """The counts of a network's layers, and their sums. Only Linear layers and convolutions have FLOPs."""
 
     layers: list[LayerCount]
 
     @property
     def parameters(self) -> int:
-        """All parameters: weights, biases and those of norms."""
+        """All parameters: weights, biases and those of normalisation layers."""
         return sum(layer.parameters for layer in self.layers)
 
     @property
@@ -70,23 +70,27 @@ class Counts:
 
 
 def counts(model: nn.Module, example: Tensor) -> Counts:
-    """The counts of `model`, whose dense FLOPs are read while it takes the first of `example` (N, ...).
+    """The counts of `model`; FLOPs are those of a forward pass of the first input of `example` (N, ...).
 
-    A parameter that two modules share counts once, where it is first. Raises LotteryError where `model` does not take
-    the example, or has no Linear layer or convolution.
+    A parameter that two modules share counts in the first of them. Raises LotteryError where `model` does not take the
+    example, or has no Linear layer or convolution.
+
+    >>> network = counts(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)), torch.zeros(1, 4))
+    >>> network.parameters, network.flops
+    (23, 36)
     """
-    flops, seen, layers = dense_flops(model, example), set[int](), []
+    flops, counted, layers = dense_flops(model, example), set[int](), []
     for name, module in model.named_modules():
-        own = [x for x in module.parameters(recurse=False) if id(x) not in seen]
-        seen |= {id(parameter) for parameter in own}
-        if own:
-            weight = getattr(module, "weight", own[0])
-            weight = weight if isinstance(weight, Tensor) else own[0]
+        parameters = [x for x in module.parameters(recurse=False) if id(x) not in counted]
+        counted |= {id(parameter) for parameter in parameters}
+        if parameters:
+            weight = getattr(module, "weight", parameters[0])
+            weight = weight if isinstance(weight, Tensor) else parameters[0]
             density = int(weight.count_nonzero()) / weight.numel()
-            here = flops.get(name, 0) if isinstance(module, Weighted) else 0
-            whole, nonzero = sum(x.numel() for x in own), sum(int(x.count_nonzero()) for x in own)
+            dense = flops.get(name, 0) if isinstance(module, Weighted) else 0
+            size, nonzero = sum(x.numel() for x in parameters), sum(int(x.count_nonzero()) for x in parameters)
             kind = type(module).__name__
-            layers.append(LayerCount(name, kind, tuple(weight.shape), whole, nonzero, density, here, here * density))
+            layers.append(LayerCount(name, kind, tuple(weight.shape), size, nonzero, density, dense, dense * density))
     if not any(_counts(layer.kind) for layer in layers):
         raise LotteryError("the model has no Linear layer or convolution to count")
     return Counts(layers)
@@ -100,26 +104,27 @@ def _counts(kind: str) -> bool:
 def dense_flops(model: nn.Module, example: Tensor) -> dict[str, int]:
     """Module name -> FLOPs of one input by `torch.utils.flop_counter`: matrix products and convolutions.
 
-    That counter knows no zeros: masked and dense networks have the same.
+    The counter does not look at values: masked and dense networks have the same FLOPs. Raises LotteryError where
+    `model` does not take the first input of `example` (N, ...).
     """
     with modes_kept(model), FlopCounterMode(display=False) as counter:
         model.eval()
         try:
             model(example[:1])
-        except Exception as error:  # whatever a user's own network raises
+        except Exception as error:  # a user's network may raise anything
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise LotteryError(
                 f"the model does not take inputs of shape {tuple(example.shape[1:])}: {reason}"
             ) from error
     root = type(model).__name__
-    found = {key: sum(by_operation.values()) for key, by_operation in counter.get_flop_counts().items()}
-    return {name: found.get(f"{root}.{name}" if name else root, 0) for name, _ in model.named_modules()}
+    flops = {key: sum(by_operation.values()) for key, by_operation in counter.get_flop_counts().items()}
+    return {name: flops.get(f"{root}.{name}" if name else root, 0) for name, _ in model.named_modules()}
 
 
 def training_flops(model: nn.Module, images: Tensor, labels: Tensor) -> int:
-    """FLOPs of one training iteration on a batch: forward and backward, with dense kernels, as masked training does.
+    """FLOPs of one training iteration on a batch (N, ...): forward and backward with dense kernels, masked or not.
 
-    The optimiser's own few per parameter are left out. `model` is unchanged.
+    The optimiser's step is left out. `model` is unchanged.
     """
     trained: Any = copy.deepcopy(model).train()
     with FlopCounterMode(display=False) as counter:
@@ -128,19 +133,19 @@ def training_flops(model: nn.Module, images: Tensor, labels: Tensor) -> int:
 
 
 def iteration_flops(model: nn.Module, images: Tensor, labels: Tensor, batch_size: int) -> float:
-    """`training_flops` on a batch of `batch_size`, from the first two examples: they grow in proportion."""
+    """`training_flops` on a batch of `batch_size`, in proportion to those of the first two examples."""
     batch = min(2, len(images))
     return training_flops(model, images[:batch], labels[:batch]) * batch_size / batch
 
 
 def compression_ratio(dense: Counts, sparse: Counts) -> float:
-    """All parameters of `dense` / parameters of `sparse` that are not zero; biases and norms count too.
+    """Parameters of `dense` / non-zero parameters of `sparse`, with biases and normalisation layers.
 
-    The definition of ShrinkBench (Blalock et al. 2020): 100 / P_m of the lottery ticket papers counts weights alone.
+    The definition of ShrinkBench (Blalock et al. 2020). The lottery ticket papers count weights alone: 100 / P_m.
     """
     return dense.parameters / sparse.nonzero if sparse.nonzero else float("inf")
 
 
 def theoretical_speedup(dense: Counts, sparse: Counts) -> float:
-    """Multiply-adds of `dense` / those of `sparse` whose weight is not zero (ShrinkBench; Blalock et al. 2020)."""
+    """Multiply-adds of `dense` / those of `sparse` with a non-zero weight, as in ShrinkBench (Blalock et al. 2020)."""
     return dense.flops / sparse.sparse_flops if sparse.sparse_flops else float("inf")

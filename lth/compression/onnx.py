@@ -1,4 +1,4 @@
-"""A network as ONNX, and its logits from ONNX Runtime: dense kernels, which take no notice of zeros either."""
+"""A network as an ONNX file, and its logits from ONNX Runtime, whose kernels are dense: zeros save no time there."""
 
 import copy
 import importlib
@@ -14,12 +14,13 @@ from torch import Tensor, nn
 
 from lth.core.errors import LotteryError
 from lth.core.files import write_bytes
+from lth.core.weights import modes_kept
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 
 
 def check_installed() -> None:
-    """Raises LotteryError with the command that installs what is missing."""
+    """Raises LotteryError naming a missing package, with the command that installs it."""
     for name in NEEDED:
         try:
             importlib.import_module(name)
@@ -28,9 +29,9 @@ def check_installed() -> None:
 
 
 def onnx_content(model: nn.Module, example: Tensor) -> bytes:
-    """`model` in evaluation mode as an ONNX file, for batches of any size; `example`: inputs (N, ...).
+    """The bytes of an ONNX file of `model` in evaluation mode, for batches of any size; `example`: inputs (N, ...).
 
-    Raises LotteryError where the extra is not installed, or torch.export cannot follow the model.
+    Raises LotteryError where the extra `onnx` is not installed, or torch.export does not support the model.
     """
     check_installed()
     network = copy.deepcopy(model).cpu().eval()
@@ -46,26 +47,27 @@ def onnx_content(model: nn.Module, example: Tensor) -> bytes:
                 output_names=["logits"],
                 verbose=False,
             )
-        except Exception as error:  # whatever torch.export makes of a user's own network
+        except Exception as error:  # torch.export may raise anything for a user's network
             reason = (str(error) or type(error).__name__).strip().splitlines()[0]
-            raise LotteryError(f"ONNX cannot follow the model: {reason}") from error
+            raise LotteryError(f"ONNX export does not support the model: {reason}") from error
     content: bytes = program.model_proto.SerializeToString()
     return content
 
 
 def export_onnx(path: str | Path, model: nn.Module, example: Tensor) -> float:
-    """Writes `model` to `path` as ONNX; the largest difference of its logits for `example`, run by ONNX Runtime."""
+    """Writes `model` to `path` as ONNX; the largest difference between ONNX Runtime's logits for `example` and torch's.
+
+    Raises what `onnx_content` raises, and LotteryError where the file cannot be written.
+    """
     content = onnx_content(model, example)
     write_bytes(Path(path), content)
-    was = model.training
-    with torch.no_grad():
+    with torch.no_grad(), modes_kept(model):
         expected = model.eval()(example)
-    model.train(was)
     return float((OnnxNetwork(Path(path).read_bytes())(example) - expected).abs().max())
 
 
 class OnnxNetwork(nn.Module):
-    """An ONNX file as it runs in ONNX Runtime on the CPU: inputs (N, ...) -> logits (N, classes)."""
+    """An ONNX file that ONNX Runtime runs on the CPU: inputs (N, ...) -> logits (N, classes)."""
 
     def __init__(self, content: bytes) -> None:
         super().__init__()
@@ -82,7 +84,7 @@ class OnnxNetwork(nn.Module):
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Within, the exporter keeps its progress and its notices to itself."""
+    """Silences the exporter's progress, notices and warnings."""
     logs = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     before = [log.level for log in logs]
     with warnings.catch_warnings():

@@ -1,10 +1,9 @@
 """A ticket in fewer bits: weights alone, or weights and activations in int8.
 
-Weights are quantised symmetrically, a scale for each output channel: zero is a level of its own, so a pruned weight
-stays exactly zero; a small kept one may become zero, too. Dynamic int8 quantises the weights of Linear layers, and
-their inputs call by call: nothing else changes, least of all an activation such as ReLU, which has no weights and
-works on floats as before. Static int8 runs convolutions and Linear layers in int8 from end to end, with ranges of the
-activations that were seen on calibration batches.
+Weights are quantised symmetrically with one scale per output channel. Zero is one of the values, so a pruned weight
+stays exactly zero; a small kept weight may become zero as well. Dynamic int8 quantises the weights of Linear layers
+once and their inputs in every call; other layers and activations such as ReLU work on floats as before. Static int8
+runs convolutions and Linear layers in int8 from end to end, with activation ranges measured on calibration batches.
 """
 
 import copy
@@ -32,10 +31,14 @@ def check_bits(bits: int) -> None:
 
 
 def levels(weight: Tensor, bits: int = 8) -> tuple[Tensor, Tensor]:
-    """(whole numbers int8 of the shape of `weight`, scales (out, 1, ...)): their product is the quantised weight.
+    """(int8 numbers of the shape of `weight`, scales (out, 1, ...)): their product is the quantised weight.
 
-    Symmetric, by output channel: scale = largest magnitude / (2^(bits - 1) - 1), numbers within +- that divisor. A
-    channel of zeros has scale 1. Raises SettingError for a width out of range.
+    Symmetric, per output channel: scale = largest magnitude / (2^(bits - 1) - 1), and numbers lie within +- that
+    divisor. A channel of zeros has scale 1. Raises SettingError for a width out of range.
+
+    >>> numbers, scales = levels(torch.tensor([[1.0, -0.5, 0.0]]), bits=3)
+    >>> numbers.tolist(), [round(x, 3) for x in scales.flatten().tolist()]
+    ([[3, -2, 0]], [0.333])
     """
     check_bits(bits)
     largest = 2 ** (bits - 1) - 1
@@ -45,9 +48,10 @@ def levels(weight: Tensor, bits: int = 8) -> tuple[Tensor, Tensor]:
 
 
 def fake_quantized(state: Mapping[str, Tensor], names: Iterable[str], bits: int) -> State:
-    """A copy of `state` with the weights `names` rounded to `bits` bits, as floats; all else as it was.
+    """A copy of `state` with the weights `names` rounded to `bits` bits and kept as floats; others are unchanged.
 
-    Weight-only quantisation as papers on quantised tickets report it: exact anywhere, faster nowhere.
+    Weight-only quantisation, as papers on quantised tickets report it; it runs anywhere and is faster nowhere. Raises
+    LotteryError for a name that `state` lacks, SettingError for a width out of range.
     """
     chosen = set(names)
     if missing := sorted(chosen - set(state)):
@@ -64,14 +68,14 @@ def accuracy_grid(
     bits: Sequence[int],
     test: Split,
 ) -> list[dict[str, Any]]:
-    """Rows density, bits, nonzero, test_accuracy: each ticket (trained state, mask) in 32 bits, then in each of `bits`.
+    """Rows `density, bits, nonzero, test_accuracy`: each ticket (trained state, mask) in 32 bits and in each of `bits`.
 
-    The masked weights are quantised, others stay as they are; nonzero: parameters that are not zero, since small kept
-    weights become zero, too. `model` is run with them, and is then as it was.
+    The weights in the mask are quantised, others are not. nonzero: parameters that are not zero; small kept weights
+    become zero as well. `model` gives the architecture and is unchanged.
     """
     for width in bits:
         check_bits(width)
-    before, found = copy.deepcopy(model.state_dict()), []
+    before, rows = copy.deepcopy(model.state_dict()), []
     try:
         for state, mask in tickets:
             sizes = [(int(kept.sum()), kept.numel()) for kept in mask.values()]
@@ -82,17 +86,17 @@ def accuracy_grid(
                 load(model, masked if width == 32 else fake_quantized(masked, mask, width))
                 nonzero = sum(int(x.count_nonzero()) for x in model.parameters())
                 accuracy = evaluate(model, test).accuracy
-                found.append({"density": density, "bits": width, "nonzero": nonzero, "test_accuracy": accuracy})
+                rows.append({"density": density, "bits": width, "nonzero": nonzero, "test_accuracy": accuracy})
     finally:
         model.load_state_dict(before)
-    return found
+    return rows
 
 
 @contextmanager
 def _legacy() -> Iterator[Any]:
     """torch.ao.quantization on this processor's engine, without its notice that it will move to torchao.
 
-    It is slower there: 2.3 ms against 0.4 ms for Lenet-300-100 at batch 64 on one thread, without a compiler.
+    torchao is slower: 2.3 ms against 0.4 ms for LeNet-300-100 at batch 64 on one thread, without a compiler.
     """
     try:
         import torch.ao.quantization as quantization
@@ -104,7 +108,7 @@ def _legacy() -> Iterator[Any]:
     engines = torch.backends.quantized.supported_engines
     engine = next((name for name in ("x86", "fbgemm", "qnnpack", "onednn") if name in engines), None)
     if engine is None:
-        raise LotteryError(f"int8: this torch has no engine for it on the CPU, only {engines}")
+        raise LotteryError(f"int8: this torch has no CPU engine for it; its engines: {', '.join(engines)}")
     before = torch.backends.quantized.engine
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -116,25 +120,25 @@ def _legacy() -> Iterator[Any]:
 
 
 def dynamic_int8(model: nn.Module) -> nn.Module:
-    """A copy of `model` on the CPU with int8 Linear layers, whose inputs are quantised call by call.
+    """A copy of `model` on the CPU with int8 Linear layers, whose inputs are quantised in every call.
 
-    Convolutions and activations stay as they are. Raises LotteryError where there is no Linear layer.
+    Convolutions and activations are unchanged. Raises LotteryError where there is no Linear layer.
     """
     if not any(type(module) is nn.Linear for module in model.modules()):
         raise LotteryError("dynamic int8 is for Linear layers; the model has none")
     with _legacy() as quantization:
-        how = {nn.Linear: quantization.per_channel_dynamic_qconfig}
-        if torch.backends.quantized.engine == "qnnpack":  # it takes one scale a layer
-            how = {nn.Linear: quantization.default_dynamic_qconfig}
-        quantized: nn.Module = quantization.quantize_dynamic(copy.deepcopy(model).cpu().eval(), how)
+        config = quantization.per_channel_dynamic_qconfig
+        if torch.backends.quantized.engine == "qnnpack":  # it supports one scale per layer
+            config = quantization.default_dynamic_qconfig
+        quantized: nn.Module = quantization.quantize_dynamic(copy.deepcopy(model).cpu().eval(), {nn.Linear: config})
         return quantized
 
 
 def static_int8(model: nn.Module, batches: Sequence[Tensor]) -> nn.Module:
-    """A copy of `model` on the CPU in int8: convolutions and Linear layers, BatchNorm folded into them.
+    """A copy of `model` on the CPU with int8 convolutions and Linear layers, BatchNorm folded into them.
 
-    `batches`: training inputs (N, ...) that the ranges of the activations are taken from. Raises LotteryError where
-    torch.fx cannot follow the model, or there is no batch.
+    `batches`: training inputs (N, ...) for the ranges of the activations. Raises LotteryError where torch.fx does not
+    support the model, or there is no batch.
     """
     if not batches:
         raise LotteryError("static int8 needs calibration batches; none were given")
@@ -147,17 +151,17 @@ def static_int8(model: nn.Module, batches: Sequence[Tensor]) -> nn.Module:
                 for batch in batches:
                     prepared(batch.cpu())
             quantized: nn.Module = quantization.quantize_fx.convert_fx(prepared)
-        except Exception as error:  # whatever torch.fx makes of a user's own network
+        except Exception as error:  # torch.fx may raise anything for a user's network
             reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise LotteryError(f"static int8 cannot follow the model: {reason}") from error
+            raise LotteryError(f"static int8 does not support the model: {reason}") from error
         return quantized
 
 
 def int8_weights(quantized: nn.Module) -> dict[str, Tensor]:
-    """Weight name -> the whole numbers (int8) of each quantised Linear layer and convolution, as torch runs them."""
-    found = {}
+    """Weight name -> the int8 numbers of each quantised Linear layer and convolution."""
+    weights = {}
     for name, module in quantized.named_modules():
         weight: Callable[[], Tensor] | None = getattr(module, "weight", None)
         if callable(weight):
-            found[f"{name}.weight"] = weight().int_repr()
-    return found
+            weights[f"{name}.weight"] = weight().int_repr()
+    return weights

@@ -96,7 +96,9 @@ def search_cost(
     tickets = _tickets(rows, level)
     schedule, rewind = tickets[level]["schedule"], tickets[level]["rewind"]
     if schedule.startswith("gradual") and level:
-        raise LotteryError("schedule gradual: the training that found the mask has no row, so its cost is not known")
+        raise LotteryError(
+            "schedule gradual: the training that the mask comes from has no row: the cost of its search is not known"
+        )
     count = 0 if schedule.endswith("at_init") else min(level, 1) if schedule.startswith("one_shot") else level
     if missing := [number for number in range(count) if number not in tickets]:
         raise LotteryError(f"the ticket of level {level} comes from level {missing[0]}, which the rows do not have")

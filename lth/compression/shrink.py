@@ -1,10 +1,10 @@
-"""A smaller network of the same outputs: channels that a mask prunes whole are physically removed.
+"""A smaller network with the same outputs: channels that a mask prunes completely are physically removed.
 
-A channel that nothing reads any more can go as it is. One that nothing makes any more still carries a constant, its
-bias after norm and activation: it goes where that is zero, or where the layers that read it can take it over into their
-bias. A convolution that pads with zeros cannot, since the constant is missing at the border: then the channel stays.
-At the rewind point of a network with BatchNorm that constant is zero, and after training it seldom is; `whole_channels`
-prunes both sides from the start.
+A channel that no layer takes as input can be removed at once. One whose own weights are pruned still carries a
+constant, its bias after normalisation and activation: it can be removed where that constant is zero, or where the
+layers that take it can add it to their bias. A convolution with zero padding cannot, since at the border the constant
+is missing; there the channel stays. At the rewind point of a network with BatchNorm the constant is zero, after
+training it seldom is; train under `whole_channels`, which prunes both sides of a channel, to be able to remove it.
 """
 
 import copy
@@ -24,81 +24,82 @@ from lth.core.weights import Mask, clone, load
 
 @dataclass(frozen=True)
 class Removal:
-    """channels: by the layer that makes them, which go. stay: how many are pruned whole and cannot go."""
+    """channels: layer -> its output channels that are removed. stay: pruned channels that cannot be removed."""
 
     channels: dict[str, list[int]]
     stay: int = 0
 
     @property
     def count(self) -> int:
-        """How many channels go."""
+        """How many channels are removed."""
         return sum(map(len, self.channels.values()))
 
 
 def whole_channels(model: nn.Module, mask: Mapping[str, Tensor], example: Tensor) -> Mask:
-    """`mask` with each channel that it prunes on one side, made or read, pruned on the other side, too.
+    """`mask`, with every channel that it prunes on one side (output or input) pruned on the other side too.
 
-    To be trained under: then the small network equals the masked one whatever the biases learn.
+    A network trained under it can be shrunk to exactly the same outputs, whatever its biases learn. example: inputs
+    (N, ...), of which one is used.
     """
-    found, across = {name: kept.clone() for name, kept in mask.items()}, transposed(model)
+    extended, across = {name: kept.clone() for name, kept in mask.items()}, transposed(model)
     for group in coupled(copy.deepcopy(model), example):
-        dead = group.whole(mask, "makes", across) | group.whole(mask, "reads", across)
+        pruned = group.pruned(mask, "output", across) | group.pruned(mask, "input", across)
         for slices in group.slices:
-            if (kept := found.get(f"{slices.layer}.weight")) is not None:
-                axis = int(slices.side == "reads") ^ int(slices.layer in across)
-                kept.movedim(axis, 0)[slices.places[dead[slices.channels]]] = False
-    return found
+            if (kept := extended.get(f"{slices.layer}.weight")) is not None:
+                kept.movedim(slices.axis(across), 0)[slices.indices[pruned[slices.channels]]] = False
+    return extended
 
 
 def removal(model: nn.Module, mask: Mapping[str, Tensor], example: Tensor) -> Removal:
-    """The channels that can be removed from `model`, by its present weights under `mask`, with equal outputs.
+    """The channels that can be removed from `model` under `mask`, at its present weights, with the same outputs.
 
-    `example`: inputs (N, ...), of which one suffices. Raises LotteryError where a layer would be removed whole, and
+    example: inputs (N, ...), of which one suffices. Raises LotteryError where a layer would lose all channels, and
     where Torch-Pruning is not installed.
     """
     network = _masked(model, mask)
     groups, across, channels, stay = coupled(network, example), transposed(network), dict[str, list[int]](), 0
-    constants = _inputs(network, _and_noise(example))
+    constants = _inputs(network, _with_noise(example))
     for group in groups:
-        unread, unmade = group.whole(mask, "reads", across), group.whole(mask, "makes", across)
+        unread, unmade = group.pruned(mask, "input", across), group.pruned(mask, "output", across)
         if unread.all() or unmade.all():
-            raise LotteryError(f"{group.root} would be removed whole: the mask keeps none of its {group.size} channels")
-        movable = unmade & ~unread & _foldable(network, group, constants)
-        gone = unread | movable
-        stay += int((unmade & ~gone).sum())
-        if gone.any():
-            channels[group.root] = gone.nonzero().flatten().tolist()
+            raise LotteryError(f"{group.root} would lose all channels: the mask keeps none of its {group.size}")
+        foldable = unmade & ~unread & _foldable(network, group, constants)
+        removed = unread | foldable
+        stay += int((unmade & ~removed).sum())
+        if removed.any():
+            channels[group.root] = removed.nonzero().flatten().tolist()
     return Removal(channels, stay)
 
 
 @torch.no_grad()
 def shrunk(model: nn.Module, mask: Mapping[str, Tensor], example: Tensor, removed: Removal | None = None) -> nn.Module:
-    """A copy of `model` under `mask` without the channels `removed` (None: all that can go), of equal outputs.
+    """A copy of `model` under `mask` without the channels `removed` (None: all that can be), with the same outputs.
 
-    The same `removed` serves the rewound weights and, after training, the trained ones: the small networks have the
-    same shapes. The outputs are compared on `example`: raises LotteryError where they differ, and that of `removal`.
+    The same `removed` serves the rewound weights and, after training, the trained ones: both small networks then have
+    the same shapes. example: inputs (N, ...), on which the outputs are compared. Raises LotteryError where they differ,
+    and what `removal` raises.
     """
     network = _masked(model, mask)
     removed = removal(model, mask, example) if removed is None else removed
-    example = _and_noise(example)
+    example = _with_noise(example)
     expected, across = network(example), transposed(network)
     constants = _inputs(network, example)
     for group in coupled(network, example):
         if group.root in removed.channels:
             gone = torch.zeros(group.size, dtype=torch.bool)
             gone[removed.channels[group.root]] = True
-            _fold(network, group, gone & ~group.whole(mask, "reads", across), constants)
+            _fold(network, group, gone & ~group.pruned(mask, "input", across), constants)
     frozen = {name for name, parameter in network.named_parameters() if not parameter.requires_grad}
     with graph(network, example) as traced:
         for root, channels in removed.channels.items():
             layer = network.get_submodule(root)
-            make: Callable[..., Any] = traced.get_pruner_of_module(layer).prune_out_channels
-            traced.get_pruning_group(layer, make, channels).prune()
+            prune: Callable[..., Any] = traced.get_pruner_of_module(layer).prune_out_channels
+            traced.get_pruning_group(layer, prune, channels).prune()
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(name not in frozen)
         parameter.grad = None
-    found = network(example)
-    difference = float((found - expected).abs().max()) if found.shape == expected.shape else float("inf")
+    outputs = network(example)
+    difference = float((outputs - expected).abs().max()) if outputs.shape == expected.shape else float("inf")
     if not difference <= 1e-4 * max(1.0, float(expected.abs().max())):
         raise LotteryError(
             f"the small network differs from the masked one by {difference:.2g}: biases of removed channels carry a"
@@ -118,30 +119,30 @@ def _masked(model: nn.Module, mask: Mapping[str, Tensor]) -> nn.Module:
     return network
 
 
-def _and_noise(example: Tensor) -> Tensor:
-    """Up to four of `example` and as many inputs of N(0, 1): what is constant for both does not depend on the input."""
+def _with_noise(example: Tensor) -> Tensor:
+    """Up to four of `example` and as many inputs from N(0, 1): what is constant on both depends on no input."""
     few = example[:4]
     return torch.cat([few, torch.randn(few.shape, generator=rng(0, "shrink")).to(few)])
 
 
 def _inputs(network: nn.Module, example: Tensor) -> dict[str, Tensor]:
-    """What reaches each layer for `example`, by name: (N, inputs, ...)."""
-    seen: dict[str, Tensor] = {}
-    with _listening(network, seen), torch.no_grad():
+    """The inputs of each layer, by its name, when the network is given `example`: (N, inputs, ...)."""
+    inputs: dict[str, Tensor] = {}
+    with _recording(network, inputs), torch.no_grad():
         network(example)
-    return seen
+    return inputs
 
 
 @contextmanager
-def _listening(network: nn.Module, seen: dict[str, Tensor]) -> Iterator[None]:
-    def keep(name: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
+def _recording(network: nn.Module, recorded: dict[str, Tensor]) -> Iterator[None]:
+    def hook_of(name: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
         def hook(_: nn.Module, inputs: tuple[Any, ...]) -> None:
-            seen[name] = inputs[0].clone()
+            recorded[name] = inputs[0].clone()
 
         return hook
 
     kinds = (nn.Linear, nn.modules.conv._ConvNd)
-    hooks = [x.register_forward_pre_hook(keep(name)) for name, x in network.named_modules() if isinstance(x, kinds)]
+    hooks = [x.register_forward_pre_hook(hook_of(name)) for name, x in network.named_modules() if isinstance(x, kinds)]
     try:
         yield
     finally:
@@ -149,32 +150,32 @@ def _listening(network: nn.Module, seen: dict[str, Tensor]) -> Iterator[None]:
             hook.remove()
 
 
-def _values(layer: nn.Module, inputs: Tensor, places: Tensor) -> Tensor:
-    """(places, values): all that reaches the inputs `places` of `layer`."""
+def _values(layer: nn.Module, inputs: Tensor, indices: Tensor) -> Tensor:
+    """(indices, values): all values of the input channels `indices` of `layer`."""
     axis = -1 if isinstance(layer, nn.Linear) else 1
-    return inputs.movedim(axis, 0)[places].flatten(1)
+    return inputs.movedim(axis, 0)[indices].flatten(1)
 
 
 def _foldable(network: nn.Module, group: Group, inputs: Mapping[str, Tensor]) -> Tensor:
-    """bool (channels,): whether every layer that reads a constant channel can take the constant into its bias."""
-    able = torch.ones(group.size, dtype=torch.bool)
-    for slices in group.on("reads"):
+    """bool (channels,): whether every layer that takes the channel can add its constant to the bias."""
+    foldable = torch.ones(group.size, dtype=torch.bool)
+    for slices in group.on("input"):
         layer: Any = network.get_submodule(slices.layer)
-        values = _values(layer, inputs[slices.layer], slices.places)
+        values = _values(layer, inputs[slices.layer], slices.indices)
         padded = getattr(layer, "padding_mode", "zeros") == "zeros" and any(getattr(layer, "padding", (0,)))
         constant = (values == values[:, :1]).all(1)
         bad = (values != 0).any(1) if padded or getattr(layer, "transposed", False) else ~constant
-        able[slices.channels[bad]] = False
-    return able
+        foldable[slices.channels[bad]] = False
+    return foldable
 
 
-def _fold(network: nn.Module, group: Group, gone: Tensor, inputs: Mapping[str, Tensor]) -> None:
-    """Adds what the constant channels `gone` give to the bias of each layer that reads them, in place."""
-    for slices in group.on("reads"):
+def _fold(network: nn.Module, group: Group, removed: Tensor, inputs: Mapping[str, Tensor]) -> None:
+    """Adds the constants of the channels `removed` to the bias of each layer that takes them, in place."""
+    for slices in group.on("input"):
         layer: Any = network.get_submodule(slices.layer)
-        places = slices.places[gone[slices.channels]]
-        constants = _values(layer, inputs[slices.layer], places)[:, 0]
+        indices = slices.indices[removed[slices.channels]]
+        constants = _values(layer, inputs[slices.layer], indices)[:, 0]
         if bool(constants.count_nonzero()):
-            weight = layer.weight[:, places].flatten(2).sum(2) if layer.weight.ndim > 2 else layer.weight[:, places]
+            weight = layer.weight[:, indices].flatten(2).sum(2) if layer.weight.ndim > 2 else layer.weight[:, indices]
             added = weight @ constants
             layer.bias = nn.Parameter(added if layer.bias is None else layer.bias + added)

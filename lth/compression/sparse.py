@@ -1,7 +1,7 @@
-"""A network whose Linear layers and convolutions multiply by compressed sparse rows (CSR), skipping zeros.
+"""A network whose Linear layers and convolutions multiply compressed sparse rows (CSR), which skips zeros.
 
-For inference alone: it pays from about 90% sparsity on a CPU, and less for a convolution, whose input is unfolded
-first, at a cost that no sparsity lowers.
+For inference alone. On a CPU it is faster from about 90% sparsity; convolutions gain less, since their input has to be
+unfolded first, whatever the sparsity.
 """
 
 import copy
@@ -15,14 +15,14 @@ from lth.core.errors import LotteryError
 
 
 def rows(weight: Tensor) -> Tensor:
-    """`weight` (out, ...) as a CSR matrix (out, the rest); only its non-zeros are stored."""
+    """`weight` (out, ...) as a CSR matrix (out, in); only its non-zeros are stored."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
         return weight.detach().reshape(len(weight), -1).to_sparse_csr()
 
 
 class CsrLinear(nn.Module):
-    """As `linear`, from its non-zero weights."""
+    """The layer `linear` with its non-zero weights alone."""
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class CsrLinear(nn.Module):
 
 
 class CsrConv2d(nn.Module):
-    """As `convolution`, without groups and padded by zeros, from its non-zero weights: unfold, then a CSR product."""
+    """`convolution`, with zero padding and no groups, with its non-zero weights alone: unfolds, then multiplies CSR."""
 
     def __init__(self, convolution: nn.Conv2d) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class CsrConv2d(nn.Module):
         bias = convolution.bias if convolution.bias is not None else convolution.weight.new_zeros(len(self.weight))
         self.bias = bias.detach().clone()
         if isinstance(convolution.padding, str):
-            raise LotteryError(f"padding={convolution.padding!r} is not done by CSR; give it as a number")
+            raise LotteryError(f"padding={convolution.padding!r} is not supported by CSR; give it as a number")
         self.kernel, self.stride, self.dilation = convolution.kernel_size, convolution.stride, convolution.dilation
         self.padding: tuple[int, ...] = convolution.padding
 
@@ -64,7 +64,7 @@ class CsrConv2d(nn.Module):
 
 
 def csr_network(model: nn.Module) -> nn.Module:
-    """A copy of `model` in evaluation mode with CSR weights; convolutions that CSR cannot do stay dense."""
+    """A copy of `model` in evaluation mode with CSR weights; convolutions that CSR does not support stay dense."""
     return replaced(copy.deepcopy(model).eval())
 
 

@@ -1,6 +1,7 @@
-"""`lth cost` as its user meets it: a job's folder, a ticket's file, own networks, and what is missing."""
+"""`lth cost` as its user meets it: a job's folder, a ticket's file, custom networks, and what is missing."""
 
 import csv
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
@@ -13,8 +14,10 @@ from safetensors.torch import save_file
 from torch import nn
 
 from lth.api import Procedure, build_model, load_data, network_of, search, ticket_of
-from lth.commands.cost import main
+from lth.commands.cost import FORMS, WEIGHTS, main, parser
 from lth.commands.loaded_ticket import open_ticket
+from lth.compression import forms
+from lth.compression.cost import BATCHES
 from lth.compression.export import FORMATS
 from lth.core.errors import LotteryError
 from lth.core.rng import Seeds
@@ -113,10 +116,10 @@ def test_a_ticket_s_file_alone_is_rebuilt_from_what_it_keeps(job: Path, tmp_path
     assert opened.weights == "early_stop" and opened.dense is None
 
 
-def test_own_code_runs_only_where_the_user_names_it(make_job: Callable[..., Path]) -> None:
+def test_custom_code_runs_only_where_the_user_names_it(make_job: Callable[..., Path]) -> None:
     job = make_job(ModelSettings("custom", "default", None, f"{__name__}.network", {"width": 5}))
     with pytest.raises(
-        LotteryError, match=r"model is code of its own, .*: to run it say so, by --config .*config.yaml"
+        LotteryError, match=r"model is custom code, .*: to run it, confirm it by --config .*config.yaml"
     ):
         main([str(job), *QUICK])
     opened = open_ticket(job, config=job / ".hydra" / "config.yaml")
@@ -146,9 +149,9 @@ def test_what_is_missing_is_said_in_a_line(job: Path, tmp_path: Path) -> None:
         ([str(tmp_path / "nowhere")], "there is no ticket.safetensors"),
         ([], "give a job's folder"),
         ([str(job), "--level", "7"], r"--level 7: .* has \[0, 1, 2\]"),
-        ([str(job), "--batches", "1,x"], "batches=x: must be a whole number"),
+        ([str(job), "--batches", "1,x"], "batches=x: must be an integer"),
         ([str(job), *QUICK, "--forms", "coo"], "forms=coo: unknown"),
-        ([str(job), "--args", "width=5"], "--args: are those of --model"),
+        ([str(job), "--args", "width=5"], "--args: they are arguments of --model"),
         (["--shrink", "0.5"], "--shrink: name a network"),
         (["--shrink", "1.5", "--model", "lenet5", "--input", "1,28,28"], "share=1.5: must be between 0 and 1"),
         (["--shrink", "0.5", "--model", "lenet5", "--input", "1,x"], "input=1,x: must be the shape"),
@@ -180,10 +183,18 @@ def test_resnet18_halved_and_halved_again(tmp_path: Path, capsys: Any) -> None:
     assert "11,689,512" in shown and "3,055,880" in shown and "831,096" in shown
 
 
+def test_the_help_is_quick_and_names_what_there_is() -> None:
+    """It imports no torch, and so cannot take the names from where they are defined."""
+    assert tuple(forms.FORMS) == FORMS and parser().get_default("batches") == ",".join(map(str, BATCHES))
+    assert parser().get_default("weights") == WEIGHTS[0]
+    code = "import sys; from lth.commands.cost import parser; parser().format_help(); assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_exported_files_are_read_again(job: Path, tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
     main([str(job), *QUICK, "--to", str(tmp_path), "--export", str(tmp_path / "files")])
     shown = capsys.readouterr().out
-    assert shown.count("loaded again, weights equal") == 3 and shown.count("loaded again, weights within 0.0") == 2
+    assert shown.count("read again, weights equal") == 3 and shown.count("read again, weights within 0.0") == 2
     assert "not written: onnx is not installed: pip install 'lth[onnx]'" in shown
     assert sorted(path.stem for path in (tmp_path / "files").iterdir()) == sorted(FORMATS)

@@ -147,7 +147,7 @@ def test_a_layer_removed_whole_and_bad_values_are_named() -> None:
     model, images = flattened()
     mask = whole(model)
     mask["fc2.weight"][:] = False
-    with pytest.raises(LotteryError, match="fc2 would be removed whole: the mask keeps none of its 84 channels"):
+    with pytest.raises(LotteryError, match="fc2 would lose all channels: the mask keeps none of its 84"):
         removal(model, mask, images)
     for share in (0.0, 1.0, -1):
         with pytest.raises(SettingError, match=f"share={share}"):
