@@ -1,6 +1,6 @@
 """The tables of `lth deploy`: what each ticket took to find, what its forms cost, and how accuracy bears rounding."""
 
-from lth.compression.cost import BATCHES, columns_of
+from lth.compression.cost import BATCHES, cost_table
 from lth.compression.search_cost import SEARCH
 from lth.core.tables import Column, Table
 
@@ -10,12 +10,11 @@ PLACE = (
     Column("run", str, "", "the fingerprint of the ticket's training"),
     Column("density", float, "0..1", "kept / all weights of Linear layers and convolutions"),
 )
-TEXTS = ("form", "file", "runs_as", "note")
 COST = Table(
     "cost",
     (
         *PLACE,
-        *(Column(name, str if name in TEXTS else float) for name in columns_of(BATCHES)[:-2]),
+        *cost_table(BATCHES).columns[:-2],
         Column("validation_accuracy", float, "0..1", "accuracy on the validation split"),
         Column("file_difference", float, "", "largest difference of the logits of the file, read again"),
         Column("file", str, "", "the file that holds the form"),
@@ -42,7 +41,7 @@ TICKETS = Table(
         *PLACE,
         Column("weights_left", float, "weights", "how many weights are kept"),
         Column("test_accuracy", float, "0..1", "test accuracy of the trained ticket"),
-        *(Column(name) for name in SEARCH),
+        *SEARCH.columns,
     ),
     key=("kind", "level"),
     meaning="A row for each ticket: its accuracy, and what finding it took.",
