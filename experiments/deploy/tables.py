@@ -23,6 +23,7 @@ COST = Table(
     ),
     key=("kind", "level", "form"),
     meaning="A row for each ticket and form: its size, its latency beside the dense network's, its accuracy.",
+    always=False,
 )
 GRID = Table(
     "grid",
@@ -34,6 +35,7 @@ GRID = Table(
     ),
     key=("kind", "level", "bits"),
     meaning="A row for each ticket and number of bits.",
+    always=False,
 )
 TICKETS = Table(
     "tickets",
@@ -45,6 +47,7 @@ TICKETS = Table(
     ),
     key=("kind", "level"),
     meaning="A row for each ticket: its accuracy, and what finding it took.",
+    always=False,
 )
 SENSITIVITY = Table(
     "sensitivity",
@@ -55,5 +58,6 @@ SENSITIVITY = Table(
     ),
     key=("layer", "density"),
     meaning="A row for each layer of the dense network and density of that layer alone.",
+    always=False,
 )
 TABLES = (TICKETS, COST, GRID, SENSITIVITY)

@@ -82,8 +82,9 @@ def test_what_it_leaves_behind(flow):
     assert (to / "report.html").exists() and "all of this is about one mask" in shown and "lottery" in shown
 
 
-def test_the_laws_of_the_table(flow, folder):
+def test_the_laws_of_the_table(flow, folder, caplog):
     to, shown = flow()
+    assert "one training here" not in caplog.text  # that reinit_other_inits begins with a run of reinit is meant so
     assert "\n0 trained, 22 found" in shown
     runs = {(row["arm"], row["draw"]): row["run"] for row in read(to / "results.csv")}
     ticket = load_ticket(to / "ticket.safetensors")

@@ -5,14 +5,16 @@ import io
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
+from lth.experiments.deploy.answer import sentences
+from lth.experiments.deploy.figures import FIGURES
+from lth.experiments.deploy.figures.compression import sketch_grid, sketch_sensitivity, sketch_sizes
+from lth.experiments.deploy.figures.front import KEPT, RUN, front, sketch_worth
+from lth.experiments.deploy.sheets import ticket_cells
+from lth.experiments.deploy.tables import COST
 
-from lth.flow.worth import COST
 from lth.report.cost import noise_sentence
-from lth.report.deploy import sentences
-from lth.report.figures.deploy import sketch_grid, sketch_sensitivity, sketch_sizes
 from lth.report.figures.drawing import drawing
-from lth.report.figures.worth import KEPT, RUN, front, sketch_worth
-from lth.report.pages.deploy import ticket_cells
+from lth.report.results import Results
 
 EXAMPLES = {"train": 900, "validation": 100, "test": 400}
 FORMS = {
@@ -54,7 +56,7 @@ def test_the_front_is_what_no_other_point_beats(points):
 
 def test_every_form_that_was_measured_is_a_point(costs):
     with drawing():
-        panels = sketch_worth(costs, 400).figure.axes
+        panels = sketch_worth(Results({"cost": costs}, examples=EXAMPLES)).figure.axes
     places = [(row["bytes"], row) for row in costs if row["form"] in KEPT]
     kept = {(round(1000 / size, 6), round(100 * row["test_accuracy"], 6)) for size, row in places}
     run = {
@@ -75,20 +77,16 @@ def test_equal_rows_give_equal_bytes_and_what_was_not_measured_has_no_figure(cos
         for bits in (32, 8, 2)
     ]
     layers = [{"layer": name, "density": x, "accuracy": x} for name in ("a.weight", "b.weight") for x in (1.0, 0.5)]
-    for make, *rows in (
-        (sketch_worth, costs, 400),
-        (sketch_sizes, costs),
-        (sketch_grid, grid),
-        (sketch_sensitivity, layers, EXAMPLES),
-    ):
+    results = Results({"cost": costs, "grid": grid, "sensitivity": layers}, examples=EXAMPLES)
+    for figure in FIGURES:
         with drawing():
             first, second = io.BytesIO(), io.BytesIO()
             for file in (first, second):
-                sketch = make(*rows)
+                sketch = figure.sketch(results)
                 sketch.figure.savefig(file, format="png", dpi=40)
         assert first.getvalue() == second.getvalue() and sketch.caption and sketch.alt
-    assert sketch_grid(grid[:3]) is None and sketch_sizes(costs[:1]) is None
-    assert sketch_sensitivity([], EXAMPLES) is None
+    few = Results({"cost": costs[:1], "grid": grid[:3]}, examples=EXAMPLES)
+    assert sketch_grid(few) is sketch_sizes(few) is sketch_sensitivity(few) is None
 
 
 def test_the_answer_names_what_holds_on_validation(costs):
@@ -111,7 +109,7 @@ def test_masked_is_never_called_fast_whatever_was_measured(costs):
     slow = [row | {"batch_64_speedup": 0.5} if row["form"] != "masked" else row for row in lucky]
     assert ticket_cells({**lucky[-1], "search_trainings": 0, "search_seconds": 0}, slow)[6:8] == ["1.00x", "masked"]
     with drawing():
-        panel = sketch_worth(lucky, 400).figure.axes[2]
+        panel = sketch_worth(Results({"cost": lucky}, examples=EXAMPLES)).figure.axes[2]
     edge = next(line for line in panel.lines if line.get_drawstyle() == "steps-post")
     assert max(edge.get_xdata()) == pytest.approx(2.1), "the front does not go as far as masked"
 

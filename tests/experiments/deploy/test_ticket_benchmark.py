@@ -1,9 +1,9 @@
 """N:M leaves out the layers that it does not fit."""
 
 import pytest
+from lth.experiments.deploy.ticket_benchmark import fitted
 
 from lth.core.errors import SettingError
-from lth.flow.worth import fitted
 from lth.models import build
 from lth.pruning.schedule import Pruning
 

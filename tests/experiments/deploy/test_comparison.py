@@ -1,12 +1,12 @@
 """What tickets are worth over seeds, from made-up tables of jobs with known answers."""
 
 import pytest
-from lth.report.seeds.report import report
+from lth.experiments.deploy.comparison import jobs_by_setting, worth_rows, worth_sheet
+from lth.experiments.deploy.tables import COST, GRID, TICKETS
 
+from lth.commands.report import report
 from lth.core.files import write_csv
-from lth.flow.worth import COST, GRID, TICKETS
 from lth.report.gather import gather
-from lth.report.seeds.worth import questions, worth_rows, worth_sheet
 from lth.report.tables import RESULTS
 
 BYTES = {"dense": 1000, "masked": 1000, "csr": 250, "shrunk": None}
@@ -44,8 +44,8 @@ def job(folder, seed, accuracy, setting="s", spoilt=1.0):
 def test_a_row_a_form_with_intervals_over_seeds(tmp_path):
     for seed, accuracy in enumerate((0.88, 0.90, 0.92)):
         job(tmp_path / str(seed), seed, accuracy)
-    (asked,) = questions(gather([tmp_path]))
-    rows = {(row["kind"], row["form"]): row for row in worth_rows(asked)}
+    (jobs,) = jobs_by_setting(gather([tmp_path]))
+    rows = {(row["kind"], row["form"]): row for row in worth_rows(jobs)}
     assert list(rows) == [("dense", "dense"), ("weights", "masked"), ("weights", "csr")]
     csr, masked = rows["weights", "csr"], rows["weights", "masked"]
     half = 4.30265 * 0.02 / 3**0.5  # t(0.975, 2) s / sqrt(n)
@@ -54,17 +54,17 @@ def test_a_row_a_form_with_intervals_over_seeds(tmp_path):
     assert csr["test_accuracy_change_mean"] == pytest.approx(0) and csr["test_accuracy_change_low"] < 0
     assert (csr["times_smaller_mean"], csr["batch_64_speedup_mean"]) == (4, 2)
     assert masked["batch_64_speedup_mean"] == 1  # its kernels are dense
-    (_, ticket) = worth_sheet("", asked, list(rows.values())).cells
+    (_, ticket) = worth_sheet("", jobs, list(rows.values())).cells
     assert ticket[:7] == ["weights", "25.0", "3", "90.00 ±4.97", "+0.00 ±4.97", "4.0x csr", "2.00x csr"]
 
 
-def test_other_settings_are_another_question_and_the_later_job_of_a_seed_counts(tmp_path):
+def test_other_settings_are_compared_apart_and_the_later_job_of_a_seed_counts(tmp_path):
     job(tmp_path / "0", 0, 0.88)
     job(tmp_path / "1", 0, 0.88, spoilt=3.0)
     job(tmp_path / "2", 0, 0.88, setting="other")
-    asked = questions(gather([tmp_path]))
-    assert [list(x.seeds) for x in asked] == [[0], [0]]
-    speeds = [x.seeds[0]["cost"][3]["batch_64_speedup"] for x in asked]
+    jobs = jobs_by_setting(gather([tmp_path]))
+    assert [list(x.seeds) for x in jobs] == [[0], [0]]
+    speeds = [x.seeds[0]["cost"][3]["batch_64_speedup"] for x in jobs]
     assert sorted(speeds) == [2.0, 6.0]
 
 
