@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from lth.compression.cost import cost
     from lth.compression.shrink import shrunk
     from lth.core.errors import LotteryError
-    from lth.core.rng import Seeds, rng
+    from lth.core.rng import rng
+    from lth.core.seeds import Seeds
     from lth.core.setting import setting
     from lth.core.tables import Column, Table
     from lth.data.tensors import Data, Split, prepare
@@ -73,7 +74,7 @@ _PLACES = {
     "score": "pruning.scores",
     "ScoreInputs": "pruning.scores.inputs",
     "Search": "api",
-    "Seeds": "core.rng",
+    "Seeds": "core.seeds",
     "Session": "session",
     "setting": "core.setting",
     "shrunk": "compression.shrink",

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lth.analysis.sensitivity import measured
 from lth.core.errors import LotteryError, SettingError
-from lth.core.rng import Seeds, seeds_from
+from lth.core.seeds import Seeds
 from lth.core.weights import State, clone
 from lth.data import sources
 from lth.data.tensors import Data, prepare
@@ -26,18 +26,18 @@ from lth.lottery.ticket import Ticket
 from lth.models import build
 from lth.models.initialize import INITIALIZERS, initialize, needs_mask
 from lth.pruning.resolved import resolve
+from lth.pruning.rewiring import Rewiring
 from lth.pruning.schedule import Pruning
-from lth.pruning.updates import Rewiring
 from lth.report.tables import result_row
 from lth.store.runs import Store
 from lth.training.loop import train
-from lth.training.recipe import Duration, Recipe, iterations_of, plan
+from lth.training.recipe import Duration, Recipe, plan
 from lth.training.run_result import RunResult
 from lth.training.run_spec import RunSpec
 
 if TYPE_CHECKING:
     # their values are read here; the library is useful without Hydra
-    from lth.settings import LevelSettings, RewiringSettings, TrainingSettings
+    from lth.settings import LevelSettings, TrainingSettings
 
 log = logging.getLogger(__name__)
 
@@ -91,12 +91,6 @@ def network_of(spec: "TrainingSettings") -> dict[str, Any]:
     return {"model": asdict(spec.model), "data": {**asdict(spec.data), "root": None}}
 
 
-def rewiring_of(settings: "RewiringSettings", per_epoch: int) -> Rewiring:
-    """How the masks of the arms `set` and `rigl` change, in iterations; per_epoch: iterations of an epoch."""
-    stop = None if settings.stop is None else iterations_of(settings.stop, per_epoch, "rewiring.stop")
-    return Rewiring(settings.drop, iterations_of(settings.every, per_epoch, "rewiring.every"), stop)
-
-
 def check_fit(model: nn.Module, data: Data) -> None:
     """Raises LotteryError where `model` does not take the images of `data`, or gives no logit for each class."""
     probe = copy.deepcopy(model).eval()
@@ -146,7 +140,7 @@ def procedure_of(spec: "LevelSettings", examples: int) -> Procedure:
         spec.scheduled_arms,
         spec.control_levels,
         spec.draws,
-        rewiring_of(spec.rewiring, examples // spec.recipe.batch_size),
+        spec.rewiring.in_iterations(examples // spec.recipe.batch_size),
     )
 
 
@@ -242,7 +236,7 @@ def find_ticket(
     )
     check_fit(model, data)
     data = data.to(next(model.parameters()).device)
-    seeds = seeds_from(seed)
+    seeds = Seeds().resolved(seed)
     store = Store(Path(store)) if isinstance(store, (str, Path)) else store
     fit: Fit = store.train if store else train_here
     pruning = pruning or Pruning(fractions={"output": 0.1})

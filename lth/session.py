@@ -17,7 +17,7 @@ from lth.analysis.gradient import GradientNorm
 from lth.analysis.probes import LevelProbes
 from lth.api import Procedure, build_model, load_data, network_of, search, store_of
 from lth.core.machine import prepare
-from lth.core.rng import Seeds, seeds_from
+from lth.core.seeds import Seeds
 from lth.core.tables import Table
 from lth.core.weights import State
 from lth.data.tensors import Data
@@ -60,7 +60,7 @@ class Session:
     @cached_property
     def seeds(self) -> Seeds:
         """A seed for everything that is random."""
-        seeds = seeds_from(self.settings.seed, **vars(self.settings.seeds))
+        seeds: Seeds = self.settings.seeds.resolved(self.settings.seed)
         return seeds
 
     @cached_property

@@ -8,7 +8,9 @@ from typing import Any
 from omegaconf import MISSING
 
 from lth.core.errors import SettingError
+from lth.core.seeds import Seeds
 from lth.core.setting import Hash, default_of, marks_of, setting
+from lth.pruning.rewiring import Rewiring
 from lth.pruning.schedule import Pruning
 from lth.training.recipe import Duration, Recipe
 
@@ -46,26 +48,6 @@ class ModelSettings:
         "how the arms *_plus draw weights: scaled to the fan-in that the mask leaves each unit",
         unhashed_at_default=True,
     )
-
-
-@dataclass
-class SeedsSettings:
-    """Seeds that differ from `seed`."""
-
-    init: int | None = setting(None, "of initial weights; null: seed")
-    order: int | None = setting(None, "of the order of training examples; null: seed")
-    augment: int | None = setting(None, "of augmentation; null: seed")
-    mask: int | None = setting(None, "of random masks; null: seed")
-    split: int = setting(0, "of the validation split; the same for every seed unless it is set")
-
-
-@dataclass
-class RewiringSettings:
-    """How the arms `set` and `rigl` change their masks."""
-
-    drop: float = setting(0.3, "share of each layer's weights replaced in one update, at the recipe's learning rate")
-    every: Duration = setting(100, "iterations between updates of the mask")
-    stop: Duration | None = setting(None, "last iteration with an update; null: the end of training")
 
 
 @dataclass
@@ -116,7 +98,7 @@ class TrainingSettings(MachineSettings):
         500, "iterations between gradient norms; 0: only at the start and the end", unhashed="setting"
     )
     seed: int = setting(0, "seed of the replicate", unhashed="setting")
-    seeds: SeedsSettings = setting(SeedsSettings, "seeds that differ from seed", unhashed="setting")
+    seeds: Seeds = setting(Seeds, "seeds that differ from seed", unhashed="setting")
     scale: str = setting("quick", "", unhashed="setting")
     paper: str | None = setting(None, "", unhashed="setting")
 
@@ -171,8 +153,8 @@ class LevelSettings(TrainingSettings):
         "all", "all, or the levels that controls (and one-shot tickets) are trained at", unhashed="setting"
     )
     draws: int = setting(1, "repeats of the arms that draw weights or masks at random", unhashed="setting")
-    rewiring: RewiringSettings = setting(
-        RewiringSettings, "how the arms set and rigl change their masks", unhashed_at_default="setting"
+    rewiring: Rewiring = setting(
+        Rewiring, "how the arms set and rigl change their masks", unhashed_at_default="setting"
     )
 
     def __post_init__(self) -> None:

@@ -17,7 +17,8 @@ from hypothesis import settings
 from safetensors.torch import save_file
 from torch import nn
 
-from lth.core.rng import Seeds, rng
+from lth.core.rng import rng
+from lth.core.seeds import Seeds
 from lth.core.weights import Mask, clone
 from lth.data.tensors import Data, prepare
 from lth.models.initialize import initialize
@@ -105,7 +106,7 @@ def make_job(data: Data, make_network: Callable[[], nn.Module]) -> Callable[...,
         model = kept.get("model") or make_network()
         start = kept.get("initial_state") or initialize(model, "glorot_normal", 0)
         asked = plan(Recipe(**(recipe | changes)), examples, rewind, stop)
-        return replace(RunSpec(model, clone(start), {}, data, asked, Seeds()), **kept)
+        return replace(RunSpec(model, clone(start), {}, data, asked, Seeds().resolved()), **kept)
 
     return make
 

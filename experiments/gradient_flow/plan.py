@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lth.core.errors import SettingError
-from lth.core.rng import Seeds, address
+from lth.core.rng import address
+from lth.core.seeds import Seeds
 from lth.core.weights import State
 from lth.lottery import arms as controls
 from lth.lottery.arms import ARMS

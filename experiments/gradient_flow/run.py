@@ -4,11 +4,9 @@ import logging
 from collections.abc import Iterator
 
 from lth.analysis.gradient import GradientNorm
-from lth.api import rewiring_of
 from lth.experiment import Item
 from lth.lottery.arms import ARMS
 from lth.lottery.context import context_of
-from lth.pruning.updates import GradualPruning
 from lth.session import Session, Trained
 from lth.training.recipe import plan as training_plan
 from lth.training.run_result import RunResult
@@ -55,21 +53,8 @@ def plan_of(session: Session) -> GradientFlowPlan:
     settings, data, seeds = session.settings, session.device_data, session.seeds
     initial_state, examples = session.fresh(seeds.init), len(data.train)
     spec = RunSpec(session.model, initial_state, {}, data, training_plan(settings.recipe, examples), seeds)
-    context = context_of(
-        session.model,
-        initial_state,
-        session.fresh,
-        rewiring_of(settings.rewiring, examples // settings.recipe.batch_size),
-    )
+    per_epoch = examples // settings.recipe.batch_size
+    rewiring, gradual = settings.rewiring.in_iterations(per_epoch), settings.gradual.in_iterations(per_epoch)
+    context = context_of(session.model, initial_state, session.fresh, rewiring)
     change = None if settings.change_at is None else session.iterations(settings.change_at, "change_at")
-    gradual = gradual_of(session)
     return GradientFlowPlan(spec, gradual, context, settings.inits, settings.methods, settings.repeats, change)
-
-
-def gradual_of(session: Session) -> GradualPruning:
-    """How the pruned solution is pruned, in iterations."""
-    settings = session.settings.gradual
-    begin, end, every = (
-        session.iterations(getattr(settings, key), f"gradual.{key}") for key in ("begin", "end", "every")
-    )
-    return GradualPruning(settings.density, begin, end, every)

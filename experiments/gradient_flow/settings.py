@@ -4,18 +4,10 @@ from dataclasses import dataclass
 
 from lth.core.errors import SettingError
 from lth.core.setting import setting
-from lth.settings import RewiringSettings, TrainingSettings, check_line_examples
+from lth.pruning.gradual import GradualPruning
+from lth.pruning.rewiring import Rewiring
+from lth.settings import TrainingSettings, check_line_examples
 from lth.training.recipe import Duration
-
-
-@dataclass
-class GradualSettings:
-    """How the pruned solution comes about: gradual magnitude pruning in one training."""
-
-    density: float = setting(0.05, "share of each layer's weights that is left at the end")
-    begin: Duration = setting(400, "first iteration with a pruning")
-    end: Duration = setting(1000, "last iteration with a pruning")
-    every: Duration = setting(20, "iterations between prunings")
 
 
 @dataclass
@@ -23,7 +15,7 @@ class GradientFlowSettings(TrainingSettings):
     """One replicate of `lth gradient_flow`: one pruned solution, and every other training of its sparse network."""
 
     experiment: str = setting("gradient_flow", "")
-    gradual: GradualSettings = setting(GradualSettings, "how the pruned solution is pruned")
+    gradual: GradualPruning = setting(GradualPruning, "how the pruned solution is pruned")
     inits: list[str] = setting(
         ["lottery", "scratch", "scratch_other_inits", "scratch_plus", "prune_restart", "pruned", "pruned_other_seeds"],
         "initial weights that the sparse network is trained from: the rows of table.csv",
@@ -33,7 +25,7 @@ class GradientFlowSettings(TrainingSettings):
         ["small_dense", "set", "set_plus", "rigl", "rigl_plus"], "further arms, of other methods", unhashed="setting"
     )
     repeats: int = setting(5, "trainings of each row, which differ in their data order alone", unhashed="setting")
-    rewiring: RewiringSettings = setting(RewiringSettings, "how set and rigl change their masks")
+    rewiring: Rewiring = setting(Rewiring, "how set and rigl change their masks")
     line_examples: int | None = setting(
         None,
         "training and test examples that lines between networks are evaluated on; null: all",

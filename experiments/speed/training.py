@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lth.core.rng import rng, seeds_from
+from lth.core.rng import rng
+from lth.core.seeds import Seeds
 from lth.core.weights import load
 from lth.data import sources, tensors
 from lth.lottery.pruned import prune
@@ -40,4 +41,4 @@ def make_spec(images: Mapping[str, Tensor], spec: SpeedSettings) -> RunSpec:
     load(model, start)
     length = 2 * (spec.blocks + 1) * spec.iterations + 1
     recipe = Recipe(iterations=length, evaluate_every=length)
-    return RunSpec(model, start, prune(model, 0.8), data, plan(recipe, len(data.train)), seeds_from(spec.seed))
+    return RunSpec(model, start, prune(model, 0.8), data, plan(recipe, len(data.train)), Seeds().resolved(spec.seed))

@@ -17,7 +17,7 @@ from torch import nn
 
 from lth.api import build_model, load_data
 from lth.core.errors import LotteryError
-from lth.core.rng import rng, seeds_from
+from lth.core.rng import rng
 from lth.core.tables import Row
 from lth.core.weights import Mask, State, masked
 from lth.data.tensors import Data, Split
@@ -82,7 +82,7 @@ def open_ticket(
     ticket = load_ticket(path)
     settings = _settings(path, ticket, config, model or {})
     data = noise(*inputs) if settings.data.name == NOISE else load_data(settings)
-    network, _ = build_model(settings, data, seeds_from(settings.seed, **vars(settings.seeds)))
+    network, _ = build_model(settings, data, settings.seeds.resolved(settings.seed))
     ticket.apply(network)  # raises where it does not fit
     rows = _rows(path, ticket) if data.name != NOISE else []
     pruning = _pruning(config or path.parent / CONFIG, rows)

@@ -7,13 +7,14 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
 
 
 def address(seed: int, *where: str | int) -> int:
     """A 63-bit number for the place `where` under `seed`; the same on every machine and in every process."""
+    if not isinstance(seed, int):
+        raise TypeError(f"the seed {seed} is not resolved: Seeds.resolved gives numbers")
     text = json.dumps([seed, *where])
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) >> 1
 
@@ -37,20 +38,3 @@ def global_rng(seed: int, *where: str | int) -> Iterator[None]:
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(address(seed, *where))
         yield
-
-
-@dataclass(frozen=True)
-class Seeds:
-    """One seed for each thing that is random, so that each can be varied alone."""
-
-    init: int = 0
-    order: int = 0
-    augment: int = 0
-    mask: int = 0
-    split: int = 0
-
-
-def seeds_from(seed: int, **overrides: int | None) -> Seeds:
-    """`seed` for everything but the split, which stays 0, and what `overrides` names."""
-    values = {"init": seed, "order": seed, "augment": seed, "mask": seed, "split": 0}
-    return Seeds(**values | {key: value for key, value in overrides.items() if value is not None})

@@ -4,14 +4,12 @@ from collections.abc import Mapping
 
 import torch
 
-from lth.core.errors import SettingError
 from lth.core.weights import State
 from lth.data.tensors import scoring_examples
 from lth.pruning.gradual import GradualCounts
 from lth.pruning.resolved import ResolvedPruning
 from lth.pruning.scores import score_of
 from lth.pruning.scores.inputs import Network
-from lth.training.recipe import iterations_of
 from lth.training.run_spec import RunSpec
 
 
@@ -28,18 +26,9 @@ def gradual_of(spec: RunSpec, pruning: ResolvedPruning, keep: Mapping[str, int])
 
     By default from a quarter of the training on, up to the last pruning within three quarters of it.
     """
-    plan, asked = spec.plan, pruning.settings.gradual
+    plan = spec.plan
     per_epoch = len(spec.data.train) // plan.batch_size
-    every = iterations_of(asked.every, per_epoch, "pruning.gradual.every")
-    if every < 1:
-        raise SettingError("pruning.gradual.every", asked.every, "must be at least one iteration")
-    length = plan.total - plan.start
-    begin, last = plan.start + length // 4, plan.start + length * 3 // 4
-    if asked.begin is not None:
-        begin = iterations_of(asked.begin, per_epoch, "pruning.gradual.begin")
-    end = begin + max(0, last - begin) // every * every
-    if asked.end is not None:
-        end = iterations_of(asked.end, per_epoch, "pruning.gradual.end")
-    update = GradualCounts(pruning.settings.score, pruning.selection, dict(keep), begin, end, every)
+    times = pruning.settings.gradual.in_iterations(per_epoch, plan.start, plan.total)
+    update = GradualCounts(pruning.settings.score, pruning.selection, dict(keep), *times)
     update.check({layer.name: torch.ones(()) for layer in pruning.layers}, plan.start, plan.total)
     return update

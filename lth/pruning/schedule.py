@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lth.core.errors import SettingError
 from lth.core.setting import setting
+from lth.pruning.gradual import GradualSchedule
 from lth.pruning.granularity import blocks, check_groups, check_shape, parts_of, units_of, word
 from lth.pruning.layer_densities import KINDS, MEASURED, allocated, check_densities, ratios_of
 
@@ -16,18 +17,6 @@ if TYPE_CHECKING:
 SCOPES = ("layerwise", "global", "groups")
 SCHEDULES = ("iterative", "one_shot", "gradual")
 SCORE_AT = ("trained", "init")
-
-
-@dataclass
-class GradualSchedule:
-    """When `schedule=gradual` prunes: after the steps `begin`, `begin` + `every`, ..., `end`; durations.
-
-    None: from a quarter of the training on, up to three quarters of it.
-    """
-
-    begin: str | int | None = setting(None, "first iteration with a pruning; null: a quarter of the training")
-    end: str | int | None = setting(None, "last iteration with a pruning; null: three quarters of the training")
-    every: str | int = setting(100, "iterations between prunings")
 
 
 @dataclass

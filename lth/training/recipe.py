@@ -1,9 +1,10 @@
 """How to train: optimiser, schedule, batch, length. Imports no torch, so that settings are checked early."""
 
 import math
-import re
 from dataclasses import dataclass
 
+from lth.core.durations import Duration as Duration
+from lth.core.durations import iterations_of as iterations_of
 from lth.core.errors import SettingError
 from lth.core.setting import setting
 
@@ -11,22 +12,6 @@ OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "step", "cosine")
 TESTS = ("improved", "always")
 DECAYS = ("weights", "all")
-
-
-Duration = str | int
-"""`500it`, `2ep`, `2ep50it`, or a number of iterations."""
-
-
-def iterations_of(duration: Duration, per_epoch: int, key: str = "duration") -> int:
-    """The iterations of a duration: `500it`, `2ep`, `2ep50it`, or a bare number of iterations.
-
-    Raises SettingError naming `key` for anything else.
-    """
-    match = re.fullmatch(r"(?:(\d+)ep)?(?:(\d+)(?:it)?)?", str(duration).strip())
-    if not match or match.group() == "":
-        raise SettingError(key, duration, "must be a duration such as 500it, 2ep, 2ep50it or 500")
-    epochs, iterations = (int(group or 0) for group in match.groups())
-    return epochs * per_epoch + iterations
 
 
 @dataclass

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from torch import nn
 
-from lth.core.rng import Seeds
+from lth.core.seeds import Seeds
 from lth.core.tables import Column
 from lth.core.weights import Mask, State
 from lth.data.tensors import Data

@@ -20,7 +20,7 @@ from lth.compression import forms
 from lth.compression.cost import BATCHES
 from lth.compression.export import FORMATS
 from lth.core.errors import LotteryError
-from lth.core.rng import Seeds
+from lth.core.seeds import Seeds
 from lth.lottery.ticket import Ticket, load_ticket
 from lth.models.lenet import mlp
 from lth.pruning.schedule import Pruning
@@ -49,11 +49,11 @@ def make_job(tensors: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) 
             recipe=Recipe(iterations=40, batch_size=20, lr=0.01, evaluate_every=10, test="always"),
         )
         data = load_data(spec)
-        network, fresh = build_model(spec, data, Seeds())
+        network, fresh = build_model(spec, data, Seeds().resolved())
         folder, store = root / "imp" / "job", Store(root / ("store" if trained else "elsewhere"))
         about = {"setting": "s", "seed": 0, "data": "small", "model": model.name, "schedule": "iterative"}
         procedure = Procedure(spec.recipe, Pruning(fraction=0.6), 2, arms=("ticket", "shuffle"))
-        outcomes = list(search(network, fresh(0), data, Seeds(), procedure, store.train, fresh))
+        outcomes = list(search(network, fresh(0), data, Seeds().resolved(), procedure, store.train, fresh))
         RESULTS.write(folder, [result_row(outcome, about) for outcome in outcomes])
         last = outcomes[-1].level
         ticket_of(last, {"setting": "s", "seed": 0, "level": 2, **network_of(spec)}).save(folder / "ticket.safetensors")

@@ -8,7 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lth.core.rng import Seeds, address, global_rng, rng, seeds_from
+from lth.core.rng import address, global_rng, rng
+from lth.core.seeds import Seeds
 
 PARTS = st.one_of(st.integers(0, 99), st.text("abcxyz._", min_size=1, max_size=5))
 PLACES = st.tuples(st.integers(0, 99), st.lists(PARTS, max_size=3))
@@ -58,6 +59,6 @@ def test_global_rng_restores_after_an_error() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_seeds_default_to_the_seed_but_for_the_split() -> None:
-    assert seeds_from(4) == Seeds(init=4, order=4, augment=4, mask=4, split=0)
-    assert seeds_from(4, order=0, split=2, mask=None) == Seeds(init=4, order=0, augment=4, mask=4, split=2)
+def test_a_seed_that_is_not_resolved_is_an_error() -> None:
+    with pytest.raises(TypeError, match="not resolved"):
+        address(Seeds(order=3).mask, "grow")

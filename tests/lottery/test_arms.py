@@ -14,7 +14,8 @@ from torch import nn
 
 import lth
 from lth.core.errors import LotteryError, SettingError
-from lth.core.rng import Seeds, address, rng
+from lth.core.rng import address, rng
+from lth.core.seeds import Seeds
 from lth.core.weights import State, clone, digest, masked
 from lth.lottery.arms import ARMS, check, check_possible, each_level, meaning, outcomes, requested
 from lth.lottery.context import Context, FreshInit, context_of
@@ -209,7 +210,7 @@ def test_draws_differ_by_seed_level_and_draw_and_come_again(
     rounds: Callable[..., list[Level]], context: Context, arm: str
 ) -> None:
     def drawn(seed: int, level: int, draw: int) -> tuple[str, str]:
-        seeds, found = Seeds(init=seed, mask=seed), rounds()[2]
+        seeds, found = Seeds(init=seed, mask=seed).resolved(), rounds()[2]
         same_mask = replace(found, index=level, spec=replace(found.spec, seeds=seeds))  # only the address differs
         spec = BUILT_IN[arm](same_mask, replace(context, draw=draw))
         return digest(spec.initial_state), digest(spec.mask)

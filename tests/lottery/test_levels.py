@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lth.core.errors import LotteryError, SettingError
-from lth.core.rng import Seeds, rng
+from lth.core.rng import rng
+from lth.core.seeds import Seeds
 from lth.core.weights import Mask, State, clone, digest, masked
 from lth.lottery.levels import Level, levels, rewind_point
 from lth.pruning.mask import density, kept, prunable
@@ -222,7 +223,7 @@ def test_random_masks_are_drawn_by_seed_and_level_whatever_the_weights(make_job:
 def test_random_levels_follow_the_mask_seed(make_job: Callable[..., RunSpec]) -> None:
     first, again, other = (
         run(make_job(seeds=seeds), Pruning(score="random"), 2)[2].spec.mask
-        for seeds in (Seeds(), Seeds(init=1, order=1, augment=1), Seeds(mask=1))
+        for seeds in (Seeds().resolved(), Seeds(init=1, order=1, augment=1).resolved(), Seeds(mask=1).resolved())
     )
     assert digest(first) == digest(again) != digest(other)
 

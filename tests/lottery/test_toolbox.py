@@ -12,7 +12,8 @@ import lth
 from lth.analysis.sensitivity import densities_of, sensitivity
 from lth.api import Procedure, search
 from lth.core.errors import LotteryError, SettingError
-from lth.core.rng import Seeds, rng
+from lth.core.rng import rng
+from lth.core.seeds import Seeds
 from lth.core.weights import digest, masked
 from lth.data.tensors import Data, scoring_examples
 from lth.lottery.arms import Outcome
@@ -251,7 +252,13 @@ def test_times_that_do_not_fit_are_one_line_before_any_training(
 def searched(spec: RunSpec, data: Data, pruning: Pruning, *arms: str, fit: Pretend | None = None) -> Iterator[Outcome]:
     asked = Procedure(Recipe(iterations=30, batch_size=20), pruning, 2, 0, ("ticket", *arms))
     return search(
-        spec.model, spec.initial_state, data, Seeds(), asked, fit or Pretend(), lambda seed: spec.initial_state
+        spec.model,
+        spec.initial_state,
+        data,
+        Seeds().resolved(),
+        asked,
+        fit or Pretend(),
+        lambda seed: spec.initial_state,
     )
 
 
@@ -271,7 +278,7 @@ def test_as_many_trainings_are_planned_as_are_done(
     how = {"schedule": schedule, "score_at": at}
     spec, fit = make_job(), Pretend()
     asked = Procedure(Recipe(iterations=30, batch_size=20), Pruning(**how), 3, arm_levels=only)
-    list(search(spec.model, spec.initial_state, data, Seeds(), asked, fit, lambda seed: spec.initial_state))
+    list(search(spec.model, spec.initial_state, data, Seeds().resolved(), asked, fit, lambda seed: spec.initial_state))
     assert len(fit.jobs) == asked.trainings
 
 
@@ -318,7 +325,9 @@ def test_a_shuffled_mask_has_the_shape_of_its_tickets(make_job: Callable[..., Ru
     resolved = resolve(spec.model, pruning, 1)
     asked = Procedure(Recipe(iterations=30, batch_size=20), pruning, 1, 0, ("ticket", "shuffle"), draws=2)
     found = list(
-        search(spec.model, spec.initial_state, data, Seeds(), asked, Pretend(), lambda seed: spec.initial_state)
+        search(
+            spec.model, spec.initial_state, data, Seeds().resolved(), asked, Pretend(), lambda seed: spec.initial_state
+        )
     )[1:]
     for name in (layer.name for layer in resolved.layers):
         masks = [outcome.spec.mask[name] for outcome in found]

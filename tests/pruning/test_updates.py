@@ -174,7 +174,7 @@ MASK = some(0, 0.5)
         (GradualPruning(0.5, 100, 0), "gradual.begin=100: .* gradual.end=0"),
         (GradualPruning(0.5, 0, 100), "gradual.begin=0: must lie between the first iteration 5 "),
         (GradualPruning(0.5, 100, 1000), "gradual.end=1000: must lie before the end of a training of 1000"),
-        (GradualPruning(0.5, 100, 250), "gradual.every=100: 100 to 250 is no multiple"),
+        (GradualPruning(0.5, 100, 250, 100), "gradual.every=100: 100 to 250 is no multiple"),
         (GradualPruning(0.5, 100, 200, 0), "gradual.every=0: must be at least one"),
         (GradualPruning(0.02, 100, 200), r"gradual.density=0.02: .* c away \(layer collapse\): of its 15 weights"),
         (Set(0.0), "rewiring.drop=0.0"),
@@ -216,7 +216,7 @@ def test_fingerprints_keep_the_names_that_kept_trainings_have() -> None:
     times = {"drop": 0.3, "every": 100, "stop": None}
     assert Set().fingerprint() == {"kind": "Set", **times}
     assert RigL().fingerprint() == {"kind": "RigL", **times, "examples": 1000}
-    assert GradualPruning(0.1, 5, 20).fingerprint() == {
+    assert GradualPruning(0.1, 5, 20, 100).fingerprint() == {
         "kind": "GradualPruning",
         "density": 0.1,
         "begin": 5,

@@ -6,7 +6,7 @@ import pytest
 
 from lth.core.errors import LotteryError
 from lth.core.files import write_csv
-from lth.core.rng import Seeds
+from lth.core.seeds import Seeds
 from lth.report.gather import gather, pairs_by_schedule
 from lth.report.tables import CURVES, RESULTS, curve_rows
 from lth.store.runs import Store
@@ -162,7 +162,7 @@ def keep(tmp_path, make_job):
     store = Store(tmp_path / "store")
 
     def keep(asked):
-        trace = store.train(make_job(iterations=3, seeds=Seeds(order=asked["seed"])))
+        trace = store.train(make_job(iterations=3, seeds=Seeds(order=asked["seed"]).resolved()))
         found = asked | {"run": trace.run}
         store.keep_row(found)
         return found, store.path(trace.run), trace

@@ -14,7 +14,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR
 
-from lth.core.rng import Seeds, rng
+from lth.core.rng import rng
+from lth.core.seeds import Seeds
 from lth.core.tables import Column
 from lth.core.weights import Mask, State, clone, digest, load, masked
 from lth.data.tensors import Data, Split, prepare
@@ -199,7 +200,7 @@ def test_training_changes_neither_initial_state_nor_mask_nor_an_earlier_result(
     before = digest(spec.initial_state), digest(spec.mask), spec.data.digest
     first = train(spec)
     kept = digest(first.final), digest(first.states["early_stop"])
-    train(replace(spec, seeds=Seeds(order=1)))
+    train(replace(spec, seeds=Seeds(order=1).resolved()))
     assert (digest(spec.initial_state), digest(spec.mask), replace(spec.data).digest) == before
     assert (digest(first.final), digest(first.states["early_stop"])) == kept
 
@@ -261,13 +262,13 @@ def test_observing_evaluating_and_looking_change_no_bit(rich_job: RunSpec) -> No
 
 @pytest.mark.parametrize("seed", ["order", "augment"])
 def test_another_seed_is_another_training(rich_job: RunSpec, seed: str) -> None:
-    other = replace(rich_job, seeds=Seeds(**{seed: 1}))
+    other = replace(rich_job, seeds=Seeds(**{seed: 1}).resolved())
     assert digest(train(other).final) != digest(train(rich_job).final)
 
 
 def test_seeds_that_have_no_part_in_training_change_nothing(make_job: Callable[..., RunSpec]) -> None:
     first = train(make_job())
-    assert equal(train(make_job(seeds=Seeds(init=5, mask=5, augment=5, split=5))), first)
+    assert equal(train(make_job(seeds=Seeds(init=5, mask=5, augment=5, split=5).resolved())), first)
 
 
 def test_global_generators_are_untouched(rich_job: RunSpec) -> None:
@@ -300,7 +301,7 @@ def test_dropout_is_drawn_anew_at_each_iteration_and_by_its_number(make_job: Cal
     whole, part, other = Noisy(), Noisy(), Noisy()
     train(make_job(model=whole))
     train(make_job(model=part, rewind=11))
-    train(make_job(model=other, seeds=Seeds(order=1)))
+    train(make_job(model=other, seeds=Seeds(order=1).resolved()))
     assert len(set(whole.draws)) == 30 and part.draws == whole.draws[11:] and not set(other.draws) & set(whole.draws)
 
 
@@ -447,6 +448,6 @@ def test_uneven_data_train_to_the_last_iteration(make_network: Callable[[], nn.M
     tensors = {"train_images": images, "train_labels": labels, "test_images": images[:5], "test_labels": labels[:5]}
     data, model = prepare("odd", tensors, validation=0), make_network()
     recipe = Plan(0, 7, 7, 4, "sgd", 0.1, 0.0, False, 0.0, "weights", "constant", (), 1.0, 0, 3, "always")
-    result = train(RunSpec(model, initialize(model, "default", 0), {}, data, recipe, Seeds()))
+    result = train(RunSpec(model, initialize(model, "default", 0), {}, data, recipe, Seeds().resolved()))
     assert [point.iteration for point in result.points] == [0, 3, 6, 7]
     assert (result.train_accuracy or 0) * 11 == pytest.approx(round((result.train_accuracy or 0) * 11))

@@ -116,9 +116,9 @@ def test_the_ticket_starts_at_the_weights_of_step_0(flow, noise):
     with initialize_config_dir(str(place("conf")), version_base="1.3"):
         asked = config.read(compose("gradient_flow", [PAPER, "scale=smoke"]))
     from lth.api import build_model, load_data
-    from lth.core.rng import seeds_from
+    from lth.core.seeds import Seeds
 
-    _, fresh = build_model(asked, load_data(asked), seeds_from(0))
+    _, fresh = build_model(asked, load_data(asked), Seeds().resolved(0))
     assert all(torch.equal(tensor, ticket.state[name]) for name, tensor in fresh(0).items())
     curves = {row["run"]: row["grad_norm"] for row in read(to / "curves.csv") if row["iteration"] == "0"}
     runs = {(row["arm"], row["draw"]): row["run"] for row in read(to / "results.csv")}

@@ -1,0 +1,115 @@
+"""Dynamic sparse training: masks that change in training and keep their counts. Imports torch only to change them."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from lth.core.durations import Iterations, iterations_of
+from lth.core.errors import LotteryError, SettingError
+from lth.core.setting import setting
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lth.core.weights import Mask
+    from lth.pruning.updates import UpdateContext
+
+
+@dataclass
+class Rewiring:
+    """How dynamic sparse training changes a mask: layers drop their smallest weights and grow as many others.
+
+    After every `every`-th step, up to `stop` (None: always) but never after the last step of the schedule: what grew
+    then would not be trained. `drop` is the share of a layer's weights at the recipe's learning rate; it follows the
+    rate. As in the code of Evci et al. 2022, whatever is not active after the drop may grow, so a weight that was just
+    dropped may stay: then it keeps its value and momentum. A new one starts at zero with fresh momentum.
+    """
+
+    drop: float = setting(0.3, "share of each layer's weights replaced in one update, at the recipe's learning rate")
+    every: Iterations = setting(100, "iterations between updates of the mask")
+    stop: Iterations | None = setting(None, "last iteration with an update; null: the end of training")
+    draws: ClassVar[bool] = False
+
+    def in_iterations(self, per_epoch: int) -> Self:
+        """The same with its durations in iterations; per_epoch: iterations of an epoch. SettingError for a bad one."""
+        stop = None if self.stop is None else iterations_of(self.stop, per_epoch, "rewiring.stop")
+        return replace(self, every=iterations_of(self.every, per_epoch, "rewiring.every"), stop=stop)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What of it goes into the fingerprint of a training."""
+        return {"kind": type(self).__name__, **asdict(self)}
+
+    def check(self, mask: "Mapping[str, Tensor]", start: int, total: int) -> None:
+        """Raises an error where it would change nothing between `start` and `total`, or outlasts the schedule."""
+        self.check_times(start, total)
+        if not mask:
+            raise LotteryError("rewiring: the mask names no layer; lth.pruning.mask.dense gives one that names all")
+        if all(bool(kept.all()) for kept in mask.values()):
+            raise LotteryError("rewiring: the mask has no pruned weight, so that none could grow")
+
+    def check_times(self, start: int, total: int) -> None:
+        """The part of `check` that needs no mask."""
+        if not 0 < self.drop < 1:
+            raise SettingError("rewiring.drop", self.drop, "must lie above 0 and below 1")
+        if self.every < 1:
+            raise SettingError("rewiring.every", self.every, "must be at least one iteration")
+        if self.stop is not None and self.stop > total:
+            raise SettingError("rewiring.stop", self.stop, f"is past the end of a training of {total} iterations")
+        first = (start // self.every + 1) * self.every
+        last = total - 1 if self.stop is None else min(self.stop, total - 1)
+        if first > last:
+            problem = f"the mask would never change: its first update is after iteration {first}, the last is {last}"
+            raise SettingError("rewiring.every", self.every, problem)
+
+    def due(self, iteration: int) -> bool:
+        """Whether the mask changes after `iteration` steps."""
+        return iteration % self.every == 0 and (self.stop is None or iteration <= self.stop)
+
+    def mask(self, context: "UpdateContext") -> "Mask":
+        """The mask after the update: as many weights in each layer as before."""
+        from lth.pruning.select import highest
+
+        scores = self.growth(context)
+        if not (context.finite and all(bool(score.isfinite().all()) for score in scores.values())):
+            return context.mask  # the next evaluation ends the training
+        changed = {}
+        for name, kept in context.mask.items():
+            count = int(kept.sum())
+            dropped = round(self.drop * context.rate * count)
+            stays = highest(context.weights[name].abs(), kept, count - dropped)
+            changed[name] = stays | highest(scores[name], ~stays, dropped)
+        return changed
+
+    def growth(self, context: "UpdateContext") -> "Mapping[str, Tensor]":
+        """A score for each weight: of those that may grow, the highest do."""
+        raise NotImplementedError
+
+
+@dataclass
+class Set(Rewiring):
+    """Grows at random, drawn anew by iteration and layer (Mocanu et al. 2018; as in the code of Evci et al. 2022)."""
+
+    draws: ClassVar[bool] = True
+
+    def growth(self, context: "UpdateContext") -> "Mapping[str, Tensor]":
+        """A uniform draw."""
+        import torch
+
+        from lth.core.rng import rng
+
+        return {
+            name: torch.rand(kept.shape, generator=rng(context.seed, "grow", context.iteration, name))
+            for name, kept in context.mask.items()
+        }
+
+
+@dataclass
+class RigL(Rewiring):
+    """Grows where the gradient of the loss on `examples` training examples is largest (Evci et al. 2020, section 3)."""
+
+    examples: int = 1_000
+
+    def growth(self, context: "UpdateContext") -> "Mapping[str, Tensor]":
+        """The magnitude of the dense gradient."""
+        gradient = context.gradient(self.examples)
+        return {name: gradient[name].abs() for name in context.mask}
