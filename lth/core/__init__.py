@@ -1,1 +1,1 @@
-"""What all else stands on: randomness by address, atomic files, state dicts and masks as data."""
+"""What the rest is built on: randomness by address, atomic files, state dicts and masks, tables, registries, errors."""

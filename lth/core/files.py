@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written to a temporary name beside the target, then renamed."""
+"""Atomic files: each is written to a temporary file in the same folder, then renamed, so that none is incomplete."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ from lth.core.errors import LotteryError
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Within, what the file system refuses becomes a LotteryError that names `path`."""
+    """Turns errors of the file system within into a LotteryError that names `path`."""
     try:
         yield
     except (OSError, SafetensorError) as error:
@@ -27,9 +27,15 @@ def writing(path: Path) -> Iterator[None]:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path whose file takes the place of `path` when the block ends without an error.
+    """A temporary path whose file replaces `path` when the block ends without an error.
 
-    Raises LotteryError naming `path` where the folder cannot be written or the disk is full; nothing is left behind.
+    Raises LotteryError naming `path` where the folder cannot be written or the disk is full; no temporary file is left.
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with replacing(Path(folder) / "results" / "a.txt") as temporary:
+    ...         _ = temporary.write_text("a")
+    ...     os.listdir(folder + "/results")
+    ['a.txt']
     """
     temporary: Path | None = None
     with writing(path):
@@ -39,7 +45,7 @@ def replacing(path: Path) -> Iterator[Path]:
             os.close(handle)
             temporary = Path(name)
             yield temporary
-            temporary.chmod(0o666 & ~_umask())  # temporary files are private, results are not
+            temporary.chmod(0o666 & ~_umask())  # temporary files are private, results should not be
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
             temporary.replace(path)
@@ -55,23 +61,26 @@ def _umask() -> int:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """`content` as the file `path`, whole or not at all."""
+    """Writes `content` to `path`, completely or not at all."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 
 
 def write_text(path: Path, content: str) -> None:
-    """`content` as the UTF-8 file `path`, whole or not at all."""
+    """Writes `content` to `path` as UTF-8, completely or not at all."""
     write_bytes(path, content.encode())
 
 
 def write_json(path: Path, value: Any) -> None:
-    """`value` as the JSON file `path`."""
+    """Writes `value` to `path` as JSON, with sorted keys; TypeError where JSON cannot hold it."""
     write_text(path, json.dumps(value, indent=1, sort_keys=True) + "\n")
 
 
 def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """`rows` as the CSV file `path` with exactly `columns`; None and missing values are empty cells."""
+    """Writes `rows` to `path` as CSV with exactly `columns`; None and missing values become empty cells.
+
+    Raises ValueError for a value without a column.
+    """
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, fieldnames=list(columns), lineterminator="\n", extrasaction="raise")
     writer.writeheader()

@@ -1,4 +1,4 @@
-"""What a run was made on: kept with it, and what a checkpoint must find again to go on bit by bit."""
+"""The machine that a training runs on: kept with the run, and checked before a checkpoint is resumed bit by bit."""
 
 import os
 import platform
@@ -19,7 +19,7 @@ def _processor() -> str:
 
 
 def describe(device: torch.device) -> dict[str, str | int]:
-    """Versions, processor, device and thread count: where they agree, the same question gives the same bits."""
+    """Versions, processor, device and thread count: where they agree, the same training gives the same bits."""
     return {
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -31,9 +31,12 @@ def describe(device: torch.device) -> dict[str, str | int]:
 
 
 def pick(device: str, number: int = 0) -> torch.device:
-    """The device that `device` names; `auto` is a GPU where there is one, else the CPU.
+    """The torch device named `device`; `auto`: a GPU where there is one, else the CPU.
 
-    Of several GPUs, job `number` of a sweep takes the next.
+    With several GPUs, job `number` of a sweep takes number modulo their count.
+
+    >>> pick("cpu")
+    device(type='cpu')
     """
     if device != "auto":
         return torch.device(device)
@@ -43,9 +46,9 @@ def pick(device: str, number: int = 0) -> torch.device:
 
 
 def prepare(device: str, threads: int, number: int = 0) -> torch.device:
-    """Sets this process to `threads` threads and deterministic kernels; the device that job `number` works on.
+    """The device for job `number` of a sweep; sets this process to `threads` threads and deterministic kernels.
 
-    Raises SettingError for a device that is not there.
+    Raises SettingError for a device that cannot be used.
     """
     torch.set_num_threads(threads)
     try:
@@ -53,7 +56,7 @@ def prepare(device: str, threads: int, number: int = 0) -> torch.device:
         torch.zeros(1, device=chosen)
     except (RuntimeError, AssertionError) as error:
         raise SettingError("device", device, f"cannot be used: {str(error).splitlines()[0]}") from error
-    if chosen.type != "cpu" or threads > 1:  # one CPU thread has one order of summation, and asking takes seconds
+    if chosen.type != "cpu" or threads > 1:  # one CPU thread is deterministic, and the call takes seconds
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

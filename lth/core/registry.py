@@ -97,7 +97,7 @@ def imported(path: str, key: str) -> object:
         sys.path.insert(0, os.getcwd())
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:  # TypeError: a relative path
         raise SettingError(key, path, f"cannot be imported ({error})") from error
 
 

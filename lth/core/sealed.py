@@ -1,4 +1,4 @@
-"""Tensors and a JSON body in one safetensors file, sealed: a changed byte is noticed when it is read."""
+"""Tensors and a JSON body in one safetensors file with checksums: a changed byte is noticed when it is read."""
 
 import hashlib
 import json
@@ -15,11 +15,11 @@ from lth.core.weights import State, digest, on_cpu
 
 
 class DamagedFileError(Exception):
-    """A sealed file that is truncated, changed, or another kind of file."""
+    """A file that is truncated or changed, or of another kind."""
 
 
 def write_sealed(path: Path, tensors: Mapping[str, Tensor], body: Mapping[str, Any]) -> None:
-    """Writes `tensors` and `body` as the file `path`, whole or not at all; what JSON does not know becomes text."""
+    """Writes `tensors` and `body` to `path`, completely or not at all; what JSON cannot hold becomes text."""
     tensors = on_cpu(tensors)
     text = json.dumps({"body": dict(body), "digest": digest(tensors)}, default=str)
     with replacing(path) as temporary:
@@ -27,7 +27,7 @@ def write_sealed(path: Path, tensors: Mapping[str, Tensor], body: Mapping[str, A
 
 
 def read_sealed(path: Path) -> tuple[State, dict[str, Any]]:
-    """What `write_sealed` wrote to `path`; DamagedFileError where it is not that."""
+    """(tensors, body) that `write_sealed` wrote to `path`; DamagedFileError where the file is not what it wrote."""
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

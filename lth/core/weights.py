@@ -1,4 +1,4 @@
-"""State dicts and masks as plain data: apply, copy, digest."""
+"""State dicts and masks as plain data: copying, masking, loading, hashing."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -15,17 +15,21 @@ Mask = dict[str, Tensor]
 
 
 def clone(state: Mapping[str, Tensor]) -> State:
-    """A copy of `state` that shares no memory with it or with a graph."""
+    """A copy of `state` that shares no memory with it and has no gradient graph."""
     return {name: tensor.detach().clone() for name, tensor in state.items()}
 
 
 def on_cpu(state: Mapping[str, Tensor]) -> State:
-    """A contiguous copy of `state` in main memory."""
+    """A contiguous copy of `state` on the CPU."""
     return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in state.items()}
 
 
 def masked(state: Mapping[str, Tensor], mask: Mapping[str, Tensor]) -> State:
-    """A copy of `state` with its pruned weights at zero."""
+    """A copy of `state` with its pruned weights at zero.
+
+    >>> masked({"w": torch.tensor([1.0, 2.0])}, {"w": torch.tensor([True, False])})
+    {'w': tensor([1., 0.])}
+    """
     return {
         name: torch.where(mask[name].to(tensor.device), tensor, 0) if name in mask else tensor.clone()
         for name, tensor in ((name, tensor.detach()) for name, tensor in state.items())
@@ -44,17 +48,20 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
 
 
 def load(model: nn.Module, state: Mapping[str, Tensor], mask: Mapping[str, Tensor] | None = None) -> None:
-    """Copies `state` into `model` in place, pruned weights as zeros; names and shapes must agree."""
+    """Copies `state` into `model` in place, pruned weights as zeros.
+
+    Raises RuntimeError where names or shapes differ, as `load_state_dict` does.
+    """
     mask = mask or {}
     model.load_state_dict(masked(state, mask))
     parameters = dict(model.named_parameters())
-    for name, kept in mask.items():  # a tensor of two names was loaded twice, the second time unmasked
+    for name, kept in mask.items():  # a tensor with two names was loaded twice, the second time unmasked
         parameters[name].detach().masked_fill_(~kept.to(parameters[name].device), 0)
 
 
 @contextmanager
 def modes_kept(model: nn.Module) -> Iterator[None]:
-    """Within, modules may be switched between training and evaluation; afterwards each is as it was."""
+    """Restores the training or evaluation mode of every module of `model` afterwards."""
     modes = {module: module.training for module in model.modules()}
     try:
         yield

@@ -1,1 +1,1 @@
-"""Data as tensors: where they come from, splits, batches by address."""
+"""Data sets as tensors: sources, splits, batches by address."""

@@ -1,1 +1,1 @@
-"""The one loop, the one evaluator, and how to train: the recipe."""
+"""Training: the recipe, the one loop, the one evaluator, observers and checkpoints."""

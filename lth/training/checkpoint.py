@@ -1,4 +1,4 @@
-"""A training in mid-flight as one file, from which it goes on with the same bits."""
+"""An unfinished training as one file, from which it resumes with the same bits."""
 
 import logging
 import time
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Snapshot:
-    """All that the loop needs to go on from `iteration`: states by name, the optimiser's tensors, and the records."""
+    """What the loop needs to resume after `iteration`: states by name, the optimiser's tensors, and the records."""
 
     iteration: int
     states: dict[str, State]
@@ -28,10 +28,10 @@ class Snapshot:
 
 @dataclass
 class Checkpoint:
-    """The checkpoint file of one training, written at most every `seconds`.
+    """The checkpoint file of the training `run`, written at most every `seconds`.
 
-    `machine` is kept in it: on another machine, torch version, device or thread count the bits would differ, so the
-    file is not used there and the training starts again. `run` names the training; another's file is not used either.
+    It holds `machine` and `run`. On another machine, torch version, device or thread count the bits would differ, so
+    the training starts again there; so it does for a checkpoint of another run.
     """
 
     path: Path
@@ -41,11 +41,11 @@ class Checkpoint:
     _last: float = field(default_factory=time.monotonic)
 
     def due(self) -> bool:
-        """Whether `seconds` have passed since the last one."""
+        """Whether `seconds` have passed since the last write."""
         return time.monotonic() - self._last >= self.seconds
 
     def write(self, snapshot: Snapshot) -> None:
-        """Keeps `snapshot` in place of the one before."""
+        """Writes `snapshot`, which replaces the previous one."""
         tensors = {f"optimizer/{name}": tensor for name, tensor in snapshot.optimizer.items()}
         for kind, state in snapshot.states.items():
             tensors |= {f"state/{kind}/{name}": tensor for name, tensor in state.items()}
@@ -59,19 +59,19 @@ class Checkpoint:
         self._last = time.monotonic()
 
     def read(self) -> Snapshot | None:
-        """The snapshot, or None where there is none, it is damaged, or it comes from another machine."""
+        """The snapshot; None where there is none, or it is damaged, of another machine or of another run."""
         if not self.path.exists():
             return None
         try:
             tensors, body = read_sealed(self.path)
         except DamagedFileError as error:
-            log.warning("%s is damaged (%s): that training starts again", self.path, error)
+            log.warning("%s is damaged (%s): the training starts again", self.path, error)
             return None
         if body["machine"] != dict(self.machine):
-            log.warning("%s comes from another machine or torch version: that training starts again", self.path)
+            log.warning("%s comes from another machine or torch version: the training starts again", self.path)
             return None
         if body["run"] != self.run:
-            log.warning("%s belongs to another training: this one starts from its beginning", self.path)
+            log.warning("%s belongs to another training: this one starts again", self.path)
             return None
         snapshot = Snapshot(body["iteration"], {}, {}, body["records"])
         for name, tensor in tensors.items():
@@ -85,7 +85,7 @@ class Checkpoint:
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The state of `optimizer` as flat tensors: "<parameter number>/<key>"."""
+    """The state of `optimizer` as a flat dict of tensors, "<parameter number>/<key>"."""
     return {
         f"{number}/{key}": value
         for number, entries in optimizer.state_dict()["state"].items()
@@ -95,7 +95,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Puts what `optimizer_tensors` gave back into a fresh optimiser of the same parameters."""
+    """Restores the state that `optimizer_tensors` gave in a new optimiser of the same parameters."""
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         number, _, key = name.partition("/")

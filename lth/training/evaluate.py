@@ -1,4 +1,4 @@
-"""The one evaluator: loss and accuracy as sums over every example, the last batch too."""
+"""The one evaluator: loss and accuracy over every example of a split, the last batch included."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,16 @@ from lth.core.weights import modes_kept
 from lth.data.tensors import Split
 
 CHUNK = 1_000
-"""Examples a forward pass; small enough for the activations of a small network to stay in the processor's cache."""
+"""Examples per forward pass: few enough for the activations of a small network to fit into the CPU's cache."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """The mean loss over `count` examples, and how many of them are classified correctly."""
+    """The mean cross-entropy over `count` examples in nats, and how many of them are classified correctly.
+
+    >>> Score(loss=0.3, correct=9_812, count=10_000).accuracy
+    0.9812
+    """
 
     loss: float
     correct: int
@@ -29,9 +33,9 @@ class Score:
 
 @torch.no_grad()
 def evaluate(model: nn.Module, split: Split) -> Score:
-    """The score of `model` on `split`, in evaluation mode (dropout off, BatchNorm on its running statistics).
+    """The score of `model` on `split` in evaluation mode: dropout off, BatchNorm with its running statistics.
 
-    The model's modes are put back. Raises ValueError for an empty split.
+    The modes of `model` are restored. Raises ValueError for an empty split.
     """
     if not len(split):
         raise ValueError("an empty split has no accuracy")
@@ -42,5 +46,5 @@ def evaluate(model: nn.Module, split: Split) -> Score:
             logits = model(images)
             losses.append(functional.cross_entropy(logits, labels, reduction="sum"))
             hits.append((logits.argmax(1) == labels).sum())
-    loss = torch.stack(losses).cpu().double().sum().item()  # summed at the end: one wait for a GPU
+    loss = torch.stack(losses).cpu().double().sum().item()  # at the end, so that a GPU is waited for once
     return Score(loss / len(split), int(torch.stack(hits).sum().item()), len(split))

@@ -1,4 +1,4 @@
-"""Gradients on fixed examples, for those who look at a network or choose by it; they leave it as it was."""
+"""Gradients on fixed examples, for measurements, scores and growth; the network is unchanged."""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -13,12 +13,13 @@ from lth.core.weights import clone, modes_kept, on_cpu
 from lth.data.tensors import Split
 
 EXAMPLES = 1_000
+"""Examples that a gradient norm is measured on."""
 
 
 def examples(split: Split, count: int = EXAMPLES, last: bool = False) -> Split:
-    """`count` fixed examples of `split`, the same for every network and seed; all of them where there are fewer.
+    """`count` fixed examples of `split`, the same for every network and seed; all where there are fewer.
 
-    The first of a fixed order, or its `last`: where the split has twice as many, the two share none.
+    They are the first of a fixed order, or the `last`, which are others in a split of at least 2 x `count` examples.
     """
     order = torch.randperm(len(split), generator=rng(0, "probe"))
     chosen = (order[-count:] if last else order[:count]).to(split.labels.device)
@@ -27,7 +28,7 @@ def examples(split: Split, count: int = EXAMPLES, last: bool = False) -> Split:
 
 @contextmanager
 def batch_statistics(model: nn.Module) -> Iterator[None]:
-    """Within: dropout off, BatchNorm on the statistics of its batch. Afterwards modes and buffers are as before."""
+    """Turns dropout off and BatchNorm to its batch's statistics; restores modes and buffers afterwards."""
     buffers = clone(dict(model.named_buffers()))
     try:
         with modes_kept(model):
@@ -41,7 +42,10 @@ def batch_statistics(model: nn.Module) -> Iterator[None]:
 
 
 def gradient_of(model: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """The gradient of the mean loss, by parameter name; `.grad` is left alone."""
+    """Parameter name -> gradient of the mean cross-entropy; parameters that are frozen or unused have none.
+
+    images: (N, ...), labels: (N,). The parameters' `.grad` are unchanged.
+    """
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
     loss = functional.cross_entropy(model(images), labels)
     gradients = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
@@ -49,15 +53,15 @@ def gradient_of(model: nn.Module, images: Tensor, labels: Tensor) -> dict[str, T
 
 
 def dense_gradient(model: nn.Module, split: Split, names: Collection[str], count: int) -> dict[str, Tensor]:
-    """The gradient of the tensors `names`, pruned weights too, on the CPU.
+    """Name -> gradient of the tensors `names` on the CPU, pruned weights included, without weight decay.
 
-    From the last `count` of the fixed examples, others than the gradient norm is measured on; without weight decay.
-    Raises LotteryError for a tensor that has none.
+    It is that of the last `count` fixed examples; the gradient norm is measured on the first. Raises LotteryError for a
+    tensor without a gradient.
     """
     chosen = examples(split, count, last=True)
     with batch_statistics(model):
         gradients = gradient_of(model, chosen.images, chosen.labels)
     for name in names:
         if name not in gradients:
-            raise LotteryError(f"{name} has no gradient to grow by: it is frozen, or plays no part")
+            raise LotteryError(f"{name} has no gradient to grow weights by: it is frozen or unused")
     return on_cpu({name: gradients[name] for name in names})

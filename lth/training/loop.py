@@ -1,7 +1,7 @@
 """The one training loop. Masks are data: weights start masked, and gradients are masked before every step.
 
-So momentum and weight decay of a pruned weight stay exactly zero with any optimiser of torch, and any `nn.Module` can
-be trained: nothing is wrapped, renamed or hooked. A mask that changes does so right after a step, before anyone looks.
+So pruned weights have exactly zero momentum and weight decay with any of torch's optimisers, and any `nn.Module` can be
+trained: nothing is wrapped, renamed or hooked. A mask that changes does so right after a step, before any measurement.
 """
 
 import math
@@ -28,6 +28,7 @@ from lth.training.run_result import Point, RunResult, result_from
 from lth.training.run_spec import Observer, Progress, RunSpec
 
 PROGRESS_EVERY = 25
+"""Iterations between two calls of `progress`."""
 
 
 def train(
@@ -37,13 +38,14 @@ def train(
     progress: Progress | None = None,
     keep_at: Collection[int] = (),
 ) -> RunResult:
-    """The result of training `spec`, on the device that its data lie on; `spec.model` ends with the final weights.
+    """The result of training `spec` on the device of its data; `spec.model` then has the final weights.
 
-    The result also keeps the weights after the iterations `keep_at`, with their masks where those change. The same spec
-    gives the same bits on one machine, torch version, device and thread count, whether or not it was broken off and
-    resumed from `checkpoint` (on a GPU, once `lth.core.machine.prepare` has asked for such kernels). A loss that is NaN
-    or infinite ends the training: its status is then `diverged`. Raises LotteryError for a mask that does not fit the
-    model, SettingError for an update or an iteration to keep that does not fit the plan.
+    keep_at: iterations whose weights, and masks where those change, the result keeps too. progress: called with the
+    number of iterations done. The same spec gives the same bits on one machine, torch version, device and thread count,
+    even if it was interrupted and resumed from `checkpoint` (on a GPU after `lth.core.machine.prepare`, which selects
+    deterministic kernels). A loss that is NaN or infinite ends the training with the status `diverged`. Raises
+    LotteryError for a mask that does not fit the model, SettingError for an update or an iteration in `keep_at` that
+    does not fit the plan.
     """
     _check(spec, keep_at)
     with _determined(spec):
@@ -72,15 +74,15 @@ def _check(spec: RunSpec, keep_at: Collection[int]) -> None:
         spec.update.check(spec.mask, spec.plan.start, spec.plan.total)
     for iteration in keep_at:
         if not spec.plan.start <= iteration <= spec.plan.stop:
-            problem = f"lies outside a training of the iterations {spec.plan.start} to {spec.plan.stop}"
+            problem = f"lies outside a training from iteration {spec.plan.start} to {spec.plan.stop}"
             raise SettingError("keep_at", iteration, problem)
 
 
 @contextmanager
 def _determined(spec: RunSpec) -> Iterator[None]:
-    """Global generators as they were, afterwards; no denormal numbers, which slow a converged Adam down many times."""
+    """Flushes denormal numbers, which slow a converged Adam down many times; restores torch's generators afterwards."""
     device = spec.data.train.labels.device
-    flushed = (torch.tensor([1e-40]) * 1).item() == 0  # there is no way to ask
+    flushed = (torch.tensor([1e-40]) * 1).item() == 0  # torch has no function that tells
     torch.set_flush_denormal(True)
     try:
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -90,10 +92,10 @@ def _determined(spec: RunSpec) -> Iterator[None]:
 
 
 class _Run:
-    """The mutable inside of one training: model, optimiser, and the result as it grows."""
+    """The mutable state of one training: model, optimiser, and the result so far."""
 
     def __init__(self, spec: RunSpec, observers: Sequence[Observer], keep_at: Collection[int]) -> None:
-        self.spec = replace(spec, mask=on_cpu(spec.mask)) if spec.update else spec  # its mask is always the present one
+        self.spec = replace(spec, mask=on_cpu(spec.mask)) if spec.update else spec  # with the present mask
         self.observers, self.keep_at = observers, set(keep_at)
         self.device = spec.data.train.labels.device
         self.model = spec.model.to(self.device)
@@ -106,30 +108,30 @@ class _Run:
         self.model.train()
         self.optimizer = make_optimizer(self.model, spec.plan)
         self.masking = Masking(self.model, self.spec.mask, self.optimizer)
-        self.before: dict[str, dict[str, float]] = {}  # what was seen before the mask changed, by observer
+        self.before: dict[str, dict[str, float]] = {}  # observer -> observation right before the mask changed
 
     def begin(self) -> int:
-        """Evaluates, keeps and observes the untrained network; the first iteration."""
+        """Evaluates, keeps and observes the untrained network; the iteration that training starts at."""
         self.evaluate(self.spec.plan.start)
         self.keep(self.spec.plan.start)
         self.observe(self.spec.plan.start)
         return self.spec.plan.start
 
     def steps(self, first: int) -> Iterator[int]:
-        """Trains from iteration `first`, giving the number of iterations done after each step."""
+        """Trains from iteration `first`; yields the number of iterations done after each step."""
         spec, plan, model, optimizer = self.spec, self.spec.plan, self.model, self.optimizer
         parameters = list(model.parameters())
         generator = self._global_generator()
         noise = address(spec.seeds.order, "dropout")
-        varies = plan.schedule != "constant" or plan.warmup > 0
+        rate_varies = plan.schedule != "constant" or plan.warmup > 0
         augment = spec.data.augment == "flip_crop"
         for iteration, images, labels in batches(spec.data.train, plan.batch_size, spec.seeds.order, first, plan.stop):
-            if varies:
+            if rate_varies:
                 for group in optimizer.param_groups:
                     group["lr"] = plan.rate(iteration)
             if augment:
                 images = flip_crop(images, spec.seeds.augment, iteration)
-            generator.manual_seed((noise + iteration) % 2**63)  # dropout by address: the same when resumed
+            generator.manual_seed((noise + iteration) % 2**63)  # dropout by address: the same after resuming
             loss = functional.cross_entropy(model(images), labels)
             for parameter in parameters:
                 parameter.grad = None
@@ -146,9 +148,9 @@ class _Run:
         return torch.default_generator
 
     def update(self, iteration: int, update: MaskUpdate) -> None:
-        """Changes the mask, and with it the spec that observers see."""
-        looking = [observer for observer in self.observers if getattr(observer, "before_updates", False)]
-        self.before = {observer.key: observer(self.model, self.spec) for observer in looking}
+        """Changes the mask, also in the spec that observers get."""
+        observers = [observer for observer in self.observers if getattr(observer, "before_updates", False)]
+        self.before = {observer.key: observer(self.model, self.spec) for observer in observers}
         plan, weights = self.spec.plan, dict(self.model.named_parameters())
         masked = on_cpu({name: weights[name] for name in self.spec.mask})
         rate = plan.rate(iteration) / plan.lr
@@ -158,7 +160,7 @@ class _Run:
         self.masking.change(self.spec.mask)
 
     def keep(self, iteration: int) -> None:
-        """Keeps the weights where they were asked for; those of the end are kept anyway."""
+        """Keeps the weights after an iteration of `keep_at`; the final ones are kept anyway."""
         if iteration in self.keep_at and iteration < self.spec.plan.stop and self.result.status == "done":
             self._keep(f"at_{iteration}")
 
@@ -168,15 +170,15 @@ class _Run:
             self.result.states[f"{kind}_mask"] = clone(self.spec.mask)
 
     def evaluate(self, iteration: int) -> None:
-        """Adds a point to the curve; keeps the weights where the validation loss is the lowest so far."""
+        """Adds a point to the curve; keeps the weights if the validation loss is the lowest so far."""
         began = time.perf_counter()
         data, plan, best = self.spec.data, self.spec.plan, self.result.early_stop
         train_loss = self.loss.item() / self.batches if self.batches else None
         validation = evaluate(self.model, data.validation) if len(data.validation) else None
         finite = all(math.isfinite(x) for x in (train_loss or 0.0, validation.loss if validation else 0.0))
         improved = validation is not None and (best is None or validation.loss < (best.val_loss or 0.0))
-        looks = finite and (improved or iteration == plan.stop or plan.test == "always")
-        test = evaluate(self.model, data.test) if looks else None
+        tested = finite and (improved or iteration == plan.stop or plan.test == "always")
+        test = evaluate(self.model, data.test) if tested else None
         self.result.points.append(
             Point(
                 iteration,
@@ -198,27 +200,28 @@ class _Run:
         self.result.evaluation_seconds += time.perf_counter() - began
 
     def observe(self, iteration: int) -> None:
-        """Lets each observer that is due look at the network."""
+        """Adds the observation of each observer that is due."""
         ends = (self.spec.plan.start, self.spec.plan.stop)
         if self.result.status != "done":
             return
         for observer in self.observers:
             before = self.before.pop(observer.key, {})
             if before or iteration in ends or (observer.every and iteration % observer.every == 0):
-                seen = {f"before/{name}": value for name, value in before.items()} | observer(self.model, self.spec)
-                self.result.observed.setdefault(observer.key, []).append((iteration, seen))
+                observation = {f"before/{name}": value for name, value in before.items()}
+                observation |= observer(self.model, self.spec)
+                self.result.observed.setdefault(observer.key, []).append((iteration, observation))
 
     def snapshot(self, iteration: int) -> Snapshot:
-        """All that `restore` needs."""
-        spent = self.result.seconds + time.perf_counter() - self.began
-        records = self.result.records() | {"seconds": spent, "batches": self.batches}
+        """Everything that `restore` needs."""
+        seconds = self.result.seconds + time.perf_counter() - self.began
+        records = self.result.records() | {"seconds": seconds, "batches": self.batches}
         states = {**self.result.states, "model": self.model.state_dict(), "sums": {"loss": self.loss}}
         if self.spec.update:
             states["mask"] = self.spec.mask
         return Snapshot(iteration, states, optimizer_tensors(self.optimizer), records)
 
     def restore(self, snapshot: Snapshot) -> int:
-        """Goes back to `snapshot`; the iteration it was taken at."""
+        """Restores `snapshot`; the iteration that it was taken at."""
         states = {name: {key: x.to(self.device) for key, x in state.items()} for name, state in snapshot.states.items()}
         load(self.model, states.pop("model"))
         self.loss.copy_(states.pop("sums")["loss"])
@@ -231,14 +234,14 @@ class _Run:
         return snapshot.iteration
 
     def end(self) -> RunResult:
-        """The finished result, with the final weights and the accuracy on the training split."""
+        """The complete result, with the final weights and the accuracy on the training split."""
         if self.result.status == "done":
             if all(bool(parameter.isfinite().all()) for parameter in self.model.parameters()):
                 self.result.train_accuracy = evaluate(self.model, self.spec.data.train).accuracy
                 self._keep("final")
-            else:  # the last step alone broke them: no batch has seen it
+            else:  # the last step did it, and no loss was computed since
                 self.result.status, self.result.message = "diverged", "a weight became NaN or infinite at the end"
-        if self.spec.update:  # of a diverged training too: how far it came
+        if self.spec.update:  # of a diverged training too, where it ended
             self.result.states["final_mask"] = clone(self.spec.mask)
         self.result.seconds += time.perf_counter() - self.began
         return self.result

@@ -1,4 +1,4 @@
-"""The mask of a network in training: on its gradients at every step, on weights and optimiser state when it changes."""
+"""The mask of a network in training: applied to gradients at every step, to weights and optimiser state on a change."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from lth.core.weights import Mask
 
 
 def check_fit(model: nn.Module, mask: Mask) -> None:
-    """Raises LotteryError naming the first tensor where `mask` is that of another model."""
+    """Raises LotteryError naming the first tensor of `mask` whose name or shape differs from the model's."""
     parameters = dict(model.named_parameters())
     for name, kept in mask.items():
         if name not in parameters or parameters[name].shape != kept.shape:
@@ -17,33 +17,33 @@ def check_fit(model: nn.Module, mask: Mask) -> None:
 
 
 class Masking:
-    """The present mask of `model`, whose weights are masked already, and of its `optimizer`."""
+    """The present mask of `model`, whose weights are already masked, and of its `optimizer`."""
 
     def __init__(self, model: nn.Module, mask: Mask, optimizer: torch.optim.Optimizer) -> None:
         self.parameters, self.optimizer = dict(model.named_parameters()), optimizer
         self.hold(mask)
 
     def hold(self, mask: Mask) -> None:
-        """Masks gradients by `mask` from now on; weights and optimiser state are taken to be masked by it."""
+        """Masks gradients by `mask` from now on; weights and optimiser state must already be masked."""
         self.mask = mask
-        self.pruned = [  # a layer that is whole needs no mask: times one is the same bits
+        self.pruned = [  # an unpruned layer needs no mask: a product with one has the same bits
             (self.parameters[name], kept.to(self.parameters[name].device).float())
             for name, kept in mask.items()
             if not kept.all()
         ]
 
     def gradients(self) -> None:
-        """After backward, so that neither momentum nor weight decay ever sees a pruned weight."""
+        """Masks the gradients; called after backward, so that pruned weights get no momentum and no weight decay."""
         pairs = [(weight.grad, mask) for weight, mask in self.pruned if weight.grad is not None]
         if pairs:
             torch._foreach_mul_([gradient for gradient, _ in pairs], [mask for _, mask in pairs])
 
     @torch.no_grad()
     def change(self, mask: Mask) -> None:
-        """From `mask` to another of the same layers: a weight that is new or gone is zero, its optimiser state too.
+        """Changes to `mask`, of the same layers: pruned and grown weights become zero, their optimiser state too.
 
-        Momentum and Adam's moments are that state. Adam's step count stays, so a new weight's first steps are not
-        corrected for moments that begin at zero, as in the code of Evci et al. 2020.
+        That state is momentum and Adam's moments. Adam's step count stays, so that the first steps of a grown weight
+        have no bias correction, as in the code of Evci et al. (2020).
         """
         for name, kept in mask.items():
             weight = self.parameters[name]

@@ -1,4 +1,4 @@
-"""How to train: optimiser, schedule, batch, length. Imports no torch, so that settings are checked early."""
+"""How to train: optimiser, learning rate schedule, batch size, length. Imports no torch."""
 
 import math
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ class Recipe:
     """How a network is trained. Durations are `500it`, `2ep`, `2ep50it`, or a number of iterations.
 
     `weight_decay` is torch's (L2 in sgd and adam, decoupled in adamw), on tensors of two or more dimensions
-    (`decay=weights`) or on all. `schedule`: `step` multiplies the rate by `gamma` at each of `milestones`, `cosine`
-    ends at zero; each after a linear `warmup`. `test`: the test set is looked at where the validation loss improved
-    and at the end, or `always`; nothing is ever chosen by it.
+    (`decay=weights`) or on all parameters. `schedule`: `step` multiplies the rate by `gamma` at each of `milestones`,
+    `cosine` ends at zero; each after a linear `warmup`. `test`: the test accuracy is measured where the validation loss
+    improved and at the end, or `always`; it never decides anything. Raises SettingError for a value out of range.
     """
 
     iterations: Duration = setting(1600, "length of a training: 1600, 500it, 2ep (epochs) or 2ep50it")
@@ -70,7 +70,7 @@ class Recipe:
 class Plan:
     """A recipe in iterations, for a training split of known size: from `start` to `stop` of a schedule of `total`.
 
-    Two recipes with one plan are one training, however their durations were written.
+    Two recipes with the same plan are the same training, however their durations are written.
     """
 
     start: int
@@ -91,7 +91,7 @@ class Plan:
     test: str
 
     def rate(self, iteration: int) -> float:
-        """The learning rate of the step from `iteration` to the next; a formula, so any iteration can be asked for."""
+        """The learning rate of the step after `iteration` steps."""
         if iteration < self.warmup:
             return self.lr * (iteration + 1) / self.warmup
         if self.schedule == "step":
@@ -102,7 +102,7 @@ class Plan:
         return self.lr
 
     def evaluates(self, iteration: int) -> bool:
-        """Whether the network is evaluated after `iteration` steps: regularly, and where training starts and ends."""
+        """Whether the network is evaluated after `iteration` steps: regularly, and at the start and the end."""
         return iteration % self.evaluate_every == 0 or iteration in (self.start, self.stop)
 
 
@@ -110,6 +110,10 @@ def plan(recipe: Recipe, examples: int, start: Duration = 0, stop: Duration | No
     """`recipe` in iterations for `examples` training examples, from `start` to `stop` (None: the recipe's end).
 
     Raises SettingError for durations that are malformed or out of order, and for a batch larger than the split.
+
+    >>> steps = plan(Recipe(iterations="2ep", batch_size=50, schedule="cosine"), examples=5000, start=20)
+    >>> steps.start, steps.stop, steps.rate(100)
+    (20, 200, 0.0006)
     """
     if recipe.batch_size > examples:
         problem = f"is more than the {examples} training examples"
@@ -122,10 +126,30 @@ def plan(recipe: Recipe, examples: int, start: Duration = 0, stop: Duration | No
     total = count("recipe.iterations", recipe.iterations)
     first = count("rewind", start)
     last = total if stop is None else count("rewind", stop)
-    warmup, every = (
-        count("recipe.warmup", recipe.warmup),
-        count("recipe.evaluate_every", recipe.evaluate_every),
+    warmup, every = count("recipe.warmup", recipe.warmup), count("recipe.evaluate_every", recipe.evaluate_every)
+    _check_order(recipe, first, last, total, warmup, every)
+    sgd, step = recipe.optimizer == "sgd", recipe.schedule == "step"
+    return Plan(
+        start=first,
+        stop=last,
+        total=total,
+        batch_size=recipe.batch_size,
+        optimizer=recipe.optimizer,
+        lr=recipe.lr,
+        momentum=recipe.momentum if sgd else 0.0,
+        nesterov=recipe.nesterov if sgd else False,
+        weight_decay=recipe.weight_decay,
+        decay=recipe.decay if recipe.weight_decay else "weights",
+        schedule=recipe.schedule,
+        milestones=tuple(count("recipe.milestones", x) for x in recipe.milestones) if step else (),
+        gamma=recipe.gamma if step else 1.0,
+        warmup=warmup,
+        evaluate_every=every,
+        test=recipe.test,
     )
+
+
+def _check_order(recipe: Recipe, first: int, last: int, total: int, warmup: int, every: int) -> None:
     if total < 1 or every < 1:
         key = "iterations" if total < 1 else "evaluate_every"
         raise SettingError(f"recipe.{key}", getattr(recipe, key), "must be at least one iteration")
@@ -134,21 +158,3 @@ def plan(recipe: Recipe, examples: int, start: Duration = 0, stop: Duration | No
         raise SettingError("rewind", max(first, last), f"is past the end of a training of {end} iterations")
     if warmup > total:
         raise SettingError("recipe.warmup", recipe.warmup, f"is longer than a training of {total} iterations")
-    return Plan(
-        start=first,
-        stop=last,
-        total=total,
-        batch_size=recipe.batch_size,
-        optimizer=recipe.optimizer,
-        lr=recipe.lr,
-        momentum=recipe.momentum if recipe.optimizer == "sgd" else 0.0,
-        nesterov=recipe.nesterov if recipe.optimizer == "sgd" else False,
-        weight_decay=recipe.weight_decay,
-        decay=recipe.decay if recipe.weight_decay else "weights",
-        schedule=recipe.schedule,
-        milestones=tuple(count("recipe.milestones", x) for x in recipe.milestones) if recipe.schedule == "step" else (),
-        gamma=recipe.gamma if recipe.schedule == "step" else 1.0,
-        warmup=warmup,
-        evaluate_every=every,
-        test=recipe.test,
-    )
