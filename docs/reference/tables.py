@@ -1,13 +1,16 @@
-"""The page of tables: every CSV file that the package declares, and its columns."""
+"""The page of tables: every CSV file that the package and its experiments declare, and its columns."""
 
 import importlib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import ModuleType
 
 import lth
 import lth.experiments
 from lth.core.tables import Table
+from lth.experiment import declared
+from lth.jobs import experiments
+from lth.report.tables import CURVES, LAYERS, RESULTS
 from reference.markdown import sentence, table
 
 INTRO = """\
@@ -17,32 +20,57 @@ Every table is a CSV file in the folder of a job, or of a report. An empty cell 
 Accuracies, densities and sparsities are fractions between 0 and 1; times are seconds.
 """
 KINDS = {str: "text", int: "integer", float: "number", bool: "True or False"}
+SHARED = (RESULTS, LAYERS, CURVES)
 
 
 def page() -> str:
     """The page, in Markdown."""
     parts = [INTRO]
-    for declared in tables():
-        rows = [
-            [f"`{column.name}`", KINDS[column.kind], column.unit, sentence(column.meaning)]
-            for column in declared.columns
-        ]
-        parts.append(f"## {declared.name}.csv")
-        if declared.meaning:
-            parts.append(f"A row is {declared.meaning}.")
-        parts.append(table(["column", "type", "unit", "meaning"], rows))
+    for heading, group in groups().items():
+        parts.append(f"## {heading}")
+        parts += [part for one in group for part in (f"### {one.name}.csv", meaning(one), columns(one)) if part]
     return "\n\n".join(parts) + "\n"
 
 
+def groups() -> dict[str, list[Table]]:
+    """Heading -> tables: those that every experiment writes, those of each experiment, and those of reports."""
+    chosen = {"Every experiment": list(SHARED)}
+    for name, experiment in declared(experiments()).items():
+        chosen[f"lth {name}"] = [one for one in experiment.tables if one not in SHARED]
+    known = {one.name for group in chosen.values() for one in group}
+    chosen["Reports"] = [one for one in defined() if one.name not in known]
+    return {heading: group for heading, group in chosen.items() if group}
+
+
 def tables() -> list[Table]:
-    """Every table that a module of the package or of its experiments declares, once."""
-    found: dict[int, Table] = {}
+    """Every table on the page."""
+    return [one for group in groups().values() for one in group]
+
+
+def meaning(declared: Table) -> str:
+    """What a row of the table is, as a sentence."""
+    text = declared.meaning
+    if not text:
+        return ""
+    return text if text.startswith("A row") else f"A row is {text.removesuffix('.')}."
+
+
+def columns(declared: Table) -> str:
+    """The columns of a table, as a table."""
+    rows = [
+        [f"`{column.name}`", KINDS[column.kind], column.unit, sentence(column.meaning)] for column in declared.columns
+    ]
+    return table(["column", "type", "unit", "meaning"], rows)
+
+
+def defined() -> Iterable[Table]:
+    """The tables that a module of the package or of its experiments defines, by name."""
+    found: dict[str, Table] = {}
     for module in modules():
         for value in vars(module).values():
-            for candidate in value if isinstance(value, tuple) else (value,):
-                if isinstance(candidate, Table):
-                    found[id(candidate)] = candidate
-    return list(found.values())
+            if isinstance(value, Table):
+                found.setdefault(value.name, value)
+    return found.values()
 
 
 def modules() -> Iterator[ModuleType]:
