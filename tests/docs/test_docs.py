@@ -16,6 +16,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import open_dict
 
+import lth
 from lth import config
 from lth.jobs import experiments, place
 from tests.docs.markdown import CHECKOUT, PAGES, blocks_of, commands_in, commands_of, name_of
@@ -53,6 +54,8 @@ def test_every_command_composes(words, monkeypatch):
     name, *rest = words
     if name in PLACEHOLDERS or words in (("list",), ("claims",), ("cost",)) or {"...", "…"} & set(words):
         return
+    if name.startswith("./"):
+        return  # a folder that the page itself makes: it is run
     if name not in experiments():
         parse(name, rest, monkeypatch)
     elif not {"--help", "--cfg"} & set(rest):
@@ -92,21 +95,43 @@ def compose_all(experiment, overrides):
             config.read(composed)
 
 
+def follow(page, folder, names):
+    """Saves the files of `page` in `folder`, and runs its other Python, all of it in one namespace."""
+    for block in blocks_of(page):
+        if block.file:
+            (folder / block.file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / block.file).write_text(block.code)
+        elif block.language == "python":
+            exec(compile(block.code, name_of(page), "exec"), names)
+
+
 @pages_with("python")
 def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    names = {"__name__": "__main__"}
     with torch.random.fork_rng():
-        for block in blocks_of(page):
-            if block.file:
-                (tmp_path / block.file).parent.mkdir(parents=True, exist_ok=True)
-                (tmp_path / block.file).write_text(block.code)
-            elif block.language == "python":
-                exec(compile(block.code, name_of(page), "exec"), names)
+        follow(page, tmp_path, {"__name__": "__main__"})
     for module in [name for name in sys.modules if (tmp_path / f"{name.partition('.')[0]}.py").exists()]:
         del sys.modules[module]
+
+
+WITH_FILES = [page for page in PAGES if any(block.file for block in blocks_of(page))]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", WITH_FILES, ids=name_of)
+def test_commands_on_files_of_a_page_run(page, tmp_path, monkeypatch, command, prepared_mnist1d):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with torch.random.fork_rng():
+        follow(page, tmp_path, {"__name__": "__main__"})
+    lines = [block.code for block in blocks_of(page) if block.language == "bash"]
+    ran = [words for code in lines for line in code.splitlines() for words in commands_in(line)]
+    assert ran
+    for name, *words in ran:
+        small = [] if name in ("report", "claims") else ["scale=smoke"]
+        command(name, *words, *small, cwd=tmp_path, LTH_DATA=str(prepared_mnist1d))
 
 
 @pytest.fixture
@@ -126,6 +151,11 @@ def test_every_column_has_a_meaning(reference):
     tables = reference("tables").tables()
     assert {"results", "layers", "curves"} <= {table.name for table in tables}
     assert [f"{table.name}.{column.name}" for table in tables for column in table.columns if not column.meaning] == []
+
+
+def test_every_public_name_is_on_the_page_of_the_api():
+    page = (DOCS / "pages" / "reference" / "api.md").read_text()
+    assert sorted(re.findall(r"^::: lth\.(\w+)$", page, re.MULTILINE)) == sorted(lth.__all__)
 
 
 def test_examples_within_docstrings_become_blocks(monkeypatch):
