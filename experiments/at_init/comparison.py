@@ -19,11 +19,22 @@ from .methods import ABLATIONS, ACCURACY, by_method, compared
 
 EXPERIMENT = "at_init"
 MEASURED = ("test_accuracy", *ABLATIONS)
-BOUNDED = [Column(f"{name}_{bound}") for name in MEASURED for bound in ("mean", "low", "high")]
+WHAT = {
+    "test_accuracy": ("0..1", "of the test accuracy at the end of training, of the mask as it is"),
+    "shuffle": ("points", "of the accuracy that shuffling the mask adds"),
+    "reinit": ("points", "of the accuracy that new weights add"),
+}
+BOUNDS = {"mean": "mean over seeds", "low": "lower bound of the interval", "high": "upper bound of the interval"}
+BOUNDED = [
+    Column(f"{name}_{bound}", float, WHAT[name][0], f"{meaning} {WHAT[name][1]}")
+    for name in MEASURED
+    for bound, meaning in BOUNDS.items()
+]
 METHODS_TABLE = Table(
     "methods",
     (
-        *(Column(name, str) for name in ("data", "model")),
+        Column("data", str, "", "the data set"),
+        Column("model", str, "", "the network"),
         Column("iterations", int, "iterations", "the length of a training"),
         Column("method", str, "", "the method that found the mask; dense at level 0"),
         Column("setting", str, "", "the setting of the method's rows"),

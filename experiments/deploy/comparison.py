@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from lth.compression.search_cost import SEARCH
 from lth.core.tables import Column, Row, Table
 from lth.report.comparison import NARROW, Comparison, bounds, span
 from lth.report.cost import times_faster
@@ -17,18 +18,32 @@ from .figures import SEED_FIGURES
 from .sheets import ticket_cells
 from .tables import COST, GRID, TICKETS
 
-MEASURED = ("test_accuracy", "test_accuracy_change", "times_smaller", "batch_1_speedup", "batch_64_speedup")
-SEARCH = ("search_epochs", "search_flops", "search_seconds")
+WHAT = {
+    "test_accuracy": ("0..1", "of the test accuracy"),
+    "test_accuracy_change": ("0..1", "of its difference from the dense network's of the same seed"),
+    "times_smaller": ("", "of how many times smaller than dense the file is"),
+    "batch_1_speedup": ("", "of how many times faster than dense a batch of 1 is"),
+    "batch_64_speedup": ("", "of how many times faster than dense a batch of 64 is"),
+}
+BOUNDS = {"mean": "mean over seeds", "low": "lower bound of the interval", "high": "upper bound of the interval"}
+MEASURED = tuple(WHAT)
+SEARCH_MEANS = tuple(column for column in SEARCH.columns if column.kind is float)
 WORTH = Table(
     "worth",
     (
-        *(Column(name, str) for name in ("data", "model", "kind")),
+        Column("data", str, "", "the data set"),
+        Column("model", str, "", "the network"),
+        Column("kind", str, "", "the kind of ticket: `weights`, `channels`, N:M, or `dense`"),
         Column("level", int, "", "how often the network was pruned"),
         Column("density", float, "0..1", "kept / all weights of Linear layers and convolutions"),
         Column("form", str, "", "the form that the ticket is kept and run in"),
         Column("n", int, "", "the number of seeds"),
-        *(Column(f"{name}_{bound}") for name in MEASURED for bound in ("mean", "low", "high")),
-        *(Column(name) for name in SEARCH),
+        *(
+            Column(f"{name}_{bound}", float, unit, f"{meaning} {what}")
+            for name, (unit, what) in WHAT.items()
+            for bound, meaning in BOUNDS.items()
+        ),
+        *SEARCH_MEANS,
     ),
     key=("kind", "level", "form"),
     meaning="A row for each kind of ticket, level and form: accuracy (0..1), its change from that of the dense"
@@ -119,7 +134,9 @@ def worth_rows(jobs: Jobs, bars: Summarize = t_interval) -> list[Row]:
             if values := [row[name] for row in own if row[name] is not None]:
                 made |= bounds(name, bars(values))
         taken = searches[kind, level]
-        found.append(WORTH.row(made) | {key: mean(row[key] for row in taken) for key in SEARCH})
+        found.append(
+            WORTH.row(made) | {column.name: mean(row[column.name] for row in taken) for column in SEARCH_MEANS}
+        )
     return found
 
 

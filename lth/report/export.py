@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lth.compression.search_cost import SEARCH
 from lth.core.files import write_csv, write_text
-from lth.core.tables import Row
+from lth.core.tables import Column, Row, Table
 from lth.report.intervals import (
     Interval,
     Summarize,
@@ -36,16 +36,70 @@ BARS: dict[str, Summarize] = {"t": t_interval, "minmax": min_max}
 """What the intervals of a summary are; differences and verdicts always take 95% t intervals."""
 MEANING = {"t": "mean [95% t interval] over seeds", "minmax": "mean [lowest, highest] over seeds"}
 
-ABOUT = ["experiment", "data", "model", "schedule", "setting"]
+SETTING = (
+    Column("experiment", str, "", "the experiment"),
+    Column("data", str, "", "the data set"),
+    Column("model", str, "", "the network"),
+    Column("schedule", str, "", "how the masks come about"),
+    Column("setting", str, "", "the setting that the rows are averaged within"),
+)
+PLACE = (
+    Column("level", int, "", "how often the network was pruned; 0 is dense"),
+    Column("density", float, "0..1", "kept / prunable weights"),
+)
+ABOUT = [column.name for column in SETTING]
 BOUNDS = ("mean", "low", "high")
+MEANINGS = {"mean": "mean over seeds", "low": "lower bound of the interval", "high": "upper bound of the interval"}
 ACCURACIES = ("early_stop_test_accuracy", "final_test_accuracy")
-SUMMARY = [
-    *[*ABOUT, "level", "density", "arm", "bars", "n", "diverged"],
-    *(f"{column}_{bound}" for column in (*ACCURACIES, STOP) for bound in BOUNDS),
-    *[f"{STOP}_censored", "matching", "verdict", "why"],
-    *SEARCH,
-]
-DIFFERENCES = [*ABOUT, "level", "density", "first", "second", "column", "unit", "n", *BOUNDS, "censored", "bound"]
+AVERAGED = {
+    "early_stop_test_accuracy": ("0..1", "of the test accuracy at the early stop"),
+    "final_test_accuracy": ("0..1", "of the test accuracy at the end of training"),
+    STOP: ("iterations", "of the early-stop iteration; with a censored seed the mean is a lower bound"),
+}
+SUMMARY_TABLE = Table(
+    "summary",
+    (
+        *SETTING,
+        *PLACE,
+        Column("arm", str, "", "what was trained: the ticket or a control"),
+        Column("bars", str, "", "what intervals are: `t` (95% t) or `minmax` (lowest to highest)"),
+        Column("n", int, "", "seeds with an accuracy"),
+        Column("diverged", int, "", "trainings that diverged; they are left out"),
+        *(
+            Column(f"{name}_{bound}", float, unit, f"{meaning} {what}")
+            for name, (unit, what) in AVERAGED.items()
+            for bound, meaning in MEANINGS.items()
+        ),
+        Column(f"{STOP}_censored", int, "", "seeds whose early stop is censored"),
+        Column("matching", str, "", "whether the ticket matches the dense network: yes, no or undecided"),
+        Column("verdict", str, "", "winning, not winning or undecided"),
+        Column("why", str, "", "the conditions that decide against it, or leave it undecided"),
+        *(replace(column, kind=float) for column in SEARCH.columns),
+    ),
+    key=("setting", "level", "arm"),
+    meaning="A row for each setting, level and arm: means and intervals over seeds, and the verdict on the ticket.",
+)
+SUMMARY = SUMMARY_TABLE.names
+DIFFERENCES_TABLE = Table(
+    "differences",
+    (
+        *SETTING,
+        *PLACE,
+        Column("first", str, "", "the arm that is compared: the ticket"),
+        Column("second", str, "", "what it is compared with: dense, or a control"),
+        Column("column", str, "", "the column of results.csv that is compared"),
+        Column("unit", str, "", "`points` of accuracy (first - second), or `ratio` (first / second)"),
+        Column("n", int, "", "seeds that have both"),
+        Column("mean", float, "as in unit", "mean of the differences within a seed"),
+        Column("low", float, "as in unit", "lower bound of its 95% t interval"),
+        Column("high", float, "as in unit", "upper bound of its 95% t interval"),
+        Column("censored", int, "", "of a ratio: seeds where one of the two early stops is censored"),
+        Column("bound", str, "", "of a ratio with censored stops: it is a `lower` or `upper` bound, or `neither`"),
+    ),
+    key=("setting", "level", "second", "column"),
+    meaning="A row for each setting, level and pair of arms: differences paired by seed.",
+)
+DIFFERENCES = DIFFERENCES_TABLE.names
 MARKS = {"lower": "≥ ", "upper": "≤ "}
 Searches = Mapping[tuple[str, int], Sequence[Row]]
 """(setting, level) -> what the search of the ticket took, a row with the columns SEARCH a seed."""
