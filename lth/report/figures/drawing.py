@@ -1,6 +1,5 @@
 """Figures as files: a declared figure is sketched from results, and a sketch is written as PNG and PDF."""
 
-import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -88,16 +87,8 @@ def drawing() -> Iterator[None]:
 
     from lth.report.figures.axes import PLAIN
 
-    loggers = [logging.getLogger(name) for name in ("fontTools", "matplotlib")]  # a job shows what they say
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    try:
-        with style.context(["default", PLAIN]):
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
+    with style.context(["default", PLAIN]):
+        yield
 
 
 def write_sketch(folder: Path, sketch: Sketch) -> Drawn:

@@ -400,6 +400,19 @@ def test_wandb_mode_in_the_environment_wins(monkeypatch, mode):
     assert [wandb_mode(asked) for asked in ("auto", "online", "offline", "disabled")] == [mode] * 4
 
 
+LOGIN = """\
+import pathlib, wandb
+from lth.report.wandb.run import RunInfo, begin
+wandb.init = lambda **_: wandb.termlog("Loaded credentials")  # as its login does
+begin(pathlib.Path("out"), "online", RunInfo("run0", "name", "group", "imp"))
+"""
+
+
+def test_wandb_says_nothing_of_a_login(command, tmp_path):
+    done = command(cwd=tmp_path, code=LOGIN, WANDB_MODE=None, WANDB_API_KEY="0" * 40)
+    assert (done.stdout, done.stderr) == ("", "")
+
+
 @pytest.mark.parametrize("value", ["true", "1", "True", "yes"])
 def test_wandb_disabled_in_the_environment_wins_over_all(monkeypatch, value):
     monkeypatch.setenv("WANDB_MODE", "online")
