@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from lth.pruning.schedule import Pruning
     from lth.pruning.scores import score
     from lth.pruning.scores.inputs import ScoreInputs
-    from lth.report.figures.lines import LineFigure, Measure
+    from lth.report.figures.lines import LineFigure
+    from lth.report.figures.series import Measure
     from lth.report.results import Results
     from lth.session import Session
     from lth.settings import LevelSettings
@@ -59,7 +60,7 @@ _PLACES = {
     "load_ticket": "lottery.ticket",
     "LotteryError": "core.errors",
     "make_permanent": "lottery.interchange",
-    "Measure": "report.figures.lines",
+    "Measure": "report.figures.series",
     "Outcome": "lottery.arms",
     "plan": "training.recipe",
     "prepare": "data.tensors",

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from lth.core.tables import Row
 from lth.pruning.methods import METHODS
 from lth.report.figures.axes import ArmStyle, arm_style
-from lth.report.figures.lines import ACCURACY_END, Line, LineFigure, arm_meanings
+from lth.report.figures.lines import LineFigure
+from lth.report.figures.series import ACCURACY_END, Line, arm_meanings
 from lth.report.statistics import arms_of
 
 from .methods import by_method, compared, meanings

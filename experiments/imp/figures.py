@@ -7,13 +7,13 @@ from lth.core.tables import Row
 from lth.report.figures.curves import sketch_curves
 from lth.report.figures.drawing import Drawing
 from lth.report.figures.layers import sketch_layers
-from lth.report.figures.lines import (
+from lth.report.figures.lines import LineFigure
+from lth.report.figures.series import (
     ACCURACY_EARLY,
     ACCURACY_END,
     EARLY_STOP,
     TRAIN_ACCURACY_END,
     Line,
-    LineFigure,
     Measure,
     arm_lines,
     arm_meanings,

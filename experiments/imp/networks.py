@@ -11,13 +11,13 @@ from lth.core.tables import Row
 from lth.report.comparison import Comparison
 from lth.report.figures.axes import STYLES, ArmStyle
 from lth.report.figures.captions import seeds_in
-from lth.report.figures.lines import (
+from lth.report.figures.lines import LineFigure
+from lth.report.figures.series import (
     ACCURACY_EARLY,
     ACCURACY_END,
     EARLY_STOP,
     TRAIN_ACCURACY_END,
     Line,
-    LineFigure,
     arm_meanings,
     line_handle,
 )

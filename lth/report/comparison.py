@@ -1,10 +1,10 @@
 """What a report shows across questions: methods side by side, tickets of several kinds side by side."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from lth.core.tables import Row, Table
-from lth.report.figures.drawing import Drawn, Figure
+from lth.report.figures.drawing import Figure
 from lth.report.intervals import Interval
 from lth.report.results import Results
 from lth.report.sheet import DASH, MINUS, Sheet
@@ -32,17 +32,6 @@ class Comparison:
     results: Results | None = None
     settings: frozenset[str] = frozenset()
     notes: Sequence[str] = ()
-
-
-@dataclass
-class Across:
-    """Figures, sentences and tables across questions, of which settings, and notes of what is left out."""
-
-    figures: list[Drawn] = field(default_factory=list)
-    says: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    sheets: list[Sheet] = field(default_factory=list)
-    settings: set[str] = field(default_factory=set)
 
 
 def bounds(name: str, interval: Interval) -> Row:

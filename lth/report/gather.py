@@ -62,26 +62,26 @@ def gather(places: Sequence[Path]) -> Gathered:
 def tables_of_jobs(gathered: Gathered, tables: Iterable[Table]) -> dict[str, list[Row]]:
     """Name -> the rows of each of `tables` in the folders of the jobs that `gathered` has results of.
 
-    Each row also has `seed`, `setting` and `schedule`, those of its job, and `status`. Of two jobs of one seed and
-    setting the later counts; a job of several seeds does not say which one a row is of, and is left out. Raises
-    LotteryError naming a file that cannot be read.
+    Each row also has the `seed` of its job, and its `setting` and `schedule` if the job has one; `status` is `done`. Of
+    two jobs of one seed and setting the later counts; a job of several seeds does not say which one a row is of, and is
+    left out. Raises LotteryError naming a file that cannot be read.
     """
     settings = {row["setting"] for row in gathered.rows}
-    latest: dict[tuple[str, Any], list[Row]] = {}
-    for folder in gathered.folders:
+    latest: dict[tuple[Any, ...], list[Row]] = {}
+    for folder in gathered.folders:  # the latest last
         if not (folder / "results.csv").exists():
             continue
-        rows = [row for row in read_results(folder / "results.csv") if row["setting"] in settings]
-        seeds = {row["seed"] for row in rows}
-        if len(seeds) != 1:
+        results = [row for row in read_results(folder / "results.csv") if row["setting"] in settings]
+        values = {key: {row[key] for row in results} for key in ("seed", "setting", "schedule")}
+        about = {key: one for key, (one, *others) in values.items() if not others} if results else {}
+        if "seed" not in about:
             continue
-        about = {key: rows[0][key] for key in ("seed", "setting", "schedule")} | {"status": "done"}
-        job = (about["seed"], *sorted({row["setting"] for row in rows}))
         for table in tables:
             if table.path(folder).exists():
-                latest[table.name, job] = [about | row for row in table.read(table.path(folder))]
+                job = (table.name, about["seed"], *sorted(values["setting"]))
+                latest[job] = [about | {"status": "done"} | row for row in table.read(table.path(folder))]
     by_name: dict[str, list[Row]] = {}
-    for (name, _), rows in latest.items():
+    for (name, *_), rows in latest.items():
         by_name.setdefault(name, []).extend(rows)
     return by_name
 

@@ -1,11 +1,9 @@
 """What jobs and the store have left behind, read back as rows: every number as it was written."""
 
-import csv
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from lth.core.errors import LotteryError
 from lth.core.tables import Row, parse_row
@@ -21,28 +19,6 @@ CLOSED = ("store", "wandb", "reference")
 
 ASKED = ("experiment", "setting", "schedule", "seed", "level", "arm", "draw")
 """The columns that say what was asked; rows that agree in them answer the same."""
-
-NEEDED = (*ASKED, "status", "density")
-
-
-def boolean(text: str) -> bool:
-    """`True` or `False` as Python writes them; ValueError for anything else."""
-    if text not in ("True", "False"):
-        raise ValueError(f"{text!r} is neither True nor False")
-    return text == "True"
-
-
-TEXTS = ("experiment", "setting", "data", "model", "arm", "status", "schedule", "run")
-LOOKS = ("init", "at", "split", "to", "point", "moment", "kind", "form", "file", "runs_as", "note")
-"""Texts of the tables of what was looked at."""
-COUNTS = ("seed", "level", "draw", "weights_left", "rewind", "early_stop_iteration", "iterations", "iteration", "bits")
-READERS: dict[str, Callable[[str], Any]] = {
-    **dict.fromkeys([*RESULTS, *CURVES], float),
-    **dict.fromkeys((*TEXTS, *LOOKS), str),
-    **dict.fromkeys(COUNTS, int),
-    "early_stop_censored": boolean,
-}
-"""Column -> what its text is read with, `float` where it is not named; an empty cell is None."""
 
 
 def results_below(place: Path) -> list[Path]:
@@ -86,24 +62,6 @@ def read_curves(path: Path) -> dict[str, list[Row]]:
     return found
 
 
-def read_table(path: Path, columns: Sequence[str], needed: Sequence[str]) -> list[Row]:
-    """The rows of the CSV file `path`: `columns` as numbers, truth values, texts, or None where the cell is empty.
-
-    Raises LotteryError naming the file where it cannot be read, lacks a column, or has an empty cell in one `needed`.
-    """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            missing = [column for column in columns if column not in (reader.fieldnames or ())]
-            if missing:
-                raise LotteryError(f"{path}: has no column {', '.join(missing)}")
-            return [_read_row(f"{path}, line {reader.line_num}", row, columns, needed) for row in reader]
-    except OSError as error:
-        raise LotteryError(f"{path}: {error.strerror}") from error
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise LotteryError(f"{path}: is not a CSV table ({error})") from error
-
-
 def _read_kept(path: Path) -> Row:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
@@ -122,18 +80,3 @@ def _walk(place: Path) -> Iterator[Path]:
         below[:] = [name for name in below if name not in CLOSED and not name.startswith(".")]
         if "results.csv" in files:
             yield Path(folder) / "results.csv"
-
-
-def _read_row(where: str, cells: Mapping[Any, Any], columns: Sequence[str], needed: Sequence[str]) -> Row:
-    if None in cells or None in cells.values():
-        raise LotteryError(f"{where}: has not as many cells as the head of the table")
-    row: Row = {}
-    for column in columns:
-        try:
-            row[column] = READERS.get(column, float)(cells[column]) if cells[column] else None
-        except ValueError as error:
-            raise LotteryError(f"{where}: {column}: {error}") from error
-    empty = [column for column in needed if row[column] is None]
-    if empty:
-        raise LotteryError(f"{where}: {', '.join(empty)} is empty")
-    return row

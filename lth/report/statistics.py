@@ -9,9 +9,6 @@ from lth.core.tables import Row
 
 STOP = "early_stop_iteration"
 
-SPARSE = 0.15
-"""Differences are averaged over the levels at this density and below, where tickets and controls part."""
-
 
 @dataclass(frozen=True)
 class Draws:
@@ -73,65 +70,9 @@ def densities(rows: Sequence[Row]) -> dict[int, float]:
     return {row["level"]: row["density"] for row in rows}
 
 
-@dataclass(frozen=True)
-class Difference:
-    """Ticket less control in accuracy, averaged over `levels`; `error` is the test set's binomial standard error.
-
-    The error takes the two accuracies as independent and every level as the same test set, so it does not shrink with
-    the number of levels.
-    """
-
-    control: str
-    levels: tuple[int, ...]
-    mean: float
-    error: float
-
-
 def binomial_error(first: float, second: float, examples: int) -> float:
     """The standard error of a difference of two accuracies, each measured on `examples` test examples."""
     return math.sqrt((first * (1 - first) + second * (1 - second)) / examples)
-
-
-def differences(rows: Sequence[Row], examples: int) -> list[Difference]:
-    """Ticket less each control, over the levels at 15% and below that both have (where none is, the sparsest)."""
-    column = accuracy_column(rows)
-    by_control = []
-    for control in (arm for arm in arms_of(rows) if arm != "ticket"):
-        pairs = {
-            level: (ticket, other)
-            for level in densities(rows)
-            if (ticket := at(rows, level, "ticket", column)) is not None
-            and (other := at(rows, level, control, column)) is not None
-        }
-        sparse = [level for level in pairs if densities(rows)[level] <= SPARSE] or sorted(pairs)[-1:]
-        if sparse:
-            ticket = sum(pairs[level][0] for level in sparse) / len(sparse)
-            other = sum(pairs[level][1] for level in sparse) / len(sparse)
-            error = binomial_error(ticket, other, examples)
-            by_control.append(Difference(control, tuple(sparse), ticket - other, error))
-    return by_control
-
-
-def sentence(rows: Sequence[Row], examples: int, command: str, searched: str = "") -> str:
-    """What one seed shows, in words; what the search took (`searched`); and the command that would give a verdict."""
-    by_control = differences(rows, examples)
-    diverged = [f"{row['arm']} at level {row['level']}" for row in rows if row["status"] == "diverged"]
-    parts = [
-        f"{100 * difference.mean:+.1f} ± {100 * difference.error:.1f} points against {difference.control}"
-        for difference in by_control
-    ]
-    text = ""
-    if by_control:
-        by_level = densities(rows)
-        highest = max(by_level[level] for difference in by_control for level in difference.levels)
-        where = f"averaged over the levels at {percent(highest)}% of the weights and below"
-        text = (
-            f"The ticket's test accuracy {where}: {', '.join(parts)} (± binomial error of {examples:,} test examples). "
-        )
-    if diverged:
-        text += f"Diverged: {', '.join(diverged)}. "
-    text += f"{searched} " if searched else ""
-    return text + f"One seed: no verdict. For five: {command}"
 
 
 def short(seconds: float) -> str:

@@ -1,6 +1,5 @@
 """What claims are judged on: all tables of all replicates of one experiment, on one data set and with one model."""
 
-import csv
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,9 +10,8 @@ from typing import Any
 from lth.core.errors import LotteryError
 from lth.core.tables import Row, Table
 from lth.report.claims.files import Claim, Claims
-from lth.report.gather import Gathered, gather
+from lth.report.gather import gather, tables_of_jobs
 from lth.report.intervals import DENSE, censored_seeds
-from lth.report.reading import read_results, read_table
 from lth.report.statistics import densities, measured
 
 Values = dict[int, dict[tuple[int, int], float]]
@@ -143,9 +141,12 @@ def read_evidence(
     """
     gathered = gather(places)
     results = results_of(gathered.rows, claims)
-    names = [name for name in dict.fromkeys(tables) if name != RESULTS]
-    others = {name: _table(name, gathered, claims, (declared or {}).get(name)) for name in names}
-    return Evidence({RESULTS: results, **others}, density_arm=claims.density_arm)
+    names = [name for name in dict.fromkeys(tables) if name not in (RESULTS, CURVES)]
+    if undeclared := [name for name in names if name not in (declared or {})]:
+        raise LotteryError(f"{claims.path}: lth {claims.experiment} declares no table {', '.join(undeclared)}")
+    others = tables_of_jobs(replace(gathered, rows=results), [(declared or {})[name] for name in names])
+    curves = [row for rows in gathered.curves.values() for row in rows] if CURVES in tables else []
+    return Evidence({CURVES: curves, **others, RESULTS: results}, density_arm=claims.density_arm)
 
 
 def results_of(rows: Iterable[Row], claims: Claims) -> list[Row]:
@@ -169,29 +170,3 @@ def results_of(rows: Iterable[Row], claims: Claims) -> list[Row]:
 def _about(rows: Iterable[Row], claims: Claims) -> list[Row]:
     keys = ("experiment", "data", "model")
     return [row for row in rows if all(row[key] == getattr(claims, key) for key in keys)]
-
-
-def _table(name: str, gathered: Gathered, claims: Claims, declared: Table | None) -> list[Row]:
-    if name == CURVES:
-        return [row for rows in gathered.curves.values() for row in rows]
-    latest: dict[tuple[Any, ...], list[Row]] = {}
-    for folder in gathered.folders:  # the latest last
-        path, results = folder / f"{name}.csv", folder / f"{RESULTS}.csv"
-        if not (path.exists() and results.exists()):
-            continue
-        rows = _about(read_results(results), claims)
-        common = {key: {row[key] for row in rows} for key in ("seed", "setting", "schedule")}
-        about = {key: values.pop() for key, values in common.items() if len(values) == 1}
-        if "seed" in about:  # a file of several replicates does not say which one a row is of
-            latest[about["seed"], *sorted({row["setting"] for row in rows})] = [
-                about | row for row in _read(path, declared)
-            ]
-    return [row for rows in latest.values() for row in rows]
-
-
-def _read(path: Path, declared: Table | None) -> list[Row]:
-    if declared is not None:
-        return declared.read(path)
-    with path.open(encoding="utf-8", newline="") as file:
-        columns = next(csv.reader(file), [])
-    return read_table(path, columns, ())

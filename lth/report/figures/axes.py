@@ -213,23 +213,3 @@ def new_figure(rows: int, columns: int, height: float, **sharing: Any) -> tuple[
     width = PAGE_WIDTH * {1: 0.62, 2: 1.0 if rows == 1 else 0.75}.get(columns, 1.0)
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, [list(across) for across in figure.subplots(rows, columns, squeeze=False, **sharing)]
-
-
-def about_draws(rows: Sequence[Row]) -> str:
-    """What a caption says of draws, bands and trainings that diverged; empty where there is nothing to say."""
-    several = " and ".join(dict.fromkeys(row["arm"] for row in rows if row["draw"]))
-    draws = 1 + max(row["draw"] for row in rows)
-    text = f"For {several}: means over {draws} draws, bands from the lowest to the highest. " if several else ""
-    return text + about_diverged(rows)
-
-
-def about_diverged(rows: Sequence[Row]) -> str:
-    """What a caption says of trainings that diverged, with their network where there are several; else empty."""
-    lost: dict[str, dict[str, None]] = {}
-    several = len({row["model"] for row in rows}) > 1
-    for row in rows:
-        if row["status"] == "diverged":
-            name = f"{row['model']} {row['arm']}" if several else row["arm"]
-            lost.setdefault(name, {})[f"{percent(row['density'])}%"] = None
-    where = "; ".join(f"{arm} at {', '.join(found)}" for arm, found in lost.items())
-    return f"Left out, as they diverged: trainings of {where}. " if lost else ""

@@ -7,15 +7,8 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from lth.core.tables import Row
-from lth.report.figures.axes import (
-    PLAIN,
-    about_draws,
-    arm_handle,
-    arm_style,
-    count_axis,
-    legend_above,
-    new_figure,
-)
+from lth.report.figures.axes import PLAIN, arm_handle, arm_style, count_axis, legend_above, new_figure
+from lth.report.figures.captions import about_draws
 from lth.report.figures.drawing import Sketch
 from lth.report.results import Results
 from lth.report.statistics import arms_of, densities, measured, percent

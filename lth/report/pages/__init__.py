@@ -1,1 +1,0 @@
-"""Pages that open offline: of one replicate, of several seeds, of several questions."""

@@ -1,1 +1,0 @@
-"""The figures of papers, named as in the paper."""

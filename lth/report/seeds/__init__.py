@@ -1,1 +1,0 @@
-"""What several seeds show: gathered, with intervals, differences and verdicts."""
