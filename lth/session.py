@@ -15,15 +15,17 @@ from torch import nn
 
 from lth.analysis.gradient import GradientNorm
 from lth.analysis.probes import LevelProbes
-from lth.api import Procedure, build_model, load_data, network_of, search, store_of
+from lth.api import search
 from lth.core.machine import prepare
 from lth.core.seeds import Seeds
 from lth.core.tables import Table
 from lth.core.weights import State
 from lth.data.tensors import Data
 from lth.experiment import Experiment
+from lth.from_settings import build_model, imp_plan, load_data, network_provenance, store_of
 from lth.lottery.arms import Outcome
 from lth.lottery.levels import Level
+from lth.lottery.plan import ImpPlan
 from lth.lottery.ticket import Ticket
 from lth.report.progress import Progress
 from lth.report.recorder import Facts, Recorder
@@ -106,12 +108,16 @@ class Session:
         progress = self.progress.training(spec.plan.start, spec.plan.stop)
         return self.store.train(spec, observers or [self.gradient_norm], progress)
 
-    def search(self, plan: Procedure) -> Iterator[Outcome]:
+    def imp_plan(self, settings: Any = None) -> ImpPlan:
+        """The plan of iterative magnitude pruning that `settings` (None: the session's) describe."""
+        return imp_plan(settings or self.settings, len(self.data.train))
+
+    def search(self, plan: ImpPlan) -> Iterator[Outcome]:
         """Trains the levels and arms of `plan`, and gives each outcome as it comes."""
         state = self.fresh(self.seeds.init)
         return search(self.model, state, self.device_data, self.seeds, plan, self.fit, self.fresh)
 
-    def levels(self, plan: Procedure) -> Iterator[list[Outcome]]:
+    def levels(self, plan: ImpPlan) -> Iterator[list[Outcome]]:
         """The outcomes of `search`, a list for each level once all its arms are trained."""
         for _, outcomes in groupby(self.search(plan), key=lambda outcome: outcome.level.index):
             yield list(outcomes)
@@ -152,9 +158,7 @@ class Session:
     def keep(self, level: Level, name: str = "ticket", **provenance: Any) -> None:
         """Keeps the ticket of `level` as the file `name`.safetensors of the job; a later one takes its place."""
         about = {"setting": self.settings.setting(), "seed": self.settings.seed, "level": level.index} | provenance
-        about |= network_of(self.settings) | {"run": level.result.run}
-        spec = level.spec
-        self.tickets[name] = Ticket(spec.mask, spec.initial_state, spec.plan.start, about)
+        self.tickets[name] = level.ticket(**about, **network_provenance(self.settings))
 
 
 def five_seeds(experiment: str) -> str:

@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 import lth
-from lth.api import Procedure, search
+from lth.api import search
 from lth.lottery.arms import ARMS
 from lth.lottery.context import FreshInit
+from lth.lottery.plan import ImpPlan
 from lth.models.initialize import initialize
 from lth.pruning.updates import Rewiring
 from lth.report.tables import result_row
@@ -148,7 +149,7 @@ def test_as_many_trainings_are_planned_as_are_done(make_job, make_network, sched
     model = make_network()
     job = make_job(model=model)
     pruning = lth.Pruning(schedule=schedule, fraction=0.3)
-    asked = Procedure(lth.Recipe(iterations=5, batch_size=20), pruning, 3, 0, arms, arm_levels, draws)
+    asked = ImpPlan(lth.Recipe(iterations=5, batch_size=20), pruning, 3, 0, arms, arm_levels, draws)
     trace = RunResult(0, 5, states={"final": job.initial_state})
     fresh = lambda seed: initialize(model, "glorot_normal", seed)  # noqa: E731  # as short as the test
     found = list(search(model, job.initial_state, job.data, job.seeds, asked, lambda job: trace, fresh))
@@ -163,7 +164,7 @@ def test_every_arm_trains_at_a_level_with_as_many_weights(make_job, make_network
     job = make_job(model=model)
     arms = list(ARMS)
     how = {"arm_levels": [2], "rewiring": Rewiring(0.3, 2)}
-    asked = Procedure(
+    asked = ImpPlan(
         lth.Recipe(iterations=5, batch_size=20, schedule="cosine"), lth.Pruning(fraction=0.3), 2, 0, arms, **how
     )
     fresh = FreshInit(make_network, "glorot_normal")
@@ -186,7 +187,7 @@ def test_every_arm_trains_at_a_level_with_as_many_weights(make_job, make_network
 def test_an_arm_that_cannot_be_is_named_before_anything_is_trained(make_job, make_network, arms, fraction, named):
     model = make_network()
     job = make_job(model=model)
-    asked = Procedure(lth.Recipe(iterations=5, batch_size=20), lth.Pruning(fraction=fraction), 1, 0, arms)
+    asked = ImpPlan(lth.Recipe(iterations=5, batch_size=20), lth.Pruning(fraction=fraction), 1, 0, arms)
     with pytest.raises(lth.LotteryError, match=named):
         search(
             model,

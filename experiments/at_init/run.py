@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from lth.api import procedure_of
 from lth.compression.scoring_cost import score_cost
 from lth.compression.search_cost import pace_of
 from lth.experiment import Item
@@ -17,7 +16,7 @@ def run(session: Session) -> Iterator[Item]:
     """Yields the trained arms of each method, and the rows of table.csv; keeps the last ticket of each method."""
     settings = session.settings
     by_method = {method: settings.of(method) for method in settings.methods}
-    plans = {method: procedure_of(own, len(session.data.train)) for method, own in by_method.items()}
+    plans = {method: session.imp_plan(own) for method, own in by_method.items()}
     session.expect(sum(plan.trainings for plan in plans.values()))
     name_output(session.model, settings.pruning)
     searches = {method: session.search(plan) for method, plan in plans.items()}  # checks all before it trains any

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from lth.api import Procedure
 from lth.compression.scoring_cost import score_cost
 from lth.core.tables import Row
 from lth.experiment import Item
+from lth.lottery.plan import ImpPlan
 from lth.lottery.pruned import name_output
 from lth.pruning.schedule import Pruning
 from lth.session import Session, Trained
@@ -21,7 +21,7 @@ def run(session: Session) -> Iterator[Item]:
     benchmark = TicketBenchmark(session.model, session.data, session.store, session.folder / "forms")
     kinds = {kind: (fitted(pruning, session.model), levels) for kind, (pruning, levels) in settings.kinds.items()}
     plans = {
-        kind: Procedure(settings.recipe, pruning, levels, settings.rewind) for kind, (pruning, levels) in kinds.items()
+        kind: ImpPlan(settings.recipe, pruning, levels, settings.rewind) for kind, (pruning, levels) in kinds.items()
     }
     session.expect(sum(plan.trainings for plan in plans.values()))
     searches = {kind: session.search(plan) for kind, plan in plans.items()}  # checks all before it trains any

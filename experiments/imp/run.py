@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterator
 from itertools import groupby
 
-from lth.api import procedure_of
 from lth.compression.scoring_cost import score_cost
 from lth.compression.search_cost import pace_of, search_cost
 from lth.core.tables import Row
@@ -20,7 +19,7 @@ log = logging.getLogger(__name__)
 def run(session: Session) -> Iterator[Item]:
     """Yields every trained arm, level by level, the rows of the probes, and the rows of search.csv."""
     settings = session.settings
-    plan = procedure_of(settings, len(session.data.train))
+    plan = session.imp_plan()
     session.expect(plan.trainings)
     warn_of_slow_probes(session)
     probes = session.probes(settings.probes, settings.line_examples)

@@ -15,12 +15,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
-from lth.api import build_model, load_data
 from lth.core.errors import LotteryError
 from lth.core.rng import rng
 from lth.core.tables import Row
 from lth.core.weights import Mask, State, masked
 from lth.data.tensors import Data, Split
+from lth.from_settings import build_model, load_data
 from lth.lottery.ticket import Ticket, load_ticket
 from lth.pruning.methods import method_of, pruning_of
 from lth.pruning.schedule import Pruning

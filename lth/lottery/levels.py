@@ -3,11 +3,13 @@
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from lth.core.errors import SettingError
 from lth.core.rng import rng
 from lth.core.weights import Mask, State, on_cpu
 from lth.lottery.scoring import gradual_of, scored_network
+from lth.lottery.ticket import Ticket
 from lth.pruning.mask import density
 from lth.pruning.resolved import ResolvedPruning, collapsed, prune_to
 from lth.pruning.scores.inputs import ScoreInputs
@@ -40,6 +42,11 @@ class Level:
     def density(self) -> float:
         """Kept / prunable weights, 0..1."""
         return density(self.spec.mask)
+
+    def ticket(self, **provenance: Any) -> Ticket:
+        """The ticket of this level: its mask and the state at the rewind point, with `provenance` to go along."""
+        about = {**provenance, "level": self.index, "run": self.result.run}
+        return Ticket(self.spec.mask, self.spec.initial_state, self.spec.plan.start, about)
 
 
 def rewind_point(spec: RunSpec, fit: Fit) -> State:

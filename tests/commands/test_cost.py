@@ -13,7 +13,7 @@ import yaml
 from safetensors.torch import save_file
 from torch import nn
 
-from lth.api import Procedure, build_model, load_data, network_of, search, ticket_of
+from lth.api import search
 from lth.commands.cost import FORMS, WEIGHTS, main, parser
 from lth.commands.loaded_ticket import open_ticket
 from lth.compression import forms
@@ -21,6 +21,8 @@ from lth.compression.cost import BATCHES
 from lth.compression.export import FORMATS
 from lth.core.errors import LotteryError
 from lth.core.seeds import Seeds
+from lth.from_settings import build_model, load_data, network_provenance
+from lth.lottery.plan import ImpPlan
 from lth.lottery.ticket import Ticket, load_ticket
 from lth.models.lenet import mlp
 from lth.pruning.schedule import Pruning
@@ -52,11 +54,11 @@ def make_job(tensors: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) 
         network, fresh = build_model(spec, data, Seeds().resolved())
         folder, store = root / "imp" / "job", Store(root / ("store" if trained else "elsewhere"))
         about = {"setting": "s", "seed": 0, "data": "small", "model": model.name, "schedule": "iterative"}
-        procedure = Procedure(spec.recipe, Pruning(fraction=0.6), 2, arms=("ticket", "shuffle"))
+        procedure = ImpPlan(spec.recipe, Pruning(fraction=0.6), 2, arms=("ticket", "shuffle"))
         outcomes = list(search(network, fresh(0), data, Seeds().resolved(), procedure, store.train, fresh))
         RESULTS.write(folder, [result_row(outcome, about) for outcome in outcomes])
         last = outcomes[-1].level
-        ticket_of(last, {"setting": "s", "seed": 0, "level": 2, **network_of(spec)}).save(folder / "ticket.safetensors")
+        last.ticket(setting="s", seed=0, **network_provenance(spec)).save(folder / "ticket.safetensors")
         (folder / ".hydra").mkdir()
         (folder / ".hydra" / "config.yaml").write_text(yaml.safe_dump(asdict(spec)))
         return folder

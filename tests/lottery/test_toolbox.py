@@ -10,7 +10,7 @@ from torch import nn
 
 import lth
 from lth.analysis.sensitivity import densities_of, sensitivity
-from lth.api import Procedure, search
+from lth.api import search
 from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import rng
 from lth.core.seeds import Seeds
@@ -18,6 +18,7 @@ from lth.core.weights import digest, masked
 from lth.data.tensors import Data, scoring_examples
 from lth.lottery.arms import Outcome
 from lth.lottery.levels import Level, levels
+from lth.lottery.plan import ImpPlan
 from lth.lottery.scoring import gradual_of, scored_network
 from lth.pruning.gradual import GradualCounts
 from lth.pruning.mask import dense, density, prunable
@@ -250,7 +251,7 @@ def test_times_that_do_not_fit_are_one_line_before_any_training(
 
 
 def searched(spec: RunSpec, data: Data, pruning: Pruning, *arms: str, fit: Pretend | None = None) -> Iterator[Outcome]:
-    asked = Procedure(Recipe(iterations=30, batch_size=20), pruning, 2, 0, ("ticket", *arms))
+    asked = ImpPlan(Recipe(iterations=30, batch_size=20), pruning, 2, 0, ("ticket", *arms))
     return search(
         spec.model,
         spec.initial_state,
@@ -277,7 +278,7 @@ def test_as_many_trainings_are_planned_as_are_done(
 ) -> None:
     how = {"schedule": schedule, "score_at": at}
     spec, fit = make_job(), Pretend()
-    asked = Procedure(Recipe(iterations=30, batch_size=20), Pruning(**how), 3, arm_levels=only)
+    asked = ImpPlan(Recipe(iterations=30, batch_size=20), Pruning(**how), 3, arm_levels=only)
     list(search(spec.model, spec.initial_state, data, Seeds().resolved(), asked, fit, lambda seed: spec.initial_state))
     assert len(fit.jobs) == asked.trainings
 
@@ -323,7 +324,7 @@ def test_a_shuffled_mask_has_the_shape_of_its_tickets(make_job: Callable[..., Ru
     """As many units in each layer; blocks of N:M keep N. In other places, and in others again for another draw."""
     spec, pruning = make_job(), Pruning(granularity=shape, fraction=0.5)
     resolved = resolve(spec.model, pruning, 1)
-    asked = Procedure(Recipe(iterations=30, batch_size=20), pruning, 1, 0, ("ticket", "shuffle"), draws=2)
+    asked = ImpPlan(Recipe(iterations=30, batch_size=20), pruning, 1, 0, ("ticket", "shuffle"), draws=2)
     found = list(
         search(
             spec.model, spec.initial_state, data, Seeds().resolved(), asked, Pretend(), lambda seed: spec.initial_state

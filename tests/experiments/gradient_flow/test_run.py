@@ -115,8 +115,8 @@ def test_the_ticket_starts_at_the_weights_of_step_0(flow, noise):
     ticket = load_ticket(to / "ticket.safetensors")
     with initialize_config_dir(str(place("conf")), version_base="1.3"):
         asked = config.read(compose("gradient_flow", [PAPER, "scale=smoke"]))
-    from lth.api import build_model, load_data
     from lth.core.seeds import Seeds
+    from lth.from_settings import build_model, load_data
 
     _, fresh = build_model(asked, load_data(asked), Seeds().resolved(0))
     assert all(torch.equal(tensor, ticket.state[name]) for name, tensor in fresh(0).items())

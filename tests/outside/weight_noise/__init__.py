@@ -16,7 +16,6 @@ from torch import Tensor
 
 import lth
 from lth.analysis.probes import PLACE
-from lth.api import procedure_of
 from lth.experiment import Item
 
 
@@ -76,7 +75,7 @@ FIGURE = lth.LineFigure(
 
 def run(session: lth.Session) -> Iterator[Item]:
     """Yields every trained arm, its probes, and its accuracy under noise."""
-    plan = procedure_of(session.settings, len(session.data.train))
+    plan = session.imp_plan()
     session.expect(plan.trainings)
     probes = session.probes(session.settings.probes)
     for outcomes in session.levels(plan):

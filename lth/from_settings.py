@@ -1,0 +1,112 @@
+"""What settings describe, made: the data, the network, the plan of a search, the store."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from lth.core.errors import LotteryError, SettingError
+from lth.core.seeds import Seeds
+from lth.core.weights import State
+from lth.data import sources
+from lth.data.tensors import Data, prepare
+from lth.lottery.context import FreshInit
+from lth.lottery.plan import ImpPlan
+from lth.models import build
+from lth.models.initialize import INITIALIZERS, needs_mask
+from lth.store.runs import Store
+
+if TYPE_CHECKING:  # only their values are read: this module does without OmegaConf
+    from lth.settings import LevelSettings, ModelSettings, TrainingSettings
+
+
+def load_data(settings: "TrainingSettings") -> Data:
+    """The data set that `settings` name, split and normalised, in main memory."""
+    chosen = settings.data
+    root = Path(chosen.root).expanduser() if chosen.root else None
+    if chosen._target_ and chosen.name in sources.SOURCES:
+        raise SettingError("data._target_", chosen._target_, f"is for data=custom, not {chosen.name}")
+    tensors = sources.custom(chosen._target_, chosen.args) if chosen._target_ else sources.load(chosen.name, root)
+    return prepare(
+        chosen.name,
+        tensors,
+        validation=chosen.validation,
+        normalize=chosen.normalize,
+        split_seed=settings.seeds.split,
+        augment=chosen.augment,
+    )
+
+
+def build_model(settings: "TrainingSettings", data: Data, seeds: Seeds) -> tuple[nn.Module, Callable[[int], State]]:
+    """The network that `settings` name for `data`, and its initialiser: a new initial state by seed.
+
+    Raises SettingError and LotteryError for a network that cannot be built, or does not take the data.
+    """
+    chosen = settings.model
+    check_initializers(chosen)
+
+    def construct() -> nn.Module:
+        if not chosen._target_:
+            return build(chosen.name, data.shape, data.classes, chosen.widths)
+        model = sources.call(chosen._target_, chosen.args, "model")
+        if not isinstance(model, nn.Module):
+            raise SettingError("model._target_", chosen._target_, "does not give a torch.nn.Module")
+        return model
+
+    fresh = FreshInit(construct, chosen.initializer, chosen.plus_initializer)
+    model = fresh.constructed(seeds.init)
+    check_outputs(model, data)
+    return model, fresh
+
+
+def check_initializers(model: "ModelSettings") -> None:
+    """Raises SettingError for an unknown initialiser, and for one of the arms `*_plus` that scales by no mask."""
+    if model.initializer not in INITIALIZERS:
+        raise SettingError("model.initializer", model.initializer, f"must be one of {', '.join(INITIALIZERS)}")
+    if model.plus_initializer not in INITIALIZERS or not needs_mask(model.plus_initializer):
+        problem = f"must be one that scales by a mask: {', '.join(filter(needs_mask, INITIALIZERS))}"
+        raise SettingError("model.plus_initializer", model.plus_initializer, problem)
+
+
+def check_outputs(model: nn.Module, data: Data) -> None:
+    """Raises LotteryError where `model` does not take the inputs of `data`, or gives no logit for each class."""
+    probe = copy.deepcopy(model).eval()
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    try:
+        with torch.no_grad():
+            shape = tuple(probe(data.train.images[:2].to(device)).shape)
+    except Exception as error:  # whatever a user's own network raises
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise LotteryError(f"the model does not take images of shape {data.shape}: {reason}") from error
+    if len(shape) != 2 or shape[1] < data.classes:
+        raise LotteryError(
+            f"the model gives {shape} for 2 images of {data.classes} classes; it should give (2, classes)"
+        )
+
+
+def imp_plan(settings: "LevelSettings", examples: int) -> ImpPlan:
+    """The plan that `settings` describe; examples: the size of the training split."""
+    return ImpPlan(
+        settings.recipe,
+        settings.pruning,
+        settings.levels,
+        settings.rewind,
+        settings.scheduled_arms,
+        settings.control_levels,
+        settings.draws,
+        settings.rewiring.in_iterations(examples // settings.recipe.batch_size),
+    )
+
+
+def store_of(settings: "TrainingSettings") -> Store:
+    """The store that all experiments share."""
+    return Store(Path(settings.outputs) / "store", settings.store.checkpoint_seconds)
+
+
+def network_provenance(settings: "TrainingSettings") -> dict[str, Any]:
+    """What a ticket records of its network and data, to make them again; not where the data lie on this machine."""
+    return {"model": asdict(settings.model), "data": {**asdict(settings.data), "root": None}}

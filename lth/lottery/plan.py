@@ -1,0 +1,44 @@
+"""The plan of iterative magnitude pruning: what is trained, at which levels, and how many trainings that is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from lth.lottery.arms import each_level
+from lth.pruning.rewiring import Rewiring
+from lth.pruning.schedule import Pruning
+from lth.training.recipe import Duration, Recipe
+
+
+@dataclass(frozen=True)
+class ImpPlan:
+    """How to train and prune, how deep, from which weights, and which arms to train at which levels.
+
+    rewind: the iteration that every level starts from; arm_levels: the levels that controls are trained at (None: all
+    from 1); draws: the repeats of random arms; rewiring: how `set` and `rigl` change their masks, in iterations.
+
+    >>> ImpPlan(Recipe(), Pruning(), levels=3, arms=("ticket", "reinit"), draws=2).trainings
+    10
+    """
+
+    recipe: Recipe
+    pruning: Pruning
+    levels: int
+    rewind: Duration = 0
+    arms: Sequence[str] = ("ticket",)
+    arm_levels: Sequence[int] | None = None
+    draws: int = 1
+    rewiring: Rewiring = field(default_factory=Rewiring)
+
+    @property
+    def control_levels(self) -> Sequence[int]:
+        """The levels that controls are trained at."""
+        return range(1, self.levels + 1) if self.arm_levels is None else self.arm_levels
+
+    @property
+    def trainings(self) -> int:
+        """The number of trainings, without the one up to the rewind point."""
+        controlled = len(set(self.control_levels))
+        tickets = controlled if self.pruning.levels_apart else self.levels
+        if self.pruning.schedule == "gradual":  # one training finds the mask, another trains the ticket
+            tickets *= 2
+        return 1 + tickets + controlled * each_level(self.arms, self.draws)
