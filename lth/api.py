@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lth.analysis.sensitivity import measured
+from lth.analysis.sensitivity import measured_densities
 from lth.core.seeds import Seeds
 from lth.core.weights import State, clone
 from lth.data import sources
@@ -52,7 +52,9 @@ def search(
     check_possible(plan.arms, context, spec, pruning.layers, counts, plan.pruning.score_at == "trained")
     measure = None
     if pruning.to_be_measured:
-        measure = partial(measured, model, data, pruning.layers, plan.pruning.tolerance, plan.pruning.granularity)
+        measure = partial(
+            measured_densities, model, data, pruning.layers, plan.pruning.tolerance, plan.pruning.granularity
+        )
 
     def run() -> Iterator[Outcome]:
         dense = replace(spec, initial_state=rewind_point(spec, fit))

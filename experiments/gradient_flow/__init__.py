@@ -1,17 +1,21 @@
-"""Why tickets win: a sparse network trained in every way, against its pruned solution (Evci et al. 2022).
+"""Why tickets win: one sparse network, trained from other weights and by other methods (Evci et al. 2022).
 
     lth gradient_flow                          MNIST-1D, one mask, five runs of everything
     lth gradient_flow -m worker=0,1            the same, by two processes that share the trainings
     lth gradient_flow paper=evci2022/lenet5    the paper's LeNet5 on MNIST at 95% sparsity, two workers
 
-Trains a dense network that is pruned by magnitude as it trains (`gradual`): the pruned solution. Its mask is then
-trained from other weights (`inits`): lottery (those of step 0), scratch (a new draw), scratch_plus (one scaled to each
-unit's unmasked inputs), prune_restart (the pruned solution's); and by other methods (`methods`): small_dense, set and
-rigl, whose masks change in training. The runs of a row differ in their data order alone, so that they are about one
-mask; `scratch_other_inits` and `pruned_other_seeds` differ in more.
+Trains a dense network that is pruned by magnitude during training (`gradual`): the pruned solution. Then it trains the
+mask of that solution from other initial weights (`inits`): lottery (the weights of step 0), scratch (a new draw),
+scratch_plus (a draw scaled to each unit's unmasked fan-in), prune_restart (the weights of the pruned solution); and it
+trains networks of the same size by other methods (`methods`): small_dense, and set and rigl, whose masks change during
+training. The runs of a row differ in data order alone, so that what they show is about one mask; the runs of
+`scratch_other_inits` and `pruned_other_seeds` differ in their weights, too.
 
-Worker 0's folder holds table.csv (the paper's table), results.csv, layers.csv, curves.csv, what was looked at
-(agreement, distances, lines, signal, map, updates, spectrum), figures, report.html and the ticket; `draw` numbers the
-runs of an arm, `seed` is that of the mask. Every training is kept in <outputs>/store: the same command again trains
-nothing. `lth claims evci2022` puts the paper's claims beside what was measured.
+The paper's findings: standard re-initialisation has vanishing gradients early in training, and sparsity-aware
+initialisation does not; a lottery ticket relearns the pruned solution that its mask came from.
+
+The folder of worker 0 holds table.csv (the paper's table), results.csv, layers.csv, curves.csv, the analyses
+(agreement, distances, lines, signal, map, updates, spectrum), figures, report.html and the ticket. `draw` numbers the
+runs of an arm, and `seed` is that of the mask. Every training is kept in <outputs>/store, so the same command again
+trains nothing. `lth claims evci2022` compares the results with the paper's claims.
 """

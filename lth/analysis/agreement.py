@@ -1,4 +1,4 @@
-"""How alike networks are as functions: where their predictions differ, and what an ensemble of them gains.
+"""How similar networks are as functions: on how many examples their predictions differ, and what an ensemble gains.
 
 Evci et al. 2022, section 3: tickets of one mask learn nearly the same function, so an ensemble of them gains little.
 """
@@ -21,9 +21,9 @@ from lth.training.evaluate import CHUNK
 
 @contextmanager
 def holding(model: nn.Module, state: Tensors, mask: Tensors | None = None) -> Iterator[None]:
-    """Within, `model` holds `state` (any device), its pruned weights at zero; afterwards all is as it was, bit by bit.
+    """Within, `model` has the weights of `state` (on any device), pruned ones at zero; afterwards it is as before.
 
-    `.grad` is not touched. Raises LotteryError naming the tensor where state or mask is another model's.
+    Every bit of it, `.grad` too. Raises LotteryError naming the tensor where state or mask do not fit the model.
     """
     check_fit(model, [state], mask)
     before = clone(dict(model.named_parameters()) | dict(model.named_buffers()))
@@ -39,46 +39,50 @@ def holding(model: nn.Module, state: Tensors, mask: Tensors | None = None) -> It
 
 @torch.no_grad()
 def logits_of(model: nn.Module, state: Tensors, split: Split, mask: Tensors | None = None) -> Tensor:
-    """What the network of `state` answers to every example of `split`: logits (N, classes), on the split's device.
+    """The logits (N, classes) of the network of `state` for every example of `split`, on the split's device.
 
-    In evaluation mode, in batches of 1,000, pruned weights at zero. `model` is unchanged and lies where `split` does.
+    In evaluation mode, in batches of 1,000, with pruned weights at zero. `model` gives the architecture, lies where
+    `split` does, and is unchanged.
     """
     with holding(model, state, mask):
         model.eval()
         return torch.cat([model(images) for images in split.images.split(CHUNK)])
 
 
-def predictions(answers: Tensor) -> Tensor:
-    """The predicted classes int64 (N,) of logits (N, classes); predictions (N,) as they are."""
-    return answers.argmax(1) if answers.ndim == 2 else answers
+def predictions(outputs: Tensor) -> Tensor:
+    """The predicted classes int64 (N,) of logits (N, classes); predictions (N,) are returned as they are."""
+    return outputs.argmax(1) if outputs.ndim == 2 else outputs
 
 
 def disagreement(first: Tensor, second: Tensor) -> float:
     """The fraction, 0..1, of examples that two networks classify differently, right or wrong.
 
-    Each gives logits (N, classes) or predictions (N,) (Fort et al. 2019; the table of ensembles of Evci et al. 2022).
-    Raises LotteryError where they are of unequal numbers of examples.
+    first, second: logits (N, classes) or predictions (N,) (Fort et al. 2019; the table of ensembles of Evci et al.
+    2022). Raises LotteryError where the numbers of examples differ.
+
+    >>> disagreement(torch.tensor([0, 1, 2, 2]), torch.tensor([0, 2, 2, 2]))
+    0.25
     """
     first, second = predictions(first).cpu(), predictions(second).cpu()
     if first.shape != second.shape:
-        raise LotteryError(f"{len(first):,} and {len(second):,} examples: networks agree or not on the same ones only")
+        raise LotteryError(f"{len(first):,} and {len(second):,} examples: networks are compared on the same ones")
     return (first != second).double().mean().item()
 
 
 def symmetric_kl(first: Tensor, second: Tensor) -> float:
-    """(KL(p || q) + KL(q || p)) / 2 of two networks' class probabilities, in nats, the mean over the examples.
+    """(KL(p || q) + KL(q || p)) / 2 of two networks' class probabilities, in nats, averaged over the examples.
 
-    From logits (N, classes), in float64. Half of the divergence of Kullback & Leibler 1951, and so on the scale of one
-    direction: 0 for equal probabilities, unbounded above.
+    From logits (N, classes), in float64. Half of the divergence of Kullback & Leibler 1951, so it is on the scale of a
+    single KL divergence: 0 for equal probabilities, unbounded above.
     """
     p, q = (logits.cpu().double().log_softmax(1) for logits in (first, second))
     return ((p.exp() - q.exp()) * (p - q)).sum(1).mean().item() / 2
 
 
 def ensemble_accuracy(logits: Sequence[Tensor], labels: Tensor) -> float:
-    """The accuracy, 0..1, of the mean of the networks' probabilities (Lakshminarayanan et al. 2017).
+    """The accuracy, 0..1, of an ensemble that averages the networks' probabilities (Lakshminarayanan et al. 2017).
 
-    Logits (N, classes) of each network; the softmax and its mean are in float64.
+    logits: (N, classes) of each network; labels: (N,). Softmax and mean are computed in float64.
     """
     mean = torch.stack([one.cpu().double().softmax(1) for one in logits]).mean(0)
     return (mean.argmax(1) == labels.cpu()).double().mean().item()
@@ -86,7 +90,7 @@ def ensemble_accuracy(logits: Sequence[Tensor], labels: Tensor) -> float:
 
 @dataclass(frozen=True)
 class Spread:
-    """The mean of `count` values, and their sample standard deviation (None of fewer than two)."""
+    """The mean of `count` values, and their sample standard deviation (None for fewer than two)."""
 
     mean: float
     std: float | None
@@ -102,10 +106,10 @@ def spread(values: Sequence[float]) -> Spread:
 
 @dataclass(frozen=True)
 class Agreement:
-    """n networks on one split: a row of the table of Evci et al. 2022 (accuracies and disagreements 0..1, KL in nats).
+    """n networks on one split, as in the table of Evci et al. 2022; accuracies and disagreements 0..1, KL in nats.
 
-    `disagreement` and `kl` are over the n (n - 1) / 2 pairs, which are not independent; None for one network.
-    `with_reference` is each network's disagreement with a given one; None where none was given.
+    disagreement, kl: over the n (n - 1) / 2 pairs, which are not independent; None for one network. with_reference:
+    each network's disagreement with a given one; None where none was given.
     """
 
     accuracy: Spread
@@ -116,7 +120,10 @@ class Agreement:
 
 
 def agreement(logits: Sequence[Tensor], labels: Tensor, reference: Tensor | None = None) -> Agreement:
-    """How `logits` (N, classes) of each network on one split agree, with each other and with those of `reference`."""
+    """How similar the predictions of networks are, to each other and to those of `reference`.
+
+    logits: (N, classes) of each network on one split; labels: (N,). Raises LotteryError without any network.
+    """
     if not logits:
         raise LotteryError("no network: there is nothing to compare")
     pairs = list(combinations(logits, 2))

@@ -1,6 +1,7 @@
-"""What lies on the straight line between two networks: are they in one basin of the loss?
+"""Linear mode connectivity: the loss on the straight line between two networks, and the barrier on it.
 
-Evci et al. 2022, section 3: a ticket's end is joined to the pruned solution without a barrier, a scratch network's not.
+Evci et al. 2022, section 3: between a trained ticket and the pruned solution there is no barrier; between a network
+that was trained from scratch and the pruned solution there is one.
 """
 
 from collections.abc import Iterator, Sequence
@@ -24,21 +25,28 @@ def line(first: float = -0.2, last: float = 1.2, points: int = 29) -> tuple[floa
     """`points` evenly spaced places from `first` to `last`: -0.2, -0.15, ..., 1.2 in the code of Evci et al. 2022.
 
     Rounded to 12 digits, so that 0 and 1 are exactly the two networks.
+
+    >>> line(0, 1, 5)
+    (0.0, 0.25, 0.5, 0.75, 1.0)
     """
     steps = max(points - 1, 1)
     return tuple(round(first + (last - first) * number / steps, 12) + 0.0 for number in range(points))
 
 
 def barrier(alphas: Sequence[float], values: Sequence[float]) -> float:
-    """The largest rise of `values` over the straight line between those at the two ends, on alpha in [0, 1]; >= 0.
+    """The largest rise of `values` above the line between those at the two ends, for alpha in [0, 1]; at least 0.
 
     max over alpha of value(alpha) - ((1 - alpha) value(0) + alpha value(1)), in the values' unit (Entezari et al.
-    2022). Frankle et al. 2020, section 2, take away the mean of the ends instead: the same where the ends are equal.
-    A maximum over the places looked at, so a lower bound. NaN where a value is. Raises LotteryError without both ends.
+    2022). Frankle et al. 2020, section 2, subtract the mean of the ends instead, which is the same where the ends are
+    equal. As a maximum over `alphas` alone it is a lower bound. NaN where a value is NaN. Raises LotteryError where 0
+    or 1 is missing.
+
+    >>> barrier([0.0, 0.5, 1.0], [0.2, 0.9, 0.4])
+    0.6
     """
     at = dict(zip(alphas, values, strict=True))
     if not {0.0, 1.0} <= set(at):
-        raise LotteryError("a barrier needs the two networks themselves: alpha = 0 and alpha = 1")
+        raise LotteryError("a barrier needs the values of the two networks: alpha = 0 and alpha = 1")
     inside = [value - ((1 - alpha) * at[0.0] + alpha * at[1.0]) for alpha, value in at.items() if 0 <= alpha <= 1]
     return torch.tensor(inside, dtype=torch.float64).clamp(min=0).max().item()
 
@@ -71,26 +79,26 @@ def interpolate(
 ) -> Line:
     """Loss and accuracy along the straight line from `start` to `end` (Evci et al. 2022, section 3), on `splits`.
 
-    Both ends are masked by `mask` first (None: as they are; the authors take the start's). Every parameter and float
-    buffer is mixed; other buffers are those of the nearer end. BatchNorm's statistics are then recomputed on
-    `data.train`, at the ends too, since those of a mixture are not mixtures. `model` gives the architecture, lies where
-    `data` does, and is unchanged. `progress` is called with the number of places seen. Raises LotteryError naming the
-    tensor where the two networks differ in shape.
+    Both ends are first masked by `mask` (None: left as they are; the authors use the mask of the start). Parameters and
+    float buffers are interpolated; other buffers are those of the nearer end. BatchNorm's statistics are recomputed on
+    `data.train`, at the ends too, since those of an interpolated network are not interpolated. `model` gives the
+    architecture, lies where `data` does, and is unchanged. `progress` is called with the number of places done. Raises
+    LotteryError naming the tensor where the two networks differ in shape.
     """
     check_fit(model, [start, end], mask)
     ends = masked(start, mask or {}), masked(end, mask or {})
     scores: dict[str, list[Score]] = {split: [] for split in splits}
-    for seen, alpha in enumerate(alphas, 1):
+    for done, alpha in enumerate(alphas, 1):
         with holding(model, mixed(*ends, alpha)), batch_norm_on(model, data.train):
-            for split, found in scores.items():
-                found.append(evaluate(model, getattr(data, split)))
+            for split, along in scores.items():
+                along.append(evaluate(model, getattr(data, split)))
         if progress:
-            progress(seen)
-    return Line(tuple(alphas), {split: tuple(found) for split, found in scores.items()})
+            progress(done)
+    return Line(tuple(alphas), {split: tuple(along) for split, along in scores.items()})
 
 
 def mixed(start: Tensors, end: Tensors, alpha: float) -> State:
-    """(1 - alpha) * start + alpha * end, exactly `start` at 0 and `end` at 1; whole numbers as in the nearer one."""
+    """(1 - alpha) * start + alpha * end, exactly `start` at 0 and `end` at 1; integer tensors from the nearer end."""
 
     def between(first: Tensor, second: Tensor) -> Tensor:
         if alpha in (0, 1) or not first.is_floating_point():
@@ -102,10 +110,10 @@ def mixed(start: Tensors, end: Tensors, alpha: float) -> State:
 
 @contextmanager
 def batch_norm_on(model: nn.Module, split: Split) -> Iterator[None]:
-    """Within, BatchNorm's running statistics are those of `split`; the momenta are put back, the caller the statistics.
+    """Within, BatchNorm's running statistics are those of `split`. Afterwards momenta, not statistics, are as before.
 
-    The mean over batches of nearly equal size, of at most 1,000 examples, of each batch's mean and variance, the layers
-    before normalising by the batch and dropout off. Nothing happens to a network without running statistics.
+    They are the means, over batches of nearly equal size and at most 1,000 examples, of each batch's mean and variance,
+    with dropout off and the layers before normalising by the batch. A network without running statistics is unchanged.
     """
     norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
     norms = [module for module in norms if module.running_mean is not None]

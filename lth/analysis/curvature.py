@@ -1,6 +1,6 @@
 """The Hessian of a subnetwork's loss, by its products with vectors: extreme eigenvalues and density of the spectrum.
 
-Evci et al. 2022, section 3, look at it before and after mask updates; they take the whole matrix of a small network.
+Evci et al. 2022, section 3, compute it before and after mask updates, as the full matrix of a small network.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,19 +23,19 @@ from lth.data.tensors import Split
 Vector = NDArray[np.float64]
 
 CHUNK = 250
-"""Examples a product works on at once: the fastest for LeNet5 on a processor, where 1,000 leave its cache."""
+"""Examples in one batch of a product: the fastest for LeNet5 on a CPU, whose cache 1,000 exceed."""
 
 
 class Hessian:
     """The second derivatives of the mean cross-entropy over `split`, at `state`, (size, size) in nats per weight^2.
 
     Rows and columns are the weights that `mask` keeps and every other trainable parameter (biases, norms), in order of
-    `model.named_parameters()`; without weight decay; in evaluation mode, so that the loss is a mean over examples
-    whatever the batches: dropout off, BatchNorm on its running statistics. `model` gives the architecture, lies where
-    `split` does, and is not touched; nothing is either of `state`, which may lie anywhere.
+    `model.named_parameters()`. Without weight decay, in evaluation mode: dropout is off and BatchNorm uses its running
+    statistics, so the loss is a mean over examples that does not depend on batches. `model` gives the architecture,
+    lies where `split` does, and is unchanged, as is `state`, which may lie on any device.
 
-    `dtype` is that of the derivatives (vectors are always float64). `keep_graph` keeps the first derivatives' graph for
-    the next product: a third faster, with memory for all of the split's activations.
+    dtype: of the derivatives (vectors are always float64). keep_graph: keep the graph of the first derivatives for the
+    next product, which is a third faster and needs memory for all activations of the split.
     """
 
     def __init__(
@@ -50,15 +50,15 @@ class Hessian:
         check_fit(model, [state], mask)
         self.model, self.split, self.dtype, self.keep_graph = model, split, dtype, keep_graph
         device, mask = split.images.device, mask or {}
-        own = dict(model.named_parameters()) | dict(model.named_buffers())  # each under its first name
+        named = dict(model.named_parameters()) | dict(model.named_buffers())  # each under its first name
         self._tensors = {
             name: tensor.to(device, self.dtype if tensor.is_floating_point() else tensor.dtype, copy=True)
-            for name, tensor in masked({name: state.get(name, tensor) for name, tensor in own.items()}, mask).items()
+            for name, tensor in masked({name: state.get(name, tensor) for name, tensor in named.items()}, mask).items()
         }
         trainable = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
         self._parameters = [self._tensors[name].requires_grad_() for name in trainable]
-        whole = {name: torch.ones_like(self._tensors[name], dtype=torch.bool) for name in trainable}
-        self._kept = torch.cat([mask.get(name, whole[name]).to(device).bool().flatten() for name in trainable])
+        unmasked = {name: torch.ones_like(self._tensors[name], dtype=torch.bool) for name in trainable}
+        self._kept = torch.cat([mask.get(name, unmasked[name]).to(device).bool().flatten() for name in trainable])
         self._graphs: list[tuple[Tensor, ...]] = []
         self.size = int(self._kept.sum())
 
@@ -95,7 +95,7 @@ class Hessian:
             yield gradient
 
     def matrix(self) -> Vector:
-        """The whole matrix, float64 (size, size), a product a column; symmetric to the last bit."""
+        """The full matrix, float64 (size, size), by one product for each column; symmetric to the last bit."""
         columns = np.stack([self.product(unit) for unit in np.eye(self.size)])
         return (columns + columns.T) / 2
 
@@ -111,11 +111,11 @@ class Extremes:
 def extreme_eigenvalues(
     hessian: Hessian, largest: int = 10, smallest: int = 10, tolerance: float = 1e-5, seed: int = 0
 ) -> Extremes:
-    """The `largest` and `smallest` eigenvalues (by value, not by size), by scipy's eigsh: ARPACK's restarted Lanczos.
+    """The `largest` and `smallest` eigenvalues, by value and not by magnitude, by ARPACK's restarted Lanczos (scipy).
 
-    `tolerance` bounds the residual over the eigenvalue, and with it the eigenvalue's relative error. The start is drawn
-    by `seed`. A matrix hardly larger than what is asked of it is computed whole. Raises LotteryError where ARPACK gives
-    up.
+    tolerance: of the residual relative to the eigenvalue, which bounds the eigenvalue's relative error. seed: of the
+    random start vector. For a matrix with few rows more than that the full matrix is computed. Raises LotteryError
+    where ARPACK does not converge.
     """
     both = largest > 0 and smallest > 0
     count = max(largest, smallest) * (2 if both else 1)  # one search for both ends takes half the products of two
@@ -126,20 +126,20 @@ def extreme_eigenvalues(
     start = torch.randn(hessian.size, generator=rng(seed, "eigenvalues"), dtype=torch.float64).numpy()
     which = "BE" if both else "LA" if largest else "SA"
     try:
-        found = linalg.eigsh(operator, count, which=which, v0=start, tol=tolerance, return_eigenvectors=False)
+        unsorted = linalg.eigsh(operator, count, which=which, v0=start, tol=tolerance, return_eigenvectors=False)
     except linalg.ArpackNoConvergence as error:
         there = len(error.eigenvalues)
         raise LotteryError(f"{there} of {count} eigenvalues converged to {tolerance}: ask for fewer") from error
-    values = np.sort(found)
+    values = np.sort(unsorted)
     return Extremes(values[::-1][:largest], values[:smallest])
 
 
 def lanczos(product: Callable[[Vector], Vector], start: Vector, steps: int) -> tuple[Vector, Vector]:
     """Nodes and weights (at most `steps`; weights sum to 1) of the Gauss quadrature of a symmetric matrix at `start`.
 
-    sum weight * f(node) is v' f(A) v with v = start / |start|, exactly for polynomials of degree 2 steps - 1 (Golub &
-    Welsch 1969). Every new vector is made orthogonal to all before it, twice, so that no eigenvalue comes back as a
-    ghost. Ends early where the vectors span an invariant space.
+    sum weight * f(node) equals v' f(A) v with v = start / |start|, exactly for polynomials f of degree 2 steps - 1
+    (Golub & Welsch 1969). Every new vector is orthogonalised against all earlier ones, twice, which avoids spurious
+    copies of eigenvalues. Ends early where the vectors span an invariant subspace.
     """
     inputs, diagonal, beside = [start / np.linalg.norm(start)], list[float](), list[float]()
     while True:
@@ -159,7 +159,7 @@ def lanczos(product: Callable[[Vector], Vector], start: Vector, steps: int) -> t
 
 @dataclass(frozen=True)
 class Spectrum:
-    """A density of `size` eigenvalues as weighted points: `nodes` with `weights`, float64, the weights summing to 1."""
+    """A density of `size` eigenvalues as weighted points: `nodes` and `weights`, float64; the weights sum to 1."""
 
     nodes: Vector
     weights: Vector
@@ -171,7 +171,7 @@ class Spectrum:
 
     @property
     def width(self) -> float:
-        """The default width of smoothing: sqrt(1e-5) of the span of the nodes (Ghorbani et al. 2019)."""
+        """The default width of smoothing: sqrt(1e-5) of the range of the nodes (Ghorbani et al. 2019)."""
         return float(np.sqrt(1e-5) * (np.ptp(self.nodes) or np.abs(self.nodes).max() or 1.0))
 
     def grid(self, points: int = 1_000) -> Vector:
@@ -181,7 +181,7 @@ class Spectrum:
     def density(self, grid: Vector, width: float | None = None) -> Vector:
         """The density at each eigenvalue of `grid`, per unit of eigenvalue: its integral is 1.
 
-        Every node is a Gaussian of standard deviation `width` (default: the spectrum's own).
+        Every node is smoothed to a Gaussian of standard deviation `width` (None: the property `width`).
         """
         width = self.width if width is None else width
         bells = np.exp(-np.square((grid[:, None] - self.nodes) / width) / 2)
@@ -191,10 +191,10 @@ class Spectrum:
 def spectrum(hessian: Hessian, steps: int = 80, probes: int = 10, seed: int = 0) -> Spectrum:
     """The density of all eigenvalues, by stochastic Lanczos quadrature (Ghorbani et al. 2019, section 2.2).
 
-    The mean over `probes` Gaussian vectors, drawn by (seed, number), of the `steps`-node quadrature of each: `probes` x
-    `steps` products. An estimate: its standard error falls with the square root of probes x size.
+    The mean over `probes` Gaussian vectors, addressed by (seed, number), of the quadrature with `steps` nodes: `probes`
+    x `steps` products. An estimate, whose standard error falls with the square root of probes x size.
     """
-    found = [
+    quadratures = [
         lanczos(
             hessian.product,
             torch.randn(hessian.size, generator=rng(seed, "spectrum", number), dtype=torch.float64).numpy(),
@@ -202,5 +202,5 @@ def spectrum(hessian: Hessian, steps: int = 80, probes: int = 10, seed: int = 0)
         )
         for number in range(probes)
     ]
-    nodes, weights = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    nodes, weights = (np.concatenate(parts) for parts in zip(*quadratures, strict=True))
     return Spectrum(nodes, weights / probes, hessian.size)

@@ -1,6 +1,6 @@
-"""Where networks lie in weight space: distances between states, and a map of them in the plane.
+"""Distances between networks in weight space, and their embedding in the plane.
 
-Evci et al. 2022, section 3: a lottery ticket starts and ends near the pruned solution that it came from.
+Evci et al. 2022, section 3: a lottery ticket starts and ends close to the pruned solution that it came from.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,26 +17,27 @@ Matrix = NDArray[np.float64]
 Tensors = Mapping[str, Tensor]
 
 SETTLED = 1e-10
-"""The part of its stress that a step of the embedding must take away for another to follow."""
+"""The embedding ends with the first step that reduces its stress by no more than this part of it."""
 
 
 def check_fit(model: nn.Module, states: Sequence[Tensors], mask: Tensors | None = None) -> None:
     """Raises LotteryError naming the first tensor of a state, or of the mask, that is not as in `model`."""
-    own = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     for state in states:
         shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
-        for name in (*own, *shapes):
-            if own.get(name) != shapes.get(name):
-                found, there = (x.get(name, "missing") for x in (shapes, own))
-                raise LotteryError(f"the networks differ in shape: {name} is {found} in a state, {there} in the model")
+        for name in (*expected, *shapes):
+            if expected.get(name) != shapes.get(name):
+                in_state, in_model = (x.get(name, "missing") for x in (shapes, expected))
+                problem = f"{name} is {in_state} in a state, {in_model} in the model"
+                raise LotteryError(f"the networks differ in shape: {problem}")
     for name, kept in (mask or {}).items():
-        if own.get(name) != tuple(kept.shape):
-            there = own.get(name, "missing")
-            raise LotteryError(f"the mask does not fit: {name} is {tuple(kept.shape)} in it, {there} in the model")
+        if expected.get(name) != tuple(kept.shape):
+            in_model = expected.get(name, "missing")
+            raise LotteryError(f"the mask does not fit: {name} is {tuple(kept.shape)} in it, {in_model} in the model")
 
 
 def _stacked(model: nn.Module, states: Sequence[Tensors], mask: Tensors | None) -> Iterator[Tensor]:
-    """For each trainable parameter of `model` its values in every state, float64 (states, values), pruned ones out."""
+    """The values of each trainable parameter in every state, float64 (states, values), without pruned ones."""
     check_fit(model, states, mask)
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
@@ -47,9 +48,9 @@ def _stacked(model: nn.Module, states: Sequence[Tensors], mask: Tensors | None) 
 def distances(model: nn.Module, states: Sequence[Tensors], mask: Tensors | None = None) -> Matrix:
     """The L2 distance of every state to every other, float64 (states, states), in units of the weights.
 
-    Over the trainable parameters of `model`, biases too, buffers not; under `mask` over the kept weights alone, as if
-    all were pruned by it. After Evci et al. 2022, section 3. States may lie on any device.
-    Raises LotteryError naming the tensor where a state or the mask is another model's.
+    Over the trainable parameters of `model`, including biases, without buffers; with a `mask` over the weights that it
+    keeps (and biases), as if all states were pruned by it. After Evci et al. 2022, section 3. States may lie on any
+    device. Raises LotteryError naming the tensor where a state or the mask does not fit the model.
     """
     squares = torch.zeros(len(states), len(states), dtype=torch.float64)
     for values in _stacked(model, states, mask):
@@ -63,7 +64,7 @@ def l2_distance(
     second: Tensors,
     mask: Tensors | None = None,
 ) -> float:
-    """The L2 distance between two states; over what, and from where, as `distances` says."""
+    """The L2 distance between two states, over the parameters that `distances` names."""
     return float(distances(model, (first, second), mask)[0, 1])
 
 
@@ -73,7 +74,7 @@ def cosine_distance(
     second: Tensors,
     mask: Tensors | None = None,
 ) -> float:
-    """1 - the cosine of the angle between two states: 0 (one direction) to 2; over what, as `distances` says.
+    """1 - the cosine of the angle between two states, 0 to 2, over the parameters that `distances` names.
 
     Exactly 0 for equal states; 1 where one of them is all zeros, as in the code of Evci et al. 2022.
     """
@@ -82,11 +83,11 @@ def cosine_distance(
     if not norms.all():
         return 1.0
     difference = (values / norms).diff(dim=0)
-    return float(difference.square().sum()) / 2  # what is left of 1 - cosine, with no loss at small angles
+    return float(difference.square().sum()) / 2  # equals 1 - cosine, without cancellation at small angles
 
 
 def distances_to(model: nn.Module, state: Tensors, others: Mapping[str, Tensors]) -> dict[str, dict[str, float]]:
-    """The distance of `state` from each of `others`, by name: `l2` in units of the weights, and `cosine`."""
+    """The distance of `state` from each of `others`, by name: `l2` in units of the weights, and `cosine` (0 to 2)."""
     return {
         name: {"l2": l2_distance(model, state, other), "cosine": cosine_distance(model, state, other)}
         for name, other in others.items()
@@ -95,33 +96,33 @@ def distances_to(model: nn.Module, state: Tensors, others: Mapping[str, Tensors]
 
 @dataclass(frozen=True)
 class Embedding:
-    """Points in the plane, float64 (states, 2), and how badly their distances match: Kruskal's stress-1, 0 is exact."""
+    """Points in the plane, float64 (states, 2), and the error of their distances: Kruskal's stress-1, 0 is exact."""
 
     points: Matrix
     stress: float
 
 
 def embed(distances: Matrix, steps: int = 1_000) -> Embedding:
-    """Points in the plane whose distances are as near `distances` (n, n) as they get: metric multidimensional scaling.
+    """Points in the plane whose distances approximate `distances` (n, n): metric multidimensional scaling.
 
-    The stress, sqrt(sum (d - distance)^2 / sum distance^2) over the pairs (Kruskal 1964), is brought down by at most
-    `steps` steps of SMACOF (de Leeuw 1977) from the classical solution (Torgerson 1952), so that nothing is drawn and
-    distances of points of a plane come back exactly. The map is centred, turned so that the first state lies to the
-    left of the centre, and mirrored so that the next one off that line lies above it. After the figure of start and
-    end points of Evci et al. 2022. Raises LotteryError for distances that are not finite.
+    At most `steps` steps of SMACOF (de Leeuw 1977) reduce the stress, sqrt(sum (d - distance)^2 / sum distance^2) over
+    the pairs (Kruskal 1964), beginning at the classical solution (Torgerson 1952). So nothing is random, and distances
+    of points in a plane are reproduced exactly. The embedding is centred, rotated so that the first state lies to the
+    left of the centre, and mirrored so that the next one off that line lies above it. After the figure of start and end
+    points of Evci et al. 2022. Raises LotteryError for distances that are not finite.
     """
     if not np.isfinite(distances).all():
         raise LotteryError("the states cannot be laid out in the plane: a distance is not finite")
     points = _classical(distances)
     stress = _stress(points, distances)
     for _ in range(steps):
-        there = _between(points)
-        ratios = np.divide(distances, there, out=np.zeros_like(there), where=there > 0)
-        moved = (np.diag(ratios.sum(1)) - ratios) @ points / len(points)  # the Guttman transform: never worse
-        reached = _stress(moved, distances)
-        if not reached < stress * (1 - SETTLED):
+        between = _between(points)
+        ratios = np.divide(distances, between, out=np.zeros_like(between), where=between > 0)
+        moved = (np.diag(ratios.sum(1)) - ratios) @ points / len(points)  # the Guttman transform never increases stress
+        reduced = _stress(moved, distances)
+        if not reduced < stress * (1 - SETTLED):
             break
-        points, stress = moved, reached
+        points, stress = moved, reduced
     return Embedding(_turned(points), stress)
 
 
@@ -146,7 +147,7 @@ def _classical(distances: Matrix) -> Matrix:
 
 
 def _turned(points: Matrix) -> Matrix:
-    """The map with its first point to the left of the centre, and the next one off that line above it."""
+    """The points rotated so that the first lies left of the centre, and mirrored so that the next one lies above."""
     points = points - points.mean(0)
     small = 1e-6 * np.abs(points).max(initial=0)
     off = [point for point in points if np.linalg.norm(point) > small]

@@ -1,4 +1,4 @@
-"""The gradient norm: how strongly a subnetwork is pulled (Evci et al. 2022, section 3)."""
+"""Gradient flow: the norm of a subnetwork's gradient (Evci et al. 2022, section 3)."""
 
 from collections.abc import Mapping
 from typing import ClassVar
@@ -12,10 +12,10 @@ from lth.training.run_spec import RunSpec
 
 
 def gradient_norm(model: nn.Module, mask: Mapping[str, Tensor], split: Split) -> dict[str, float]:
-    """The L2 norm of the gradient of the mean loss over all of `split`, by parameter, and of all under `total`.
+    """The L2 norm of the gradient of the mean loss over `split`, by parameter, and of the full gradient as `total`.
 
-    Over every trainable parameter, pruned weights left out, without weight decay, in float32. The loss is the mean
-    over the one batch that `split` is; BatchNorm normalises by it. `model` is unchanged, `.grad` and buffers too.
+    Over every trainable parameter, without pruned weights and without weight decay, in float32. All of `split` is one
+    batch, by which BatchNorm normalises. `model` is unchanged, including `.grad` and buffers.
     """
     with batch_statistics(model):
         gradients = gradient_of(model, split.images, split.labels)
@@ -27,9 +27,10 @@ def gradient_norm(model: nn.Module, mask: Mapping[str, Tensor], split: Split) ->
 
 
 class GradientNorm:
-    """`gradient_norm` on 1,000 fixed training examples, as an observer of a training.
+    """Observes a training: `gradient_norm` on 1,000 fixed training examples.
 
-    With `before_updates` also right before and after each change of the mask; the former under `before/` and the name.
+    every: iterations between measurements; 0 for none but at the start and the end. before_updates: also right before
+    and right after each change of the mask, the former under names that begin with `before/`.
     """
 
     columns: ClassVar = {"total": Column("grad_norm", float, "", "L2 norm of the gradient on 1,000 training examples")}

@@ -1,4 +1,4 @@
-"""How much of each layer alone can go: accuracy against its density, the other layers whole (Li et al. 2017, Fig. 2).
+"""How much of a layer can be pruned with the other layers dense: accuracy against its density (Li et al. 2017, Fig. 2).
 
 The result can set the layer densities of a pruning: `Pruning(layer_densities=densities_of(sensitivity(...), 0.01))`. In
 a search, `Pruning(layer_densities="sensitivity")` does that with the dense network, once it is trained.
@@ -14,6 +14,7 @@ from lth.analysis.agreement import holding
 from lth.analysis.geometry import Tensors
 from lth.core.errors import SettingError
 from lth.core.rng import rng
+from lth.core.tables import Row
 from lth.data.tensors import Data
 from lth.pruning.granularity import units_of
 from lth.pruning.mask import Layer, dense, prunable
@@ -25,8 +26,6 @@ from lth.training.evaluate import evaluate
 
 log = logging.getLogger(__name__)
 
-Row = dict[str, Any]
-
 DENSITIES = (1.0, 0.8, 0.6, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01)
 
 
@@ -36,45 +35,45 @@ def sensitivity(
     data: Data,
     densities: Sequence[float] = DENSITIES,
     split: str = "validation",
-    shape: str = "weight",
+    granularity: str = "weight",
     layers: Sequence[Layer] | None = None,
 ) -> list[Row]:
-    """Rows `layer, density, accuracy`: of `state` with one layer pruned by magnitude to that density, without training.
+    """Rows `layer, density, accuracy` of `state` with one layer at a time pruned by magnitude and not trained again.
 
-    density: kept / weights of the layer, as near to what is asked as its units come (at least one stays); accuracy:
-    0..1 on `split`, `validation` or `train`. layers: None for all that are prunable. `model` gives the architecture,
-    lies where `data` do, and is unchanged. Raises SettingError for another split: the test set chooses nothing.
+    density: kept / weights of the layer, as near to each of `densities` as whole units come (at least one is kept).
+    accuracy: 0..1 on `split`, which is `validation` or `train`. granularity: as in `Pruning`. layers: None for all that
+    are prunable. `model` gives the architecture, lies where `data` does, and is unchanged. Raises SettingError for
+    another split, since densities may be chosen by the result and the test set must choose nothing, and for an empty
+    one.
     """
     if split not in ("validation", "train") or not len(getattr(data, split)):
-        problem = (
-            "must be train, or a validation split that there is: densities are chosen by it, never by the test set"
-        )
+        problem = "must be train, or validation where there is such a split: the test set must not choose densities"
         raise SettingError("split", split, problem)
     for density in densities:
         if not 0 < density <= 1:
             raise SettingError("densities", density, "must lie above 0 and at most at 1")
     rows = []
     for layer in prunable(model) if layers is None else layers:
-        selection, whole = selection_of(Pruning(granularity=shape), [layer]), dense([layer])
-        scores = magnitude(ScoreInputs({layer.name: state[layer.name].detach().cpu()}, whole, rng(0)))
+        selection, full = selection_of(Pruning(granularity=granularity), [layer]), dense([layer])
+        scores = magnitude(ScoreInputs({layer.name: state[layer.name].detach().cpu()}, full, rng(0)))
         for density in densities:
-            mask = selection.choose(scores, whole, {layer.name: max(1, round(density * units_of(layer, shape)))})
+            mask = selection.choose(scores, full, {layer.name: max(1, round(density * units_of(layer, granularity)))})
             with holding(model, state, mask):
                 accuracy = evaluate(model, getattr(data, split)).accuracy
-            left = int(mask[layer.name].sum()) / layer.size
-            rows.append({"layer": layer.name, "density": left, "accuracy": accuracy})
+            kept = int(mask[layer.name].sum()) / layer.size
+            rows.append({"layer": layer.name, "density": kept, "accuracy": accuracy})
     return rows
 
 
-def measured(
-    model: nn.Module, data: Data, layers: Sequence[Layer], tolerance: float, shape: str, state: Tensors
+def measured_densities(
+    model: nn.Module, data: Data, layers: Sequence[Layer], tolerance: float, granularity: str, state: Tensors
 ) -> dict[str, float]:
     """The densities of `layers` by the sensitivity of the network at `state`, on validation, else on train."""
     split = split_of(data)
-    found = densities_of(sensitivity(model, state, data, DENSITIES, split, shape, layers), tolerance)
-    told = ", ".join(f"{name} {100 * density:.3g}%" for name, density in found.items())
-    log.info("densities in proportion to where %s accuracy stays within %.3g points: %s", split, 100 * tolerance, told)
-    return found
+    densities = densities_of(sensitivity(model, state, data, DENSITIES, split, granularity, layers), tolerance)
+    listed = ", ".join(f"{name} {100 * density:.3g}%" for name, density in densities.items())
+    log.info("layer densities by sensitivity (%s accuracy within %.3g points): %s", split, 100 * tolerance, listed)
+    return densities
 
 
 def split_of(data: Data) -> str:
@@ -83,20 +82,24 @@ def split_of(data: Data) -> str:
 
 
 def densities_of(rows: Sequence[Mapping[str, Any]], tolerance: float) -> dict[str, float]:
-    """The lowest density of each layer down to which accuracy stays within `tolerance` (0..1) of the whole network's.
+    """The lowest density of each layer down to which accuracy stays within `tolerance` (0..1) of the dense network's.
 
-    As `Pruning.densities` takes them: then layers share what stays in that proportion. Raises SettingError where the
-    whole network (density 1) is not among the rows of a layer.
+    `Pruning(layer_densities=...)` takes them as proportions. Raises SettingError where the rows of a layer lack the
+    dense network (density 1).
+
+    >>> rows = [{"layer": "fc1", "density": x, "accuracy": y} for x, y in ((1.0, 0.9), (0.5, 0.895), (0.1, 0.6))]
+    >>> densities_of(rows, tolerance=0.01)
+    {'fc1': 0.5}
     """
     if not 0 <= tolerance < 1:
         raise SettingError("tolerance", tolerance, "must be at least 0 and below 1, in accuracy")
-    found: dict[str, float] = {}
+    densities: dict[str, float] = {}
     for name in dict.fromkeys(row["layer"] for row in rows):
-        mine = sorted((row for row in rows if row["layer"] == name), key=lambda row: -row["density"])
-        if mine[0]["density"] != 1:
-            raise SettingError("densities", name, "the whole network is needed to compare with: density 1 too")
-        for row in mine:
-            if row["accuracy"] < mine[0]["accuracy"] - tolerance:
+        first, *sparser = sorted((row for row in rows if row["layer"] == name), key=lambda row: -row["density"])
+        if first["density"] != 1:
+            raise SettingError("densities", name, "must include 1, the dense network that accuracies are compared with")
+        for row in (first, *sparser):
+            if row["accuracy"] < first["accuracy"] - tolerance:
                 break
-            found[name] = row["density"]
-    return found
+            densities[name] = row["density"]
+    return densities

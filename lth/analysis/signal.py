@@ -1,7 +1,7 @@
-"""How a signal passes through a network before any training: does its spread vanish with the weights?
+"""How a signal propagates through an untrained network: the standard deviation of every layer's output.
 
-Evci et al. 2022, section 3: a masked dense initialisation lets it fade with sparsity, one that scales to the fan-in
-that is left does not.
+Evci et al. 2022, section 3: with a dense initialisation under a mask it vanishes with sparsity; an initialisation that
+scales with the unmasked fan-in preserves it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,11 +21,11 @@ Layer = nn.Linear | nn.modules.conv._ConvNd
 
 @dataclass(frozen=True)
 class Signal:
-    """Standard deviations at a network's output and before each layer's activation, in the units of the logits.
+    """Standard deviations of a network's logits and of each layer's output before its activation.
 
-    `output` is over all logits, examples and classes together: the quantity of the figure in Evci et al. 2022. `layers`
-    likewise is over all examples, units and positions of a layer. `units` is of each unit by itself, over examples and
-    positions, float64 (units,): 0 for a unit that nothing reaches.
+    output: over all logits, examples and classes together, as in the figure of Evci et al. 2022. layers: over all
+    examples, units and positions of a layer. units: of each unit by itself, over examples and positions, float64
+    (units,); 0 for a unit that no input reaches.
     """
 
     output: float
@@ -34,20 +34,20 @@ class Signal:
 
 
 def noise(shape: Sequence[int], count: int = 1_000, seed: int = 0) -> Tensor:
-    """`count` inputs of independent N(0, 1) pixels, float32 (count, *shape), as in the code of Evci et al. 2022."""
+    """`count` inputs with independent N(0, 1) pixels, float32 (count, *shape), as in the code of Evci et al. 2022."""
     return torch.randn((count, *shape), generator=rng(seed, "signal"))
 
 
 @torch.no_grad()
 def signal(model: nn.Module, state: Tensors, images: Tensor, mask: Tensors | None = None) -> Signal:
-    """The spread of the logits and of every Linear's and convolution's output, for `images` (N, C, H, W) as one batch.
+    """The standard deviation of the logits and of every Linear's and convolution's output, for `images` (N, C, H, W).
 
-    Population standard deviations, in float64. Dropout is off and BatchNorm normalises by the batch. The hooks that
-    read the layers are gone afterwards; `model`, which lies where `images` do, is unchanged.
+    All images are one batch. Population standard deviations, in float64. Dropout is off and BatchNorm normalises by the
+    batch. `model`, which lies where `images` do, is unchanged, and the hooks on its layers are removed.
     """
-    with holding(model, state, mask), batch_statistics(model), _outputs(model) as seen:
+    with holding(model, state, mask), batch_statistics(model), _outputs(model) as outputs:
         logits = model(images)
-    units = {name: torch.cat(outputs, 1) for name, outputs in seen.items()}
+    units = {name: torch.cat(calls, 1) for name, calls in outputs.items()}
     return Signal(
         _std(logits).item(),
         {name: _std(values).item() for name, values in units.items()},
@@ -58,17 +58,17 @@ def signal(model: nn.Module, state: Tensors, images: Tensor, mask: Tensors | Non
 @contextmanager
 def _outputs(model: nn.Module) -> Iterator[dict[str, list[Tensor]]]:
     """Within, the outputs (units, values) of every Linear and convolution are collected by name, call by call."""
-    seen: dict[str, list[Tensor]] = {}
+    outputs: dict[str, list[Tensor]] = {}
     hooks = []
     for name, module in model.named_modules():
         if isinstance(module, Layer):
 
             def keep(module: nn.Module, inputs: object, output: Tensor, name: str = name) -> None:
-                seen.setdefault(name, []).append(_by_unit(module, output).clone())  # an activation may work in place
+                outputs.setdefault(name, []).append(_by_unit(module, output).clone())  # activations may be in place
 
             hooks.append(module.register_forward_hook(keep))
     try:
-        yield seen
+        yield outputs
     finally:
         for hook in hooks:
             hook.remove()

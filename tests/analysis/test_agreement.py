@@ -64,25 +64,25 @@ def test_an_ensemble_means_probabilities_not_votes() -> None:
 def test_an_ensemble_of_equals_is_the_one(data: Data, make_network: Callable[[], nn.Module]) -> None:
     model = make_network()
     logits = logits_of(model, initialize(model, "glorot_normal", 0), data.test)
-    found = agreement([logits] * 5, data.test.labels, reference=logits)
+    row = agreement([logits] * 5, data.test.labels, reference=logits)
     load(model, initialize(model, "glorot_normal", 0))
-    assert found.ensemble == found.accuracy.mean == pytest.approx(evaluate(model, data.test).accuracy)
-    assert found.disagreement == Spread(0, 0, 10) == found.kl and found.with_reference == Spread(0, 0, 5)
+    assert row.ensemble == row.accuracy.mean == pytest.approx(evaluate(model, data.test).accuracy)
+    assert row.disagreement == Spread(0, 0, 10) == row.kl and row.with_reference == Spread(0, 0, 5)
 
 
 def test_all_pairs_are_looked_at() -> None:
     answers = [nn.functional.one_hot(torch.tensor(one), 2) * 50.0 for one in ([0, 0, 0, 0], [0, 0, 0, 1], [0, 1, 1, 1])]
-    found = agreement(answers, torch.tensor([0, 0, 0, 1]), reference=answers[0])
-    assert found.accuracy == Spread(pytest.approx((0.75 + 1 + 0.5) / 3), pytest.approx(0.25), 3)
-    assert found.disagreement == Spread(0.5, pytest.approx(0.25), 3)  # 1/4, 3/4, 2/4
-    assert found.with_reference == Spread(pytest.approx(1 / 3), pytest.approx(math.sqrt(42 / 288)), 3)
-    assert found.ensemble == 1 and found.kl is not None and found.kl.mean == pytest.approx(25)
+    row = agreement(answers, torch.tensor([0, 0, 0, 1]), reference=answers[0])
+    assert row.accuracy == Spread(pytest.approx((0.75 + 1 + 0.5) / 3), pytest.approx(0.25), 3)
+    assert row.disagreement == Spread(0.5, pytest.approx(0.25), 3)  # 1/4, 3/4, 2/4
+    assert row.with_reference == Spread(pytest.approx(1 / 3), pytest.approx(math.sqrt(42 / 288)), 3)
+    assert row.ensemble == 1 and row.kl is not None and row.kl.mean == pytest.approx(25)
 
 
 def test_one_network_has_no_pair_and_none_is_one_clear_line() -> None:
-    found = agreement([torch.eye(2)], torch.tensor([0, 0]))
-    assert (found.disagreement, found.kl, found.with_reference) == (None, None, None) and found.ensemble == 0.5
-    assert found.accuracy == spread([0.5]) == Spread(0.5, None, 1)
+    row = agreement([torch.eye(2)], torch.tensor([0, 0]))
+    assert (row.disagreement, row.kl, row.with_reference) == (None, None, None) and row.ensemble == 0.5
+    assert row.accuracy == spread([0.5]) == Spread(0.5, None, 1)
     with pytest.raises(LotteryError, match="no network"):
         agreement([], torch.tensor([0]))
 

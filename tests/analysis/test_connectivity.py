@@ -49,40 +49,40 @@ def test_the_ends_are_the_two_networks_and_the_middle_their_mixture(
     model = make_network()
     mask = half_mask(model) if pruned else None
     start, end = initialize(model, "glorot_normal", 0), initialize(model, "glorot_normal", 1)
-    found = interpolate(model, start, end, data, mask)
+    path = interpolate(model, start, end, data, mask)
     middle = {name: 0.75 * start[name] + 0.25 * end[name] for name in start}
     for split in ("train", "test"):
-        scores = dict(zip(found.alphas, found.scores[split], strict=True))
+        scores = dict(zip(path.alphas, path.scores[split], strict=True))
         part = getattr(data, split)
         assert scores[0.0] == score(model, start, part, mask) and scores[1.0] == score(model, end, part, mask)
         assert scores[0.25].loss == pytest.approx(score(model, middle, part, mask).loss, rel=1e-5)
-    assert found.barrier("test") >= 0 and set(found.scores) == {"train", "test"}
+    assert path.barrier("test") >= 0 and set(path.scores) == {"train", "test"}
 
 
 def test_two_layers_and_their_negatives_meet_at_zero(data: Data) -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(36, 4, bias=False), nn.Linear(4, 3, bias=False))
     start = initialize(model, "glorot_normal", 0)
     end = {name: -tensor for name, tensor in start.items()}
-    found = interpolate(model, start, end, data, alphas=line(0, 1, 11), splits=["test"])
+    path = interpolate(model, start, end, data, alphas=line(0, 1, 11), splits=["test"])
     ends = score(model, start, data.test)
-    assert found.scores["test"][0] == ends == found.scores["test"][-1]  # the same function
-    assert found.barrier("test") == pytest.approx(max(math.log(3) - ends.loss, 0), rel=1e-6)
-    errors = [1 - one.accuracy for one in found.scores["test"]]
-    assert found.error_barrier("test") == pytest.approx(max(errors) - errors[0])
+    assert path.scores["test"][0] == ends == path.scores["test"][-1]  # the same function
+    assert path.barrier("test") == pytest.approx(max(math.log(3) - ends.loss, 0), rel=1e-6)
+    errors = [1 - one.accuracy for one in path.scores["test"]]
+    assert path.error_barrier("test") == pytest.approx(max(errors) - errors[0])
 
 
 def test_a_network_to_itself_has_no_barrier(make_network: Callable[[], nn.Module], data: Data) -> None:
     model = make_network()
     state = initialize(model, "glorot_normal", 0)
-    found = interpolate(model, state, state, data, alphas=line(0, 1, 5))
-    assert found.barrier("train") < 1e-6 and found.error_barrier("train") == 0
+    path = interpolate(model, state, state, data, alphas=line(0, 1, 5))
+    assert path.barrier("train") < 1e-6 and path.error_barrier("train") == 0
 
 
 def test_batch_norm_is_recomputed_on_the_training_split(make_rich_network: Callable[[], nn.Module], data: Data) -> None:
     model = make_rich_network()
     start, end = initialize(model, "glorot_normal", 0), initialize(model, "glorot_normal", 1)
-    found = interpolate(model, start, end | {"1.running_var": torch.full((4,), 1e6)}, data, alphas=(0, 0.5, 1))
-    for alpha, there in zip(found.alphas, found.scores["test"], strict=True):
+    path = interpolate(model, start, end | {"1.running_var": torch.full((4,), 1e6)}, data, alphas=(0, 0.5, 1))
+    for alpha, there in zip(path.alphas, path.scores["test"], strict=True):
         state = mixed(start, end, alpha)
         outputs = nn.functional.conv2d(data.train.images, state["0.weight"])
         state["1.running_mean"], state["1.running_var"] = outputs.mean((0, 2, 3)), outputs.var((0, 2, 3))

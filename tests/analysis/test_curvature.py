@@ -28,14 +28,14 @@ def exact(model: nn.Module, state: State, split: Split, mask: Mask) -> np.ndarra
     names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
     kept = torch.cat([mask.get(name, torch.ones_like(state[name]).bool()).flatten() for name in names])
     fixed = {name: tensor.double() for name, tensor in masked(state, mask).items() if tensor.is_floating_point()}
-    whole = torch.cat([fixed[name].flatten() for name in names])
+    vector_of_all = torch.cat([fixed[name].flatten() for name in names])
 
     def loss(vector: Tensor) -> Tensor:
-        full = whole.masked_scatter(kept, vector).split([state[name].numel() for name in names])
+        full = vector_of_all.masked_scatter(kept, vector).split([state[name].numel() for name in names])
         tensors = {name: part.view_as(state[name]) for name, part in zip(names, full, strict=True)}
         return cross_entropy(functional_call(model, fixed | tensors, (split.images.double(),)), split.labels)
 
-    result = torch.autograd.functional.hessian(loss, whole[kept]).numpy()
+    result = torch.autograd.functional.hessian(loss, vector_of_all[kept]).numpy()
     model.float()
     return result
 
@@ -63,9 +63,9 @@ def test_the_matrix_is_the_exact_one_of_kept_weights_and_biases(case: Case, data
 def test_extreme_eigenvalues_are_those_of_the_exact_matrix(case: Case, data: Data) -> None:
     model, state, mask, expected = case
     hessian, values = Hessian(model, state, data.train, mask), np.linalg.eigvalsh(expected)
-    found = extreme_eigenvalues(hessian, largest=5, smallest=3)
-    assert found.largest == pytest.approx(values[::-1][:5], rel=1e-4)
-    assert found.smallest == pytest.approx(values[:3], rel=1e-4) and values[0] < 0
+    ends = extreme_eigenvalues(hessian, largest=5, smallest=3)
+    assert ends.largest == pytest.approx(values[::-1][:5], rel=1e-4)
+    assert ends.smallest == pytest.approx(values[:3], rel=1e-4) and values[0] < 0
     again = extreme_eigenvalues(hessian, largest=5, smallest=0)
     assert again.largest == pytest.approx(values[::-1][:5], rel=1e-4) and not len(again.smallest)
     nearly_all = extreme_eigenvalues(hessian, largest=len(values), smallest=1)
@@ -78,10 +78,10 @@ def test_the_moments_of_the_density_are_the_traces(case: Case, data: Data) -> No
     values = np.linalg.eigvalsh(expected)
     units = [lanczos(hessian.product, unit, 3) for unit in np.eye(hessian.size)]  # all of them: no chance is left
     nodes, weights = (np.concatenate(parts) for parts in zip(*units, strict=True))
-    whole = Spectrum(nodes, weights / hessian.size, hessian.size)
-    assert whole.weights.sum() == pytest.approx(1)
-    assert whole.trace() == pytest.approx(values.sum(), rel=1e-4)
-    assert whole.trace(2) == pytest.approx((values**2).sum(), rel=1e-4)
+    density = Spectrum(nodes, weights / hessian.size, hessian.size)
+    assert density.weights.sum() == pytest.approx(1)
+    assert density.trace() == pytest.approx(values.sum(), rel=1e-4)
+    assert density.trace(2) == pytest.approx((values**2).sum(), rel=1e-4)
     drawn = spectrum(hessian, steps=15, probes=30)
     spread = np.sqrt(2 * (values**2).sum() / 30)  # the standard error of the result, from the variance of v'Hv
     assert drawn.trace() == pytest.approx(values.sum(), abs=4 * spread)
@@ -93,16 +93,16 @@ def test_the_moments_of_the_density_are_the_traces(case: Case, data: Data) -> No
 def test_the_density_is_the_smoothed_histogram(case: Case, data: Data) -> None:
     model, state, mask, expected = case
     hessian, values = Hessian(model, state, data.train, mask, keep_graph=True), np.linalg.eigvalsh(expected)
-    found = spectrum(hessian, steps=25, probes=30)
-    grid = found.grid(2_000)
-    density = found.density(grid)
+    estimate = spectrum(hessian, steps=25, probes=30)
+    grid = estimate.grid(2_000)
+    density = estimate.density(grid)
     step = grid[1] - grid[0]
     assert density.sum() * step == pytest.approx(1, rel=1e-3) and (density >= 0).all()
     wide = 0.05 * np.ptp(values)
     truth = Spectrum(values, np.full(len(values), 1 / len(values)), len(values)).density(grid, wide)
-    assert np.abs(found.density(grid, wide) - truth).sum() * step < 0.1
+    assert np.abs(estimate.density(grid, wide) - truth).sum() * step < 0.1
     again = spectrum(hessian, steps=25, probes=1)
-    assert np.array_equal(again.nodes, found.nodes[:25])  # each probe is drawn by its number
+    assert np.array_equal(again.nodes, estimate.nodes[:25])  # each probe is drawn by its number
 
 
 def test_a_quadratic_has_its_closed_form() -> None:
@@ -131,9 +131,9 @@ def test_batches_and_frozen_parameters_and_batch_norm(make_rich_network: Callabl
     state = initialize(model, "glorot_normal", 0) | {"1.running_mean": torch.ones(4)}
     model[5].weight.requires_grad_(False)
     split = Split(torch.randn(301, 1, 6, 6, generator=rng(0)), torch.randint(3, (301,), generator=rng(1)))
-    found = Hessian(model, state, split)
-    assert found.size == 36 + 4 + 4 + 3
-    assert found.matrix() == pytest.approx(exact(model, state, split, {}), abs=1e-6)
+    hessian = Hessian(model, state, split)
+    assert hessian.size == 36 + 4 + 4 + 3
+    assert hessian.matrix() == pytest.approx(exact(model, state, split, {}), abs=1e-6)
 
 
 def test_a_parameter_that_the_loss_does_not_know_has_zero_rows(data: Data) -> None:

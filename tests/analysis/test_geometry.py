@@ -102,13 +102,13 @@ def test_points_of_a_plane_come_back_however_they_are_turned(
     points: list[tuple[float, float]], angle: float, mirrored: bool
 ) -> None:
     plane = np.array(points)
-    found = embed(between(plane))
+    embedding = embed(between(plane))
     scale = max(1.0, between(plane).max())
-    assert found.stress < 1e-6 and np.abs(between(found.points) - between(plane)).max() < 1e-6 * scale
-    assert np.abs(found.points.mean(0)).max() < 1e-9 * scale
+    assert embedding.stress < 1e-6 and np.abs(between(embedding.points) - between(plane)).max() < 1e-6 * scale
+    assert np.abs(embedding.points.mean(0)).max() < 1e-9 * scale
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     other = embed(between(plane * (1, -1 if mirrored else 1) @ turn + 3))
-    assert between(other.points) == pytest.approx(between(found.points), abs=1e-5 * scale)
+    assert between(other.points) == pytest.approx(between(embedding.points), abs=1e-5 * scale)
 
 
 def test_the_map_is_turned_by_its_first_points() -> None:
@@ -120,12 +120,12 @@ def test_the_map_is_turned_by_its_first_points() -> None:
 
 
 def test_a_tetrahedron_does_not_fit_and_the_stress_says_how_badly() -> None:
-    asked = np.ones((4, 4)) - np.eye(4)
-    found = embed(asked)
-    assert found.stress == pytest.approx(np.sqrt(((between(found.points) - asked) ** 2).sum() / asked.sum()))
+    equal = np.ones((4, 4)) - np.eye(4)
+    embedding = embed(equal)
+    assert embedding.stress == pytest.approx(np.sqrt(((between(embedding.points) - equal) ** 2).sum() / equal.sum()))
     square = np.array([[0, 0], [0, 1], [1, 1], [1, 0]]) * (2 + 2**0.5) / 4  # the best of the squares
-    assert 0 < found.stress <= np.sqrt(((between(square) - asked) ** 2).sum() / asked.sum()) + 1e-6
-    assert np.array_equal(embed(asked).points, found.points)
+    assert 0 < embedding.stress <= np.sqrt(((between(square) - equal) ** 2).sum() / equal.sum()) + 1e-6
+    assert np.array_equal(embed(equal).points, embedding.points)
 
 
 def test_equal_states_lie_on_one_point_and_broken_ones_are_one_clear_line() -> None:

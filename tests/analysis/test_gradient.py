@@ -107,12 +107,12 @@ def test_an_observer_sees_the_subnetwork_without_weight_decay(
     spec = replace(spec, mask=half_mask(spec.model))
     observer = GradientNorm(every=10)
     result = train(spec, [observer])
-    seen = dict(result.observed[observer.key])
-    assert list(seen) == [0, 10, 20, 30]
+    norms = dict(result.observed[observer.key])
+    assert list(norms) == [0, 10, 20, 30]
     for iteration, state in ((0, masked(spec.initial_state, spec.mask)), (30, result.final)):
         load(spec.model, state)
         expected = by_backward(copy.deepcopy(spec.model), spec.mask, spec.data.train)
-        assert seen[iteration] == pytest.approx(expected | {"total": total(expected)}, rel=1e-4)
+        assert norms[iteration] == pytest.approx(expected | {"total": total(expected)}, rel=1e-4)
 
 
 def test_observing_changes_no_bit_of_the_training(

@@ -107,8 +107,8 @@ def test_what_a_probe_is_given(level, data):
     assert ticket.spec is trained[0].spec and ticket.result is trained[0].result
     assert all(not ticket.solution[name][~kept].any() for name, kept in ticket.spec.mask.items())
     assert list(ticket.peers.arms) == ["ticket", "reinit"]
-    own = [row for name, row in rows if name == "layer_norms" and row["arm"] == "reinit"]
-    assert [row["layer"] for row in own] == list(ticket.spec.mask) and list(own[0]) == LAYER_NORMS.names
+    norms = [row for name, row in rows if name == "layer_norms" and row["arm"] == "reinit"]
+    assert [row["layer"] for row in norms] == list(ticket.spec.mask) and list(norms[0]) == LAYER_NORMS.names
     assert [row["number"] for name, row in rows if name == "probes"] == [1, 2]
     again = LevelProbes(["curious"], data, Store(store.folder).probed)
     given.clear()

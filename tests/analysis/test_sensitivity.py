@@ -37,7 +37,7 @@ def test_each_row_is_the_accuracy_with_one_layer_pruned_by_hand(make_job: Callab
 
 def test_channels_go_whole(make_network: Callable[[], nn.Module], data: Data) -> None:
     model = make_network()
-    rows = sensitivity(model, model.state_dict(), data, (1.0, 0.5), shape="input", layers=prunable(model)[1:2])
+    rows = sensitivity(model, model.state_dict(), data, (1.0, 0.5), granularity="input", layers=prunable(model)[1:2])
     assert [row["density"] for row in rows] == [1, 0.5]
 
 
@@ -45,7 +45,7 @@ def test_densities_are_the_lowest_before_accuracy_falls() -> None:
     curve = {"a": {1.0: 0.9, 0.5: 0.895, 0.2: 0.7, 0.1: 0.9}, "b": {1.0: 0.9, 0.1: 0.91}}
     rows = [{"layer": x, "density": d, "accuracy": y} for x, line in curve.items() for d, y in line.items()]
     assert densities_of(rows, 0.01) == {"a": 0.5, "b": 0.1} and densities_of(rows, 0) == {"a": 1.0, "b": 0.1}
-    with pytest.raises(SettingError, match="densities=a: the whole network is needed"):
+    with pytest.raises(SettingError, match="densities=a: must include 1, the dense network"):
         densities_of(rows[1:], 0.01)
     with pytest.raises(SettingError, match="tolerance=1"):
         densities_of(rows, 1)
@@ -53,16 +53,16 @@ def test_densities_are_the_lowest_before_accuracy_falls() -> None:
 
 def test_what_it_gives_can_be_pruned_to(make_network: Callable[[], nn.Module], data: Data) -> None:
     model = make_network()
-    found = densities_of(sensitivity(model, model.state_dict(), data), 0.05)
-    rung = level_counts(prunable(model), Pruning(layer_densities=found), 1)[1]
-    assert set(rung) == set(dense(prunable(model))) and 0.75 < sum(rung.values()) / 552 < 0.85
+    densities = densities_of(sensitivity(model, model.state_dict(), data), 0.05)
+    counts = level_counts(prunable(model), Pruning(layer_densities=densities), 1)[1]
+    assert set(counts) == set(dense(prunable(model))) and 0.75 < sum(counts.values()) / 552 < 0.85
 
 
 def test_the_test_set_and_no_validation_are_refused(make_network: Callable[[], nn.Module], data: Data) -> None:
     model = make_network()
     empty = replace(data, validation=replace(data.validation, images=torch.zeros(0), labels=torch.zeros(0)))
     for wrong, split in ((data, "test"), (empty, "validation")):
-        with pytest.raises(SettingError, match=f"split={split}: .*never by the test set"):
+        with pytest.raises(SettingError, match=f"split={split}: .*the test set must not choose"):
             sensitivity(model, model.state_dict(), wrong, split=split)
     with pytest.raises(SettingError, match=r"densities=0\.0: must lie above 0"):
         sensitivity(model, model.state_dict(), data, (0.0,))

@@ -57,8 +57,8 @@ def mask(seed=0, runs=5, **changes):
             for init, gain in (("lottery", 0.0005), ("scratch", 0.01))
         ],
         "agreement": [
-            {"init": init, "draw": draw, "disagreement": own + 0.0001 * draw, "disagreement_with_pruned": own}
-            for init, (own, _) in INITS.items()
+            {"init": init, "draw": draw, "disagreement": share + 0.0001 * draw, "disagreement_with_pruned": share}
+            for init, (share, _) in INITS.items()
             for draw in range(runs)
         ],
         "distances": [
@@ -124,26 +124,26 @@ def test_every_claim_is_about_columns_that_there_are():
 
 
 def test_within_one_mask_the_unit_is_the_run():
-    found = judged(mask())
-    assert measured(found["G3"]).mean == pytest.approx(1.5) and measured(found["G3"]).n == 5
-    assert measured(found["G8"]).mean == pytest.approx(2.0)  # not the start, and not what comes late
-    assert measured(found["G6"]).mean == pytest.approx(0.1) and measured(found["G10"]).mean == pytest.approx(10.02)
-    assert measured(found["G14"]).mean == pytest.approx(4.2) and measured(found["G13"]).mean == pytest.approx(0.6)
-    assert measured(found["G15"]).mean == pytest.approx(0.138, abs=0.003)
-    assert measured(found["G16"]).mean == pytest.approx(-2.6)
-    assert "over 5 runs within one mask" in note(found["G3"]) and "5 draws of weights" in note(found["G6"])
-    assert {found[f"G{number}"].verdict for number in (1, 2, 3, 4, 5, 6, 7, 8, "9b", 10, 12, 13, 14, 15, 16)} == {
+    claims = judged(mask())
+    assert measured(claims["G3"]).mean == pytest.approx(1.5) and measured(claims["G3"]).n == 5
+    assert measured(claims["G8"]).mean == pytest.approx(2.0)  # not the start, and not what comes late
+    assert measured(claims["G6"]).mean == pytest.approx(0.1) and measured(claims["G10"]).mean == pytest.approx(10.02)
+    assert measured(claims["G14"]).mean == pytest.approx(4.2) and measured(claims["G13"]).mean == pytest.approx(0.6)
+    assert measured(claims["G15"]).mean == pytest.approx(0.138, abs=0.003)
+    assert measured(claims["G16"]).mean == pytest.approx(-2.6)
+    assert "over 5 runs within one mask" in note(claims["G3"]) and "5 draws of weights" in note(claims["G6"])
+    assert {claims[f"G{number}"].verdict for number in (1, 2, 3, 4, 5, 6, 7, 8, "9b", 10, 12, 13, 14, 15, 16)} == {
         "reproduced"
     }
-    single = found["G11"], found["G17"], found["G18"], found["G9a"]  # one number a mask
+    single = claims["G11"], claims["G17"], claims["G18"], claims["G9a"]  # one number a mask
     assert {claim.verdict for claim in single} == {"undecided"} and "1 of at least 3 masks" in note(single[0])
     assert measured(single[0]).mean == pytest.approx(1.5)
 
 
 def test_over_three_masks_the_unit_is_the_mask():
-    found = judged(*(mask(seed, reinit=0.002 * (seed - 1)) for seed in range(3)))
-    assert measured(found["G3"]).n == 3 and "over 3 masks" in note(found["G3"])
-    assert found["G18"].verdict == found["G9a"].verdict == "reproduced" and measured(found["G9a"]).n == 3
+    claims = judged(*(mask(seed, reinit=0.002 * (seed - 1)) for seed in range(3)))
+    assert measured(claims["G3"]).n == 3 and "over 3 masks" in note(claims["G3"])
+    assert claims["G18"].verdict == claims["G9a"].verdict == "reproduced" and measured(claims["G9a"]).n == 3
     assert measured(judged(mask(), mask(1, reinit=0.5))["G3"]).mean == pytest.approx(1.5)  # two: the first alone
 
 
@@ -159,8 +159,8 @@ def test_what_was_not_trained_is_not_measured():
     tables = mask()
     tables["results"] = [row for row in tables["results"] if row["arm"] != "rigl"]
     tables["spectrum"] = []
-    found = judged(tables)
-    assert found["G5"].verdict == found["G11"].verdict == "not measured" and found["G3"].verdict == "reproduced"
+    claims = judged(tables)
+    assert claims["G5"].verdict == claims["G11"].verdict == "not measured" and claims["G3"].verdict == "reproduced"
 
 
 def written(folder, tables):

@@ -23,8 +23,8 @@ def test_layer_scaled_is_the_initialiser_of_that_name(make_network):
     state = initialize(model, "glorot_normal", 3)
     scaled = layer_scaled(state, mask)
     for name, module in (("fc1.weight", model.fc1), ("output.weight", model.output)):
-        own = LayerScaled(glorot_normal)(module, mask[name], rng(3, "init", *name.rsplit(".", 1)))
-        assert torch.allclose(scaled[name], own)
+        expected = LayerScaled(glorot_normal)(module, mask[name], rng(3, "init", *name.rsplit(".", 1)))
+        assert torch.allclose(scaled[name], expected)
     assert torch.equal(scaled["fc1.bias"], state["fc1.bias"])
 
 

@@ -58,8 +58,8 @@ def read(path: Path) -> list[dict[str, str]]:
 
 def weights(folder: Path, run: str, kind: str) -> dict[str, torch.Tensor]:
     """The `kind` of state that the store keeps of `run`."""
-    found = load_file(folder / "outputs" / "store" / run[:2] / run / "weights.safetensors")
-    return {key.partition("/")[2]: x for key, x in found.items() if key.partition("/")[0] == kind}
+    tensors = load_file(folder / "outputs" / "store" / run[:2] / run / "weights.safetensors")
+    return {key.partition("/")[2]: x for key, x in tensors.items() if key.partition("/")[0] == kind}
 
 
 def test_what_it_leaves_behind(flow):
@@ -110,15 +110,15 @@ def test_the_laws_of_the_table(flow, folder, caplog):
 
 
 def test_the_ticket_starts_at_the_weights_of_step_0(flow, noise):
-    """Trained for itself, `lth`'s own way, from the ticket's file: the same bits."""
+    """Its weights are those of the initialiser, and every run of a row starts at the same weights."""
     to, _ = flow()
     ticket = load_ticket(to / "ticket.safetensors")
     with initialize_config_dir(str(place("conf")), version_base="1.3"):
-        asked = config.read(compose("gradient_flow", [PAPER, "scale=smoke"]))
+        settings = config.read(compose("gradient_flow", [PAPER, "scale=smoke"]))
     from lth.core.seeds import Seeds
     from lth.from_settings import build_model, load_data
 
-    _, fresh = build_model(asked, load_data(asked), Seeds().resolved(0))
+    _, fresh = build_model(settings, load_data(settings), Seeds().resolved(0))
     assert all(torch.equal(tensor, ticket.state[name]) for name, tensor in fresh(0).items())
     curves = {row["run"]: row["grad_norm"] for row in read(to / "curves.csv") if row["iteration"] == "0"}
     runs = {(row["arm"], row["draw"]): row["run"] for row in read(to / "results.csv")}

@@ -17,8 +17,8 @@ from lth.training.gradient import examples
 def test_the_two_sides_are_rigl_with_and_without_the_change(trained, store, same_bits):
     (before, without), (spec, result) = (trained.change[moment] for moment in ("before", "after"))
     first = trained.outcomes["rigl"][0].spec
-    seen = store.train(first, keep_at=[10])
-    assert same_bits(result.final, seen.at(10)) and same_bits(result.mask({}), seen.mask({}, 10))
+    full = store.train(first, keep_at=[10])
+    assert same_bits(result.final, full.at(10)) and same_bits(result.mask({}), full.mask({}, 10))
     assert not same_bits(result.mask({}), without.mask({})) and kept(result.mask({})) == kept(without.mask({}))
     for name, stays in result.mask({}).items():  # a change drops weights and starts new ones at zero, no more
         both = stays & without.mask({})[name]
