@@ -8,13 +8,12 @@ matplotlib. Its primary configuration is `<name>.yaml`, in lth's conf folder or 
 are `claims/*.toml`.
 """
 
-import importlib
-import importlib.util
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lth.core.tables import Row, Table
+from lth.discovery import sources
 
 if TYPE_CHECKING:
     from lth.lottery.arms import Outcome
@@ -71,9 +70,6 @@ class Experiment:
 
 def declared(names: Iterable[str]) -> dict[str, Experiment]:
     """Name -> experiment, for those of `names` that are declared; results may come from one that is not installed."""
-    experiments = {}
-    for name in sorted(set(names)):
-        module = f"lth.experiments.{name}"
-        if importlib.util.find_spec(module) and importlib.util.find_spec(f"{module}.experiment"):
-            experiments[name] = importlib.import_module(f"{module}.experiment").EXPERIMENT
-    return experiments
+    known = sources()
+    chosen = [known[name] for name in sorted(set(names)) if name in known]
+    return {source.name: source.load() for source in chosen if source.declared}

@@ -1,11 +1,9 @@
-"""Experiments as Hydra runs them, in worker processes too: where they lie, one job, and what failed of a sweep.
+"""Experiments as Hydra runs them, in worker processes too: one job, and what failed of a sweep.
 
 Imports no torch.
 """
 
-import ast
 import importlib
-import importlib.util
 import json
 import logging
 import os
@@ -18,9 +16,9 @@ from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-import lth.experiments
 from lth.core.errors import LotteryError
 from lth.core.files import write_json
+from lth.discovery import source_of
 
 log = logging.getLogger(__name__)
 
@@ -28,33 +26,15 @@ FAILED = "failed.json"
 """In the folder of a job of a sweep that failed: its number, its overrides, and what went wrong."""
 
 
-def place(folder: str) -> Path:
-    """Where `conf` or `experiments` lie: in the package (installed from a wheel), else beside it (a checkout)."""
-    package = Path(__file__).parent
-    return next(path for path in (package / folder, package.parent / folder) if path.is_dir())
-
-
-def experiments() -> dict[str, str]:
-    """Name -> docstring of every experiment, read without importing it."""
-    files = sorted(file for folder in lth.experiments.__path__ for file in Path(folder).glob("[a-z]*/__init__.py"))
-    return {file.parent.name: ast.get_docstring(ast.parse(file.read_text())) or "" for file in files}
-
-
 def run_experiment(experiment: str, settings: Any, folder: Path) -> None:
-    """Runs one job of `experiment`: what its declaration says, where it has one."""
-    if importlib.util.find_spec(f"lth.experiments.{experiment}.experiment") is None:
-        load(experiment).run(settings, folder)
+    """Runs one job of `experiment`: as it declares, or by its module `run` where it declares nothing."""
+    source = source_of(experiment)
+    if not source.declared:
+        importlib.import_module(f"{source.module}.run").run(settings, folder)
         return
     from lth.session import execute
 
-    execute(
-        importlib.import_module(f"lth.experiments.{experiment}.experiment").EXPERIMENT, settings, folder, sweep_number()
-    )
-
-
-def load(experiment: str) -> Any:
-    """The module `run` of `experiment`, which imports torch: what it does is its function `run(spec, folder)`."""
-    return importlib.import_module(f"lth.experiments.{experiment}.run")
+    execute(source.load(), settings, folder, sweep_number())
 
 
 def run_job(config: DictConfig) -> None:

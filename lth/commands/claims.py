@@ -2,18 +2,16 @@
 
 import argparse
 import importlib
-from collections.abc import Iterator, Sequence
-from importlib import metadata, util
-from importlib.machinery import ModuleSpec
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-import lth.experiments
 from lth.core.errors import SettingError
 from lth.core.files import write_text
 from lth.core.registry import nearest
 from lth.core.tables import Table
+from lth.discovery import sources
 from lth.experiment import Experiment
 from lth.report.claims.estimators import Estimator
 from lth.report.claims.evidence import read_evidence
@@ -21,37 +19,12 @@ from lth.report.claims.files import Claims, read_claims
 from lth.report.claims.judge import judge, tables_of
 from lth.report.claims.show import LEGEND, markdown, origin, summary, table
 
-GROUP = "lth.experiments"
-"""The entry points by which installed packages add experiments."""
-
-
-def experiment_modules() -> dict[str, str]:
-    """Name of every experiment -> the module that it is; none of them is imported."""
-    folders = sorted(
-        file.parent for place in lth.experiments.__path__ for file in Path(place).glob("[a-z]*/__init__.py")
-    )
-    ours = {folder.name: f"lth.experiments.{folder.name}" for folder in folders}
-    return {point.name: point.module for point in metadata.entry_points(group=GROUP)} | ours
-
 
 def claim_files() -> dict[str, Path]:
     """Name of every paper -> the file of its claims, in the folder `claims` of an experiment."""
-    files = [path for module in experiment_modules().values() for path in _files(module)]
+    folders = [source.folder for source in sources().values() if source.folder]
+    files = [path for folder in folders for path in folder.glob("claims/*.toml")]
     return {path.stem: path for path in sorted(files, key=lambda path: path.stem)}
-
-
-def _files(module: str) -> Iterator[Path]:
-    spec = _spec(module)
-    if spec is not None and spec.origin is not None:
-        yield from Path(spec.origin).parent.glob("claims/*.toml")
-
-
-def _spec(module: str) -> ModuleSpec | None:
-    """Where `module` lies; None where there is none. Of a module in a package the package is imported."""
-    try:
-        return util.find_spec(module)
-    except ImportError:
-        return None
 
 
 def load_claims(paper: str) -> Claims:
@@ -66,13 +39,13 @@ def load_claims(paper: str) -> Claims:
 
 def declared(experiment: str) -> tuple[dict[str, Estimator], dict[str, Table]]:
     """The estimators and tables that `experiment` declares, by name; none where it is not known."""
-    module = experiment_modules().get(experiment, "")
+    source = sources().get(experiment)
     estimators, tables = list[Estimator](), list[Table]()
-    for part in (module, f"{module}.experiment", f"{module}.estimators"):
-        if module and _spec(part) is not None:
-            names = vars(importlib.import_module(part))
+    for part in ("", "experiment", "estimators") if source else ():
+        if source and (not part or source.has(part)):
+            names = vars(importlib.import_module(f"{source.module}.{part}".rstrip(".")))
             estimators += [thing for thing in names.values() if isinstance(thing, Estimator)]
-            if isinstance(declaration := names.get("EXPERIMENT"), Experiment):
+            if isinstance(declaration := names.get(source.attribute), Experiment):
                 estimators += declaration.estimators
                 tables += declaration.tables
     return {estimator.name: estimator for estimator in estimators}, {table.name: table for table in tables}

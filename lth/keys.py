@@ -1,0 +1,70 @@
+"""The configuration keys of an experiment, as help texts and reference pages need them. Imports no torch, no Hydra."""
+
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from lth.core.setting import default_of, marks_of
+
+TYPES = {int: "int", float: "float", str: "str", bool: "bool"}
+
+
+@dataclass(frozen=True)
+class Key:
+    """A configuration key. type: a word for its type; default: its value where nothing overrides it."""
+
+    name: str
+    type: str
+    default: Any
+    meaning: str
+
+    @property
+    def group(self) -> str:
+        """The part of the name before the first dot; empty for a key at the top."""
+        return self.name.rpartition(".")[0].partition(".")[0]
+
+
+def keys_of(settings: type, values: Mapping[str, Any] | None = None, prefix: str = "") -> Iterator[Key]:
+    """The keys of a settings dataclass, nested ones by their path; `values` (nested) are their defaults, where given.
+
+    Keys without a meaning are left out: they are not set on the command line.
+    """
+    hints = get_type_hints(settings)
+    for entry in fields(settings):
+        default = default_of(entry)
+        value = (values or {}).get(entry.name, default)
+        if is_dataclass(hints[entry.name]):
+            yield from keys_of(
+                hints[entry.name], value if isinstance(value, Mapping) else None, f"{prefix}{entry.name}."
+            )
+        elif marks_of(entry).meaning:
+            shown = None if value is MISSING else value
+            yield Key(prefix + entry.name, type_word(hints[entry.name]), shown, marks_of(entry).meaning)
+
+
+def type_word(hint: Any) -> str:
+    """A word for a key's type; whether it may be null is for its meaning to say.
+
+    >>> type_word(list[int] | None), type_word(str | int), type_word(dict[str, float])
+    ('list', 'duration', 'dict')
+    """
+    if get_origin(hint) in (Union, types.UnionType):
+        options = set(get_args(hint)) - {type(None)}
+        return "duration" if options == {str, int} else type_word(options.pop())
+    return TYPES.get(hint) or str(getattr(get_origin(hint), "__name__", "any"))
+
+
+def written(value: Any) -> str:
+    """`value` as one writes it on the command line.
+
+    >>> written({"output": 0.1}), written(["a", None]), written(True), written("")
+    ('{output: 0.1}', '[a, null]', 'true', "''")
+    """
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {written(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(written, value))}]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value) or "''"

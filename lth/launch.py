@@ -1,0 +1,98 @@
+"""An experiment handed over to Hydra: the command line as Hydra reads it, its errors in one line. Imports no torch."""
+
+import difflib
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+
+import hydra
+from hydra.errors import HydraException
+
+from lth.config import register
+from lth.core.errors import LotteryError
+from lth.core.registry import nearest
+from lth.defaults import options_of, paper_of
+from lth.discovery import Source, place
+from lth.jobs import failed_jobs, run_job
+from lth.keys import keys_of
+
+LAUNCHERS = {"submitit_slurm": "slurm", "submitit_local": "slurm", "ray": "ray"}
+"""Hydra's launchers for clusters, and the extras that install them."""
+
+LOST = ("TerminatedWorkerError", "UncompletedJobError", "WorkerCrashedError")
+"""What joblib, submitit and Ray raise for a worker that is gone; by name, since none of them is imported for it."""
+
+
+def launch(source: Source, words: Sequence[str]) -> None:
+    """Lets Hydra run the experiment with the command line `words`; LotteryError for what it refuses."""
+    check_paper(source, words)
+    register(source)
+    # Below a key that holds a dict any name may stand; Hydra wants a mark for one that its configuration does not have.
+    free = tuple(f"{key.name}." for key in keys_of(source.settings) if key.type == "dict")
+    words = [f"++{word}" if word.startswith(free) else word for word in words]
+    sweep = [word for word in words if word in ("-m", "--multirun")]  # Hydra takes them only before the overrides
+    sys.argv = [sys.argv[0], *sweep, *(word for word in words if word not in sweep)]
+    logging.captureWarnings(True)
+    run = hydra.main(version_base="1.3", config_path=str(place("conf")), config_name=source.name)(run_job)
+    if os.environ.get("HYDRA_FULL_ERROR") == "1":  # the user asked for tracebacks
+        run()
+        return
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands errors over as they are, instead of printing its own
+    try:
+        run()
+    except KeyboardInterrupt:
+        raise LotteryError("\nstopped; the same command goes on from here") from None
+    except HydraException as error:
+        raise LotteryError(explained(error, source, words)) from error
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise LotteryError(f"{error.filename}: {error.strerror}") from error
+    except Exception as error:
+        if type(error).__name__ not in LOST:
+            raise
+        problem = "a worker process was killed (out of memory?); the same command goes on from here"
+        raise LotteryError(problem) from error
+    if failed := failed_jobs():
+        raise LotteryError(failed)
+
+
+def check_paper(source: Source, words: Sequence[str]) -> None:
+    """Raises LotteryError for a paper of another experiment."""
+    for word in words:
+        group, _, option = word.partition("=")
+        experiment = paper_of(source, option) if group == "paper" else None
+        if experiment not in (None, source.name):
+            raise LotteryError(f"{word}: this paper belongs to lth {experiment}: lth {experiment} {' '.join(words)}")
+
+
+def explained(error: HydraException, source: Source, words: Sequence[str]) -> str:
+    """What the user can do about an error of Hydra's, in one line where that is clear."""
+    launcher = str(getattr(error, "missing_cfg_file", "")).removeprefix("hydra/launcher/")
+    if launcher in LAUNCHERS:
+        return f"hydra/launcher: {launcher} is not installed: pip install 'lth[{LAUNCHERS[launcher]}]'"
+    message = "\n".join(str(part) for part in (error, error.__cause__) if part)
+    for key in keys_of(source.settings):
+        for word in words:
+            if word.lstrip("+").startswith(f"{key.name}=") and f"override {word}" in message:
+                return f"{word}: must be {key.type} ({key.meaning})"
+    return next(mistakes(source, words), message)
+
+
+def mistakes(source: Source, words: Sequence[str]) -> Iterator[str]:
+    """The overrides among `words` that name no key, or no option of a group, each with the nearest name."""
+    keys, groups = {key.name: key for key in keys_of(source.settings)}, options_of(source)
+    parents = {name.rpartition(".")[0] for name in keys}
+    for word in words:
+        name, assigned, value = word.lstrip("+~").partition("=")
+        if not assigned or name in keys or name.startswith(("hydra.", "-")):
+            continue
+        if name in groups:
+            for option in value.split(","):
+                if option not in (*groups[name], "null") and not name.startswith("hydra/"):
+                    yield f"{name}={option}: is no option of {name}; {nearest(option, groups[name])}"
+        elif name not in parents:
+            close = difflib.get_close_matches(name, [*keys, *groups], n=1)
+            hint = f"did you mean {close[0]}?" if close else f"lth {source.command} --help lists the keys"
+            yield f"{word}: lth {source.command} has no key {name}; {hint}"
