@@ -19,8 +19,8 @@ lth EXPERIMENT --cfg job           print the configuration, run nothing
 """
 
 NOTES = """\
-EXPERIMENT may also be the path of a folder: lth ./my_experiment. A command finds
-the results of such an experiment with --experiment ./my_experiment.
+EXPERIMENT may also be the path of a folder: lth ./my_experiment. For the results
+of such an experiment, commands take --with ./my_experiment.
 
 Shell completion: eval "$(lth -sc install=bash)"   (also zsh, fish)"""
 
@@ -75,12 +75,12 @@ def listed() -> str:
 
 
 def without_folders(words: Sequence[str]) -> list[str]:
-    """`words` without `--experiment FOLDER`; the experiment in that folder is known from then on."""
+    """`words` without `--with FOLDER`; the experiment in that folder is known from then on."""
     kept = list(words)
-    while "--experiment" in kept:
-        at = kept.index("--experiment")
+    while "--with" in kept:
+        at = kept.index("--with")
         if at + 1 == len(kept):
-            raise LotteryError("--experiment needs the folder of an experiment")
+            raise LotteryError("--with needs the folder of an experiment")
         source_of(kept[at + 1])
         del kept[at : at + 2]
     return kept

@@ -10,6 +10,12 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
+
+import lth as lth_package
+from lth.config import composed
+from lth.defaults import options_of, starting_values
+from lth.discovery import source_of, sources
 
 MAIN = "from lth.cli import main; main()"
 
@@ -20,23 +26,71 @@ def lth(command, tmp_path):
     return partial(command, cwd=tmp_path)
 
 
-def test_help_shows_docstring_groups_and_keys_without_torch(tmp_path):
-    code = f"import sys\ntry:\n    {MAIN}\nexcept SystemExit: pass\nassert 'torch' not in sys.modules, 'torch'"
-    shown = subprocess.run(
-        [sys.executable, "-c", code, "imp", "--help"], cwd=tmp_path, capture_output=True, text=True, check=True
-    ).stdout
-    for words in ("iterative magnitude pruning", "data: cifar10", "arms:", "probe_every"):
+@pytest.mark.parametrize("words", [["imp", "--help"], ["list"], ["--help"], ["-h"], ["help"], ["--version"]])
+def test_help_needs_neither_torch_nor_hydra(tmp_path, words):
+    code = f"import sys\n{MAIN}\nassert not {{'torch', 'hydra'}} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code, *words], cwd=tmp_path, capture_output=True, check=True)
+
+
+def test_help_shows_docstring_groups_and_keys_within_80_columns(lth):
+    shown = lth("imp", "--help", COLUMNS="80").stdout
+    for words in (
+        "iterative magnitude pruning",
+        "cifar10, cifar100",
+        "arms=[ticket",
+        "probe_every=500",
+        "learning rate",
+    ):
         assert words in shown
+    assert max(map(len, shown.splitlines())) <= 80
 
 
-def test_list_names_every_experiment(lth):
+def test_help_shows_the_defaults_that_the_command_line_leaves(lth):
+    shown = lth("imp", "paper=frankle2019/lenet", "recipe.lr=0.7", "--help").stdout
+    assert "levels=16" in shown and "lr=0.7" in shown and "levels=13" not in shown
+
+
+@pytest.mark.parametrize("name", sources())
+def test_the_starting_values_of_help_are_those_that_hydra_composes(name):
+    source, values = source_of(name), starting_values(source_of(name))
+    values = OmegaConf.create(values)  # whose floats are read as Hydra reads them
+    assert OmegaConf.to_container(values) == composed(source, [])
+
+
+def test_the_groups_of_help_have_the_papers_of_the_experiment_alone():
+    assert options_of(source_of("gradient_flow"))["paper"] == ["evci2022/lenet5"]
+    assert "frankle2019/lenet" in options_of(source_of("imp"))["paper"]
+    assert "pruning" not in options_of(source_of("gradient_flow"))
+
+
+def test_the_module_is_the_command(lth):
+    done = lth("--version", code="import runpy; runpy.run_module('lth', run_name='__main__')")
+    assert done.stdout == f"lth {lth_package.__version__}\n"
+
+
+def test_list_names_every_experiment_in_one_line_each(lth):
     shown = lth("list").stdout.splitlines()
-    assert any(line.startswith("imp ") for line in shown) and any(line.startswith("speed ") for line in shown)
+    assert [line.split()[0] for line in shown] == list(sources()) and max(map(len, shown)) <= 80
 
 
-def test_an_unknown_experiment_is_named(lth):
-    done = lth("impp", check=False)
-    assert done.returncode == 1 and "'impp'" in done.stderr and "imp" in done.stderr
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["impp"], "no experiment is called 'impp'; did you mean imp?"),
+        (["clams"], "did you mean claims?"),
+        (["./nowhere"], "an experiment is a folder with an __init__.py"),
+        (["imp", "levle=3"], "levle=3: lth imp has no key levle; did you mean levels?"),
+        (["imp", "recipe.itrations=3"], "did you mean recipe.iterations?"),
+        (["imp", "data=minst"], "data=minst: is no option of data; did you mean mnist?"),
+        (["imp", "-m", "data=mnist,kminst"], "data=kminst: is no option of data; did you mean kmnist?"),
+        (["imp", "levels=abc"], "levels=abc: must be int (number of prunings"),
+        (["imp", "paper=evci2022/lenet5"], "this paper belongs to lth gradient_flow"),
+    ],
+)
+def test_a_mistaken_word_is_one_line_with_the_nearest_that_there_is(lth, tmp_path, words, message):
+    done = lth(*words, check=False)
+    assert done.returncode == 1 and message in done.stderr and len(done.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
 
 
 def test_cfg_job_prints_the_configuration(lth):

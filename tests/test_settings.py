@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from lth.config import read, register, settings_of
 from lth.core.errors import SettingError
 from lth.core.setting import default_of, marks_of, setting
-from lth.jobs import experiments, place
+from lth.discovery import place, sources
 from lth.pruning.methods import METHODS
 from lth.settings import hash_of
 
@@ -37,7 +37,7 @@ def test_every_option_of_every_group_composes(group, option):
     assert composed(f"{group}={option}", *([needed] if needed else []))
 
 
-@pytest.mark.parametrize(("experiment", "scale"), list(product(experiments(), ("smoke", "quick", "paper"))))
+@pytest.mark.parametrize(("experiment", "scale"), list(product(sources(), ("smoke", "quick", "paper"))))
 def test_every_experiment_composes_at_every_scale(experiment, scale):
     assert composed(f"scale={scale}", experiment=experiment)
 
@@ -336,7 +336,7 @@ def test_lists_and_dicts_are_not_shared_between_settings():
     assert second.tags == [] == type(second)().tags
 
 
-@pytest.mark.parametrize("experiment", list(experiments()))
+@pytest.mark.parametrize("experiment", list(sources()))
 def test_every_key_has_a_meaning(experiment):
     internal = {"experiment", "scale", "paper"}
     pending = [("", settings_of(experiment))]

@@ -27,7 +27,12 @@ def test_the_wheel_runs_from_another_folder(tmp_path, prepared_mnist1d):
         names = archive.namelist()
         archive.extractall(tmp_path / "installed")
     assert {name.split("/")[0] for name in names} == {"lth", f"lth-{wheel.name.split('-')[1]}.dist-info"}
-    assert {"lth/conf/imp.yaml", "lth/experiments/imp.py", "lth/py.typed"} <= set(names)
+    assert {
+        "lth/conf/imp.yaml",
+        "lth/experiments/imp/__init__.py",
+        "lth/experiments/__init__.py",
+        "lth/py.typed",
+    } <= set(names)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     code = "import lth, lth.cli; print(lth.__file__); lth.cli.main()"

@@ -6,7 +6,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from lth import cli
-from lth.jobs import experiments
+from lth.discovery import sources
 
 INTRO = """\
 # Commands
@@ -17,7 +17,7 @@ INTRO = """\
 
 def page() -> str:
     """The page, in Markdown."""
-    words = [[], *([name] for name in dict.fromkeys(["report", *cli.COMMANDS, *experiments()]))]
+    words = [[], *([name] for name in dict.fromkeys(["report", *cli.COMMANDS, *sources()]))]
     with ThreadPoolExecutor(2) as pool:
         texts = pool.map(helped, words)
     parts = [INTRO]

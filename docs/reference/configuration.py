@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from lth.config import register
 from lth.core.setting import marks_of
-from lth.jobs import experiments, place
+from lth.discovery import place, sources
 from reference.markdown import sentence, table
 
 INTRO = """\
@@ -46,7 +46,7 @@ class Key:
 
 def page() -> str:
     """The page, in Markdown."""
-    keys = [key for name in experiments() for key in keys_of(name) if key.meaning]
+    keys = [key for name in sources() for key in keys_of(name) if key.meaning]
     count = Counter(key.name for key in keys)
     shared = [key for key in keys if count[key.name] > 1]
     parts = [INTRO, "## Groups", "A group selects a file with the values of several keys.", groups()]
@@ -56,7 +56,7 @@ def page() -> str:
         if section:
             parts += [f"### {section}", chosen[0].about]
         parts.append(section_table(chosen))
-    for name in experiments():
+    for name in sources():
         if alone := [key for key in keys if key.experiment == name and count[key.name] == 1]:
             parts += [f"## Keys of lth {name} alone", section_table(alone)]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -67,7 +67,7 @@ def groups() -> str:
     rows = []
     for group in GROUPS:
         folder = place("conf") / group
-        options = sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.yaml"))
+        options = sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("[!_]*.yaml"))
         rows.append([f"`{group}=`", ", ".join(f"`{option}`" for option in options)])
     return table(["group", "options"], rows)
 

@@ -1,21 +1,25 @@
-"""Why tickets win: one sparse network, trained from other weights and by other methods (Evci et al. 2022).
+"""Why tickets win: one sparse network, trained in every other way.
 
-    lth gradient_flow                          MNIST-1D, one mask, five runs of everything
-    lth gradient_flow -m worker=0,1            the same, by two processes that share the trainings
-    lth gradient_flow paper=evci2022/lenet5    the paper's LeNet5 on MNIST at 95% sparsity, two workers
+    lth gradient_flow                         MNIST-1D, one mask
+    lth gradient_flow -m worker=0,1           the same, shared by two processes
+    lth gradient_flow paper=evci2022/lenet5   LeNet5 on MNIST, as published
 
-Trains a dense network that is pruned by magnitude during training (`gradual`): the pruned solution. Then it trains the
-mask of that solution from other initial weights (`inits`): lottery (the weights of step 0), scratch (a new draw),
-scratch_plus (a draw scaled to each unit's unmasked fan-in), prune_restart (the weights of the pruned solution); and it
-trains networks of the same size by other methods (`methods`): small_dense, and set and rigl, whose masks change during
-training. The runs of a row differ in data order alone, so that what they show is about one mask; the runs of
-`scratch_other_inits` and `pruned_other_seeds` differ in their weights, too.
+Trains a dense network that is pruned by magnitude during training (`gradual`):
+the pruned solution. Then trains the mask of that solution from other weights
+(`inits`): lottery (the weights of step 0), scratch (a new draw), scratch_plus (a
+draw scaled to each unit's unmasked fan-in), prune_restart (the weights of the
+pruned solution); and networks of the same size by other `methods`: small_dense,
+and set and rigl, whose masks change during training. The runs of a row differ
+in data order alone, so that what they show is about one mask; those of
+scratch_other_inits and pruned_other_seeds differ in their weights, too.
 
-The paper's findings: standard re-initialisation has vanishing gradients early in training, and sparsity-aware
-initialisation does not; a lottery ticket relearns the pruned solution that its mask came from.
+The paper's findings (Evci et al. 2022): standard re-initialisation has
+vanishing gradients early in training, and sparsity-aware initialisation does
+not; a lottery ticket relearns the pruned solution that its mask came from.
 
-The folder of worker 0 holds table.csv (the paper's table), results.csv, layers.csv, curves.csv, the analyses
-(agreement, distances, lines, signal, map, updates, spectrum), figures, report.html and the ticket. `draw` numbers the
-runs of an arm, and `seed` is that of the mask. Every training is kept in <outputs>/store, so the same command again
-trains nothing. `lth claims evci2022` compares the results with the paper's claims.
+The folder of worker 0 holds table.csv (the paper's table), results.csv,
+layers.csv, curves.csv, the analyses (agreement, distances, lines, signal, map,
+updates, spectrum), figures, report.html and the ticket. All trainings are kept
+in <outputs>/store: the same command again trains nothing. `lth claims evci2022`
+compares the results with the paper's claims.
 """

@@ -12,7 +12,7 @@ from lth.core.errors import LotteryError
 from lth.core.files import write_text
 from lth.core.registry import nearest
 from lth.experiment import declared
-from lth.jobs import experiments
+from lth.discovery import sources
 from lth.report.wandb import dashboard
 from lth.report.wandb.levels import RESULT_COLUMNS, measured_columns
 from lth.report.wandb.panels import Contents, chapters
@@ -55,8 +55,8 @@ def main(words: list[str]) -> None:
 
 def contents(experiment: str) -> Contents:
     """What the dashboard of `experiment` is about, as it declares it; LotteryError for an unknown one."""
-    if experiment not in experiments():
-        raise LotteryError(f"--experiment: no experiment is called {experiment}; {nearest(experiment, experiments())}")
+    if experiment not in sources():
+        raise LotteryError(f"--experiment: no experiment is called {experiment}; {nearest(experiment, sources())}")
     declaration = declared([experiment]).get(experiment)
     if declaration is None:
         return Contents()

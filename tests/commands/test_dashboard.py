@@ -8,7 +8,7 @@ import pytest
 
 from lth.commands.dashboard import contents, main
 from lth.core.errors import LotteryError
-from lth.jobs import experiments
+from lth.discovery import sources
 from lth.report.wandb import dashboard
 from lth.report.wandb.panels import chapters
 
@@ -33,7 +33,7 @@ def test_without_a_login_the_workspace_is_printed(printed):
     assert [one["name"] for one in sections] == [chapter.name for chapter in chapters(contents("imp"))]
 
 
-@pytest.mark.parametrize("experiment", sorted(experiments()))
+@pytest.mark.parametrize("experiment", sorted(sources()))
 def test_every_experiment_has_a_dashboard(printed, experiment):
     view = printed("report", "--experiment", experiment, "--setting", "abc")
     assert view["displayName"] == f"Lottery tickets: {'' if experiment == 'imp' else f'{experiment}, '}abc"

@@ -18,7 +18,7 @@ from omegaconf import open_dict
 
 import lth
 from lth import config
-from lth.jobs import experiments, place
+from lth.discovery import place, sources
 from tests.docs.markdown import CHECKOUT, PAGES, blocks_of, commands_in, commands_of, name_of
 
 DOCS = CHECKOUT / "docs"
@@ -56,7 +56,7 @@ def test_every_command_composes(words, monkeypatch):
         return
     if name.startswith("./"):
         return  # a folder that the page itself makes: it is run
-    if name not in experiments():
+    if name not in sources():
         parse(name, rest, monkeypatch)
     elif not {"--help", "--cfg"} & set(rest):
         compose_all(name, [word for word in rest if not word.startswith("-")])
@@ -142,7 +142,7 @@ def reference(monkeypatch):
 
 
 def test_every_key_has_a_meaning(reference):
-    keys = [key for name in experiments() for key in reference("configuration").keys_of(name)]
+    keys = [key for name in sources() for key in reference("configuration").keys_of(name)]
     assert {"levels", "recipe.lr", "data.root", "store.checkpoint_seconds"} <= {key.name for key in keys}
     assert {key.name for key in keys if not key.meaning} == {"scale", "paper"}  # they select files, as groups do
 

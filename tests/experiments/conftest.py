@@ -10,7 +10,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import open_dict
 
 from lth.config import read, register
-from lth.jobs import place, run_experiment
+from lth.discovery import place
+from lth.jobs import run_experiment
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from lth import config
 from lth.core.errors import LotteryError
 from lth.core.rng import rng
-from lth.jobs import place
+from lth.discovery import place
 from lth.lottery.ticket import load_ticket
 from lth.report.tables import CURVES, LAYERS, RESULTS
 
