@@ -1,39 +1,43 @@
-"""The help texts of `lth`: of all of it, of one experiment. Imports neither torch nor Hydra."""
+"""The help text of an experiment, in 80 columns: what it does, its groups, its keys. Imports neither torch nor Hydra."""
 
-import shutil
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import groupby
 from typing import Any
 
 from lth.defaults import options_of, starting_values
 from lth.discovery import Source
 from lth.keys import Key, keys_of, written
 
-NAME = 26
-"""Columns of a key and its default; longer ones have a line of their own."""
+COLUMNS = 80
+NAME = 24
+"""Columns of a key and its default; those that need more have a line of their own."""
 
-LAST = ("seeds", "store", "wandb")
-"""Groups of keys that come last."""
+KINDS = {"duration": "time"}
+"""Types by a shorter word."""
 
-MORE = """\
-Options (of Hydra)
-  -m                       run all combinations: -m seed=0,1,2 recipe.lr=0.1,0.2
-  --cfg job                print the configuration instead of running it
-  hydra.run.dir=FOLDER     where the job writes; hydra.sweep.dir for a sweep
-"""
+LAST = ("seeds", "store", "wandb", "")
+"""Groups of keys that come last; "" holds device, threads and outputs."""
 
+MACHINE = ("device", "threads", "outputs")
 
-def width() -> int:
-    """The columns that a help text fills: those of the terminal, from 60 to 100."""
-    return min(100, max(60, shutil.get_terminal_size().columns))
+INTRO = """\
+Keys, as name=default. A time is a number of iterations (500, 500it) or of epochs
+(2ep), or both (2ep50it). A group's name selects an option: several values at once."""
+
+OUTRO = """\
+-m runs all combinations of values: -m seed=0,1,2 recipe.lr=0.1,0.2
+--cfg job prints the configuration and runs nothing
+hydra/launcher={launchers} runs the jobs of a sweep
+hydra.run.dir=FOLDER, with -m hydra.sweep.dir=FOLDER: where results are written"""
 
 
 def experiment_help(source: Source, overrides: Sequence[str] = ()) -> str:
     """What `lth EXPERIMENT --help` prints: defaults are those that hold under `overrides`."""
-    keys = list(keys_of(source.settings, _values(source, overrides)))
-    parts = [f"lth {source.command}: {source.docstring}", *_groups(source), *_keys(keys), MORE.rstrip()]
+    keys, options = list(keys_of(source.settings, _values(source, overrides))), options_of(source)
+    launchers = "|".join(options.pop("hydra/launcher"))
+    usage = f"lth {source.command} [key=value ...] [-m] [--cfg job]"
+    parts = [usage, source.docstring, INTRO, *_sections(keys, options), OUTRO.format(launchers=launchers)]
     return "\n\n".join(parts)
 
 
@@ -46,25 +50,26 @@ def _values(source: Source, overrides: Sequence[str]) -> Mapping[str, Any]:
     return composed(source, overrides)
 
 
-def _groups(source: Source) -> Iterator[str]:
-    options = options_of(source)
-    if options:
-        lines = [_entry(f"{group}=", "", ", ".join(names)) for group, names in options.items()]
-        yield "\n".join(["Groups: an option sets several keys", *lines])
+def _sections(keys: Sequence[Key], options: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """The keys of the experiment itself, then each group with its options, then what all experiments have."""
+    alone = [key for key in keys if not key.group and key.name not in MACHINE]
+    named = dict.fromkeys(key.group for key in keys if key.group)
+    choices = [_entry(f"{group}=", "", ", ".join(names)) for group, names in options.items() if group not in named]
+    yield "\n".join([*map(_line, alone), *choices])
+    for group in sorted(named, key=lambda group: group in LAST):
+        heading = [_entry(f"{group}=", "", ", ".join(options[group]))] if group in options else []
+        yield "\n".join([*heading, *(_line(key) for key in keys if key.group == group)])
+    yield "\n".join(_line(key) for key in keys if key.name in MACHINE)
 
 
-def _keys(keys: Iterable[Key]) -> Iterator[str]:
-    """The keys, those at the top first, then group by group."""
-    ordered = sorted(keys, key=lambda key: (LAST.index(key.group) + 1 if key.group in LAST else 0, bool(key.group)))
-    yield "Keys: name=default, type, meaning. A duration is iterations (500, 500it), epochs\n(2ep) or both (2ep50it)."
-    for _, chosen in groupby(ordered, key=lambda key: key.group):
-        yield "\n".join(_entry(f"{key.name}={written(key.default)}", key.type, key.meaning) for key in chosen)
+def _line(key: Key) -> str:
+    return _entry(f"{key.name}={written(key.default)}", KINDS.get(key.type, key.type), key.meaning)
 
 
 def _entry(name: str, kind: str, text: str) -> str:
-    """An entry: its name, its type, and the text in a column beside or below them."""
-    begin = f"  {name:{NAME}} {kind:8} " if kind else f"  {name:{NAME - 10}} "
-    indent = " " * (NAME + 12 if kind else NAME - 7)
-    lines = textwrap.wrap(text, width() - len(indent), break_on_hyphens=False, break_long_words=False) or [""]
-    first = begin.rstrip() + "\n" + indent if len(begin) > len(indent) else begin
-    return first + f"\n{indent}".join(lines)
+    """`name`, then a text in a column of its own: beside the name if there is room, else below it."""
+    indent = " " * (NAME + 1)
+    text = f"{kind:5} {text}" if kind else text
+    lines = textwrap.wrap(text, COLUMNS - len(indent), break_on_hyphens=False, subsequent_indent=" " * 6 if kind else "")
+    beside = f"{name:{NAME}} " if len(name) <= NAME else f"{name}\n{indent}"
+    return beside + f"\n{indent}".join(lines or [""]).rstrip()

@@ -25,20 +25,21 @@ class Key:
         return self.name.rpartition(".")[0].partition(".")[0]
 
 
-def keys_of(settings: type, values: Mapping[str, Any] | None = None, prefix: str = "") -> Iterator[Key]:
+def keys_of(
+    settings: type, values: Mapping[str, Any] | None = None, prefix: str = "", internal: bool = False
+) -> Iterator[Key]:
     """The keys of a settings dataclass, nested ones by their path; `values` (nested) are their defaults, where given.
 
-    Keys without a meaning are left out: they are not set on the command line.
+    Keys without a meaning, which are not meant to be set on the command line, are left out unless `internal`.
     """
     hints = get_type_hints(settings)
     for entry in fields(settings):
         default = default_of(entry)
         value = (values or {}).get(entry.name, default)
         if is_dataclass(hints[entry.name]):
-            yield from keys_of(
-                hints[entry.name], value if isinstance(value, Mapping) else None, f"{prefix}{entry.name}."
-            )
-        elif marks_of(entry).meaning:
+            nested = value if isinstance(value, Mapping) else None
+            yield from keys_of(hints[entry.name], nested, f"{prefix}{entry.name}.", internal)
+        elif internal or marks_of(entry).meaning:
             shown = None if value is MISSING else value
             yield Key(prefix + entry.name, type_word(hints[entry.name]), shown, marks_of(entry).meaning)
 

@@ -3,6 +3,7 @@
 import difflib
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 
@@ -20,13 +21,18 @@ from lth.keys import keys_of
 LAUNCHERS = {"submitit_slurm": "slurm", "submitit_local": "slurm", "ray": "ray"}
 """Hydra's launchers for clusters, and the extras that install them."""
 
+OVERRIDE = re.compile(r"([\w./]+)=(.*)", re.DOTALL)
+OPTIONS = re.compile(r"[\w/,.-]+")
+"""Options of a group that are named; others are for Hydra to understand, as data=glob(*)."""
+
 LOST = ("TerminatedWorkerError", "UncompletedJobError", "WorkerCrashedError")
 """What joblib, submitit and Ray raise for a worker that is gone; by name, since none of them is imported for it."""
 
 
 def launch(source: Source, words: Sequence[str]) -> None:
     """Lets Hydra run the experiment with the command line `words`; LotteryError for what it refuses."""
-    check_paper(source, words)
+    if mistake := next(mistakes(source, words), None):
+        raise LotteryError(mistake)
     register(source)
     # Below a key that holds a dict any name may stand; Hydra wants a mark for one that its configuration does not have.
     free = tuple(f"{key.name}." for key in keys_of(source.settings) if key.type == "dict")
@@ -58,15 +64,6 @@ def launch(source: Source, words: Sequence[str]) -> None:
         raise LotteryError(failed)
 
 
-def check_paper(source: Source, words: Sequence[str]) -> None:
-    """Raises LotteryError for a paper of another experiment."""
-    for word in words:
-        group, _, option = word.partition("=")
-        experiment = paper_of(source, option) if group == "paper" else None
-        if experiment not in (None, source.name):
-            raise LotteryError(f"{word}: this paper belongs to lth {experiment}: lth {experiment} {' '.join(words)}")
-
-
 def explained(error: HydraException, source: Source, words: Sequence[str]) -> str:
     """What the user can do about an error of Hydra's, in one line where that is clear."""
     launcher = str(getattr(error, "missing_cfg_file", "")).removeprefix("hydra/launcher/")
@@ -77,22 +74,33 @@ def explained(error: HydraException, source: Source, words: Sequence[str]) -> st
         for word in words:
             if word.lstrip("+").startswith(f"{key.name}=") and f"override {word}" in message:
                 return f"{word}: must be {key.type} ({key.meaning})"
-    return next(mistakes(source, words), message)
+    return message
 
 
 def mistakes(source: Source, words: Sequence[str]) -> Iterator[str]:
-    """The overrides among `words` that name no key, or no option of a group, each with the nearest name."""
-    keys, groups = {key.name: key for key in keys_of(source.settings)}, options_of(source)
-    parents = {name.rpartition(".")[0] for name in keys}
+    """The overrides among `words` that name no key, or no option of a group, each with the nearest name.
+
+    Overrides in Hydra's grammar beyond KEY=VALUE and KEY=VALUE,VALUE are left to Hydra.
+    """
+    keys, groups = list(keys_of(source.settings, internal=True)), options_of(source)
+    names = {key.name for key in keys} | {key.name.rpartition(".")[0] for key in keys} | set(groups)
+    free = tuple(f"{key.name}." for key in keys if key.type in ("dict", "any"))
     for word in words:
-        name, assigned, value = word.lstrip("+~").partition("=")
-        if not assigned or name in keys or name.startswith(("hydra.", "-")):
+        override = OVERRIDE.fullmatch(word)
+        if override is None or word.startswith(("hydra.", "hydra/", *free)):
             continue
-        if name in groups:
-            for option in value.split(","):
-                if option not in (*groups[name], "null") and not name.startswith("hydra/"):
-                    yield f"{name}={option}: is no option of {name}; {nearest(option, groups[name])}"
-        elif name not in parents:
-            close = difflib.get_close_matches(name, [*keys, *groups], n=1)
+        name, value = override.groups()
+        if name not in names:
+            close = difflib.get_close_matches(name, [*(key.name for key in keys if key.meaning), *groups], n=1)
             hint = f"did you mean {close[0]}?" if close else f"lth {source.command} --help lists the keys"
             yield f"{word}: lth {source.command} has no key {name}; {hint}"
+        elif name in groups and OPTIONS.fullmatch(value):
+            unknown = [option for option in value.split(",") if option not in (*groups[name], "null")]
+            yield from (unknown_option(source, name, option, groups[name]) for option in unknown)
+
+
+def unknown_option(source: Source, group: str, option: str, known: Sequence[str]) -> str:
+    """What is wrong with an option that the experiment's group does not have."""
+    if group == "paper" and (experiment := paper_of(source, option)):
+        return f"paper={option}: is a paper of lth {experiment}, not of lth {source.command}"
+    return f"{group}={option}: is no option of {group}; {nearest(option, known)}"

@@ -11,8 +11,8 @@ from pathlib import Path
 from lth.core.errors import LotteryError
 from lth.core.files import write_text
 from lth.core.registry import nearest
-from lth.experiment import declared
 from lth.discovery import sources
+from lth.experiment import declared
 from lth.report.wandb import dashboard
 from lth.report.wandb.levels import RESULT_COLUMNS, measured_columns
 from lth.report.wandb.panels import Contents, chapters
