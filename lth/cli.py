@@ -47,6 +47,9 @@ def main() -> None:
         dispatch(sys.argv[1:])
     except LotteryError as error:
         sys.exit(str(error))
+    except BrokenPipeError:  # whoever reads the output, as head, has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 def dispatch(words: Sequence[str]) -> None:

@@ -70,6 +70,7 @@ def _entry(name: str, kind: str, text: str) -> str:
     """`name`, then a text in a column of its own: beside the name if there is room, else below it."""
     indent = " " * (NAME + 1)
     text = f"{kind:5} {text}" if kind else text
-    lines = textwrap.wrap(text, COLUMNS - len(indent), break_on_hyphens=False, subsequent_indent=" " * 6 if kind else "")
+    below = " " * 6 if kind else ""
+    lines = textwrap.wrap(text, COLUMNS - len(indent), break_on_hyphens=False, subsequent_indent=below)
     beside = f"{name:{NAME}} " if len(name) <= NAME else f"{name}\n{indent}"
     return beside + f"\n{indent}".join(lines or [""]).rstrip()

@@ -31,7 +31,8 @@ LOST = ("TerminatedWorkerError", "UncompletedJobError", "WorkerCrashedError")
 
 def launch(source: Source, words: Sequence[str]) -> None:
     """Lets Hydra run the experiment with the command line `words`; LotteryError for what it refuses."""
-    if mistake := next(mistakes(source, words), None):
+    completes = {"-sc", "--shell-completion"} & set(words)
+    if not completes and (mistake := next(mistakes(source, words), None)):
         raise LotteryError(mistake)
     register(source)
     # Below a key that holds a dict any name may stand; Hydra wants a mark for one that its configuration does not have.

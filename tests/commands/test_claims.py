@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lth.commands import claims as command
+from lth import discovery
 from lth.commands.claims import claim_files, declared, load_claims, main
 from lth.core.errors import LotteryError, SettingError
 from lth.core.files import write_csv
@@ -101,7 +101,7 @@ def test_an_experiment_from_outside_brings_claims_and_estimators(tmp_path, monke
     monkeypatch.syspath_prepend(str(tmp_path))
     points = [metadata.EntryPoint("other", "outside_experiment", "lth.experiments")]
     points.append(metadata.EntryPoint("broken", "no_such_package.experiment:EXPERIMENT", "lth.experiments"))
-    monkeypatch.setattr(command.metadata, "entry_points", lambda group: points if group == command.GROUP else [])
+    monkeypatch.setattr(discovery.metadata, "entry_points", lambda group: points if group == discovery.GROUP else [])
     assert "nobody2030" in claim_files() and list(declared("other")[0]) == ["certainty"]
     about = {"experiment": "other", "setting": "s", "data": "digits", "model": "mlp", "schedule": "iterative"}
     about |= {"seed": 0, "level": 1, "arm": "ticket", "draw": 0, "status": "done", "density": 0.8, "iterations": 1}
