@@ -9,7 +9,7 @@ import lth
 import lth.experiments
 from lth.core.tables import Table
 from lth.experiment import declared
-from lth.jobs import experiments
+from lth.discovery import sources
 from lth.report.tables import CURVES, LAYERS, RESULTS
 from reference.markdown import sentence, table
 
@@ -35,7 +35,7 @@ def page() -> str:
 def groups() -> dict[str, list[Table]]:
     """Heading -> tables: those that every experiment writes, those of each experiment, and those of reports."""
     chosen = {"Every experiment": list(SHARED)}
-    for name, experiment in declared(experiments()).items():
+    for name, experiment in declared(sources()).items():
         chosen[f"lth {name}"] = [one for one in experiment.tables if one not in SHARED]
     known = {one.name for group in chosen.values() for one in group}
     chosen["Reports"] = [one for one in defined() if one.name not in known]
