@@ -137,6 +137,27 @@ def prepared_mnist1d(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+PNG = bytes.fromhex(  # one transparent pixel
+    "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
+    "1f15c4890000000d49444154789c6360606060000000050001a5f645400000000049454e44ae426082"
+)
+
+
+@pytest.fixture
+def unrendered(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are sketched, but a pixel is written for each: rendering takes most of the time of a report.
+
+    A test marked `rendered` renders them.
+    """
+    if "rendered" not in request.keywords:
+        from matplotlib.figure import Figure
+
+        def savefig(self: Figure, path: Path, format: str, metadata: Any = None) -> None:
+            Path(path).write_bytes({"png": PNG, "pdf": b"%PDF-1.4"}[format])
+
+        monkeypatch.setattr(Figure, "savefig", savefig)
+
+
 class Running:
     """A process that `tests/forks.py` has forked."""
 

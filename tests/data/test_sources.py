@@ -276,6 +276,7 @@ def mnist1d(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]
     return tensors
 
 
+@pytest.mark.slow  # generates it twice
 def test_mnist1d_trains_on_the_published_examples(mnist1d: dict[str, torch.Tensor]) -> None:
     from mnist1d.data import get_dataset_args, make_dataset
 

@@ -129,6 +129,7 @@ def written_since(began: float, tmp_path: Path) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_the_same_command_gives_the_same_bits(imp, start, tmp_path):
     words = [*TINY, "recipe.iterations=1500", "levels=1", "arms=[ticket,reinit]", "store.checkpoint_seconds=0.1"]
     unbroken, _ = imp(*words, "outputs=unbroken")
@@ -149,6 +150,7 @@ def test_killed_at_any_moment_the_same_command_gives_the_same_bits(imp, start, t
     assert not list(tmp_path.glob("outputs/store/*/*/checkpoint*"))
 
 
+@pytest.mark.slow
 def test_two_at_once_train_each_run_once_and_agree(start, imp, tmp_path):
     both_arms = ("ticket,reinit", "ticket,shuffle")
     processes = [start(*TINY, "recipe.iterations=300", f"arms=[{arms}]") for arms in both_arms]
@@ -217,6 +219,7 @@ def mnist(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 def test_the_papers_network_on_mnist(imp, mnist):
     words = [f"data.root={mnist}", "data=mnist", "model=lenet_300_100", "arms=[ticket]", "levels=3"]
     folder, _ = imp(*words, "recipe.iterations=300")

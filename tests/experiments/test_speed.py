@@ -34,6 +34,7 @@ def images():
     return tensors
 
 
+@pytest.mark.slow
 def test_it_prints_and_keeps_three_times_two_ratios_and_a_share(command, tmp_path, images):
     save_file(images, tmp_path / "mnist.safetensors")
     done = command("speed", "scale=smoke", "blocks=3", cwd=tmp_path, LTH_DATA=str(tmp_path))

@@ -47,3 +47,8 @@ def records(inspect: Callable[..., str]) -> Callable[[Path], Records]:
 def history() -> Callable[[Records, str], list[dict[str, Any]]]:
     """The logged rows that carry a key, in order."""
     return lambda found, key: [record["item"] for record in found["history"] if key in record["item"]]
+
+
+@pytest.fixture(autouse=True)
+def cheap_figures(unrendered: None) -> None:
+    """Figures are rendered only in tests marked `rendered`."""

@@ -72,6 +72,7 @@ def table():
     return [{"init": init, "seeds": 5, "test_accuracy": 0.97 + 0.01 * (init == "lottery"), **share} for init in INITS]
 
 
+@pytest.mark.rendered
 def test_all_figures_are_drawn_twice_with_the_same_bytes(tmp_path, results, curves, analyses):
     rows = Results({"results": results, "curves": curves, **analyses})
     drawn = [draw(FIGURES, rows, tmp_path / folder) for folder in ("a", "b")]

@@ -141,6 +141,7 @@ def test_a_worker_helps_and_leaves_the_results_to_worker_0(flow, caplog):
     assert not (to / "results.csv").exists() and not shown
 
 
+@pytest.mark.slow
 def test_two_workers_train_each_run_once(command, tmp_path, noise):
     words = ["gradient_flow", PAPER, "scale=smoke", "inits=[scratch]", "methods=[]"]
     done = command(*words, cwd=tmp_path, LTH_DATA=str(noise))
