@@ -345,6 +345,38 @@ def test_a_run_that_goes_on_is_not_told_twice(tracker, ticket, monkeypatch):
     assert run.summary["results"].data[0][RESULTS.names.index("level")] == 0  # what the summary has is whole
 
 
+class Recording(Failing):
+    """A W&B run that keeps what it is given."""
+
+    def __init__(self) -> None:
+        super().__init__("nowhere")
+        self.calls: list[tuple] = []
+
+    def define_metric(self, name: str, **more) -> None:
+        self.calls.append(("define", name, more.get("step_metric")))
+
+    def log(self, row: dict, step: int, commit: bool) -> None:
+        self.calls.append(("log", row["level"], step))
+
+
+def test_a_second_search_goes_on_with_the_steps_and_names_the_axis_of_its_headlines(tracker, monkeypatch):
+    run = Recording()
+    monkeypatch.setattr("wandb.init", lambda **_: run)
+    logs = tracker()
+    logs.start()
+    for level, kind in ((0, "weights"), (1, "weights"), (0, "channels"), (1, "channels")):
+        logs.log_level([result(level, kind)])
+    assert run.calls[4:] == [
+        ("define", "weights/*", "level"),
+        ("log", 0, 0),
+        ("log", 1, 1),
+        ("define", "accuracy/*", "level"),
+        ("define", "channels/*", "level"),
+        ("log", 0, 2),
+        ("log", 1, 3),
+    ]
+
+
 def test_a_run_that_cannot_be_ended_when_a_job_breaks_off_is_one_warning(tracker, monkeypatch, caplog):
     monkeypatch.setattr("wandb.init", lambda **_: Failing("finish"))
     broken = tracker()
