@@ -1,4 +1,4 @@
-"""What arms draw from: initialisers, shuffled masks, masks that change; every draw by its address."""
+"""What arms draw: initial weights, shuffled masks, masks that change in training; every draw by its address."""
 
 import copy
 from collections.abc import Callable
@@ -16,15 +16,15 @@ from lth.pruning.updates import Rewiring, RigL, Set
 from lth.training.run_spec import RunSpec
 
 Initialize = Callable[[int], State]
-"""A fresh initial state by seed."""
+"""A new initial state by seed."""
 
 
 @dataclass(frozen=True)
 class FreshInit:
-    """A fresh initial state by seed, of the network that `construct` builds.
+    """A new initial state by seed, of the network that `construct` builds.
 
-    With the initialiser `default` it is that of a network built anew, so that it keeps its own way to draw. `plus` is
-    the initialiser that scales a draw to a mask.
+    initializer: a name in `lth.models.initialize.INITIALIZERS`; `default` builds the network again under the seed, so
+    that its weights are drawn as its own code does. plus: the initialiser that scales a draw to a mask.
     """
 
     construct: Callable[[], nn.Module]
@@ -36,7 +36,7 @@ class FreshInit:
         return clone(model.state_dict()) if self.initializer == "default" else initialize(model, self.initializer, seed)
 
     def constructed(self, seed: int) -> nn.Module:
-        """The network as it is built under `seed`."""
+        """The network, built under `seed`."""
         with global_rng(seed, "build"):
             return self.construct()
 
@@ -85,10 +85,10 @@ class Context:
         return replace(level.spec, initial_state=state, update=update, seeds=seeds)
 
 
-def context_of(model: nn.Module, start: State, fresh: Initialize, rewiring: Rewiring) -> Context:
-    """What the arms on `model` draw from: `fresh`, and the same scaled to a mask or for a narrower network."""
-    template = copy.deepcopy(model)  # training changes the model itself
-    load(template, start)
+def context_of(model: nn.Module, initial_state: State, fresh: Initialize, rewiring: Rewiring) -> Context:
+    """What arms on `model` can draw: by `fresh`, and by its initialiser scaled to a mask or for a narrower network."""
+    template = copy.deepcopy(model)  # training changes the model
+    load(template, initial_state)
     initializer, plus = (
         (fresh.initializer, fresh.plus) if isinstance(fresh, FreshInit) else ("default", "sparsity_aware")
     )

@@ -19,18 +19,18 @@ from lth.training.run_spec import RunSpec
 log = logging.getLogger(__name__)
 
 Fit = Callable[[RunSpec], RunResult]
-"""Trains a spec, or finds its answer where it is kept already."""
+"""Trains a spec, or finds its result in a store."""
 
 Measure = Callable[[State], dict[str, float]]
-"""The density that each layer is to have in proportion, by the weights of the trained dense network."""
+"""The layer densities, up to a common factor, by the weights of the trained dense network."""
 
 
 @dataclass(frozen=True)
 class Level:
-    """One round: the ticket's training `spec` (its mask, its rewind point) and what came of it.
+    """One round of pruning: the training `spec` of the ticket (its mask, its rewind point) and the `result`.
 
-    `source` holds the weights that the mask was scored on, or that a gradual pruning ended with; None at level 0, the
-    dense network.
+    source: the weights that the mask was scored on, or that a gradual pruning ended with; None at level 0, the dense
+    network.
     """
 
     index: int
@@ -50,7 +50,7 @@ class Level:
 
 
 def rewind_point(spec: RunSpec, fit: Fit) -> State:
-    """The state that every level of `spec` starts from: that of iteration `spec.plan.start`.
+    """The state that every level of `spec` starts from, that of iteration `spec.plan.start`.
 
     Rewinding to k is training k iterations first: schedule and data order go on from k, the optimiser starts fresh.
     Raises SettingError where the training up to k diverged.
@@ -126,7 +126,7 @@ def _pruned(
         return _gradually(dense, pruning, keep, fit)
     if source is None:
         return before, None
-    # a random score is drawn once for all levels of a schedule that starts anew each time, so that masks are nested
+    # where every level prunes the dense network anew, a random score is the same for all levels: so masks are nested
     draw = index - 1 if pruning.settings.schedule == "iterative" else 0
     inputs = ScoreInputs(
         {name: source[name] for name in before},

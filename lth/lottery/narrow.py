@@ -1,4 +1,4 @@
-"""A smaller network of the same kind: every hidden layer narrower, with as many weights as a ticket keeps."""
+"""A narrower network of the same architecture, with as many weights as a ticket keeps."""
 
 import copy
 from collections.abc import Iterator, Sequence
@@ -15,12 +15,16 @@ NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 def narrowed(model: nn.Module, weights: int) -> nn.Module:
-    """`model` with every hidden width times one factor, or a unit more, at least 1: with as near to `weights` weights.
+    """`model` with every hidden width scaled by one factor, so that it has as nearly as possible `weights` weights.
 
-    Those of Linear and convolution layers count, biases do not. The authors' small dense networks come from one factor
-    too (Evci et al. 2022, code: for a 95% sparse LeNet5 about the widths over the square root of 20). The weights are
-    zero until they are drawn. Raises SettingError where `model` is no plain sequence of layers, or where one unit a
-    layer has too many weights already.
+    A width is at least 1, and may be one unit more than the factor gives. The weights of Linear and convolution layers
+    count, biases do not. Evci et al. 2022 scale by one factor, too (their code: for a 95% sparse LeNet5 about the
+    square root of 1/20). The weights are zero until they are drawn. Raises SettingError where `model` is not a plain
+    sequence of layers, or where one unit for each layer already has more weights.
+
+    >>> small = narrowed(nn.Sequential(nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 2)), 30)
+    >>> [layer.out_features for layer in small if isinstance(layer, nn.Linear)]
+    [3, 2]
     """
     chain = _chain(model)
     widths = [_sides(layer)[1] for layer in _weighted(chain)[:-1]]
@@ -28,8 +32,8 @@ def narrowed(model: nn.Module, weights: int) -> nn.Module:
     def scaled(factor: float) -> list[int]:
         return [max(1, round(factor * width)) for width in widths]
 
-    def distance(chosen: Sequence[int]) -> int:
-        return abs(_count(chain, chosen) - weights)
+    def distance(scaled_widths: Sequence[int]) -> int:
+        return abs(_count(chain, scaled_widths) - weights)
 
     if (least := _count(chain, scaled(0))) > weights:
         problem = f"one unit a layer has {least:,} weights, more than the {weights:,} that the mask keeps"
@@ -39,18 +43,18 @@ def narrowed(model: nn.Module, weights: int) -> nn.Module:
         middle = (low + high) / 2
         low, high = (middle, high) if _count(chain, scaled(middle)) <= weights else (low, middle)
     candidates = [scaled(low), scaled(high)]
-    for chosen in candidates:
-        for place in range(len(chosen)):
-            more = [width + (place == n) for n, width in enumerate(chosen)]
-            if distance(more) < distance(chosen):
-                chosen[place] += 1
+    for candidate in candidates:
+        for place in range(len(candidate)):
+            wider = [width + (place == n) for n, width in enumerate(candidate)]
+            if distance(wider) < distance(candidate):
+                candidate[place] += 1
     return resized(model, min(candidates, key=distance))
 
 
 def resized(model: nn.Module, widths: Sequence[int]) -> nn.Module:
-    """`model` with the hidden `widths` of its convolution and Linear layers, from first to last; its weights are zero.
+    """`model` with the hidden `widths` for its convolution and Linear layers, from first to last; its weights are zero.
 
-    Raises SettingError where `model` is no plain sequence of layers, or has another number of hidden layers.
+    Raises SettingError where `model` is not a plain sequence of layers, or has another number of hidden layers.
     """
     hidden = len(_weighted(_chain(model))) - 1
     if len(widths) != hidden or min(widths, default=1) < 1:
@@ -67,8 +71,8 @@ def resized(model: nn.Module, widths: Sequence[int]) -> nn.Module:
             for name, tensor in tensors.items():
                 if tensor is not None and tensor.ndim:
                     shape = (outputs, inputs, *tensor.shape[2:]) if tensor.ndim > 1 else (outputs,)
-                    fresh = tensor.new_zeros(shape)
-                    setattr(layer, name, nn.Parameter(fresh) if isinstance(tensor, nn.Parameter) else fresh)
+                    zeros = tensor.new_zeros(shape)
+                    setattr(layer, name, nn.Parameter(zeros) if isinstance(tensor, nn.Parameter) else zeros)
     return small
 
 
@@ -78,17 +82,17 @@ def weights_of(model: nn.Module, mask: Mask) -> int:
 
 
 def _resizing(chain: Sequence[nn.Module], widths: Sequence[int]) -> Iterator[tuple[Any, int, int]]:
-    """Each layer of `chain` that has weights, with the inputs and outputs that it has under `widths`."""
+    """Each layer of `chain` that has weights, with its numbers of inputs and outputs under `widths`."""
     layers = _weighted(chain)
-    outs = iter([*widths, _sides(layers[-1])[1]])
-    old = new = _sides(layers[0])[0]  # what comes out of the layer before, then and now
+    new_outputs = iter([*widths, _sides(layers[-1])[1]])
+    old = new = _sides(layers[0])[0]  # the outputs of the layer before, in the old and the new network
     for layer in chain:
         if isinstance(layer, NORMS):
             yield layer, new, new
         elif isinstance(layer, (*CONVOLUTIONS, nn.Linear)):
             inputs, outputs = _sides(layer)
-            into, new = inputs // old * new, next(outs)  # a flattened image has several inputs a channel
-            yield layer, into, new
+            new_inputs, new = inputs // old * new, next(new_outputs)  # a flattened image has several inputs a channel
+            yield layer, new_inputs, new
             old = outputs
 
 
@@ -103,21 +107,21 @@ def _weighted(chain: Sequence[nn.Module]) -> list[Any]:
 
 
 def _chain(model: nn.Module) -> list[nn.Module]:
-    """The layers of a plain sequence in order; SettingError where a width cannot be told from the layers around it."""
+    """The layers of a plain sequence in order; SettingError where the widths do not follow from layer to layer."""
     chain = list(_flat(model))
-    places, before = [], None
+    unsuitable, before = [], None
     for layer in chain:
         known = isinstance(layer, (*CONVOLUTIONS, nn.Linear, *NORMS))
         if not known and (any(True for _ in layer.parameters()) or any(True for _ in layer.children())):
-            places.append(layer)
+            unsuitable.append(layer)
         elif isinstance(layer, (*CONVOLUTIONS, nn.Linear)):
             inputs, outputs = _sides(layer)
             if getattr(layer, "groups", 1) != 1 or (before is not None and inputs % before):
-                places.append(layer)
+                unsuitable.append(layer)
             before = outputs
-    if places or before is None:
-        what = type(places[0] if places else model).__name__
-        problem = f"narrows only a plain sequence of Linear, convolution and BatchNorm layers; here is {what}"
+    if unsuitable or before is None:
+        kind = type(unsuitable[0] if unsuitable else model).__name__
+        problem = f"narrows only a plain sequence of Linear, convolution and BatchNorm layers; here is {kind}"
         raise SettingError("arms", "small_dense", problem)
     return chain
 

@@ -1,4 +1,4 @@
-"""What a score of a spec's network looks at, and when a gradual pruning happens in its training."""
+"""The network that a score is computed on, and the gradual pruning of a training."""
 
 from collections.abc import Mapping
 

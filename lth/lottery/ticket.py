@@ -1,4 +1,4 @@
-"""A ticket: a mask, the whole state at the rewind point, and where they came from."""
+"""A ticket: a mask, the full state at the rewind point, and their provenance."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,8 +21,13 @@ FORMAT = "lth-ticket-1"
 class Ticket:
     """Which weights are kept, and the state that every training of the ticket starts from.
 
-    `state` is whole: the weights at pruned positions and the buffers are there too, since masking happens when the
-    training starts. `rewind` is the iteration that it was taken at; `provenance` says where the ticket came from.
+    mask: bool, by parameter name, of the parameter's shape. state: every parameter and buffer; weights at pruned
+    positions are there, too, and become zero when the ticket is applied or its training starts. rewind: the iteration
+    of the state. provenance: where the ticket came from, as JSON can hold it.
+
+    >>> ticket = Ticket({"weight": torch.tensor([[True, False]])}, {"weight": torch.ones(1, 2), "bias": torch.zeros(1)})
+    >>> ticket.density, ticket.apply(nn.Linear(2, 1)).weight.tolist()
+    (0.5, [[1.0, 0.0]])
     """
 
     mask: Mask
@@ -40,17 +45,17 @@ class Ticket:
 
         Raises LotteryError, with the model unchanged, where names or shapes differ.
         """
-        own = model.state_dict()
+        tensors = model.state_dict()
         for name, tensor in self.state.items():
-            if name not in own or own[name].shape != tensor.shape:
-                there = tuple(own[name].shape) if name in own else "nothing of that name"
-                raise LotteryError(f"the ticket does not fit: {name} is {tuple(tensor.shape)}, the model has {there}")
+            if name not in tensors or tensors[name].shape != tensor.shape:
+                shape = tuple(tensors[name].shape) if name in tensors else "nothing of that name"
+                raise LotteryError(f"the ticket does not fit: {name} is {tuple(tensor.shape)}, the model has {shape}")
         for name, kept in self.mask.items():
             if name not in self.state or self.state[name].shape != kept.shape:
                 raise LotteryError(
                     f"the ticket does not fit: its mask of {name} is {tuple(kept.shape)}, its weights not"
                 )
-        extra = sorted(set(own) - set(self.state))
+        extra = sorted(set(tensors) - set(self.state))
         if extra:
             raise LotteryError(f"the ticket does not fit: the model also has {extra[0]}")
         load(model, self.state, self.mask)
@@ -73,7 +78,7 @@ class Ticket:
 
 
 def load_ticket(path: str | Path) -> Ticket:
-    """The ticket that `Ticket.save` wrote to `path`; LotteryError naming the file where it is another or damaged."""
+    """The ticket that `Ticket.save` wrote to `path`; LotteryError naming the file if it is damaged or no ticket."""
     try:
         tensors, body = read_sealed(Path(path))
     except DamagedFileError as error:

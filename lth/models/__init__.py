@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from torch import nn
 
 from lth.core.errors import SettingError
+from lth.core.registry import nearest
 from lth.models.conv import conv2, conv4, conv6
 from lth.models.lenet import lenet5, lenet_300_100, mlp
 from lth.models.resnet import resnet18
@@ -23,9 +24,12 @@ MODELS: dict[str, Builder] = {
 
 
 def build(name: str, shape: Sequence[int], classes: int, widths: Sequence[int] | None = None) -> nn.Module:
-    """The network `name` for inputs of `shape` (C, H, W); `widths` are the hidden layers of `mlp`, and only its.
+    """The network `name` for inputs of `shape` (C, H, W); widths: the hidden layers of `mlp`, None for all others.
 
     Raises SettingError for an unknown name, widths that do not fit, and an input that is too small.
+
+    >>> build("mlp", (1, 6, 6), classes=3, widths=[12]).output
+    Linear(in_features=12, out_features=3, bias=True)
     """
     if name == "mlp":
         if not widths or min(widths) < 1:
@@ -34,5 +38,5 @@ def build(name: str, shape: Sequence[int], classes: int, widths: Sequence[int] |
     if widths is not None:
         raise SettingError("model.widths", list(widths), f"is for model=mlp; {name} has its own")
     if name not in MODELS:
-        raise SettingError("model", name, f"unknown; known: {', '.join(['mlp', *MODELS, 'own'])}")
+        raise SettingError("model", name, f"is no model; {nearest(name, ['mlp', *MODELS, 'custom'])}")
     return MODELS[name](shape, classes)

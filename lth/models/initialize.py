@@ -1,4 +1,4 @@
-"""Initial weights, by address: each tensor's draw depends on the seed and its own name alone.
+"""Initial weights, by address: the draw of each tensor depends on nothing but the seed and the tensor's name.
 
 The initialisers that need a mask scale such a draw by what the mask keeps: two masks differ in scale, not in the draw.
 """
@@ -46,10 +46,10 @@ def kaiming_normal(weight: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def sparse_fans(layer: Layer, kept: Tensor) -> tuple[Tensor, Tensor]:
-    """(inputs left of each output unit, outputs left of each input unit), float64, both of the shape of the weight.
+    """(inputs left to each output unit, outputs left to each input unit), float64, both of the shape of the weight.
 
-    `kept` is the layer's mask. A convolution's unit is a channel: its fan is the mask summed over the kernel and the
-    other side's channels (of its group).
+    kept: the layer's mask. The unit of a convolution is a channel: its fan is the mask summed over the kernel and the
+    channels of the other side (of its group).
     """
     groups, transposed = getattr(layer, "groups", 1), getattr(layer, "transposed", False)
     blocks = kept.double().reshape(groups, len(kept) // groups, kept.shape[1], -1)
@@ -60,11 +60,11 @@ def sparse_fans(layer: Layer, kept: Tensor) -> tuple[Tensor, Tensor]:
 
 @dataclass(frozen=True)
 class SparsityAware:
-    """Each connection's variance is `gain` over the fan that the mask leaves it (Evci et al. 2022, section 3).
+    """Draws each weight with variance `gain` over the fan that the mask leaves it (Evci et al. 2022, section 3).
 
-    The fan of a connection is that of its output unit (`in`: the paper's N(0, 2 / fan-in)), that of its input unit
-    (`out`), or the mean of the two (`average`), and at least 1, so that a unit with nothing left stays finite. A whole
-    mask makes `in` Kaiming's and `average` with gain 1 Glorot's initialiser; no mask is a whole one.
+    The fan of a weight is that of its output unit (`in`: the paper's N(0, 2 / fan-in)), that of its input unit
+    (`out`), or the mean of the two (`average`), and at least 1, so that a unit with nothing left stays finite. With a
+    full mask, or none, `in` is Kaiming's and `average` with gain 1 Glorot's initialiser.
     """
 
     fan: Literal["in", "out", "average"] = "in"
@@ -85,7 +85,7 @@ class SparsityAware:
 class LayerScaled:
     """The draw of the dense initialiser `base` over the square root of the layer's density (Liu et al. 2019).
 
-    As in the comparison and the code of Evci et al. 2022. No mask is a whole one: then it is `base`.
+    As in the comparison and the code of Evci et al. 2022. With a full mask, or none, it is `base`.
     """
 
     base: Initializer
@@ -111,21 +111,26 @@ INITIALIZERS: dict[str, Initializer | MaskInitializer | None] = {
     "layer_scaled": LayerScaled(kaiming_normal),
     "layer_scaled_glorot_uniform": LayerScaled(glorot_uniform),
 }
-"""By name; `default` leaves every module to its own `reset_parameters`. `needs_mask` tells which scale by a mask."""
+"""By name; `default` leaves every module to its `reset_parameters`. `needs_mask` tells which scale by a mask."""
 
 
 def needs_mask(initializer: str) -> bool:
-    """Whether the initialiser of that name scales by the mask; without one it is Kaiming's or Glorot's."""
+    """Whether the initialiser of that name scales by a mask; without a mask it is Kaiming's or Glorot's."""
     return isinstance(INITIALIZERS[initializer], MaskInitializer)
 
 
 def initialize(model: nn.Module, initializer: str, seed: int, mask: Mapping[str, Tensor] | None = None) -> State:
-    """A fresh initial state of `model` under `seed`; the model itself is left as it was.
+    """A new initial state of `model` under `seed`; the model itself stays as it is.
 
     Every module that has `reset_parameters` draws by it. Then, unless `initializer` is `default`, the weights of
     Linear and convolution layers are drawn anew and their biases are zero; norm layers keep their ones and zeros.
-    `mask` matters to the initialisers that need one; a layer that it leaves out is whole. Pruned positions are drawn
-    too. Raises LotteryError where such a layer has nothing left, or its mask another shape.
+    mask: for the initialisers that need one; a layer without a mask is dense. Weights at pruned positions are drawn,
+    too. Raises LotteryError where the mask keeps nothing of a layer, or has another shape.
+
+    >>> layer = nn.Linear(3, 2)
+    >>> first, again = (initialize(layer, "glorot_normal", seed=0) for _ in range(2))
+    >>> torch.equal(first["weight"], again["weight"]), first["bias"].tolist()
+    (True, [0.0, 0.0])
     """
     before, draw = clone(model.state_dict()), INITIALIZERS[initializer]
     kept = _kept(model, mask or {}) if isinstance(draw, MaskInitializer) else {}
@@ -151,34 +156,34 @@ def initialize(model: nn.Module, initializer: str, seed: int, mask: Mapping[str,
 
 
 def _kept(model: nn.Module, mask: Mapping[str, Tensor]) -> dict[nn.Module, Tensor]:
-    """The mask of each Linear and convolution, on the CPU; a whole one where `mask` has none."""
+    """The mask of each Linear and convolution, on the CPU; a full one where `mask` has none."""
     parameters = dict(model.named_parameters())
     for name, tensor in mask.items():
         if name not in parameters or parameters[name].shape != tensor.shape:
-            there = tuple(parameters[name].shape) if name in parameters else "nothing of that name"
-            raise LotteryError(f"the mask does not fit: {name} is {tuple(tensor.shape)}, the model has {there}")
+            shape = tuple(parameters[name].shape) if name in parameters else "nothing of that name"
+            raise LotteryError(f"the mask does not fit: {name} is {tuple(tensor.shape)}, the model has {shape}")
         if not tensor.any():
             raise LotteryError(f"layer collapse: the mask keeps none of the {tensor.numel():,} weights of {name}")
     names = {id(parameter): name for name, parameter in parameters.items()}  # a shared tensor has its first name
-    found: dict[nn.Module, Tensor] = {}
+    masks: dict[nn.Module, Tensor] = {}
     for module in model.modules():
         if isinstance(module, Layer):
             kept = mask.get(names.get(id(module.weight), ""))
-            whole = torch.ones(module.weight.shape, dtype=torch.bool)
-            found[module] = whole if kept is None else kept.bool().cpu()
-    return found
+            full = torch.ones(module.weight.shape, dtype=torch.bool)
+            masks[module] = full if kept is None else kept.bool().cpu()
+    return masks
 
 
 def check_redrawn(model: nn.Module, first: State, second: State, prunable: list[str]) -> None:
-    """Raises LotteryError where a weight is the same in both draws: then a reinit control would be none.
+    """Raises LotteryError where a weight is the same in both draws: then `reinit` would be no control.
 
-    The prunable weights are looked at, and those of modules that do not know how to draw their own.
+    prunable: the names of the weights to compare, besides those of modules without `reset_parameters`.
     """
     names = set(prunable)
     for place, module in model.named_modules():
         if not callable(getattr(module, "reset_parameters", None)):
-            own = module.named_parameters(prefix=place, recurse=False)
-            names |= {name for name, weight in own if weight.ndim >= 2 and weight.requires_grad}
+            parameters = module.named_parameters(prefix=place, recurse=False)
+            names |= {name for name, weight in parameters if weight.ndim >= 2 and weight.requires_grad}
     same = [name for name in sorted(names) if torch.equal(first[name], second[name])]
     if same:
         raise LotteryError(f"{same[0]} was not redrawn: give its module a reset_parameters(), as torch's layers have")

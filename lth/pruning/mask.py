@@ -28,7 +28,7 @@ _CONVOLUTIONS = (
 class Layer:
     """A prunable tensor: its name in the state dict, its shape and what kind of layer it belongs to.
 
-    channels: the axes of its (output, input) channels; None where no slice is a whole channel.
+    channels: the axes of its (output, input) channels; None where no slice of the tensor is one channel.
     """
 
     name: str
@@ -54,9 +54,12 @@ class Layer:
 def prunable(model: nn.Module, exclude: Sequence[str] = (), output: str | None = None) -> list[Layer]:
     """The prunable tensors of `model` in order of definition: the weight of every Linear and convolution.
 
-    `exclude` takes away the tensors whose names match one of its patterns (`fnmatch`). The output layer is the module
-    named `output`, else the last Linear defined. A tensor that two modules share counts once. Raises SettingError
-    where a pattern or `output` matches nothing, or nothing is left.
+    exclude: patterns (`fnmatch`) of tensors to leave out. output: the name of the output module; None: the last Linear
+    defined. A tensor that two modules share counts once. Raises SettingError where a pattern or `output` matches
+    nothing, or nothing is left.
+
+    >>> [layer.name for layer in prunable(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)), exclude=["0.*"])]
+    ['2.weight']
     """
     modules = {
         name: module for name, module in model.named_modules() if isinstance(module, (nn.Linear, *_CONVOLUTIONS))
@@ -107,9 +110,9 @@ def density(mask: Mapping[str, Tensor]) -> float:
 
 
 def shuffled(mask: Mapping[str, Tensor], generator: torch.Generator) -> Mask:
-    """`mask` with the places of its kept weights redrawn within each layer; the counts stay.
+    """`mask` with its kept weights at new random positions within each layer; the counts stay.
 
-    The papers' random sparsity (Frankle & Carbin 2019, Fig. 1, dashed).
+    The random sparsity of Frankle & Carbin 2019, Fig. 1, dashed.
     """
     return {
         name: tensor.flatten()[torch.randperm(tensor.numel(), generator=generator)].reshape(tensor.shape)

@@ -3,14 +3,15 @@
 from dataclasses import dataclass, replace
 
 from lth.core.errors import SettingError
+from lth.core.registry import nearest
 from lth.pruning.schedule import Pruning
 
 
 @dataclass(frozen=True)
 class Method:
-    """What tells a method apart: its score, what the score is taken of, how levels follow each other.
+    """What defines a method: its score, the weights that are scored (`trained` or `init`), and its schedule.
 
-    meaning: what pages and captions say of it.
+    meaning: its description on pages and in captions.
     """
 
     score: str
@@ -19,7 +20,7 @@ class Method:
     meaning: str
 
     def word(self) -> str:
-        """What the column `schedule` of the results calls it: how its masks come about."""
+        """The column `schedule` of its results."""
         return self.schedule if self.score_at == "trained" else f"{self.score}_at_init"
 
 
@@ -34,37 +35,35 @@ METHODS = {
     ),
     "synflow": _at_init("synflow", "the least synaptic flow, in 100 steps and without data (Tanaka et al. 2020)"),
     "snip": _at_init("snip", "the least effect on the loss, |weight x gradient| (Lee et al. 2019)"),
-    "grasp": _at_init("grasp", "what holds the gradient flow back most (Wang et al. 2020)"),
+    "grasp": _at_init("grasp", "the weights that reduce the gradient flow most (Wang et al. 2020)"),
     "grasp_magnitude": _at_init("grasp_magnitude", "the least effect on the gradient flow, up or down"),
     "magnitude": _at_init("magnitude", "the smallest initial weights"),
     "random": _at_init("random", "weights by chance, from all layers together"),
 }
-SETTLED = ("score", "score_at", "schedule")
-"""The keys of a pruning that a method settles."""
+DEFINING = ("score", "score_at", "schedule")
+"""The fields of a pruning that a method defines."""
 
 
 def check_methods(methods: list[str], pruning: Pruning) -> None:
-    """Raises SettingError for a method that there is not or twice, and for a `pruning` that says what methods say."""
+    """Raises SettingError for an unknown or repeated method, and for a `pruning` that sets what methods define."""
     if not methods:
         raise SettingError("methods", methods, f"must name at least one of {', '.join(METHODS)}")
     for number, name in enumerate(methods):
         if name not in METHODS:
-            raise SettingError("methods", name, f"unknown; known: {', '.join(METHODS)}")
+            raise SettingError("methods", name, f"is no method; {nearest(name, METHODS)}")
         if name in methods[:number]:
             raise SettingError("methods", name, "is named twice")
-    for key in SETTLED:
+    for key in DEFINING:
         if getattr(pruning, key) != getattr(Pruning(), key):
-            raise SettingError(
-                f"pruning.{key}", getattr(pruning, key), "is what each of the methods says: leave it out"
-            )
+            raise SettingError(f"pruning.{key}", getattr(pruning, key), "is defined by each method: leave it out")
 
 
 def pruning_of(method: str, pruning: Pruning) -> Pruning:
-    """`pruning` by `method`: as many weights at each level, and for all methods the same scope and shape."""
-    found = METHODS[method]
-    return replace(pruning, score=found.score, score_at=found.score_at, schedule=found.schedule)
+    """`pruning` by `method`; level counts, scope and granularity are the same for all methods."""
+    chosen = METHODS[method]
+    return replace(pruning, score=chosen.score, score_at=chosen.score_at, schedule=chosen.schedule)
 
 
 def method_of(word: str) -> str:
-    """The method that the column `schedule` calls `word`; the word itself where it is none's."""
+    """The method whose results have `word` in the column `schedule`; `word` itself where there is none."""
     return next((name for name, method in METHODS.items() if method.word() == word), word)

@@ -9,8 +9,9 @@ from lth.core.errors import LotteryError, SettingError
 from lth.core.weights import Mask
 from lth.pruning.granularity import blocks, units_of
 from lth.pruning.layer_densities import MEASURED
+from lth.pruning.level_counts import level_counts
 from lth.pruning.mask import Layer, dense, prunable
-from lth.pruning.schedule import Pruning, level_counts
+from lth.pruning.schedule import Pruning
 from lth.pruning.scores import check_score, score_of, steps_of
 from lth.pruning.scores.inputs import ScoreInputs
 from lth.pruning.select import Selection, selection_of

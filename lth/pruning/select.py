@@ -1,4 +1,4 @@
-"""Exact selection: so many weights stay, never one more or less, and what is pruned never returns."""
+"""Exact selection: a given number of weights stays, never one more or less, and what is pruned never returns."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,17 +18,20 @@ if TYPE_CHECKING:
 
 
 def highest(scores: Tensor, alive: Tensor, keep: int) -> Tensor:
-    """Of the `alive` entries, a mask of the `keep` with the highest scores; among equals, later places stay.
+    """The mask of the `keep` highest scores among the `alive` entries; of equal scores the later positions stay.
 
-    scores, alive: one shape (any); the result is bool of that shape. Raises LotteryError where fewer than `keep`
-    are alive or a score is not a number.
+    scores, alive: of the same shape (any); the result is bool, of that shape. Raises LotteryError where fewer than
+    `keep` are alive, or a score is not a number.
+
+    >>> highest(torch.tensor([1.0, 3.0, 3.0, 9.0]), torch.tensor([True, True, True, False]), keep=1)
+    tensor([False, False,  True, False])
     """
     places = alive.flatten().nonzero().flatten()  # (alive,)
     if not 0 <= keep <= len(places):
         raise LotteryError(f"cannot keep {keep} of {len(places)} weights")
     values = scores.flatten()[places]
     if values.isnan().any():
-        raise LotteryError("a score is not a number (NaN); the weights that it was taken from have diverged")
+        raise LotteryError("a score is NaN: the weights that it was computed from have diverged")
     stay = places[torch.argsort(values, stable=True)[len(places) - keep :]]
     result = torch.zeros(alive.numel(), dtype=torch.bool)
     result[stay] = True
@@ -36,30 +39,31 @@ def highest(scores: Tensor, alive: Tensor, keep: int) -> Tensor:
 
 
 def layerwise(scores: Mapping[str, Tensor], mask: Mapping[str, Tensor], keep: Mapping[str, int]) -> Mask:
-    """The mask that keeps the `keep[name]` highest scores of each layer, out of those that `mask` keeps."""
+    """The mask of the `keep[name]` highest scores of each layer, among those that `mask` keeps."""
     return {name: highest(scores[name].cpu(), alive.cpu(), keep[name]) for name, alive in mask.items()}
 
 
 def global_(scores: Mapping[str, Tensor], mask: Mapping[str, Tensor], keep: int) -> Mask:
-    """The mask that keeps the `keep` highest scores over all layers together, out of those that `mask` keeps."""
-    together = highest(
+    """The mask of the `keep` highest scores over all layers, among those that `mask` keeps."""
+    joined = highest(
         torch.cat([scores[name].cpu().flatten() for name in mask]),
         torch.cat([alive.cpu().flatten() for alive in mask.values()]),
         keep,
     )
-    parts = together.split([alive.numel() for alive in mask.values()])
+    parts = joined.split([alive.numel() for alive in mask.values()])
     return {name: part.reshape(mask[name].shape) for name, part in zip(mask, parts, strict=True)}
 
 
 def in_blocks(scores: Tensor, alive: Tensor, keep: int, size: int) -> Tensor:
-    """Of every `size` consecutive entries along axis 1 the `keep` highest, out of the alive; all where fewer live.
+    """The mask of the `keep` highest of every `size` consecutive entries along axis 1, among the `alive` ones.
 
-    scores, alive: (out, in, ...), in a multiple of `size`; among equals later places stay. The result is bool.
+    scores, alive: (out, in, ...), where `size` divides in. A block with fewer alive entries keeps them all; of equal
+    scores the later positions stay. The result is bool, of the same shape.
     """
-    rows = scores.movedim(1, -1)  # the kernel's places apart: a block runs over input channels
+    rows = scores.movedim(1, -1)  # a block runs over input channels, at one position of the kernel
     living = alive.movedim(1, -1)
     if rows[living].isnan().any():
-        raise LotteryError("a score is not a number (NaN); the weights that it was taken from have diverged")
+        raise LotteryError("a score is NaN: the weights that it was computed from have diverged")
     values = torch.where(living, rows.double(), -torch.inf).reshape(-1, size)
     order = torch.argsort(values, dim=1, stable=True)
     order = order.gather(1, torch.argsort(living.reshape(-1, size).gather(1, order).int(), dim=1, stable=True))
@@ -93,9 +97,10 @@ def norms(scores: Tensor, axis: int, n: float) -> Tensor:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which units are chosen, and which of them compete. Plain data: it can be part of a training's question.
+    """Which units are selected, and which of them compete. Plain data: it is part of a training's fingerprint.
 
-    parts: the layers by part; granularity: as in `Pruning`; axes: of the channels, by layer; norm: L_n over a channel.
+    parts: the layers of each part; granularity: as in `Pruning`; axes: the channel axis by layer; norm: p of the norm
+    of a channel's scores.
     """
 
     parts: dict[str, list[str]]
@@ -104,53 +109,54 @@ class Selection:
     norm: float = 2.0
 
     def count(self, mask: Mapping[str, Tensor]) -> dict[str, int]:
-        """How many units of each part live, as the level_counts counts them; of `N:M` all M."""
-        if found := blocks(self.granularity):
-            return dict.fromkeys(self.parts, found[1])
+        """How many units of each part `mask` keeps, as level counts have them; for `N:M` it is M."""
+        if n_of_m := blocks(self.granularity):
+            return dict.fromkeys(self.parts, n_of_m[1])
         return {part: sum(int(self.alive(x, mask[x]).sum()) for x in names) for part, names in self.parts.items()}
 
     def alive(self, name: str, mask: Tensor) -> Tensor:
-        """Which units of a layer have a weight left: bool, of the weight's shape or (channels,)."""
+        """Which units of the layer `name` have a weight left: bool, of the weight's shape or (channels,)."""
         return mask.movedim(self.axes[name], 0).flatten(1).any(1) if self.granularity in CHANNELS else mask
 
     def choose(self, scores: Mapping[str, Tensor], mask: Mapping[str, Tensor], keep: Mapping[str, int]) -> Mask:
-        """The mask of the units with the highest scores: `keep` in each part, out of those that `mask` keeps."""
-        scores, mask = ({name: x[name].cpu() for name in mask} for x in (scores, mask))
-        found: Mask = {}
+        """The mask of the `keep` units of each part with the highest scores, among those that `mask` keeps."""
+        scores, mask = ({name: tensors[name].cpu() for name in mask} for tensors in (scores, mask))
+        selected: Mask = {}
         for part, names in self.parts.items():
-            if size := blocks(self.granularity):
-                found |= {name: in_blocks(scores[name], mask[name], keep[part], size[1]) for name in names}
+            if n_of_m := blocks(self.granularity):
+                selected |= {name: in_blocks(scores[name], mask[name], keep[part], n_of_m[1]) for name in names}
             else:
-                units = {name: self._reduced(name, scores[name], mask[name]) for name in names}
-                living = {name: self.alive(name, mask[name]) for name in names}
-                found |= global_(units, living, keep[part])
-        return {name: self._expanded(name, found[name], mask[name]) for name in mask}
+                units = {name: self._unit_scores(name, scores[name], mask[name]) for name in names}
+                alive = {name: self.alive(name, mask[name]) for name in names}
+                selected |= global_(units, alive, keep[part])
+        return {name: self._weights(name, selected[name], mask[name]) for name in mask}
 
     def shuffled(self, mask: Mapping[str, Tensor], generator: torch.Generator) -> Mask:
-        """`mask` with the places of its units redrawn within each layer: channels whole, `N:M` within its blocks."""
-        if size := blocks(self.granularity):
-            return {name: _shuffled_blocks(alive, size[1], generator) for name, alive in mask.items()}
+        """`mask` with its units at new random positions within each layer; for `N:M`, within each block."""
+        if n_of_m := blocks(self.granularity):
+            return {name: _shuffled_blocks(kept, n_of_m[1], generator) for name, kept in mask.items()}
         if self.granularity not in CHANNELS:
             return shuffled(mask, generator)
         return {
-            name: alive.index_select(axis, torch.randperm(alive.shape[axis], generator=generator))
-            for name, alive, axis in ((name, alive.cpu(), self.axes[name]) for name, alive in mask.items())
+            name: kept.index_select(axis, torch.randperm(kept.shape[axis], generator=generator))
+            for name, kept, axis in ((name, kept.cpu(), self.axes[name]) for name, kept in mask.items())
         }
 
-    def _reduced(self, name: str, scores: Tensor, mask: Tensor) -> Tensor:
+    def _unit_scores(self, name: str, scores: Tensor, mask: Tensor) -> Tensor:
+        """A score for each unit: of a channel the norm of its weights' scores, without pruned ones."""
         if self.granularity not in CHANNELS:
             return scores
         return norms(torch.where(mask, scores, 0), self.axes[name], self.norm)
 
-    def _expanded(self, name: str, chosen: Tensor, mask: Tensor) -> Tensor:
+    def _weights(self, name: str, selected: Tensor, mask: Tensor) -> Tensor:
+        """The weights of the `selected` units that `mask` keeps."""
         if self.granularity not in CHANNELS:
-            return chosen
-        lined = chosen.reshape([-1 if axis == self.axes[name] else 1 for axis in range(mask.ndim)])
-        return mask & lined
+            return selected
+        return mask & selected.reshape([-1 if axis == self.axes[name] else 1 for axis in range(mask.ndim)])
 
 
 def selection_of(pruning: "Pruning", layers: Sequence["Layer"]) -> Selection:
-    """How `pruning` chooses among the weights of `layers`; SettingError where a layer does not have its shape."""
+    """How `pruning` selects among the weights of `layers`; SettingError where a layer has no such units."""
     parts = parts_of(pruning, [layer.name for layer in layers])
     axes = {x.name: axis_of(x, pruning.granularity) for x in layers} if pruning.granularity in CHANNELS else {}
     return Selection(parts, pruning.granularity, axes, pruning.norm)

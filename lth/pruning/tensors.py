@@ -1,10 +1,10 @@
 """Masks of bare tensors, in the words of `torch.nn.utils.prune`: each function keeps what its namesake there keeps.
 
-`amount` is a count where it is an int, else a fraction, of what `mask` (None: everything) still keeps: single entries,
-or whole slices along `dim` for the structured ones. Exactly `round(amount * alive)` go, as there; among equal scores
-earlier places go first, where torch leaves it open. A mask comes back, bool and on the CPU, that keeps nothing `mask`
-does not; tensors are left as they are. Raises SettingError for an amount or a dimension out of range, and where all
-would go.
+`amount` is a count if it is an int, else a fraction of what `mask` (None: everything) still keeps: single entries, or
+slices along `dim` for the structured functions. As in torch, exactly `round(amount * alive)` go; of equal scores those
+at earlier positions go first, where torch promises no order. Every function returns a mask, bool and on the CPU, that
+keeps nothing that `mask` does not, and leaves its arguments unchanged. Raises SettingError for an amount or a dimension
+out of range, and where everything would go.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from lth.pruning.select import global_, highest, in_blocks, norms
 
 
 def removed(amount: float, alive: int, unit: str = "weight") -> int:
-    """How many of `alive` units go; SettingError where there are not so many, or all would go."""
+    """How many of `alive` units `amount` removes; SettingError where there are fewer, or all would go."""
     if isinstance(amount, (int, Integral)):  # NumPy's too
         if not 0 <= amount <= alive:
             raise SettingError("amount", amount, f"must be a count of 0 to {alive}, the {unit}s that are left")
@@ -37,14 +37,18 @@ def removed(amount: float, alive: int, unit: str = "weight") -> int:
 def random_unstructured(
     tensor: Tensor, amount: float, generator: torch.Generator, mask: Tensor | None = None
 ) -> Tensor:
-    """Single weights, drawn at random."""
+    """Prunes single weights at random."""
     return _lowest_go(torch.rand(tensor.shape, generator=generator), amount, _alive(tensor, mask))
 
 
 def l1_unstructured(
     tensor: Tensor, amount: float, mask: Tensor | None = None, importance_scores: Tensor | None = None
 ) -> Tensor:
-    """The single weights of the smallest magnitude, or of the `importance_scores` of smallest magnitude."""
+    """Prunes the single weights whose magnitude, or that of `importance_scores`, is smallest.
+
+    >>> l1_unstructured(torch.tensor([0.1, -2.0, 0.5, 1.0]), amount=0.5)
+    tensor([False,  True, False,  True])
+    """
     scores = _alike(tensor, tensor if importance_scores is None else importance_scores)
     return _lowest_go(scores, amount, _alive(tensor, mask))
 
@@ -52,7 +56,7 @@ def l1_unstructured(
 def random_structured(
     tensor: Tensor, amount: float, dim: int, generator: torch.Generator, mask: Tensor | None = None
 ) -> Tensor:
-    """Whole slices at `dim`, drawn at random."""
+    """Prunes slices at `dim` at random."""
     axis = _axis(tensor, dim)
     return _slices_go(torch.rand(tensor.shape[axis], generator=generator), amount, axis, _alive(tensor, mask))
 
@@ -65,12 +69,12 @@ def ln_structured(
     mask: Tensor | None = None,
     importance_scores: Tensor | None = None,
 ) -> Tensor:
-    """The whole slices at `dim` whose L_n norm, or that of `importance_scores`, is smallest; `n` above 0, inf too."""
+    """Prunes the slices at `dim` whose L_n norm, or that of `importance_scores`, is smallest; `n`: above 0, or inf."""
     axis, alive = _axis(tensor, dim), _alive(tensor, mask)
     order = 2.0 if n == "fro" else n
     if not isinstance(order, (int, float)) or not order > 0:
         raise SettingError("n", n, "must be a number above 0, inf, or fro")
-    # as torch: pruned weights are zeros that count, scores that are given count whole
+    # as in torch: pruned weights count as zeros, given scores count in full
     scores = torch.where(alive, tensor.detach().cpu(), 0) if importance_scores is None else importance_scores
     return _slices_go(norms(_alike(tensor, scores), axis, order), amount, axis, alive)
 
@@ -82,9 +86,9 @@ def global_unstructured(
     importance_scores: Mapping[str, Tensor] | None = None,
     generator: torch.Generator | None = None,
 ) -> Mask:
-    """The single weights of the smallest magnitude over all `tensors` together, by name as in `mask`.
+    """Prunes the single weights of the smallest magnitude over all `tensors`; mask: by the same names.
 
-    `importance_scores` stand in for the tensors that they name; `generator` draws at random instead, as torch's
+    importance_scores: take the place of the tensors that they name; generator: draws at random instead, as torch's
     `pruning_method=RandomUnstructured`. Raises LotteryError where a tensor would keep nothing.
     """
     given, scored = mask or {}, importance_scores or {}
@@ -97,11 +101,11 @@ def global_unstructured(
     if generator is not None:
         scores = {name: torch.rand(tensor.shape, generator=generator) for name, tensor in tensors.items()}
     total = sum(int(kept.sum()) for kept in alive.values())
-    found = global_(scores, alive, total - removed(amount, total))
-    for name, kept in found.items():
+    pruned = global_(scores, alive, total - removed(amount, total))
+    for name, kept in pruned.items():
         if alive[name].any() and not kept.any():
             raise LotteryError(f"layer collapse: amount={amount} would remove all that is left of {name}; prune less")
-    return found
+    return pruned
 
 
 def custom_from_mask(tensor: Tensor, mask: Tensor, before: Tensor | None = None) -> Tensor:
@@ -113,9 +117,9 @@ def custom_from_mask(tensor: Tensor, mask: Tensor, before: Tensor | None = None)
 
 
 def n_of_m(tensor: Tensor, n: int, m: int, dim: int = 1, mask: Tensor | None = None) -> Tensor:
-    """The `n` largest of every `m` consecutive weights along `dim`, 2 of 4 for sparse tensor cores.
+    """Keeps the `n` largest of every `m` consecutive weights along `dim`: 2 of 4 for sparse tensor cores.
 
-    torch.nn.utils.prune has none. Raises SettingError where `m` does not divide the width.
+    torch.nn.utils.prune has no such function. Raises SettingError where `m` does not divide the width.
     """
     axis = _axis(tensor, dim)
     if not 0 < n < m:
@@ -150,7 +154,7 @@ def _alive(tensor: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def _alike(tensor: Tensor, scores: Tensor) -> Tensor:
-    """The magnitude of `scores`, as torch takes it of all that it is given, where they are of the tensor's shape."""
+    """The magnitude of `scores`, as torch takes it; LotteryError where they are not of the tensor's shape."""
     if scores.shape != tensor.shape:
         raise LotteryError(f"the scores are {tuple(scores.shape)}, their tensor {tuple(tensor.shape)}")
     return scores.detach().abs().cpu()

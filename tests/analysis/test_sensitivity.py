@@ -11,8 +11,9 @@ from lth.analysis.sensitivity import densities_of, sensitivity
 from lth.core.errors import SettingError
 from lth.core.weights import clone, digest
 from lth.data.tensors import Data
+from lth.pruning.level_counts import level_counts
 from lth.pruning.mask import dense, prunable
-from lth.pruning.schedule import Pruning, level_counts
+from lth.pruning.schedule import Pruning
 from lth.training.evaluate import evaluate
 from lth.training.loop import train
 from lth.training.run_spec import RunSpec

@@ -138,13 +138,13 @@ def test_a_report_keeps_methods_apart(at_init, folder):
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["methods=[imp,luck]"], "methods=luck: unknown; known: imp"),
+        (["methods=[imp,luck]"], "methods=luck: is no method; known: imp"),
         (["methods=[snip,snip]"], "methods=snip: is named twice"),
         (["methods=[]"], "methods=[]: must name at least one"),
-        (["pruning=snip"], "pruning.score=snip: is what each of the methods says"),
+        (["pruning=snip"], "pruning.score=snip: is defined by each method"),
         (
             ["pruning.schedule=iterative", "pruning.score_at=init"],
-            "pruning.score_at=init: is what each of the methods says",
+            "pruning.score_at=init: is defined by each method",
         ),
         (["arm_levels=[4]"], "arm_levels=4"),
         (["arms=[ticket,luck]"], "arms=luck: unknown"),

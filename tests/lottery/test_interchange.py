@@ -156,7 +156,7 @@ def test_a_ticket_that_does_not_fit_changes_nothing(pruned: nn.Module) -> None:
     with pytest.raises(LotteryError, match="does not fit"):
         to_torch_pruning(ticket, other)
     assert digest(other.state_dict()) == before and not prune.is_pruned(other)
-    with pytest.raises(LotteryError, match="pruned by torch already"):
+    with pytest.raises(LotteryError, match="torch has already pruned the model"):
         to_torch_pruning(ticket, pruned)
     with pytest.raises(LotteryError, match="nothing to make permanent"):
         make_permanent(other)

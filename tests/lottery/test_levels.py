@@ -15,9 +15,10 @@ from lth.core.rng import rng
 from lth.core.seeds import Seeds
 from lth.core.weights import Mask, State, clone, digest, masked
 from lth.lottery.levels import Level, levels, rewind_point
+from lth.pruning.level_counts import level_counts
 from lth.pruning.mask import density, kept, prunable
 from lth.pruning.resolved import prune_to, resolve
-from lth.pruning.schedule import Pruning, level_counts
+from lth.pruning.schedule import Pruning
 from lth.pruning.scores.inputs import ScoreInputs
 from lth.training.loop import train
 from lth.training.run_result import RunResult

@@ -21,9 +21,10 @@ from lth.lottery.levels import Level, levels
 from lth.lottery.plan import ImpPlan
 from lth.lottery.scoring import gradual_of, scored_network
 from lth.pruning.gradual import GradualCounts
+from lth.pruning.level_counts import level_counts
 from lth.pruning.mask import dense, density, prunable
 from lth.pruning.resolved import prune_to, resolve
-from lth.pruning.schedule import SCHEDULES, Pruning, level_counts
+from lth.pruning.schedule import SCHEDULES, Pruning
 from lth.pruning.scores import SCORES
 from lth.pruning.scores.inputs import ScoreInputs
 from lth.pruning.select import selection_of

@@ -25,7 +25,7 @@ def test_widths_are_for_mlp() -> None:
         ("mlp", [], r"model\.widths=\[\]"),
         ("mlp", [5, 0], r"model\.widths=\[5, 0\]"),
         ("lenet5", [5], r"model\.widths=\[5\]: is for model=mlp"),
-        ("lenet", None, "model=lenet: unknown; known: mlp, lenet_300_100"),
+        ("lenet", None, "model=lenet: is no model; did you mean lenet5\\? known: mlp, lenet_300_100"),
     ],
 )
 def test_a_bad_choice_is_an_error_that_names_it(name: str, widths: list[int] | None, named: str) -> None:

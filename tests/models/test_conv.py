@@ -5,8 +5,9 @@ import torch
 
 from lth.core.errors import SettingError
 from lth.models import build
+from lth.pruning.level_counts import level_counts
 from lth.pruning.mask import prunable
-from lth.pruning.schedule import Pruning, level_counts
+from lth.pruning.schedule import Pruning
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ from torch.nn.utils import prune as theirs
 from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import rng
 from lth.lottery.pruned import prune
+from lth.pruning.level_counts import level_counts
 from lth.pruning.mask import Layer, dense, kept, prunable
-from lth.pruning.schedule import Pruning, level_counts
+from lth.pruning.schedule import Pruning
 from lth.pruning.select import Selection, in_blocks, norms, selection_of
 
 
@@ -75,7 +76,7 @@ def test_two_of_four_keeps_half_and_is_reached_at_level_1() -> None:
     assert (blocks.sum(1) == 2).all()
     layers = prunable(model)
     assert level_counts(layers, Pruning(granularity="2:4"), 1)[1] == dict.fromkeys(mask, 2)
-    with pytest.raises(SettingError, match="levels=2: the shape 2:4 is reached at level 1"):
+    with pytest.raises(SettingError, match="levels=2: 2:4 is reached at level 1"):
         level_counts(layers, Pruning(granularity="2:4"), 2)
 
 
@@ -117,8 +118,11 @@ BAD = [
     ({"granularity": "3:4:5"}, "pruning.granularity=3:4:5: must be weight, output, input, or N:M"),
     ({"granularity": "4:4"}, "pruning.granularity=4:4: must keep at least one of M weights, and fewer"),
     ({"granularity": "0:4"}, "pruning.granularity=0:4"),
-    ({"granularity": "2:4", "scope": "global"}, "pruning.scope=global: with the shape 2:4 every block keeps as many"),
-    ({"granularity": "2:4", "layer_densities": "erk"}, "pruning.layer_densities=erk: with the shape 2:4"),
+    (
+        {"granularity": "2:4", "scope": "global"},
+        "pruning.scope=global: with granularity=2:4 every block keeps the same number",
+    ),
+    ({"granularity": "2:4", "layer_densities": "erk"}, "pruning.layer_densities=erk: with granularity=2:4"),
     ({"norm": 0.0}, r"pruning.norm=0\.0: must be above 0"),
     ({"scope": "groups"}, "pruning.groups=None: goes with pruning.scope=groups"),
     ({"groups": {"a": ["*"]}}, "pruning.groups=.*: goes with"),
@@ -147,11 +151,11 @@ def test_choices_that_make_no_sense_are_one_line(settings: dict, problem: str) -
 def test_what_the_layers_do_not_have_is_one_line(make_network: Callable[[], nn.Module]) -> None:
     model = make_network()  # 36-12-8-3
     cases = [
-        ({"granularity": "2:8"}, "pruning.granularity=2:8: fc1.weight is 36 inputs wide, 8 does not divide that"),
-        ({"scope": "groups", "groups": {"a": ["fc*"]}}, "output.weight is of no group"),
-        ({"scope": "groups", "groups": {"a": ["*"], "b": ["x*"]}}, r"pruning\.groups\.b=.* has none of fc1"),
+        ({"granularity": "2:8"}, "pruning.granularity=2:8: fc1.weight has 36 inputs, which 8 does not divide"),
+        ({"scope": "groups", "groups": {"a": ["fc*"]}}, "output.weight is in no group"),
+        ({"scope": "groups", "groups": {"a": ["*"], "b": ["x*"]}}, r"pruning\.groups\.b=.* matches none of fc1"),
         ({"layer_densities": {"fc*": 0.5}}, "has none for output.weight"),
-        ({"layer_densities": {"*": 0.5, "x*": 0.1}}, r"pruning\.layer_densities\.x\*=0\.1: is that of none of"),
+        ({"layer_densities": {"*": 0.5, "x*": 0.1}}, r"pruning\.layer_densities\.x\*=0\.1: matches none of"),
         ({"layer_densities": "erk", "fractions": {"output": 0.1}}, "pruning.fractions=.*must all be equal where"),
         ({"granularity": "output", "exclude": ["fc*"]}, "pruning.granularity=output: leaves nothing to prune"),
     ]

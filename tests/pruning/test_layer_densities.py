@@ -8,8 +8,9 @@ from lth.core.errors import SettingError
 from lth.models.conv import conv2
 from lth.models.lenet import lenet_300_100
 from lth.pruning.layer_densities import allocated, erdos_renyi_kernel
+from lth.pruning.level_counts import level_counts
 from lth.pruning.mask import prunable
-from lth.pruning.schedule import Pruning, level_counts
+from lth.pruning.schedule import Pruning
 
 LENET = prunable(lenet_300_100((1, 28, 28), 10))
 

@@ -1,4 +1,4 @@
-"""What scores are taken from: weights, and for some of them the network itself with fixed training examples."""
+"""What scores are computed from: weights, and for some of them the network with fixed training examples."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,9 +15,10 @@ from lth.core.weights import State, modes_kept
 
 @dataclass(frozen=True)
 class Network:
-    """A network at the weights `state` (whole), and training examples to score on; all where `images` lie.
+    """A network and training examples to score it on, all on the device of `images`.
 
-    `model` gives the architecture; neither its own weights nor its buffers play a part, and they stay as they are.
+    state: all its parameters and buffers. `model` gives the architecture; its present weights and buffers have no
+    effect, and stay as they are.
     """
 
     model: nn.Module
@@ -26,29 +27,30 @@ class Network:
     labels: Tensor
 
     def loss(self, weights: Mapping[str, Tensor], temperature: float = 1.0) -> Tensor:
-        """The mean loss with `weights` in place of those of the state, logits over `temperature`; differentiable.
+        """The mean loss of the examples with `weights` in place of those in `state`; differentiable.
 
-        Dropout is off, and BatchNorm normalises by the batch, which all examples are.
+        The logits are divided by `temperature`. Dropout is off; BatchNorm normalises by the batch of all examples.
         """
         with self._modes(nn.modules.batchnorm._BatchNorm):
             logits = functional_call(self.model, self._tensors(torch.clone) | dict(weights), (self.images,))
         return functional.cross_entropy(logits / temperature, self.labels)
 
     def flow(self, weights: Mapping[str, Tensor]) -> Tensor:
-        """The sum of the outputs for an input of ones, every tensor by magnitude, `weights` in place of its own.
+        """The sum of the outputs for an input of ones, with the magnitude of every tensor, and `weights` in place.
 
-        In double precision and evaluation mode, as scores of deep networks span many orders (Tanaka et al. 2020).
+        In double precision, as scores of deep networks span many orders of magnitude (Tanaka et al. 2020), and in
+        evaluation mode.
         """
         ones = torch.ones(1, *self.images.shape[1:], dtype=torch.float64, device=self.images.device)
         with self._modes():
             outputs = functional_call(self.model, self._tensors(_magnitude) | dict(weights), (ones,))
         return torch.as_tensor(outputs).sum()
 
-    def _tensors(self, made: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
-        """Every parameter and buffer once, made new: a BatchNorm that counts its batches counts in the copy."""
-        own = dict(self.model.named_parameters()) | dict(self.model.named_buffers())
-        tensors = {name: self.state.get(name, tensor).detach() for name, tensor in own.items()}
-        return {name: made(tensor.to(self.images.device)) for name, tensor in tensors.items()}
+    def _tensors(self, transform: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
+        """A transformed copy of every parameter and buffer: what BatchNorm counts, it counts in the copy."""
+        named = dict(self.model.named_parameters()) | dict(self.model.named_buffers())
+        tensors = {name: self.state.get(name, tensor).detach() for name, tensor in named.items()}
+        return {name: transform(tensor.to(self.images.device)) for name, tensor in tensors.items()}
 
     @contextmanager
     def _modes(self, *training: type[nn.Module]) -> Iterator[None]:
@@ -64,10 +66,11 @@ def _magnitude(tensor: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class ScoreInputs:
-    """What a score may be taken from; tensors by prunable layer.
+    """What a score can be computed from; tensors by prunable layer.
 
-    weights: those that are scored, pruned ones not zeroed; mask: what is kept so far; generator: for what is drawn;
-    initial: the weights that training began with; network: with its examples, for scores that ask for gradients.
+    weights: the weights to score, pruned ones too, which are not zero; mask: True where a weight is still kept;
+    generator: for random scores; initial: the weights that training began with, None unless the score needs `initial`;
+    network: with its training examples, None unless the score needs `network` or `examples`.
     """
 
     weights: Mapping[str, Tensor]
@@ -79,22 +82,22 @@ class ScoreInputs:
     def compared(self, score: Callable[[Tensor, Tensor], Tensor]) -> dict[str, Tensor]:
         """`score` of (weights, initial weights) of each layer, both zero where pruned.
 
-        Raises LotteryError where the initial ones are not there.
+        Raises LotteryError where there are no initial weights.
         """
         if self.initial is None:
-            raise LotteryError("the score compares trained weights with initial ones, and those were not given")
+            raise LotteryError("the score compares trained weights with initial ones, which were not given")
         pairs = {name: (weight, self.initial[name].to(weight.device)) for name, weight in self.weights.items()}
         kept = {name: self.mask[name].to(weight.device) for name, weight in self.weights.items()}
         return {name: score(*(torch.where(kept[name], x, 0) for x in pair)) for name, pair in pairs.items()}
 
-    def asked(self) -> Network:
-        """The network; LotteryError where it was not given."""
+    def required_network(self) -> Network:
+        """The network; LotteryError where there is none."""
         if self.network is None:
-            raise LotteryError("the score needs the network and training examples, and those were not given")
+            raise LotteryError("the score needs the network and training examples, which were not given")
         return self.network
 
     def leaves(self) -> dict[str, Tensor]:
-        """The weights to differentiate by, pruned ones at zero, where the examples lie."""
-        device = self.asked().images.device
+        """The weights to differentiate by, pruned ones at zero, on the device of the examples."""
+        device = self.required_network().images.device
         masked = {name: torch.where(self.mask[name].to(x.device), x.detach(), 0) for name, x in self.weights.items()}
         return {name: weight.to(device).clone().requires_grad_() for name, weight in masked.items()}

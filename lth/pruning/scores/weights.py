@@ -1,8 +1,8 @@
-"""Scores of weights alone: of those that training ended with, of those it began with, or of both.
+"""Scores of weights alone: of the trained weights, of the initial ones, or of both.
 
 Zhou et al. 2019, "Deconstructing Lottery Tickets", section 3, and its code: wf is the final weight, wi the initial one.
-The variants `same_sign` and `diff_sign` score 0 where the sign changed or stayed: below every other, as the rest are
-not negative (`magnitude_increase_same_sign` apart).
+The variants `same_sign` and `diff_sign` are 0 where the sign changed or stayed: the lowest score, since the others are
+not negative (except in `magnitude_increase_same_sign`).
 """
 
 import torch
@@ -26,7 +26,7 @@ def large_final(inputs: ScoreInputs) -> Scores:
 
 @score
 def random(inputs: ScoreInputs) -> Scores:
-    """A uniform draw: which weights stay is left to chance, how many is not."""
+    """A uniform draw: which weights stay is random, how many is not."""
     return {name: torch.rand(weight.shape, generator=inputs.generator) for name, weight in inputs.weights.items()}
 
 
@@ -50,9 +50,9 @@ def small_init(inputs: ScoreInputs) -> Scores:
 
 @score(needs=["initial"])
 def large_init_large_final(inputs: ScoreInputs) -> Scores:
-    """min(a |wf|, |wi|), where a aligns percentiles: high are weights of a high rank in their layer, then and now.
+    """min(a |wf|, |wi|), where a aligns percentiles: high for weights of a high rank both before and after training.
 
-    What stays is what the quantiles of both keep, at the one percentile that leaves as many (the authors' code).
+    As in the authors' code, the weights above one percentile of both stay, the percentile that leaves the given count.
     """
     return inputs.compared(lambda wf, wi: torch.minimum(_aligned(wf, wi), wi.abs()))
 
@@ -71,16 +71,16 @@ def magnitude_increase(inputs: ScoreInputs) -> Scores:
 
 @score(needs=["initial"])
 def movement(inputs: ScoreInputs) -> Scores:
-    """|wf - wi|: how far a weight went, wherever (the criterion of that name of Zhou et al. 2019)."""
+    """|wf - wi|: how far a weight moved, in either direction (Zhou et al. 2019)."""
     return inputs.compared(lambda wf, wi: (wf - wi).abs())
 
 
 @score(needs=["initial"])
 def movement_away(inputs: ScoreInputs) -> Scores:
-    """(wf^2 - wi^2) / 2: how far a weight went away from zero (movement pruning, Sanh et al. 2020).
+    """(wf^2 - wi^2) / 2: how far a weight moved away from zero (movement pruning, Sanh et al. 2020).
 
-    Its score is -w * gradient, summed over the steps. Under plain SGD a step moves w by -rate * gradient, so the sum
-    times the rate is that of w dw, and in small steps the integral from wi to wf: all that is needed are the two ends.
+    Their score is -w * gradient, summed over the steps. Under plain SGD a step moves w by -rate * gradient, so that the
+    sum times the rate is the sum of w dw: for small steps, the integral from wi to wf.
     """
     return inputs.compared(lambda wf, wi: (wf.square() - wi.square()) / 2)
 
@@ -111,7 +111,7 @@ def large_init_large_final_same_sign(inputs: ScoreInputs) -> Scores:
 
 @score(needs=["initial"])
 def magnitude_increase_same_sign(inputs: ScoreInputs) -> Scores:
-    """|wf| - |wi|, or 0 where the sign changed: then above weights that shrank, as in the authors' code."""
+    """|wf| - |wi|, or 0 where the sign changed: those rank above weights that shrank, as in the authors' code."""
     return inputs.compared(lambda wf, wi: _same_sign(wf.abs() - wi.abs(), wf, wi))
 
 
@@ -122,7 +122,7 @@ def movement_same_sign(inputs: ScoreInputs) -> Scores:
 
 
 def _aligned(wf: Tensor, wi: Tensor) -> Tensor:
-    """For each weight the |wi| of the layer that has the rank of its |wf|; pruned ones are zero in both, so lowest."""
+    """For each weight, the |wi| that has the rank of its |wf| in the layer; pruned weights are zero in both."""
     ranks = wf.abs().flatten().argsort(stable=True).argsort()
     return wi.abs().flatten().sort().values[ranks].reshape(wi.shape)
 

@@ -141,7 +141,7 @@ def test_a_layer_that_plays_no_part_is_named() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.used(x.flatten(1))
 
-    with pytest.raises(LotteryError, match=r"idle\.weight has no gradient .*pruning\.exclude"):
+    with pytest.raises(LotteryError, match=r"idle\.weight has no gradient: .* add it to pruning\.exclude"):
         SCORES.get("snip", "score")(score_inputs(Idle(), torch.randn(5, 1, 1, 4), torch.zeros(5, dtype=torch.long)))
 
 
