@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from lth.config import register
 from lth.core.setting import marks_of
 from lth.discovery import place, sources
-from reference.markdown import sentence, table
+from reference.markdown import table
 
 INTRO = """\
 # Configuration keys
@@ -24,6 +24,8 @@ Durations are a number of iterations (`500` or `500it`), of epochs (`2ep`), or b
 those of `scale=quick`; where experiments differ, the exceptions are named.
 """
 GROUPS = ("data", "model", "recipe", "pruning", "scale", "paper", "hydra/launcher")
+HYDRA = {"hydra/launcher": ("joblib", "basic", "ray")}
+"""Options that come with Hydra and its plugins."""
 NAMES = {int: "integer", float: "number", str: "text", bool: "true or false"}
 
 
@@ -67,7 +69,8 @@ def groups() -> str:
     rows = []
     for group in GROUPS:
         folder = place("conf") / group
-        options = sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("[!_]*.yaml"))
+        files = folder.rglob("[!_]*.yaml")
+        options = [*HYDRA.get(group, ()), *sorted(str(path.relative_to(folder).with_suffix("")) for path in files)]
         rows.append([f"`{group}=`", ", ".join(f"`{option}`" for option in options)])
     return table(["group", "options"], rows)
 
@@ -82,7 +85,7 @@ def keys_of(experiment: str) -> list[Key]:
 
 def _keys(experiment: str, config: DictConfig, kind: type, prefix: str) -> Iterator[Key]:
     hints = get_type_hints(kind)
-    about = sentence((kind.__doc__ or "").partition("\n")[0])
+    about = (kind.__doc__ or "").partition("\n")[0]
     for entry in fields(kind):
         hint, name = hints[entry.name], prefix + entry.name
         if is_dataclass(hint):
@@ -139,7 +142,7 @@ def section_table(keys: Sequence[Key]) -> str:
     rows = []
     for name in dict.fromkeys(key.name for key in keys):
         same = [key for key in keys if key.name == name]
-        rows.append([f"`{name}`", same[0].kind, defaults(same), sentence(same[0].meaning)])
+        rows.append([f"`{name}`", same[0].kind, defaults(same), same[0].meaning])
     return table(["key", "type", "default", "meaning"], rows)
 
 

@@ -13,8 +13,3 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """
     lines = [heads, ["---"] * len(heads), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
-def sentence(text: str) -> str:
-    """`text` with a capital at its beginning, unless that is a name in code."""
-    return text[:1].upper() + text[1:]

@@ -11,7 +11,7 @@ from lth.core.tables import Table
 from lth.experiment import declared
 from lth.discovery import sources
 from lth.report.tables import CURVES, LAYERS, RESULTS
-from reference.markdown import sentence, table
+from reference.markdown import table
 
 INTRO = """\
 # Tables
@@ -57,9 +57,7 @@ def meaning(declared: Table) -> str:
 
 def columns(declared: Table) -> str:
     """The columns of a table, as a table."""
-    rows = [
-        [f"`{column.name}`", KINDS[column.kind], column.unit, sentence(column.meaning)] for column in declared.columns
-    ]
+    rows = [[f"`{column.name}`", KINDS[column.kind], column.unit, column.meaning] for column in declared.columns]
     return table(["column", "type", "unit", "meaning"], rows)
 
 
