@@ -17,7 +17,8 @@ INTRO = """\
 
 def page() -> str:
     """The page, in Markdown."""
-    words = [[], *([name] for name in dict.fromkeys(["report", *cli.COMMANDS, *sources()]))]
+    experiments = [name for name, source in sources().items() if not source.outside]
+    words = [[], *([name] for name in dict.fromkeys([*cli.COMMANDS, *experiments]))]
     with ThreadPoolExecutor(2) as pool:
         texts = pool.map(helped, words)
     parts = [INTRO]
