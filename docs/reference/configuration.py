@@ -8,7 +8,7 @@ from lth.config import composed
 from lth.defaults import options_of
 from lth.discovery import Source, sources
 from lth.keys import Key, keys_of, written
-from reference.markdown import table
+from reference.markdown import plain, table
 
 INTRO = """\
 # Configuration keys
@@ -27,8 +27,8 @@ Entry = tuple[str, Key]
 def page() -> str:
     """The page, in Markdown."""
     found = entries()
-    count = Counter(key.name for _, key in found)
-    shared = [(name, key) for name, key in found if count[key.name] > 1]
+    count = Counter((key.name, key.meaning) for _, key in found)
+    shared = [(name, key) for name, key in found if count[key.name, key.meaning] > 1]
     parts = [INTRO, "## Groups", "A group selects a file with the values of several keys.", groups()]
     parts += ["## Keys of several experiments"]
     for group in dict.fromkeys(key.group for _, key in shared):
@@ -36,7 +36,7 @@ def page() -> str:
             parts += [f"### {group}", about(group)]
         parts.append(keys_table([(name, key) for name, key in shared if key.group == group]))
     for name in ours():
-        if alone := [(name, key) for owner, key in found if owner == name and count[key.name] == 1]:
+        if alone := [(name, key) for owner, key in found if owner == name and count[key.name, key.meaning] == 1]:
             parts += [f"## Keys of lth {name} alone", keys_table(alone)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -64,7 +64,7 @@ def groups() -> str:
 def about(group: str) -> str:
     """What the keys of a group are about: the first line of the docstring of their dataclass."""
     kinds = [hints[group] for source in ours().values() if group in (hints := get_type_hints(source.settings))]
-    return (kinds[0].__doc__ or "").partition("\n")[0]
+    return plain((kinds[0].__doc__ or "").partition("\n")[0])
 
 
 def keys_table(chosen: Sequence[Entry]) -> str:
@@ -72,7 +72,7 @@ def keys_table(chosen: Sequence[Entry]) -> str:
     rows = []
     for name in dict.fromkeys(key.name for _, key in chosen):
         same = [(experiment, key) for experiment, key in chosen if key.name == name]
-        rows.append([f"`{name}`", same[0][1].type, defaults(same), same[0][1].meaning])
+        rows.append([f"`{name}`", same[0][1].type, defaults(same), plain(same[0][1].meaning)])
     return table(["key", "type", "default", "meaning"], rows)
 
 

@@ -1,5 +1,6 @@
 """Markdown of tables."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 
@@ -13,3 +14,16 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """
     lines = [heads, ["---"] * len(heads), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def plain(text: str) -> str:
+    """`text` without a meaning of its characters in Markdown or HTML, code in backticks apart.
+
+    >>> plain("in <outputs>, as `a<b`")
+    'in &lt;outputs>, as `a<b`'
+    """
+    parts = text.split("`")
+    return "`".join(
+        part if place % 2 else re.sub(r"[*_]", r"\\\g<0>", part.replace("<", "&lt;"))
+        for place, part in enumerate(parts)
+    )

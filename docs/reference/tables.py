@@ -8,10 +8,10 @@ from types import ModuleType
 import lth
 import lth.experiments
 from lth.core.tables import Table
-from lth.experiment import declared
 from lth.discovery import sources
+from lth.experiment import declared
 from lth.report.tables import CURVES, LAYERS, RESULTS
-from reference.markdown import table
+from reference.markdown import plain, table
 
 INTRO = """\
 # Tables
@@ -57,7 +57,7 @@ def meaning(declared: Table) -> str:
 
 def columns(declared: Table) -> str:
     """The columns of a table, as a table."""
-    rows = [[f"`{column.name}`", KINDS[column.kind], column.unit, column.meaning] for column in declared.columns]
+    rows = [[f"`{column.name}`", KINDS[column.kind], column.unit, plain(column.meaning)] for column in declared.columns]
     return table(["column", "type", "unit", "meaning"], rows)
 
 
@@ -75,4 +75,5 @@ def modules() -> Iterator[ModuleType]:
     """The modules of the package and of its experiments."""
     for package in (lth, lth.experiments):
         for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            yield importlib.import_module(info.name)
+            if not info.name.endswith("__main__"):
+                yield importlib.import_module(info.name)

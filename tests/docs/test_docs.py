@@ -23,8 +23,8 @@ from tests.docs.markdown import CHECKOUT, PAGES, blocks_of, commands_in, command
 
 DOCS = CHECKOUT / "docs"
 NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.ipynb"))
-PLACEHOLDERS = {"EXPERIMENT", "PAPER", "JOB", "COMMAND"}
-"""Words of general forms such as `lth EXPERIMENT --help`, which name no command."""
+PLACEHOLDERS = {"EXPERIMENT", "PAPER", "JOB", "COMMAND", "input_noise"}
+"""Words of general forms such as `lth EXPERIMENT --help`, and the experiment of a page, if it were installed."""
 OPEN = re.compile(r"(model|data)\.args\.|pruning\.fractions\.")
 RUN = "import sys, nbformat, nbclient; nbclient.NotebookClient(nbformat.read(sys.argv[1], 4)).execute()"
 
