@@ -130,7 +130,7 @@ def test_commands_on_files_of_a_page_run(page, tmp_path, monkeypatch, command, p
     ran = [words for code in lines for line in code.splitlines() for words in commands_in(line)]
     assert ran
     for name, *words in ran:
-        small = [] if name in ("report", "claims") else ["scale=smoke"]
+        small = ["scale=smoke"] if name in sources() else []
         command(name, *words, *small, cwd=tmp_path, LTH_DATA=str(prepared_mnist1d))
 
 
