@@ -1,4 +1,4 @@
-"""How robust tickets are to noise on their weights: accuracy with Gaussian noise added after training.
+"""How robust tickets are to noise on their weights.
 
     lth weight_noise                    one seed of MNIST-1D
     lth weight_noise -m seed=0,1,2      three seeds; then lth report and lth claims weight_noise
