@@ -13,6 +13,7 @@ from lth.core.errors import LotteryError, SettingError
 from lth.core.seeds import Seeds
 from lth.core.weights import State
 from lth.data import sources
+from lth.data.builtin import SOURCES
 from lth.data.tensors import Data, prepare
 from lth.lottery.context import FreshInit
 from lth.lottery.plan import ImpPlan
@@ -28,7 +29,7 @@ def load_data(settings: "TrainingSettings") -> Data:
     """The data set that `settings` name, split and normalised, in main memory."""
     chosen = settings.data
     root = Path(chosen.root).expanduser() if chosen.root else None
-    if chosen._target_ and chosen.name in sources.SOURCES:
+    if chosen._target_ and chosen.name in SOURCES:
         raise SettingError("data._target_", chosen._target_, f"is for data=custom, not {chosen.name}")
     tensors = sources.custom(chosen._target_, chosen.args) if chosen._target_ else sources.load(chosen.name, root)
     return prepare(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from lth.compression.cost import BATCHES
+from lth.compression.tables import BATCHES
 from lth.core.tables import Row
 from lth.report.cost import BESIDE_ONE, DENSE_KERNELS, noise_sentence, times_faster
 from lth.report.results import Results

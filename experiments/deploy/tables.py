@@ -1,7 +1,6 @@
 """The tables of `lth deploy`: what each ticket took to find, what its forms cost, and how accuracy bears rounding."""
 
-from lth.compression.cost import BATCHES, cost_table
-from lth.compression.search_cost import SEARCH
+from lth.compression.tables import BATCHES, SEARCH, cost_table
 from lth.core.tables import Column, Table
 
 PLACE = (

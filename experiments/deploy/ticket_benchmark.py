@@ -9,11 +9,12 @@ from typing import Any
 from torch import nn
 
 from lth.analysis.sensitivity import sensitivity, split_of
-from lth.compression.cost import BATCHES, cost
+from lth.compression.cost import cost
 from lth.compression.files import write_and_verify
 from lth.compression.forms import FORMS
 from lth.compression.quantize import accuracy_grid
 from lth.compression.search_cost import ScoreCost, SearchCost, pace_of, search_cost
+from lth.compression.tables import BATCHES
 from lth.core.errors import SettingError
 from lth.core.tables import Row
 from lth.core.weights import Mask, State, load, on_cpu

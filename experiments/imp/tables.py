@@ -2,7 +2,7 @@
 
 from lth.analysis.level_probes import PROBES_OF_LTH
 from lth.analysis.probes import tables_of
-from lth.compression.search_cost import SEARCH
+from lth.compression.tables import SEARCH
 from lth.core.tables import Column, Table
 
 SEARCHES = Table(

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lth.compression.tables import BATCHES
 from lth.core.errors import LotteryError, SettingError
 
 WEIGHTS = ("early_stop", "final", "rewind")
@@ -35,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--level", type=int, help="a level of the job (default: that of the ticket)")
     parser.add_argument("--weights", choices=WEIGHTS, default=WEIGHTS[0], help="which weights (default: early_stop)")
     parser.add_argument("--forms", help=f"comma-separated: {', '.join(FORMS)} (default: all available ones but onnx)")
-    parser.add_argument("--batches", default="1,64", help="batch sizes to time (default: 1,64)")
+    parser.add_argument("--batches", default=",".join(map(str, BATCHES)), help="batch sizes to time (default: 1,64)")
     parser.add_argument("--rounds", type=int, default=25, help="blocks of calls per latency, at least 3 (default: 25)")
     parser.add_argument("--examples", type=int, help="measure accuracy on the first N test examples (default: all)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")

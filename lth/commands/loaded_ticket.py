@@ -57,7 +57,7 @@ class LoadedTicket:
 
 
 def open_ticket(
-    place: Path,
+    source: Path,
     *,
     config: Path | None = None,
     model: Mapping[str, Any] | None = None,
@@ -66,7 +66,7 @@ def open_ticket(
     level: int | None = None,
     inputs: tuple[tuple[int, ...], int] = ((3, 32, 32), 10),
 ) -> LoadedTicket:
-    """The ticket at `place`, a job's folder or a ticket's file.
+    """The ticket at `source`, a job's folder or a ticket's file.
 
     config, model: what the network is, where the user says so: the file of a configuration, the keys of its group
     `model`. store: the folder with the trainings; None: the one that the job used. level: a level of the job, whose
@@ -74,9 +74,9 @@ def open_ticket(
     for a ticket of which only the network is named; the data are noise then. Raises LotteryError, one line, for
     whatever is missing or does not fit.
     """
-    path = place / TICKET if place.is_dir() else place
+    path = source / TICKET if source.is_dir() else source
     if not path.is_file():
-        raise LotteryError(f"{place}: there is no {TICKET}; give a job's folder, or a ticket's file")
+        raise LotteryError(f"{source}: there is no {TICKET}; give a job's folder, or a ticket's file")
     if store is not None and not store.is_dir():
         raise LotteryError(f"--store {store}: there is no such folder")
     ticket = load_ticket(path)

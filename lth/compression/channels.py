@@ -112,7 +112,7 @@ def slices_of(group: Any, names: Mapping[nn.Module, str], is_output: Callable[[A
 
 
 def coupled(model: nn.Module, example: Tensor) -> list[Group]:
-    """The groups of coupled channels of `model` that some layer takes as input; its own inputs and outputs are in none.
+    """The groups of coupled channels of `model` that some layer takes as input, without its inputs and outputs.
 
     example: inputs (N, ...), of which one is used. Raises LotteryError where Torch-Pruning is not installed, and for a
     grouped convolution.

@@ -5,7 +5,7 @@ form that skips work (csr, shrunk) or makes it cheaper (int8) saves time.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -14,52 +14,12 @@ from lth.compression import export
 from lth.compression.forms import DEFAULT, FORMS, Form, Subject
 from lth.compression.latency import Latency, latencies
 from lth.compression.measure import Counts, Weighted, compression_ratio, counts, theoretical_speedup
+from lth.compression.tables import BATCHES, COST, LAYER_COST, cost_table
 from lth.core.errors import LotteryError, SettingError
-from lth.core.tables import Column, Row, Table
+from lth.core.tables import Row, Table
 from lth.core.weights import Mask, modes_kept
 from lth.data.tensors import Split
 from lth.training.evaluate import evaluate
-
-COST = Table(
-    "cost",
-    (
-        Column("form", str, "", "the form that the ticket is kept or run in, or `dense`", required=True),
-        Column("parameters", int, "", "all parameters: weights, biases and those of normalisation layers"),
-        Column("nonzero", int, "", "parameters that are not zero"),
-        Column("sparsity", float, "0..1", "zero weights / weights of Linear layers and convolutions"),
-        Column("compression_ratio", float, "", "parameters of the dense network / `nonzero` (ShrinkBench)"),
-        Column("flops", int, "FLOPs", "of one input with dense kernels; 1 multiply-add = 2 FLOPs"),
-        Column("sparse_flops", float, "FLOPs", "of one input if every zero weight were skipped"),
-        Column("theoretical_speedup", float, "", "FLOPs of the dense network / `sparse_flops` (ShrinkBench)"),
-        Column("bytes", int, "bytes", "size of the file"),
-        Column("gzip_bytes", int, "bytes", "size of the file after gzip"),
-        Column("test_accuracy", float, "0..1", "test accuracy of the form"),
-        Column("test_accuracy_change", float, "0..1", "test accuracy less that of the dense network"),
-        Column("difference", float, "", "largest difference of its logits from those of `masked`"),
-        Column("runs_as", str, "", "the form whose latency this one has: itself, or `masked` after unpacking"),
-        Column("note", str, "", "what the form does, or why it could not be made"),
-    ),
-    key=("form",),
-    meaning="A row for the dense network and each form of the ticket. `cost_table` adds the latencies by batch size.",
-)
-LAYER_COST = Table(
-    "cost_layers",
-    (
-        Column("layer", str, "", "the name of the module"),
-        Column("kind", str, "", "the class of the module"),
-        Column("shape", str, "", "the shape of its weight, as 300x784"),
-        Column("parameters", int, "", "all parameters of the module"),
-        Column("nonzero", int, "", "parameters that are not zero"),
-        Column("kept", int, "weights", "weights that the mask keeps; empty for a layer that is not in the mask"),
-        Column("density", float, "0..1", "kept / size of the weight"),
-        Column("sparsity", float, "0..1", "1 - density"),
-        Column("flops", int, "FLOPs", "of one input with dense kernels"),
-        Column("sparse_flops", float, "FLOPs", "of one input if every zero weight were skipped"),
-    ),
-    key=("layer",),
-    meaning="A row for each module of the ticket that has parameters.",
-)
-BATCHES = (1, 64)
 
 
 @dataclass(frozen=True)
@@ -79,25 +39,6 @@ class Cost:
     def table(self) -> Table:
         """The table that `rows` belong to."""
         return cost_table(self.batches)
-
-
-def cost_table(batches: Sequence[int]) -> Table:
-    """COST with the latencies of each batch size before its last two columns.
-
-    >>> cost_table([64]).names[-6:]
-    ['batch_64_seconds', 'batch_64_low', 'batch_64_high', 'batch_64_speedup', 'runs_as', 'note']
-    """
-    timed = [
-        column
-        for size in batches
-        for column in (
-            Column(f"batch_{size}_seconds", float, "s", f"median latency of a forward pass of {size} inputs"),
-            Column(f"batch_{size}_low", float, "s", "lower quartile of the latency"),
-            Column(f"batch_{size}_high", float, "s", "upper quartile of the latency"),
-            Column(f"batch_{size}_speedup", float, "", "how many times faster than the dense network"),
-        )
-    ]
-    return replace(COST, columns=(*COST.columns[:-2], *timed, *COST.columns[-2:]))
 
 
 def cost(

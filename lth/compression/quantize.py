@@ -27,7 +27,7 @@ BITS = range(2, 9)
 def check_bits(bits: int) -> None:
     """Raises SettingError for a width that is not in `BITS`."""
     if bits not in BITS:
-        raise SettingError("bits", bits, f"must be a whole number from {BITS[0]} to {BITS[-1]}")
+        raise SettingError("bits", bits, f"must be an integer from {BITS[0]} to {BITS[-1]}")
 
 
 def levels(weight: Tensor, bits: int = 8) -> tuple[Tensor, Tensor]:

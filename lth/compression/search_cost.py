@@ -7,21 +7,10 @@ from typing import Any
 from torch import nn
 
 from lth.compression.measure import iteration_flops
+from lth.compression.tables import SEARCH
 from lth.core.errors import LotteryError
-from lth.core.tables import Column, Row, Table
+from lth.core.tables import Row
 from lth.data.tensors import Split
-
-SEARCH = Table(
-    "search",
-    (
-        Column("search_trainings", int, "", "trainings that the ticket comes from, its own not counted"),
-        Column("search_iterations", int, "iterations", "the iterations of those trainings"),
-        Column("search_epochs", float, "epochs", "examples that they and the scores took / training examples"),
-        Column("search_flops", float, "FLOPs", "forward and backward passes with dense kernels, and the scores"),
-        Column("search_seconds", float, "s", "the time of those trainings and scores on their machine"),
-    ),
-    meaning="What it took to find a ticket. These columns are part of other tables.",
-)
 
 
 @dataclass(frozen=True)

@@ -86,15 +86,15 @@ def shrunk(model: nn.Module, mask: Mapping[str, Tensor], example: Tensor, remove
     constants = _inputs(network, example)
     for group in coupled(network, example):
         if group.root in removed.channels:
-            gone = torch.zeros(group.size, dtype=torch.bool)
-            gone[removed.channels[group.root]] = True
-            _fold(network, group, gone & ~group.pruned(mask, "input", across), constants)
+            channels = torch.zeros(group.size, dtype=torch.bool)
+            channels[removed.channels[group.root]] = True
+            _fold(network, group, channels & ~group.pruned(mask, "input", across), constants)
     frozen = {name for name, parameter in network.named_parameters() if not parameter.requires_grad}
     with graph(network, example) as traced:
-        for root, channels in removed.channels.items():
+        for root, indices in removed.channels.items():
             layer = network.get_submodule(root)
             prune: Callable[..., Any] = traced.get_pruner_of_module(layer).prune_out_channels
-            traced.get_pruning_group(layer, prune, channels).prune()
+            traced.get_pruning_group(layer, prune, indices).prune()
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(name not in frozen)
         parameter.grad = None

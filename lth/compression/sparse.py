@@ -69,7 +69,7 @@ def csr_network(model: nn.Module) -> nn.Module:
 
 
 def replaced(module: nn.Module) -> nn.Module:
-    """`module` with its Linear layers and plain 2-d convolutions in CSR, changed in place below itself."""
+    """`module` with its Linear layers and plain 2-d convolutions in CSR; submodules are replaced in place."""
     if type(module) is nn.Linear:
         return CsrLinear(module)
     if type(module) is nn.Conv2d and module.groups == 1 and module.padding_mode == "zeros":

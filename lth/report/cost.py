@@ -9,8 +9,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from lth.compression.cost import LAYER_COST, Cost
+from lth.compression.cost import Cost
 from lth.compression.search_cost import SearchCost
+from lth.compression.tables import LAYER_COST
 
 Row = Mapping[str, Any]
 NOISY = 0.3

@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lth.compression.search_cost import SEARCH
+from lth.compression.tables import SEARCH
 from lth.core.files import write_csv, write_text
 from lth.core.tables import Column, Row, Table
 from lth.report.intervals import (

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from lth.compression.search_cost import SEARCH
+from lth.compression.tables import SEARCH
 from lth.core.tables import Column, Row, Table
 
 PLACE = Table(

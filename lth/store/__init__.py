@@ -1,1 +1,1 @@
-"""Every training under its fingerprint: found again, resumed, shared by processes."""
+"""Trainings on disk, each under its fingerprint: read again, resumed, shared by processes."""

@@ -90,7 +90,7 @@ def _plain(value: Any, depth: int = 0) -> Any:
         return [_plain(item, depth + 1) for item in value]
     if isinstance(value, (set, frozenset)):
         return sorted(json.dumps(_plain(item, depth + 1)) for item in value)
-    if isinstance(value, nn.Module):  # it has an entry of its own among the modules
+    if isinstance(value, nn.Module):  # it also has an entry among the modules
         return [_name(type(value)), _settings(value) if depth < 2 else ""]
     if isinstance(code := getattr(value, "__code__", None), CodeType):
         return [value.__qualname__, _code(code), _plain([value.__defaults__, value.__kwdefaults__], depth + 1)]

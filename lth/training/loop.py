@@ -82,7 +82,7 @@ def _check(spec: RunSpec, keep_at: Collection[int]) -> None:
 def _determined(spec: RunSpec) -> Iterator[None]:
     """Flushes denormal numbers, which slow a converged Adam down many times; restores torch's generators afterwards."""
     device = spec.data.train.labels.device
-    flushed = (torch.tensor([1e-40]) * 1).item() == 0  # torch has no function that tells
+    flushed = (torch.tensor([1e-40]) * 1).item() == 0  # torch has no getter for it
     torch.set_flush_denormal(True)
     try:
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):

@@ -17,8 +17,8 @@ from lth.api import search
 from lth.commands.cost import FORMS, WEIGHTS, main, parser
 from lth.commands.loaded_ticket import open_ticket
 from lth.compression import forms
-from lth.compression.cost import BATCHES
 from lth.compression.export import FORMATS
+from lth.compression.tables import BATCHES
 from lth.core.errors import LotteryError
 from lth.core.seeds import Seeds
 from lth.from_settings import build_model, load_data, network_provenance
@@ -134,8 +134,8 @@ def test_custom_code_runs_only_where_the_user_names_it(make_job: Callable[..., P
 
 
 def test_a_ticket_found_in_python_takes_its_network_from_the_command_line(job: Path, tmp_path: Path) -> None:
-    found = load_ticket(job / "ticket.safetensors")
-    bare = Ticket(found.mask, found.state).save(tmp_path / "ticket.safetensors")
+    ticket = load_ticket(job / "ticket.safetensors")
+    bare = Ticket(ticket.mask, ticket.state).save(tmp_path / "ticket.safetensors")
     words = ["--model", "lth.models.lenet.mlp", "--args", "shape=[1,6,6]", "classes=3", "widths=[12,8]"]
     main([str(bare), *QUICK, *words, "--input", "1,6,6", "--classes", "3"])
     rows = costs(tmp_path)

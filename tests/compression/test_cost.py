@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from lth.compression.cost import COST, LAYER_COST, Cost, cost
+from lth.compression.cost import Cost, cost
 from lth.compression.export import sizes
 from lth.compression.forms import DEFAULT
+from lth.compression.tables import COST, LAYER_COST
 from lth.core.errors import LotteryError, SettingError
 from lth.core.weights import Mask, clone, load
 from lth.data.tensors import Data
@@ -32,27 +33,27 @@ def ticket(make_rich_network: Make, half_mask: Callable[[nn.Module], Mask]) -> t
 
 
 @pytest.fixture(scope="module")
-def found(ticket: tuple[nn.Module, nn.Module, Mask], data: Data) -> Cost:
+def measured(ticket: tuple[nn.Module, nn.Module, Mask], data: Data) -> Cost:
     images = data.test.images[:5]
     dense, pruned, mask = ticket
     batches = [data.train.images[:50]]
     return cost(dense, pruned, images, mask=mask, test=data.test, calibration=batches, batches=[1, 7], rounds=3)
 
 
-def by_form(found: Cost) -> dict[str, dict[str, Any]]:
-    return {row["form"]: row for row in found.rows}
+def by_form(measured: Cost) -> dict[str, dict[str, Any]]:
+    return {row["form"]: row for row in measured.rows}
 
 
-def test_every_form_has_a_row_of_the_same_columns(found: Cost) -> None:
-    assert [row["form"] for row in found.rows] == ["dense", *DEFAULT]
-    assert all(set(row) <= set(found.table) for row in found.rows) and set(COST) < set(found.table)
-    assert all(list(row) == LAYER_COST.names for row in found.layers)
+def test_every_form_has_a_row_of_the_same_columns(measured: Cost) -> None:
+    assert [row["form"] for row in measured.rows] == ["dense", *DEFAULT]
+    assert all(set(row) <= set(measured.table) for row in measured.rows) and set(COST) < set(measured.table)
+    assert all(list(row) == LAYER_COST.names for row in measured.layers)
 
 
-def test_counts_are_of_the_mask_and_sizes_of_the_files(found: Cost, ticket: Any) -> None:
+def test_counts_are_of_the_mask_and_sizes_of_the_files(measured: Cost, ticket: Any) -> None:
     _, pruned, mask = ticket
     kept, size = (sum(int(f(x)) for x in mask.values()) for f in (torch.sum, torch.numel))
-    rows = by_form(found)
+    rows = by_form(measured)
     assert rows["masked"]["sparsity"] == pytest.approx(1 - kept / size)
     assert rows["dense"]["compression_ratio"] == 1 and rows["dense"]["theoretical_speedup"] == 1
     assert rows["csr"]["nonzero"] == sum(int(x.count_nonzero()) for x in pruned.parameters())
@@ -61,13 +62,13 @@ def test_counts_are_of_the_mask_and_sizes_of_the_files(found: Cost, ticket: Any)
         assert (rows[form]["bytes"], rows[form]["gzip_bytes"]) == sizes(pruned.state_dict(), mask, written)
     linear = {"5.weight": mask["5.weight"]}
     assert rows["int8_dynamic"]["bytes"] == sizes(pruned.state_dict(), linear, "int8")[0]
-    layers = {row["layer"]: row for row in found.layers}
+    layers = {row["layer"]: row for row in measured.layers}
     assert layers["0"]["kept"] == int(mask["0.weight"].sum()) and layers["1"]["kept"] is None
 
 
-def test_forms_without_rounding_give_the_logits_of_the_masked_network(found: Cost, ticket: Any, data: Data) -> None:
+def test_forms_without_rounding_give_the_logits_of_the_masked_network(measured: Cost, ticket: Any, data: Data) -> None:
     dense, pruned, _ = ticket
-    rows = by_form(found)
+    rows = by_form(measured)
     assert rows["packed"]["difference"] == 0 and rows["csr"]["difference"] < 1e-5
     assert 0 < rows["packed_int8"]["difference"] < 0.1
     assert rows["packed_int8"]["nonzero"] < rows["packed"]["nonzero"], (
@@ -79,8 +80,8 @@ def test_forms_without_rounding_give_the_logits_of_the_masked_network(found: Cos
         assert rows[form]["test_accuracy_change"] == pytest.approx(change)
 
 
-def test_what_runs_in_a_way_of_its_own_is_timed(found: Cost) -> None:
-    rows = by_form(found)
+def test_what_runs_in_a_way_of_its_own_is_timed(measured: Cost) -> None:
+    rows = by_form(measured)
     assert rows["packed"]["runs_as"] == rows["packed_int8"]["runs_as"] == "masked"
     for size in (1, 7):
         assert rows["packed"][f"batch_{size}_seconds"] == rows["masked"][f"batch_{size}_seconds"]

@@ -24,16 +24,16 @@ def ticket(make_rich_network: Callable[[], nn.Module], half_mask: Callable[[nn.M
 @pytest.mark.parametrize("form", FORMATS)
 def test_loaded_again_the_weights_are_the_masked_ones(form: str, ticket, tmp_path: Path, same_bits) -> None:
     state, mask = ticket
-    expected, found = masked(state, mask), load_exported(export(tmp_path / "weights", state, mask, form))
-    assert list(sorted(found)) == sorted(expected)
+    expected, loaded = masked(state, mask), load_exported(export(tmp_path / "weights", state, mask, form))
+    assert list(sorted(loaded)) == sorted(expected)
     if "int8" not in form:
-        assert same_bits(found, expected)
+        assert same_bits(loaded, expected)
     for name, kept in mask.items():
-        assert not found[name][~kept].any(), "a pruned weight is zero"
+        assert not loaded[name][~kept].any(), "a pruned weight is zero"
         half = expected[name].flatten(1).abs().amax(1) / 127 / 2
-        difference = (found[name] - expected[name]).flatten(1).abs().amax(1)
+        difference = (loaded[name] - expected[name]).flatten(1).abs().amax(1)
         assert (difference <= half * 1.001).all()
-    others = {name: tensor for name, tensor in found.items() if name not in mask}
+    others = {name: tensor for name, tensor in loaded.items() if name not in mask}
     assert same_bits(others, {name: expected[name] for name in others})
 
 
@@ -66,11 +66,11 @@ def test_bad_formats_masks_and_files_are_named(ticket, tmp_path: Path) -> None:
     save_file({"x": torch.ones(2)}, path)
     with pytest.raises(LotteryError, match="other is not a file of weights"):
         load_exported(path)
-    whole = content(state, mask, "packed")
-    path.write_bytes(whole[:-9])
+    complete = content(state, mask, "packed")
+    path.write_bytes(complete[:-9])
     with pytest.raises(LotteryError, match="other cannot be read"):
         load_exported(path)
-    tensors = parse(whole)
+    tensors = parse(complete)
     tensors["0.weight/values"] = tensors["0.weight/values"][:-1]  # fewer values than bits
     about = {"kind": "lth-weights-1", "format": "packed", "shapes": {"0.weight": [4, 1, 3, 3]}}
     save_file(tensors, path, metadata={"about": json.dumps(about)})

@@ -17,8 +17,8 @@ def test_every_network_has_its_blocks_of_warm_calls() -> None:
 
         return forward
 
-    found = latencies({name: network(name) for name in calls}, torch.zeros(1, 2), rounds=3, block_seconds=1e-4)
-    for name, latency in found.items():
+    measured = latencies({name: network(name) for name in calls}, torch.zeros(1, 2), rounds=3, block_seconds=1e-4)
+    for name, latency in measured.items():
         assert len(latency.seconds) == 3 and 0 < latency.quantile(0.25) <= latency.median <= latency.quantile(0.75)
         assert calls[name] > 3 * latency.calls  # those of the warm-up are not counted
 

@@ -15,15 +15,15 @@ LENET5 = {"conv1": 25 * 6 * 24**2, "conv2": 6 * 25 * 16 * 8**2, "fc1": 256 * 120
 
 
 def test_the_flops_of_lenet5_are_twice_its_multiply_adds() -> None:
-    found = counts(build("lenet5", (1, 28, 28), 10), torch.zeros(3, 1, 28, 28))
-    assert {layer.layer: layer.flops for layer in found.layers} == {name: 2 * count for name, count in LENET5.items()}
-    assert (found.parameters, found.flops) == (44_190 + 236, 2 * sum(LENET5.values()))
+    counted = counts(build("lenet5", (1, 28, 28), 10), torch.zeros(3, 1, 28, 28))
+    assert {layer.layer: layer.flops for layer in counted.layers} == {name: 2 * count for name, count in LENET5.items()}
+    assert (counted.parameters, counted.flops) == (44_190 + 236, 2 * sum(LENET5.values()))
 
 
 def test_a_grouped_and_a_transposed_convolution_count_their_products() -> None:
     model = nn.Sequential(nn.Conv2d(4, 8, 3, groups=2, bias=False), nn.ConvTranspose2d(8, 2, 2, stride=2, bias=False))
-    found = counts(model, torch.zeros(1, 4, 6, 6))
-    assert [layer.flops for layer in found.layers] == [2 * 8 * 2 * 9 * 16, 2 * 8 * 2 * 4 * 16]
+    counted = counts(model, torch.zeros(1, 4, 6, 6))
+    assert [layer.flops for layer in counted.layers] == [2 * 8 * 2 * 9 * 16, 2 * 8 * 2 * 4 * 16]
 
 
 def test_ratios_are_those_of_shrinkbench(half_mask: Callable[[nn.Module], Mask]) -> None:
@@ -46,8 +46,8 @@ def test_ratios_are_those_of_shrinkbench(half_mask: Callable[[nn.Module], Mask])
 def test_a_shared_parameter_counts_once_and_runs_twice() -> None:
     model = nn.Sequential(nn.Linear(5, 5, bias=False), nn.Linear(5, 5, bias=False))
     model[1].weight = model[0].weight
-    found = counts(model, torch.zeros(1, 5))
-    assert found.parameters == 25 and found.nonzero == 25
+    counted = counts(model, torch.zeros(1, 5))
+    assert counted.parameters == 25 and counted.nonzero == 25
 
 
 def test_a_training_iteration_is_forward_and_backward() -> None:

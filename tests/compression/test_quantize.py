@@ -45,16 +45,16 @@ def test_the_numbers_are_those_of_torch() -> None:
 
 def test_only_the_named_weights_change(make_rich_network: Callable[[], nn.Module], same_bits) -> None:
     state = clone(make_rich_network().state_dict())
-    found = fake_quantized(state, ["0.weight"], 3)
-    assert found.keys() == state.keys() and not torch.equal(found["0.weight"], state["0.weight"])
-    assert all(torch.equal(found[name], state[name]) for name in state if name != "0.weight")
+    quantized = fake_quantized(state, ["0.weight"], 3)
+    assert quantized.keys() == state.keys() and not torch.equal(quantized["0.weight"], state["0.weight"])
+    assert all(torch.equal(quantized[name], state[name]) for name in state if name != "0.weight")
     with pytest.raises(LotteryError, match="no weight fc9"):
         fake_quantized(state, ["fc9"], 3)
 
 
 @pytest.mark.parametrize("bits", [1, 9, 0, -4])
 def test_bits_out_of_range_are_named(bits: int) -> None:
-    with pytest.raises(SettingError, match=f"bits={bits}: must be a whole number from 2 to 8"):
+    with pytest.raises(SettingError, match=f"bits={bits}: must be an integer from 2 to 8"):
         levels(torch.ones(2, 2), bits)
 
 
@@ -63,8 +63,8 @@ def test_the_grid_has_every_density_and_width(
 ) -> None:
     model = make_network()
     state, mask = clone(model.state_dict()), half_mask(model)
-    whole = {name: torch.ones_like(kept) for name, kept in mask.items()}
-    rows = accuracy_grid(model, [(state, whole), (state, mask)], [8, 2], data.test)
+    unpruned = {name: torch.ones_like(kept) for name, kept in mask.items()}
+    rows = accuracy_grid(model, [(state, unpruned), (state, mask)], [8, 2], data.test)
     assert [(row["density"] == 1, row["bits"]) for row in rows] == [(x, b) for x in (True, False) for b in (32, 8, 2)]
     assert same_bits(dict(model.state_dict()), state), "the model is as it was"
     load(model, fake_quantized(masked(state, mask), mask, 2))
@@ -79,14 +79,14 @@ def test_int8_networks_keep_zeros_and_nearly_the_logits(
     mask = half_mask(model)
     load(model, clone(model.state_dict()), mask)
     images = data.train.images[:64]
-    found = dynamic_int8(model) if how == "dynamic" else static_int8(model, [images])
-    weights = int8_weights(found)
+    quantized = dynamic_int8(model) if how == "dynamic" else static_int8(model, [images])
+    weights = int8_weights(quantized)
     assert sorted(weights) == (["5.weight"] if how == "dynamic" else ["0.weight", "5.weight"])
     for name, numbers in weights.items():
         assert not numbers[~mask[name]].any() and numbers[mask[name]].any()
     logits = model(images)
-    assert (found(images) - logits).abs().max() < 0.05 * (logits.max() - logits.min())
-    kinds = {type(module) for module in found.modules()}
+    assert (quantized(images) - logits).abs().max() < 0.05 * (logits.max() - logits.min())
+    kinds = {type(module) for module in quantized.modules()}
     assert (nn.ReLU in kinds) == (how == "dynamic"), "dynamic quantisation leaves an activation as it was"
 
 

@@ -17,9 +17,9 @@ def rows(schedule: str = "iterative", rewind: int = 0) -> list[dict[str, Any]]:
 
 
 def test_iterative_pruning_takes_every_level_before() -> None:
-    found = search_cost(rows(), 3, PACE)
-    assert (found.trainings, found.iterations, found.epochs) == (3, 300, 6)
-    assert (found.flops, found.seconds, found.estimated) == (1500, 33, False)
+    searched = search_cost(rows(), 3, PACE)
+    assert (searched.trainings, searched.iterations, searched.epochs) == (3, 300, 6)
+    assert (searched.flops, searched.seconds, searched.estimated) == (1500, 33, False)
     dense = search_cost(rows(), 0, PACE)
     assert (dense.trainings, dense.iterations, dense.seconds) == (0, 0, 0)
 
@@ -30,8 +30,8 @@ def test_one_shot_takes_the_dense_training_alone() -> None:
 
 def test_a_score_at_initialisation_takes_no_training() -> None:
     for schedule in ("one_shot_at_init", "iterative_at_init", "snip_at_init"):
-        found = search_cost(rows(schedule), 3, PACE)
-        assert (found.trainings, found.iterations, found.flops, found.seconds) == (0, 0, 0, 0)
+        searched = search_cost(rows(schedule), 3, PACE)
+        assert (searched.trainings, searched.iterations, searched.flops, searched.seconds) == (0, 0, 0, 0)
 
 
 def test_a_score_that_asks_the_network_counts_at_every_pruning() -> None:
@@ -43,9 +43,13 @@ def test_a_score_that_asks_the_network_counts_at_every_pruning() -> None:
         ("iterative", 2, 2, 200),
         ("iterative", 0, 0, 0),
     ):
-        found, without = (search_cost(rows(schedule), level, PACE, given) for given in (scoring, None))
-        assert (found.scores, found.flops, found.iterations) == (scores, 5 * iterations + 7 * scores, iterations)
-        assert found.seconds == without.seconds + 0.5 * scores and without.scores == 0
+        searched, bare = (search_cost(rows(schedule), level, PACE, given) for given in (scoring, None))
+        assert (searched.scores, searched.flops, searched.iterations) == (
+            scores,
+            5 * iterations + 7 * scores,
+            iterations,
+        )
+        assert searched.seconds == bare.seconds + 0.5 * scores and bare.scores == 0
 
 
 def test_gradual_pruning_has_a_training_that_no_row_holds() -> None:
@@ -54,9 +58,9 @@ def test_gradual_pruning_has_a_training_that_no_row_holds() -> None:
 
 
 def test_the_training_to_the_rewind_point_counts_once() -> None:
-    found = search_cost(rows(rewind=20), 3, PACE)
-    assert found.trainings == 4 and found.iterations == 20 + 3 * 80
-    assert found.seconds == 33 + 10 / 80 * 20 and found.estimated
+    searched = search_cost(rows(rewind=20), 3, PACE)
+    assert searched.trainings == 4 and searched.iterations == 20 + 3 * 80
+    assert searched.seconds == 33 + 10 / 80 * 20 and searched.estimated
 
 
 def test_missing_and_mixed_rows_are_named() -> None:

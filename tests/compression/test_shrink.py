@@ -48,7 +48,7 @@ def under(model: nn.Module, mask: Mask) -> nn.Module:
     return masked.eval()
 
 
-def whole(model: nn.Module) -> Mask:
+def full_mask(model: nn.Module) -> Mask:
     return dense(prunable(model))
 
 
@@ -96,7 +96,7 @@ def test_importance_is_the_group_norm() -> None:
 
 def test_channels_that_nothing_reads_go_whatever_they_carry() -> None:
     model, images = residual()
-    model, mask = trained(model), whole(model)
+    model, mask = trained(model), full_mask(model)
     mask["layer1.0.conv2.weight"][:, 3] = False
     removed = removal(model, mask, images)
     assert removed == Removal({"layer1.0.conv1": [3]})
@@ -107,7 +107,7 @@ def test_channels_that_nothing_reads_go_whatever_they_carry() -> None:
 def test_what_a_dead_channel_carries_moves_into_the_next_bias() -> None:
     """LeNet5 pads nothing: the bias of a channel without weights, after ReLU, pooling and flattening, is a constant."""
     model, images = flattened()
-    model, mask = trained(model), whole(model)
+    model, mask = trained(model), full_mask(model)
     mask["conv1.weight"][[1, 4]] = mask["conv2.weight"][3] = mask["fc1.weight"][7] = False
     removed = removal(model, mask, images)
     assert removed == Removal({"conv1": [1, 4], "conv2": [3], "fc1": [7]})
@@ -119,7 +119,7 @@ def test_what_a_dead_channel_carries_moves_into_the_next_bias() -> None:
 
 def test_a_constant_at_a_padded_convolution_stays_unless_it_is_zero() -> None:
     rewound, images = residual()
-    mask = whole(rewound)
+    mask = full_mask(rewound)
     mask["layer1.0.conv1.weight"][2] = False
     removed = removal(rewound, mask, images)
     assert removed == Removal({"layer1.0.conv1": [2]}), "BatchNorm starts at zero, and so does a dead channel"
@@ -145,7 +145,7 @@ def test_half_of_an_unstructured_mask_removes_nothing(half_mask: Callable[[nn.Mo
 
 def test_a_layer_removed_whole_and_bad_values_are_named() -> None:
     model, images = flattened()
-    mask = whole(model)
+    mask = full_mask(model)
     mask["fc2.weight"][:] = False
     with pytest.raises(LotteryError, match="fc2 would lose all channels: the mask keeps none of its 84"):
         removal(model, mask, images)
@@ -166,4 +166,4 @@ def test_a_missing_extra_is_named_with_its_command(monkeypatch: pytest.MonkeyPat
     model, images = flattened()
     monkeypatch.setitem(sys.modules, "torch_pruning", None)
     with pytest.raises(LotteryError, match=r"torch-pruning is not installed: pip install 'lth\[structured\]'"):
-        removal(model, whole(model), images)
+        removal(model, full_mask(model), images)

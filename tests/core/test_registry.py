@@ -79,7 +79,7 @@ def test_what_is_given_is_made_into_what_is_registered(installed: Path) -> None:
     registry: Registry[str] = Registry("word", GROUP, make=lambda value, name: f"{name} is {value}")
     assert registry.get("seven", "n") == "seven is 7"
     assert registry.get("others_numbers:ELEVEN", "n") == "others_numbers:ELEVEN is 11"
-    assert registry.add("own", "as it is") == registry.get("own", "n")
+    assert registry.add("eight", "eight is 8") == registry.get("eight", "n")
 
 
 def test_the_package_s_own_are_loaded_once_and_only_when_needed() -> None:

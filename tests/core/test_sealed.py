@@ -35,15 +35,15 @@ def test_tensors_that_share_memory_are_written_apart(tmp_path: Path) -> None:
 @pytest.mark.parametrize("bit", range(0, 8, 3))
 def test_a_bit_flipped_anywhere_is_noticed_or_means_nothing(tmp_path: Path, bit: int) -> None:
     write_sealed(tmp_path / "s", TENSORS, BODY)
-    whole, unnoticed = (tmp_path / "s").read_bytes(), []
-    for place in range(len(whole)):
-        (tmp_path / "s").write_bytes(whole[:place] + bytes([whole[place] ^ (1 << bit)]) + whole[place + 1 :])
+    data, unnoticed = (tmp_path / "s").read_bytes(), []
+    for index in range(len(data)):
+        (tmp_path / "s").write_bytes(data[:index] + bytes([data[index] ^ (1 << bit)]) + data[index + 1 :])
         try:
             tensors, body = read_sealed(tmp_path / "s")
         except DamagedFileError:
             continue
         if digest(tensors) != digest(TENSORS) or body != BODY:
-            unnoticed.append(place)
+            unnoticed.append(index)
     assert unnoticed == []
 
 

@@ -163,27 +163,27 @@ SIZES = st.integers(1, 60).flatmap(lambda n: st.tuples(st.just(n), st.integers(1
 def test_every_example_at_most_once_an_epoch(sizes: tuple[int, int], seed: int) -> None:
     examples, batch_size = sizes
     split, per_epoch = Split(torch.arange(float(examples)), torch.arange(examples)), examples // batch_size
-    seen = [labels.tolist() for _, _, labels in batches(split, batch_size, seed, 0, 3 * per_epoch)]
-    assert all(len(batch) == batch_size for batch in seen)
+    batch_labels = [labels.tolist() for _, _, labels in batches(split, batch_size, seed, 0, 3 * per_epoch)]
+    assert all(len(batch) == batch_size for batch in batch_labels)
     for epoch in range(3):
-        joined = [x for batch in seen[epoch * per_epoch : (epoch + 1) * per_epoch] for x in batch]
+        joined = [x for batch in batch_labels[epoch * per_epoch : (epoch + 1) * per_epoch] for x in batch]
         assert len(set(joined)) == len(joined) == per_epoch * batch_size
 
 
 def test_each_epoch_has_its_own_order() -> None:
     split = Split(torch.arange(40.0), torch.arange(40))
-    seen = [tuple(labels.tolist()) for _, _, labels in batches(split, 13, 0, 0, 9)]
-    assert seen == [tuple(order(40, 0, n // 3)[n % 3 * 13 :][:13].tolist()) for n in range(9)]
-    assert len({frozenset(batch) for batch in seen}) == 9
+    batch_labels = [tuple(labels.tolist()) for _, _, labels in batches(split, 13, 0, 0, 9)]
+    assert batch_labels == [tuple(order(40, 0, n // 3)[n % 3 * 13 :][:13].tolist()) for n in range(9)]
+    assert len({frozenset(batch) for batch in batch_labels}) == 9
 
 
 @given(SIZES, st.integers(0, 30), st.integers(0, 15))
 def test_starting_at_an_iteration_gives_the_batches_of_going_on(sizes: tuple[int, int], start: int, more: int) -> None:
     examples, batch_size = sizes
     split = Split(torch.arange(float(examples)), torch.arange(examples))
-    whole = [(n, x.tolist(), y.tolist()) for n, x, y in batches(split, batch_size, 3, 0, start + more)]
+    all_batches = [(n, x.tolist(), y.tolist()) for n, x, y in batches(split, batch_size, 3, 0, start + more)]
     part = [(n, x.tolist(), y.tolist()) for n, x, y in batches(split, batch_size, 3, start, start + more)]
-    assert part == whole[start:] and all(x == y for _, x, y in part)
+    assert part == all_batches[start:] and all(x == y for _, x, y in part)
 
 
 def test_another_epoch_or_seed_is_another_order() -> None:
@@ -195,15 +195,15 @@ def test_another_epoch_or_seed_is_another_order() -> None:
 def variants(image: torch.Tensor, padding: int) -> dict[bytes, tuple[bool, int, int]]:
     """Every image that mirroring and shifting can make of `image` (C, H, W), by its bytes."""
     _, height, width = image.shape
-    found = {}
+    crops = {}
     for flip in (False, True):
         canvas = torch.zeros(image.shape[0], height + 2 * padding, width + 2 * padding)
         canvas[:, padding : padding + height, padding : padding + width] = image.flip(2) if flip else image
         for down in range(2 * padding + 1):
             for right in range(2 * padding + 1):
                 crop = canvas[:, down : down + height, right : right + width]
-                found[crop.numpy().tobytes()] = (flip, down, right)
-    return found
+                crops[crop.numpy().tobytes()] = (flip, down, right)
+    return crops
 
 
 @pytest.mark.parametrize("padding", [0, 2])

@@ -19,7 +19,9 @@ def write_noise(folder: Path, name: str, shape: tuple[int, int, int], train: int
     save_file(tensors, folder / f"{name}.safetensors")
 
 
-@pytest.mark.parametrize("name", ["conv2", *(pytest.param(name, marks=pytest.mark.slow) for name in ("conv4", "conv6"))])
+@pytest.mark.parametrize(
+    "name", ["conv2", *(pytest.param(name, marks=pytest.mark.slow) for name in ("conv4", "conv6"))]
+)
 def test_the_conv_presets_run(tmp_path, here, name):
     write_noise(tmp_path, "cifar10", (3, 32, 32), train=70)
     words = [f"paper=frankle2019/{name}", "scale=smoke", "hydra.mode=RUN", "arms=[ticket]", "levels=1"]

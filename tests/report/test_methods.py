@@ -6,7 +6,8 @@ from lth.report.methods import TABLE, cells, compared, table_rows
 from lth.report.papers.frankle2021 import draw_methods, look_of, sketch_ablations, sketch_methods
 from lth.report.seeds.methods import method_rows, method_sheet, searches, unclear, write_methods
 
-from lth.compression.search_cost import SEARCH, Pace, ScoreCost
+from lth.compression.search_cost import Pace, ScoreCost
+from lth.compression.tables import SEARCH
 from lth.core.errors import LotteryError
 from lth.core.files import write_csv
 from lth.pruning.methods import METHODS

@@ -4,6 +4,7 @@ import csv
 from dataclasses import replace
 
 import pytest
+from lth.report.job import Tables
 
 from lth.analysis.gradient import GradientNorm
 from lth.core.tables import Column
@@ -11,7 +12,6 @@ from lth.lottery.arms import Outcome
 from lth.lottery.levels import Level
 from lth.pruning.mask import dense, prunable
 from lth.pruning.updates import GradualPruning
-from lth.report.job import Tables
 from lth.report.tables import CURVES, LAYERS, RESULTS, curve_rows
 from lth.training.loop import train
 

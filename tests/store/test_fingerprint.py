@@ -108,9 +108,11 @@ def test_a_fingerprint_is_the_same_in_another_process(spec):
 
 
 def test_the_dense_network_has_one_fingerprint_for_every_pruning(spec):
-    whole = {name: torch.ones_like(mask) for name, mask in spec.mask.items()}
-    first = dict(list(whole.items())[:1])
-    assert name_of(replace(spec, mask=whole)) == name_of(replace(spec, mask=first)) == name_of(replace(spec, mask={}))
+    unpruned = {name: torch.ones_like(mask) for name, mask in spec.mask.items()}
+    first = dict(list(unpruned.items())[:1])
+    assert (
+        name_of(replace(spec, mask=unpruned)) == name_of(replace(spec, mask=first)) == name_of(replace(spec, mask={}))
+    )
 
 
 def test_the_way_to_a_rewind_point_does_not_depend_on_what_comes_after(spec):
@@ -144,7 +146,7 @@ def test_a_changed_forward_has_another_fingerprint(tmp_path, monkeypatch):
             def forward(self, x):
                 return self.fc(x) * {factor}
     """
-    found = []
+    sources = []
     for factor in (1, 2):
         (tmp_path / "base.py").write_text(textwrap.dedent(source.format(factor=factor)))
         (tmp_path / "net.py").write_text("import base\nclass Mine(base.Net):\n    pass\n")
@@ -152,13 +154,13 @@ def test_a_changed_forward_has_another_fingerprint(tmp_path, monkeypatch):
             sys.modules.pop(name, None)
         importlib.invalidate_caches()
         module = importlib.import_module("net")
-        found.append(architecture(module.Mine())["sources"])
-    assert found[0].keys() == found[1].keys() == {"base.Net", "net.Mine"}
-    assert found[0]["base.Net"] != found[1]["base.Net"]
+        sources.append(architecture(module.Mine())["sources"])
+    assert sources[0].keys() == sources[1].keys() == {"base.Net", "net.Mine"}
+    assert sources[0]["base.Net"] != sources[1]["base.Net"]
 
 
 def test_the_hash_of_known_inputs_does_not_change():
-    """Old folders would no longer be found: raise LOOP instead when the loop's meaning changes."""
+    """Stored runs would be trained again: raise LOOP instead when the loop gives other results."""
     assert fingerprint({"loop": 1, "plan": {"lr": 0.0012}}) == "32f16a72435116615f0d"
 
 
@@ -204,9 +206,9 @@ def test_the_seed_of_masks_is_in_the_fingerprint_where_growth_is_drawn(spec):
 
 
 def test_with_an_update_whole_layers_and_the_schedules_length_are_in_the_fingerprint(spec):
-    whole = replace(spec, mask={name: torch.ones_like(mask) for name, mask in spec.mask.items()}, update=UPDATES[0])
-    fewer = replace(whole, mask=dict(list(whole.mask.items())[:1]))
-    assert name_of(whole) != name_of(fewer)
+    unpruned = replace(spec, mask={name: torch.ones_like(mask) for name, mask in spec.mask.items()}, update=UPDATES[0])
+    fewer = replace(unpruned, mask=dict(list(unpruned.mask.items())[:1]))
+    assert name_of(unpruned) != name_of(fewer)
     longer = replace(spec, plan=replace(spec.plan, total=spec.plan.total + 1))
     assert name_of(spec) == name_of(longer)
     assert name_of(replace(spec, update=Set(0.3, 5))) != name_of(replace(longer, update=Set(0.3, 5)))

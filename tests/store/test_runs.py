@@ -66,7 +66,7 @@ def test_an_observation_that_was_not_kept_is_made_by_training_again(spec, tmp_pa
     assert torch.equal(plain.final["fc1.weight"], observed.final["fc1.weight"])
     store.train(spec, [GradientNorm(20)])
     assert len(counted) == 3
-    for observers in ([], [GradientNorm(10)], [GradientNorm(20)]):  # what was seen before is kept
+    for observers in ([], [GradientNorm(10)], [GradientNorm(20)]):  # earlier observations are kept
         assert store.train(spec, observers).observed.keys() == {observer.key for observer in observers}
     assert len(counted) == 3
 
@@ -134,9 +134,9 @@ def test_a_killed_training_goes_on_with_the_same_bits(spec, tmp_path):
     with pytest.raises(Killed):
         broken.train(spec, [GradientNorm(10)], progress=kill)
     assert list((tmp_path / "b").glob("*/*/checkpoint-*.safetensors"))
-    seen = []
-    same(unbroken, broken.train(spec, [GradientNorm(10)], progress=seen.append))
-    assert seen[0] >= 25
+    steps = []
+    same(unbroken, broken.train(spec, [GradientNorm(10)], progress=steps.append))
+    assert steps[0] >= 25
 
 
 def _train(folder, spec, order, results):
@@ -156,11 +156,11 @@ def test_two_processes_train_each_run_once_and_both_are_right(spec, tmp_path):
     processes = [context.Process(target=_train, args=(tmp_path, spec, order, results)) for order in orders]
     for process in processes:
         process.start()
-    found = [results.get(timeout=60) for _ in range(10)]
+    messages = [results.get(timeout=60) for _ in range(10)]
     for process in processes:
         process.join(60)
-    assert sum(count for what, count in found if what == "trained") == 4
-    sums = {seed: {value for what, value in found if what == seed} for seed in range(4)}
+    assert sum(count for what, count in messages if what == "trained") == 4
+    sums = {seed: {value for what, value in messages if what == seed} for seed in range(4)}
     assert all(len(values) == 1 for values in sums.values())
     alone = Store(tmp_path / "alone").train(replace(spec, seeds=replace(spec.seeds, order=2)))
     assert sums[2] == {float(alone.final["fc1.weight"].double().sum())}
@@ -246,8 +246,8 @@ def test_a_diverged_training_is_not_done_again_for_weights_that_it_never_reached
 
 @pytest.mark.parametrize("update", [GradualPruning(0.2, 10, 30, 10), RigL(0.3, 10)])
 def test_masks_that_changed_are_kept_with_the_run(spec, tmp_path, counted, update):
-    whole = isinstance(update, GradualPruning)
-    changing = replace(spec, mask=dense(prunable(spec.model)) if whole else spec.mask, update=update)
+    gradual = isinstance(update, GradualPruning)
+    changing = replace(spec, mask=dense(prunable(spec.model)) if gradual else spec.mask, update=update)
     first, second = (Store(tmp_path).train(changing, keep_at=[20]) for _ in range(2))
     assert len(counted) == 1
     same(first, second)
@@ -287,7 +287,7 @@ def test_a_probe_of_a_run_is_computed_once_and_kept_with_it(spec, tmp_path):
     for _ in range(2):  # without a run there is no place
         assert store.probed("", "interpolation points=29", compute) == first
     assert len(calls) == 4
-    store.train(spec, keep_at=[5])  # trained again to the same bits: what was found out still holds
+    store.train(spec, keep_at=[5])  # trained again to the same bits: measurements still hold
     store.probed(run, "interpolation points=29", compute)
     assert len(calls) == 4
 

@@ -74,12 +74,12 @@ def optimizers(monkeypatch: pytest.MonkeyPatch) -> list[torch.optim.Optimizer]:
 
 @pytest.fixture(scope="module")
 def changing(make_job: Callable[..., RunSpec], half_mask: Callable[[nn.Module], Mask]) -> Callable[..., RunSpec]:
-    """A training whose mask changes, from a whole mask where it is pruned, else from a half."""
+    """A training whose mask changes, from a full mask where it is pruned, else from a half mask."""
 
     def make(update: GradualPruning | Set | RigL, **recipe: object) -> RunSpec:
         spec = make_job(**recipe)
-        whole = isinstance(update, GradualPruning)
-        return replace(spec, mask=dense(prunable(spec.model)) if whole else half_mask(spec.model), update=update)
+        gradual = isinstance(update, GradualPruning)
+        return replace(spec, mask=dense(prunable(spec.model)) if gradual else half_mask(spec.model), update=update)
 
     return make
 
@@ -211,20 +211,20 @@ def test_what_is_kept_on_the_way_is_what_a_training_that_stops_there_ends_with(
 ) -> None:
     """At an iteration whose update is due too: it has happened already."""
     spec = changing(update, schedule="cosine")
-    whole = train(spec, keep_at=[0, iteration, 30])
+    full = train(spec, keep_at=[0, iteration, 30])
     part = train(replace(spec, plan=replace(spec.plan, stop=iteration)))
-    assert digest(whole.at(iteration)) == digest(part.final)
-    assert digest(whole.mask(spec.mask, iteration)) == digest(part.mask(spec.mask))
-    assert digest(whole.at(30)) == digest(whole.final) and "at_30" not in whole.states
-    assert digest(whole.mask(spec.mask, 0)) == digest(spec.mask)
-    assert equal(train(spec), replace(whole, states={k: x for k, x in whole.states.items() if not k.startswith("at_")}))
+    assert digest(full.at(iteration)) == digest(part.final)
+    assert digest(full.mask(spec.mask, iteration)) == digest(part.mask(spec.mask))
+    assert digest(full.at(30)) == digest(full.final) and "at_30" not in full.states
+    assert digest(full.mask(spec.mask, 0)) == digest(spec.mask)
+    assert equal(train(spec), replace(full, states={k: x for k, x in full.states.items() if not k.startswith("at_")}))
 
 
 def test_without_an_update_the_weights_on_the_way_are_kept_too(make_job: Callable[..., RunSpec]) -> None:
     spec = make_job()
-    whole, part = train(spec, keep_at=[11]), train(make_job(stop=11))
-    assert digest(whole.at(11)) == digest(part.final) and set(whole.states) == {"final", "early_stop", "at_11"}
-    assert whole.mask(spec.mask) is spec.mask is whole.mask(spec.mask, "early_stop") is whole.mask(spec.mask, 11)
+    full, part = train(spec, keep_at=[11]), train(make_job(stop=11))
+    assert digest(full.at(11)) == digest(part.final) and set(full.states) == {"final", "early_stop", "at_11"}
+    assert full.mask(spec.mask) is spec.mask is full.mask(spec.mask, "early_stop") is full.mask(spec.mask, 11)
 
 
 def test_the_mask_of_the_early_stop_is_kept_beside_it(changing: Callable[..., RunSpec]) -> None:
@@ -239,12 +239,12 @@ def test_the_gradient_norm_is_that_of_the_present_mask_and_is_seen_before_update
 ) -> None:
     probe, update = GradientNorm(0, before_updates=True), GradualPruning(0.5, 5, 15, 5)  # no unit loses all inputs
     result = train(changing(update, lr=1e-9, optimizer="sgd", momentum=0.0), [probe, Watch()])
-    seen = dict(result.observed[probe.key])
-    assert sorted(seen) == [0, 5, 10, 15, 30] and "before_updates" in probe.key
-    assert all(("before/total" in seen[n]) == (n in (5, 10, 15)) for n in seen)
-    assert seen[5]["total"] == seen[5]["before/total"]  # the density is 1 there: nothing went
-    assert seen[10]["total"] < seen[10]["before/total"] == pytest.approx(seen[5]["total"], rel=1e-3)
-    assert seen[15]["before/total"] == pytest.approx(seen[10]["total"], rel=1e-3)
+    norms = dict(result.observed[probe.key])
+    assert sorted(norms) == [0, 5, 10, 15, 30] and "before_updates" in probe.key
+    assert all(("before/total" in norms[n]) == (n in (5, 10, 15)) for n in norms)
+    assert norms[5]["total"] == norms[5]["before/total"]  # the density is 1 there: nothing went
+    assert norms[10]["total"] < norms[10]["before/total"] == pytest.approx(norms[5]["total"], rel=1e-3)
+    assert norms[15]["before/total"] == pytest.approx(norms[10]["total"], rel=1e-3)
 
 
 def test_a_training_that_diverges_ends_as_any_other(changing: Callable[..., RunSpec]) -> None:

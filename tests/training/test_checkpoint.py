@@ -1,4 +1,4 @@
-"""A killed training goes on to the same bits; a file that is not wholly its own is not used."""
+"""A killed training goes on to the same bits; a damaged or foreign file is not used."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -117,10 +117,10 @@ def test_seconds_add_up_over_kills(rich_job: Callable[..., RunSpec], tmp_path: P
     assert train(rich_job(), [Watch()], Checkpoint(tmp_path / "c", 0, HERE)).seconds > snapshot.records["seconds"]
 
 
-def damages(whole: bytes) -> dict[str, bytes]:
-    middle = len(whole) - 40
-    flipped = whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :]
-    return {"truncated": whole[:-5], "headless": whole[100:], "empty": b"", "text": b"hello", "flipped": flipped}
+def damages(content: bytes) -> dict[str, bytes]:
+    middle = len(content) - 40
+    flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+    return {"truncated": content[:-5], "headless": content[100:], "empty": b"", "text": b"hello", "flipped": flipped}
 
 
 @pytest.fixture
@@ -182,20 +182,20 @@ def test_a_bit_flipped_anywhere_is_noticed_or_means_nothing(
     caplog.set_level("CRITICAL", "lth")
     path = tmp_path / "c"
     Checkpoint(path, 0, HERE).write(SNAPSHOT)
-    whole, used = path.read_bytes(), []
-    for place in range(len(whole)):
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ (1 << bit)]) + whole[place + 1 :])
+    content, used = path.read_bytes(), []
+    for position in range(len(content)):
+        path.write_bytes(content[:position] + bytes([content[position] ^ (1 << bit)]) + content[position + 1 :])
         back = Checkpoint(path, 0, HERE).read()
         if back is not None and parts(back) != parts(SNAPSHOT):
-            used.append(whole[max(0, place - 12) : place + 4])
+            used.append(content[max(0, position - 12) : position + 4])
     assert used == []
 
 
 def test_a_file_cut_anywhere_is_not_used(tmp_path: Path) -> None:
     Checkpoint(tmp_path / "c", 0, HERE).write(SNAPSHOT)
-    whole = (tmp_path / "c").read_bytes()
-    for end in range(0, len(whole), 7):
-        (tmp_path / "c").write_bytes(whole[:end])
+    content = (tmp_path / "c").read_bytes()
+    for end in range(0, len(content), 7):
+        (tmp_path / "c").write_bytes(content[:end])
         assert Checkpoint(tmp_path / "c", 0, HERE).read() is None
 
 

@@ -11,11 +11,11 @@ def split(count: int) -> Split:
 
 
 def test_the_first_and_the_last_of_the_fixed_examples_share_none_where_there_are_enough() -> None:
-    whole = split(2_000)
-    first, last = examples(whole), examples(whole, last=True)
+    all_examples = split(2_000)
+    first, last = examples(all_examples), examples(all_examples, last=True)
     assert len(first) == len(last) == 1_000
     assert sorted([*first.labels.tolist(), *last.labels.tolist()]) == list(range(2_000))
-    assert first.labels.tolist() == examples(whole).labels.tolist() != sorted(first.labels.tolist())
+    assert first.labels.tolist() == examples(all_examples).labels.tolist() != sorted(first.labels.tolist())
     assert torch.equal(last.images.flatten().long(), last.labels)
 
 

@@ -132,7 +132,7 @@ def test_pruned_weights_gradients_and_optimizer_state_stay_exactly_zero(
 ) -> None:
     made: list[torch.optim.Optimizer] = []
     monkeypatch.setattr(loop, "make_optimizer", lambda *args: made.append(make_optimizer(*args)) or made[-1])
-    looked = []
+    checked = []
 
     class Look:
         key, every, columns = "look", 1, {}
@@ -143,13 +143,13 @@ def test_pruned_weights_gradients_and_optimizer_state_stay_exactly_zero(
                     state = [x for x in made[0].state.get(weight, {}).values() if x.shape == weight.shape]
                     for tensor in (weight, *state, *([] if weight.grad is None else [weight.grad])):
                         assert not tensor[~spec.mask[name]].any() and tensor.isfinite().all()
-                        looked.append(name)
+                        checked.append(name)
             return {}
 
     spec = make_job(**recipe)
     train(replace(spec, mask=half_mask(spec.model)), [Look()])
     stateful = recipe.get("momentum", 0.9) > 0
-    assert len(looked) >= 3 * (1 + 30 * (3 if stateful else 2))
+    assert len(checked) >= 3 * (1 + 30 * (3 if stateful else 2))
 
 
 def test_survivors_of_either_sign_train(
@@ -178,18 +178,18 @@ def test_training_starts_from_the_masked_initial_state_bit_by_bit(
         "1.running_mean": torch.rand(4),
         "1.num_batches_tracked": torch.tensor(9),
     }
-    spec, seen = make_job(model=model, initial_state=start, mask=half_mask(model)), []
+    spec, states = make_job(model=model, initial_state=start, mask=half_mask(model)), []
 
     class Look:
         key, every, columns = "look", 0, {}
 
         def __call__(self, model: nn.Module, spec: RunSpec) -> dict[str, float]:
-            seen.append(clone(model.state_dict()))
+            states.append(clone(model.state_dict()))
             return {}
 
     train(spec, [Look()])
-    assert len(seen) == 2 and same_bits(seen[0], masked(start, spec.mask))
-    assert seen[1]["1.num_batches_tracked"] == 9 + 30
+    assert len(states) == 2 and same_bits(states[0], masked(start, spec.mask))
+    assert states[1]["1.num_batches_tracked"] == 9 + 30
 
 
 def test_training_changes_neither_initial_state_nor_mask_nor_an_earlier_result(
@@ -279,7 +279,7 @@ def test_global_generators_are_untouched(rich_job: RunSpec) -> None:
 
 
 def test_denormal_numbers_are_as_they_were(make_job: Callable[..., RunSpec]) -> None:
-    """The processor's mode is the whole process's: numpy and every probe afterwards would compute in it too."""
+    """The processor's mode holds for the process: numpy and every later measurement would use it too."""
     torch.set_flush_denormal(False)
     train(make_job())
     kept = bool(torch.tensor([1e-40]) * 1 > 0)
@@ -298,11 +298,11 @@ def test_dropout_is_drawn_anew_at_each_iteration_and_by_its_number(make_job: Cal
                 self.draws.append(torch.rand(1).item())
             return self.linear(images.flatten(1))
 
-    whole, part, other = Noisy(), Noisy(), Noisy()
-    train(make_job(model=whole))
+    full, part, other = Noisy(), Noisy(), Noisy()
+    train(make_job(model=full))
     train(make_job(model=part, rewind=11))
     train(make_job(model=other, seeds=Seeds(order=1).resolved()))
-    assert len(set(whole.draws)) == 30 and part.draws == whole.draws[11:] and not set(other.draws) & set(whole.draws)
+    assert len(set(full.draws)) == 30 and part.draws == full.draws[11:] and not set(other.draws) & set(full.draws)
 
 
 def test_training_in_two_parts_is_training_once(
@@ -418,8 +418,8 @@ def test_an_observer_looks_at_the_start_regularly_and_at_the_end(make_job: Calla
             return {"training": float(model.training)}
 
     result, steps = train(make_job(rewind=4), [Look(0), Look(8), Look(100)], progress=(done := []).append), done
-    seen = {key: [iteration for iteration, _ in values] for key, values in result.observed.items()}
-    assert seen == {"every 0": [4, 30], "every 8": [4, 8, 16, 24, 30], "every 100": [4, 30]}
+    iterations = {key: [iteration for iteration, _ in values] for key, values in result.observed.items()}
+    assert iterations == {"every 0": [4, 30], "every 8": [4, 8, 16, 24, 30], "every 100": [4, 30]}
     assert steps == [25, 30]
 
 

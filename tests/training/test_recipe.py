@@ -13,8 +13,8 @@ from lth.training.recipe import Plan, Recipe, iterations_of, plan
 
 @given(st.integers(0, 10**6), st.integers(0, 10**6), st.integers(1, 5000))
 def test_a_duration_is_epochs_and_iterations(epochs: int, iterations: int, per_epoch: int) -> None:
-    whole = epochs * per_epoch + iterations
-    assert iterations_of(f"{epochs}ep{iterations}it", per_epoch) == whole
+    expected = epochs * per_epoch + iterations
+    assert iterations_of(f"{epochs}ep{iterations}it", per_epoch) == expected
     assert iterations_of(f"{epochs}ep", per_epoch) == epochs * per_epoch
     assert iterations_of(f"{iterations}it", per_epoch) == iterations_of(iterations, per_epoch) == iterations
     assert iterations_of(f" {iterations} ", per_epoch) == iterations
@@ -137,8 +137,8 @@ def test_warmup_is_linear_then_the_schedule() -> None:
 @given(st.integers(0, 49), st.integers(1, 50), st.integers(1, 60))
 def test_rewinding_changes_no_rate_and_no_place_of_evaluation(start: int, stop: int, every: int) -> None:
     recipe = Recipe(iterations=50, schedule="cosine", warmup=5, evaluate_every=every)
-    whole, part = plan(recipe, 100), plan(recipe, 100, start, max(start + 1, stop))
-    assert rates(part) == rates(whole)
+    full, part = plan(recipe, 100), plan(recipe, 100, start, max(start + 1, stop))
+    assert rates(part) == rates(full)
     for iteration in range(part.start + 1, part.stop):
-        assert part.evaluates(iteration) == whole.evaluates(iteration) == (iteration % every == 0)
+        assert part.evaluates(iteration) == full.evaluates(iteration) == (iteration % every == 0)
     assert part.evaluates(part.start) and part.evaluates(part.stop)

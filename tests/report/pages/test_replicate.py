@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from lth.report.figures.replicate import draw_replicate
+from lth.report.pages.replicate import accuracy_cell, stop_cell, write_page, yaml_lines
 
 from lth.core.tables import Row
-from lth.report.pages.replicate import accuracy_cell, stop_cell, write_page, yaml_lines
 from lth.report.tables import RESULTS
 
 SAYS = (

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from lth.report.papers.frankle2019 import draw_sweep, sketch_early, sketch_pruning, sketch_sparse
+from lth.report.papers.lines import fitting, lines_of
 from lth.report.papers.training import mean_curve, nearest, sketch_training
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
@@ -18,7 +19,6 @@ from lth.report.figures.axes import Summary
 from lth.report.figures.captions import seeds_in
 from lth.report.gather import Gathered
 from lth.report.intervals import min_max, t_interval
-from lth.report.papers.lines import fitting, lines_of
 from lth.report.tables import CURVES, RESULTS
 
 SEEDS, LEVELS, CONTROLS = 5, 17, (3, 5, 7, 9, 12, 14, 16)
