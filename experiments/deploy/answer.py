@@ -1,4 +1,4 @@
-"""What the forms of the tickets show, in words: the smallest and the fastest whose accuracy holds."""
+"""The answer of `lth deploy`: the smallest and the fastest form that is as accurate as the dense network."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,42 +11,42 @@ from lth.report.statistics import binomial_error, percent
 from .ticket_benchmark import DENSE
 
 WITHIN = 0.005
-"""What of accuracy (0..1) a form may lose of the dense network's to be named in the answer."""
+"""How far the accuracy (0..1) of a form that the answer names may lie below the dense network's."""
 TIMED = 64
 """The batch size that the answer is about."""
 
 
 def answer(results: Results) -> list[str]:
-    """What the forms of one seed show; nothing where the dense network's training diverged."""
+    """What the forms of one seed show, or that the training of the dense network diverged."""
     if not results["cost"]:
         return ["The training of the dense network diverged: there is no ticket to measure."]
     return sentences(results["cost"], results.examples)
 
 
 def sentences(costs: Sequence[Row], examples: Mapping[str, int]) -> list[str]:
-    """What the forms show: the smallest and the fastest whose accuracy holds, and that masked zeros save no time.
+    """The smallest and the fastest form within WITHIN of the dense network, and that masked zeros save no time.
 
-    Which hold is judged on validation, where there is a split, so that the test set chooses nothing. examples: of each
-    split, for the error of that judgement.
+    Forms are chosen on validation where there is such a split, so that the test set chooses nothing. examples: how many
+    each split has, for the error of that choice.
     """
-    split, dense, found = best_forms(costs)
+    split, dense, lines = best_forms(costs)
     accuracy = dense[f"{split}_accuracy"]
     error = 100 * binomial_error(accuracy, accuracy, examples[split])
     masked = [row[f"batch_{TIMED}_speedup"] for row in costs if row["form"] == "masked"]
-    ran = f" Measured at {min(masked):.2f} to {max(masked):.2f}x, it counts as 1x: the rest is {BESIDE_ONE}."
+    ran = f" Masked ran at {min(masked):.2f} to {max(masked):.2f}x and counts as 1x: it differs by {BESIDE_ONE}."
     noise = noise_sentence(costs, BATCHES)
-    found.append(f"The binomial error of a difference on {examples[split]:,} {split} examples is {error:.2f} points.")
-    return [*found, DENSE_KERNELS + (ran if masked else ""), *([noise] if noise else [])]
+    lines.append(f"The binomial error of a difference on {examples[split]:,} {split} examples is {error:.2f} points.")
+    return [*lines, DENSE_KERNELS + (ran if masked else ""), *([noise] if noise else [])]
 
 
 def best_forms(costs: Sequence[Row]) -> tuple[str, Row, list[str]]:
-    """The split that forms are judged on, the dense network's row, and the smallest and the fastest form in words."""
+    """The split that forms are chosen on, the row of the dense network, and the smallest and fastest form in words."""
     split = "validation" if any(row["validation_accuracy"] is not None for row in costs) else "test"
     key = f"{split}_accuracy"
     dense = next(row for row in costs if row["kind"] == DENSE and row["form"] == DENSE)
-    holding = [row for row in costs if row[key] is not None and row[key] >= dense[key] - WITHIN and row["bytes"]]
-    smallest = min(holding, key=lambda row: row["bytes"])
-    fastest = max((row for row in holding if row["runs_as"] == row["form"]), key=lambda row: times_faster(row, TIMED))
+    accurate = [row for row in costs if row[key] is not None and row[key] >= dense[key] - WITHIN and row["bytes"]]
+    smallest = min(accurate, key=lambda row: row["bytes"])
+    fastest = max((row for row in accurate if row["runs_as"] == row["form"]), key=lambda row: times_faster(row, TIMED))
     return (
         split,
         dense,

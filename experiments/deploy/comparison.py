@@ -1,4 +1,4 @@
-"""What the tickets of `lth deploy` are worth over several seeds: a table of every form, a figure, two sentences."""
+"""The tickets of `lth deploy` over several seeds: a table of every form, figures, and two sentences."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -64,20 +64,20 @@ class Jobs:
     seeds: dict[int, dict[str, list[Row]]] = field(default_factory=dict)
 
     def over_seeds(self, table: str) -> dict[tuple[object, ...], list[Row]]:
-        """What rows of `table` have in common -> those rows, one a seed."""
-        found: dict[tuple[object, ...], list[Row]] = {}
+        """Key of `table` -> its rows, one for each seed."""
+        by_key: dict[tuple[object, ...], list[Row]] = {}
         for tables in self.seeds.values():
             for row in tables[table]:
-                found.setdefault(tuple(row[key] for key in KEYS[table].key), []).append(row)
-        return found
+                by_key.setdefault(tuple(row[key] for key in KEYS[table].key), []).append(row)
+        return by_key
 
     def means(self, table: str) -> list[Row]:
-        """The rows of `table` as means over seeds; of texts the first."""
+        """The rows of `table` as means over seeds; texts are those of the first seed."""
         return [_mean_row(rows) for rows in self.over_seeds(table).values()]
 
 
 def compare(gathered: Gathered, bars: Summarize) -> list[Comparison]:
-    """What tickets are worth over seeds, a comparison for each setting of their kinds, data and network."""
+    """The tickets over seeds, a comparison for each setting of their kinds, data and network."""
     comparisons = []
     for jobs in jobs_by_setting(gathered):
         about = f"{jobs.about['model']} on {jobs.about['data']}"
@@ -103,7 +103,7 @@ def compare(gathered: Gathered, bars: Summarize) -> list[Comparison]:
 def jobs_by_setting(gathered: Gathered) -> list[Jobs]:
     """The jobs of `lth deploy` whose kinds all have the same settings; of two jobs of a seed the later."""
     by_run = {row["run"]: row for row in gathered.rows if row["experiment"] == "deploy"}
-    found: dict[frozenset[str], Jobs] = {}
+    by_settings: dict[frozenset[str], Jobs] = {}
     for folder in gathered.folders:
         if not by_run or not (folder / "tickets.csv").exists() or not (folder / "cost.csv").exists():
             continue
@@ -115,48 +115,51 @@ def jobs_by_setting(gathered: Gathered) -> list[Jobs]:
         about = {key: rows[0][key] for key in ("data", "model")}
         seed = rows[0]["seed"]
         tables = {name: [row | {"seed": seed} for row in table] for name, table in tables.items()}
-        found.setdefault(settings, Jobs(about, settings)).seeds[seed] = tables
-    return list(found.values())
+        by_settings.setdefault(settings, Jobs(about, settings)).seeds[seed] = tables
+    return list(by_settings.values())
 
 
 def worth_rows(jobs: Jobs, bars: Summarize = t_interval) -> list[Row]:
-    """The rows of one question, with the columns WORTH."""
+    """The rows of the table `worth` for the jobs of one setting."""
     dense = {seed: _dense_bytes(tables["cost"]) for seed, tables in jobs.seeds.items()}
     searches = jobs.over_seeds("tickets")
-    found = []
+    worth = []
     for (kind, level, form), rows in jobs.over_seeds("cost").items():
-        own = [row | _ratios(row, dense[row["seed"]]) for row in rows if row["test_accuracy"] is not None]
-        if not own or (form == "dense" and level):  # it could not be made; dense stands beside every ticket
+        made = [row | _ratios(row, dense[row["seed"]]) for row in rows if row["test_accuracy"] is not None]
+        if not made or (form == "dense" and level):  # it could not be made; dense stands beside every ticket
             continue
-        made: Row = jobs.about | {"kind": kind, "level": level, "form": form, "n": len(own)}
-        made |= {"density": mean(row["density"] for row in own)}
+        values: Row = jobs.about | {"kind": kind, "level": level, "form": form, "n": len(made)}
+        values |= {"density": mean(row["density"] for row in made)}
         for name in MEASURED:
-            if values := [row[name] for row in own if row[name] is not None]:
-                made |= bounds(name, bars(values))
-        taken = searches[kind, level]
-        found.append(
-            WORTH.row(made) | {column.name: mean(row[column.name] for row in taken) for column in SEARCH_MEANS}
-        )
-    return found
+            if measured := [row[name] for row in made if row[name] is not None]:
+                values |= bounds(name, bars(measured))
+        search = searches[kind, level]
+        values |= {column.name: mean(row[column.name] for row in search) for column in SEARCH_MEANS}
+        worth.append(WORTH.row(values))
+    return worth
 
 
 def worth_sheet(title: str, jobs: Jobs, rows: Sequence[Row]) -> Sheet:
-    """A row a ticket for people: HEADS; its accuracy as it is, its smallest file and its fastest form by the means."""
+    """For people, a row for each ticket: its accuracy, and by the means its smallest file and its fastest form."""
     costs = jobs.means("cost")
-    whole = {(row["kind"], row["level"]): row for row in rows if row["form"] in ("masked", "dense")}
+    unchanged = {(row["kind"], row["level"]): row for row in rows if row["form"] in ("masked", "dense")}
     cells = []
     for ticket in jobs.means("tickets"):
         kind, left, _, _, smaller, smallest, faster, fastest, *_ = ticket_cells(ticket, costs)
-        row = whole[ticket["kind"], ticket["level"]]
+        row = unchanged[ticket["kind"], ticket["level"]]
         change = span(row, "test_accuracy_change", 100, signed=True) if ticket["level"] else DASH
-        accuracy, took = span(row, "test_accuracy", 100), [DASH] * 3
+        accuracy, search = span(row, "test_accuracy", 100), [DASH] * 3
         if ticket["search_trainings"]:
-            took = [f"{row['search_epochs']:.3g}", f"{row['search_flops'] / 1e12:.3g}", f"{row['search_seconds']:,.0f}"]
+            search = [
+                f"{row['search_epochs']:.3g}",
+                f"{row['search_flops'] / 1e12:.3g}",
+                f"{row['search_seconds']:,.0f}",
+            ]
         best = f"{smaller} {smallest}", f"{faster} {fastest}"
-        cells.append([kind, left.removesuffix("%"), str(row["n"]), accuracy, change, *best, *took])
-    told = "weights left, test accuracy and its change (%, mean ± half of the interval over seeds), how many times"
+        cells.append([kind, left.removesuffix("%"), str(row["n"]), accuracy, change, *best, *search])
+    what = "weights left, test accuracy and its change (%, mean ± half of the interval over seeds), how many times"
     return Sheet(
-        f"{title}: {told} smaller and faster (batch 64) in which form; what the search took",
+        f"{title}: {what} smaller and faster (batch 64) in which form; what the search took",
         HEADS,
         cells,
         narrow=HEADS[:NARROW],
@@ -164,12 +167,12 @@ def worth_sheet(title: str, jobs: Jobs, rows: Sequence[Row]) -> Sheet:
 
 
 def _mean_row(rows: Sequence[Row]) -> Row:
-    found: Row = {}
+    means: Row = {}
     for key in rows[0]:
         values = [row[key] for row in rows if row[key] is not None]
         same = not values or isinstance(values[0], str) or key in ("level", "bits")
-        found[key] = next(iter(values), None) if same else mean(values)
-    return found
+        means[key] = next(iter(values), None) if same else mean(values)
+    return means
 
 
 def _dense_bytes(costs: Iterable[Row]) -> float:
@@ -177,7 +180,7 @@ def _dense_bytes(costs: Iterable[Row]) -> float:
 
 
 def _ratios(row: Row, dense_bytes: float) -> Row:
-    """How many times smaller a form is, and how many times faster, where it is kept and timed in a way of its own."""
-    own = row["runs_as"] == row["form"]
-    faster = {f"batch_{size}_speedup": times_faster(row, size) if own else None for size in (1, 64)}
+    """How many times smaller a form is, and how many times faster; None where it has no file, or runs as another."""
+    timed = row["runs_as"] == row["form"]
+    faster = {f"batch_{size}_speedup": times_faster(row, size) if timed else None for size in (1, 64)}
     return {"times_smaller": dense_bytes / row["bytes"] if row["bytes"] else None} | faster

@@ -51,7 +51,7 @@ def measured(session: Session, benchmark: TicketBenchmark, tickets: list[Trained
     scoring = score_cost(settings.pruning, benchmark.model, session.data.train)  # every kind has the same score
     costs: list[Row] = []
     grid: list[Row] = []
-    progress = session.progress.looking("forms", len(tickets))
+    progress = session.progress.measuring("forms", len(tickets))
     for number, ticket in enumerate(tickets, 1):
         rows = benchmark.costs(ticket, dense, settings.rounds, settings.onnx, settings.recipe.batch_size)
         costs += rows if ticket.level else [row for row in rows if row["form"] != "masked"]
@@ -70,5 +70,5 @@ def rows_of(session: Session, kind: str) -> list[Row]:
     """The rows of results.csv of one kind; of the dense network those of the first kind."""
     rows = session.rows("results")
     schedules = list(dict.fromkeys(row["schedule"] for row in rows))
-    mine = [name for name in schedules if name.endswith(f"_{kind}")] or schedules[:1]
-    return [row for row in rows if row["schedule"] == mine[0]]
+    schedule, *_ = [name for name in schedules if name.endswith(f"_{kind}")] or schedules
+    return [row for row in rows if row["schedule"] == schedule]

@@ -11,18 +11,18 @@ from lth.report.statistics import percent
 from .answer import TIMED
 
 HEADS = ("ticket", "density", "test %", "kB", "smaller", "as", "faster", "as", "epochs", "s")
-"""The columns of the table of tickets as people see it."""
+"""The columns of the table of tickets, for people."""
 SHORT = {"packed_int8": "packed8", "int8_dynamic": "dynamic", "int8_static": "static"}
-"""Names of forms in that table, where there is no room for the whole."""
+"""Short names of forms in that table."""
 FORMS = ("form", "test %", "change", "kB", "gzip kB", "batch 1, us", "faster", "batch 64, us", "faster", "note")
 """The columns of the table of all forms on the page."""
 
 
 def ticket_cells(ticket: Row, costs: Sequence[Row], missing: str = DASH) -> list[str]:
-    """A ticket as text, a cell for each of HEADS: its smallest file and its fastest form among them."""
-    mine = [row for row in costs if (row["kind"], row["level"]) == (ticket["kind"], ticket["level"])]
+    """A ticket as text, a cell for each of HEADS, among them its smallest file and its fastest form."""
+    forms = [row for row in costs if (row["kind"], row["level"]) == (ticket["kind"], ticket["level"])]
     dense = next(row for row in costs if row["form"] == "dense")
-    files = [row for row in mine if row["bytes"] and (row["form"] != "dense" or ticket["kind"] == "dense")]
+    files = [row for row in forms if row["bytes"] and (row["form"] != "dense" or ticket["kind"] == "dense")]
     runs = [row for row in files if row["runs_as"] == row["form"]]
     seconds = ticket["search_seconds"]
     smallest, fastest = min(files, key=lambda row: row["bytes"]), max(runs, key=lambda row: times_faster(row, 64))
@@ -46,12 +46,12 @@ def form_cells(row: Row) -> list[str]:
     def cell(value: float | None, digits: int, factor: float = 1.0, sign: str = "") -> str:
         return DASH if value is None else f"{factor * value:{sign},.{digits}f}"
 
-    own = row["runs_as"] == row["form"]
+    timed = row["runs_as"] == row["form"]  # a form that runs as another has that one's latency
     times = []
     for size in (1, 64):
         seconds, low, high = (row[f"batch_{size}_{what}"] for what in ("seconds", "low", "high"))
-        times.append(f"{1e6 * seconds:,.0f} ({1e6 * low:,.0f} to {1e6 * high:,.0f})" if own else DASH)
-        times.append(cell(row[f"batch_{size}_speedup"], 2) if own else DASH)
+        times.append(f"{1e6 * seconds:,.0f} ({1e6 * low:,.0f} to {1e6 * high:,.0f})" if timed else DASH)
+        times.append(cell(row[f"batch_{size}_speedup"], 2) if timed else DASH)
     sizes = [cell(row[key], 1, 1e-3) for key in ("bytes", "gzip_bytes")]
     accuracy = [cell(row["test_accuracy"], 2, 100), cell(row["test_accuracy_change"], 2, 100, "+")]
     return [row["form"], *accuracy, *sizes, *times, row["note"]]
@@ -77,6 +77,6 @@ def sheets(results: Results) -> list[Sheet]:
 
 def form_sheet(ticket: Row, costs: Sequence[Row]) -> Sheet:
     """Every form of one ticket."""
-    mine = [row for row in costs if (row["kind"], row["level"]) == (ticket["kind"], ticket["level"])]
+    forms = [row for row in costs if (row["kind"], row["level"]) == (ticket["kind"], ticket["level"])]
     title = f"Forms of {ticket['kind']}, {percent(ticket['density'])}% of the weights"
-    return Sheet(title, FORMS, [form_cells(row) for row in mine], texts=("note",), folded=True, terminal=False)
+    return Sheet(title, FORMS, [form_cells(row) for row in forms], texts=("note",), folded=True, terminal=False)

@@ -1,4 +1,4 @@
-"""The tables of `lth deploy`: what each ticket took to find, what its forms cost, and how accuracy bears rounding."""
+"""The tables of `lth deploy`: tickets and their search, forms, accuracy by bits, and sensitivity by layer."""
 
 from lth.compression.tables import BATCHES, SEARCH, cost_table
 from lth.core.tables import Column, Table

@@ -1,4 +1,4 @@
-"""What tickets are worth: each in every form that it can be kept and run in, and what it took to find it."""
+"""Measures trained tickets in every form that they can be stored and run in, and what finding them took."""
 
 import copy
 from collections.abc import Mapping, Sequence
@@ -29,14 +29,14 @@ from lth.training.evaluate import evaluate
 from .tables import COST, PLACE
 
 DENSE = "dense"
-"""The kind of the network that nothing is pruned of; it has forms, too."""
+"""The kind of the unpruned network, which has forms, too."""
 CALIBRATION = 10
-"""Training batches that static int8 takes its ranges from."""
+"""How many training batches static int8 takes its ranges from."""
 
 
 @dataclass(frozen=True)
 class TrainedTicket:
-    """A trained ticket: of which kind, at which level. `state`: its weights at the early stop, else at the end."""
+    """A trained ticket of one kind and level. state: its weights at the early stop, or at the end without one."""
 
     kind: str
     level: int
@@ -61,24 +61,24 @@ def trained_ticket(kind: str, level: Level) -> TrainedTicket | None:
 
 
 def fitted(pruning: Pruning, model: nn.Module) -> Pruning:
-    """`pruning`; of the shape N:M without the layers whose inputs M does not divide.
+    """`pruning`; with the granularity N:M it excludes the layers whose number of inputs M does not divide.
 
-    Raises SettingError where no layer is left.
+    Raises SettingError where no layer remains.
     """
-    if (found := blocks(pruning.granularity)) is None:
+    if (block := blocks(pruning.granularity)) is None:
         return pruning
-    layers = prunable(model, pruning.exclude, pruning.output)
-    whole = [x.name for x in layers if x.shape[1] % found[1]]
-    if len(whole) == len(layers):
-        problem = f"no layer has inputs that {found[1]} divides; leave it out"
+    layers, (_, length) = prunable(model, pruning.exclude, pruning.output), block
+    indivisible = [layer.name for layer in layers if layer.shape[1] % length]
+    if len(indivisible) == len(layers):
+        problem = f"no layer has inputs that {length} divides; leave it out"
         raise SettingError("blocks", pruning.granularity, problem)
-    return replace(pruning, exclude=[*pruning.exclude, *whole])
+    return replace(pruning, exclude=[*pruning.exclude, *indivisible])
 
 
 class TicketBenchmark:
-    """Looks at trained tickets on the CPU; what does not depend on the clock is kept in `store` with their runs.
+    """Measures trained tickets on the CPU; whatever does not depend on the clock is kept in `store` with their runs.
 
-    model: the architecture; files: the folder that forms are written to, one a ticket.
+    model: the architecture. files: the folder that forms are written to, with a folder for each ticket.
     """
 
     def __init__(self, model: nn.Module, data: Data, store: Store, files: Path) -> None:
@@ -86,20 +86,20 @@ class TicketBenchmark:
         self.sizes = {layer.name: layer.size for layer in prunable(self.model)}
 
     def place(self, ticket: TrainedTicket) -> Row:
-        """PLACE of `ticket`. density: kept / weights of all Linear layers and convolutions, not pruned ones too."""
+        """The columns PLACE of `ticket`. density: kept / weights of all Linear layers and convolutions."""
         left = sum(int(ticket.mask[name].sum()) if name in ticket.mask else size for name, size in self.sizes.items())
         density = left / sum(self.sizes.values())
         return {"kind": ticket.kind, "level": ticket.level, "run": ticket.run, "density": density}
 
     def costs(self, ticket: TrainedTicket, dense: TrainedTicket, rounds: int, onnx: bool, batch_size: int) -> list[Row]:
-        """Rows COST: the dense network and every form of `ticket`, by turns, each file read again."""
-        network, whole = copy.deepcopy(self.model), copy.deepcopy(self.model)
+        """Rows COST: the dense network and every form of `ticket`, timed by turns, each file read again."""
+        network, dense_network = copy.deepcopy(self.model), copy.deepcopy(self.model)
         load(network, ticket.state, ticket.mask)
-        load(whole, dense.state, dense.mask)
+        load(dense_network, dense.state, dense.mask)
         images = self.data.test.images[: max(BATCHES)]
         size = max(1, min(batch_size, len(self.data.train) // CALIBRATION))
-        found = cost(
-            whole,
+        costs = cost(
+            dense_network,
             network,
             images,
             mask=ticket.mask,
@@ -109,15 +109,15 @@ class TicketBenchmark:
             rounds=rounds,
             strict=False,
         )
-        files = write_and_verify(self.files / ticket.name, found.forms, ticket.mask, images)
+        files = write_and_verify(self.files / ticket.name, costs.forms, ticket.mask, images)
         rows = []
-        for row in found.rows:
+        for row in costs.rows:
             path, difference = files.get(row["form"], (None, None))
-            network_of_form = found.forms[row["form"]].network
-            own = {"file": path and str(path.relative_to(self.files.parent)), "file_difference": difference}
+            network_of_form = costs.forms[row["form"]].network
+            values = {"file": path and str(path.relative_to(self.files.parent)), "file_difference": difference}
             if len(self.data.validation) and network_of_form is not None:
-                own["validation_accuracy"] = evaluate(network_of_form, self.data.validation).accuracy
-            rows.append(COST.row({**self.place(ticket), **row, **own}))
+                values["validation_accuracy"] = evaluate(network_of_form, self.data.validation).accuracy
+            rows.append(COST.row({**self.place(ticket), **row, **values}))
         return rows
 
     def grid(self, ticket: TrainedTicket, bits: Sequence[int]) -> list[Row]:
@@ -147,24 +147,25 @@ class TicketBenchmark:
         test: float | None,
         scoring: ScoreCost | None,
     ) -> Row:
-        """A row TICKETS: what it took to find `ticket`, by the rows of `results.csv` of its kind and its score's."""
+        """A row TICKETS: the accuracy of `ticket`, and what finding it took by the `results` of its kind."""
         train = self.data.train
-        took: SearchCost = search_cost(results, ticket.level, pace_of(self.model, train, batch_size), scoring)
+        search: SearchCost = search_cost(results, ticket.level, pace_of(self.model, train, batch_size), scoring)
         place = self.place(ticket)
         left = round(place["density"] * sum(self.sizes.values()))
-        return place | {"weights_left": left, "test_accuracy": test} | took.row
+        return place | {"weights_left": left, "test_accuracy": test} | search.row
 
 
 def rounded_rows(grid: Sequence[Row], costs: Sequence[Row]) -> list[Row]:
-    """Rows COST of `grid`, in a form `bits_N` for each width but 32: rounded weights that are kept as floats."""
+    """Rows COST of `grid`, as forms `bits_N` for each width but 32: rounded weights that are kept as floats."""
     masked = {(row["kind"], row["level"]): row for row in costs if row["form"] in ("masked", DENSE)}
     dense = next(row for row in costs if row["form"] == DENSE)
-    found = []
+    shared = (*(column.name for column in PLACE), "parameters", "flops")
+    rounded: list[Row] = []
     for row in grid:
         if row["bits"] != 32:
             base = masked[row["kind"], row["level"]]
-            found.append(
-                {key: base[key] for key in (*(column.name for column in PLACE), "parameters", "flops")}
+            rounded.append(
+                {key: base[key] for key in shared}
                 | {
                     "form": f"bits_{row['bits']}",
                     "nonzero": row["nonzero"],
@@ -172,7 +173,7 @@ def rounded_rows(grid: Sequence[Row], costs: Sequence[Row]) -> list[Row]:
                     "test_accuracy": row["test_accuracy"],
                     "test_accuracy_change": row["test_accuracy"] - dense["test_accuracy"],
                     "runs_as": "masked",
-                    "note": f"weights rounded to {row['bits']} bits and kept as floats: no byte and no time is saved",
+                    "note": f"weights rounded to {row['bits']} bits and kept as floats: saves neither bytes nor time",
                 }
             )
-    return [COST.row(row) for row in found]
+    return [COST.row(row) for row in rounded]

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 def run(session: Session) -> Iterator[Item]:
     """Yields every trained arm, then the rows of every analysis; a worker other than 0 only trains."""
-    settings, store, monitor = session.settings, session.store, session.progress.looking
+    settings, store, monitor = session.settings, session.store, session.progress.measuring
     plan = plan_of(session)
     session.expect(plan.trainings)
     closely = GradientNorm(session.gradient_norm.every, before_updates=True)

@@ -29,7 +29,7 @@ def run(session: Session) -> Iterator[Item]:
         for outcome in outcomes:
             yield outcome
             level_outcomes.append(outcome)
-        yield from probes.measure(level_outcomes, session.progress.looking)
+        yield from probes.measure(level_outcomes, session.progress.measuring)
         session.keep(level_outcomes[0].level)
     yield from (("search", row) for row in search_rows(session))
 

@@ -45,10 +45,10 @@ class Progress:
         """What to call with each iteration of a training from `start` to `stop`."""
         return self._part(start, stop, "iterations", "it")
 
-    def looking(self, what: str, count: int) -> Callable[[int], None]:
-        """What to call with the number of looks, of `count`, that are done; the bar shows where they take a while."""
+    def measuring(self, what: str, count: int) -> Callable[[int], None]:
+        """What to call with the number of steps done, of `count`, of measuring `what`; quick ones show no bar."""
         self.outer.set_postfix_str(what, refresh=False)
-        return self._part(0, count, what, "look", delay=0.5)
+        return self._part(0, count, what, "step", delay=0.5)
 
     def _part(self, start: int, stop: int, what: str, unit: str, delay: float = 0.0) -> Callable[[int], None]:
         self._close_inner()

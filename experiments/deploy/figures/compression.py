@@ -1,4 +1,4 @@
-"""Figures of `lth deploy`: that of `worth`, size by format, bits by density, sensitivity by layer."""
+"""Three figures of `lth deploy`: file size by form, accuracy by bits and density, sensitivity by layer."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from lth.core.tables import Row
-from lth.report.figures.axes import ArmStyle, density_axis, legend_above, log_axis, new_figure
+from lth.report.figures.axes import density_axis, legend_above, log_axis, new_figure
 from lth.report.figures.drawing import Sketch
 from lth.report.results import Results
 from lth.report.statistics import binomial_error, percent
@@ -16,7 +16,7 @@ from .front import DENSE, KINDS, MARKERS
 
 
 def sketch_sizes(results: Results) -> Sketch | None:
-    """Bytes of a file by format against density, for the kind of ticket with the most levels; None without two."""
+    """File size by form against density, for the kind of ticket with the most levels; None without two densities."""
     costs = results["cost"]
     if not costs:
         return None
@@ -30,15 +30,15 @@ def sketch_sizes(results: Results) -> Sketch | None:
         return None
     figure, [[axes]] = new_figure(1, 1, 2.9)
     ends = {form: [row["bytes"] for row in rows if row["form"] == form] for form in MARKERS if form != "onnx"}
-    if ends["int8_dynamic"] == ends["int8_static"]:  # of Linear layers alone they are one file
+    if ends["int8_dynamic"] == ends["int8_static"]:  # without convolutions the two files are equal
         ends["int8_dynamic"] = []
     forms = [form for form, sizes in ends.items() if sizes]
     handles = []
     for form, colour in zip(forms, (DENSE, *KINDS, "#882255"), strict=False):
-        mine = [row for row in rows if row["form"] == form]
+        form_rows = [row for row in rows if row["form"] == form]
         for column, style in (("bytes", "-"), ("gzip_bytes", ":")):
-            places = [100 * row["density"] for row in mine], [row[column] / 1e3 for row in mine]
-            axes.plot(*places, style, color=colour, marker=MARKERS[form] if style == "-" else "", markersize=3.8)
+            points = [100 * row["density"] for row in form_rows], [row[column] / 1e3 for row in form_rows]
+            axes.plot(*points, style, color=colour, marker=MARKERS[form] if style == "-" else "", markersize=3.8)
         handles.append(Line2D([], [], color=colour, marker=MARKERS[form], label=form))
     handles.append(Line2D([], [], color="#555555", linestyle=":", label="after gzip"))
     density_axis(axes, densities)
@@ -46,18 +46,18 @@ def sketch_sizes(results: Results) -> Sketch | None:
     axes.set_ylabel("kB (1000 bytes)")
     legend_above(figure, handles)
     alt = "; ".join(f"{form}: {ends[form][0] / 1e3:,.1f} to {ends[form][-1] / 1e3:,.1f} kB" for form in forms)
-    caption = f"Size of the file of tickets of {kind} by form, against the weights left; dotted: after gzip."
+    caption = f"File size of the tickets of {kind} by form, against the weights left. Dotted: after gzip."
     return Sketch("sizes", "Size by format", caption, alt, figure)
 
 
 def sketch_grid(results: Results) -> Sketch | None:
-    """Accuracy by density and bits, a panel for each of the two kinds with the most densities; None without bits."""
+    """Accuracy by density and bits, a panel for each of the two kinds with most densities; None without two widths."""
     grid = results["grid"]
     kinds: dict[str, list[Row]] = {}
-    whole = [row for row in grid if row["kind"] == "dense"]
+    dense = [row for row in grid if row["kind"] == "dense"]
     for row in grid:
         if row["kind"] != "dense":
-            kinds.setdefault(row["kind"], [*whole]).append(row)
+            kinds.setdefault(row["kind"], [*dense]).append(row)
     widths = sorted({row["bits"] for row in grid}, reverse=True)
     chosen = sorted(kinds, key=lambda kind: -len(kinds[kind]))[:2]
     if len(widths) < 2 or not chosen:
@@ -70,9 +70,9 @@ def sketch_grid(results: Results) -> Sketch | None:
         axes.set_title(kind)
     across[0].set_ylabel("weights left (%)")
     caption = (
-        "Test accuracy (%) of trained tickets with their weights rounded to so many bits, a scale for each output"
-        " channel, without training again; 32: not rounded. Zeros stay zeros. Rounded weights are kept as floats here:"
-        " exact anywhere, faster nowhere. Darker is closer to the best."
+        "Test accuracy (%) of trained tickets with their weights rounded to a number of bits, with one scale for each"
+        " output channel and without training again; 32 means not rounded. Zeros stay zeros. The rounded weights are"
+        " kept as floats, so this saves no time. Darker is closer to the best."
     )
     ends = [kinds[chosen[0]][-1], kinds[chosen[0]][-len(widths)]]
     alt = "; ".join(
@@ -94,7 +94,7 @@ def _heat(axes: Axes, rows: Sequence[Row], widths: Sequence[int], best: float) -
             axes.text(x, y, f"{100 * value:.1f}", ha="center", va="center", fontsize=6.5)
     axes.set_xticks(range(len(widths)), [str(width) for width in widths])
     axes.set_yticks(range(len(densities)), [percent(density) for density in densities])
-    axes.set_xlabel("bits a weight")
+    axes.set_xlabel("bits per weight")
 
 
 def sketch_sensitivity(results: Results) -> Sketch | None:
@@ -107,10 +107,13 @@ def sketch_sensitivity(results: Results) -> Sketch | None:
     handles: list[Line2D] = []
     dashes: tuple[Any, ...] = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)))
     for number, layer in enumerate(layers):
-        mine = sorted((row for row in rows if row["layer"] == layer), key=lambda row: -row["density"])
-        look = ArmStyle(KINDS[number % len(KINDS)], "osD^v<>P"[number % 8], dashes[number // len(KINDS) % 4])
-        style: dict[str, Any] = {"color": look.colour, "marker": look.marker, "linestyle": look.dashes}
-        axes.plot([100 * row["density"] for row in mine], [100 * row["accuracy"] for row in mine], **style)
+        points = sorted((row for row in rows if row["layer"] == layer), key=lambda row: -row["density"])
+        style: dict[str, Any] = {
+            "color": KINDS[number % len(KINDS)],
+            "marker": "osD^v<>P"[number % 8],
+            "linestyle": dashes[number // len(KINDS) % 4],
+        }
+        axes.plot([100 * row["density"] for row in points], [100 * row["accuracy"] for row in points], **style)
         handles.append(Line2D([], [], label=layer.removesuffix(".weight"), **style))
     density_axis(axes, {row["density"] for row in rows})
     axes.set_xlabel("weights left in the layer (%)")
@@ -118,11 +121,11 @@ def sketch_sensitivity(results: Results) -> Sketch | None:
     legend_above(figure, handles[:24])
     low = {layer: min(row["accuracy"] for row in rows if row["layer"] == layer) for layer in layers}
     alt = "; ".join(f"{layer.removesuffix('.weight')}: down to {100 * value:.2f}%" for layer, value in low.items())
-    split, whole = "validation" if examples["validation"] else "train", rows[0]["accuracy"]
-    error = 100 * binomial_error(whole, whole, examples[split])
+    split, dense = "validation" if examples["validation"] else "train", rows[0]["accuracy"]
+    error = 100 * binomial_error(dense, dense, examples[split])
     caption = (
-        "Accuracy of the trained dense network with one layer alone pruned by magnitude, the others whole, without"
-        f" training again; on {split}, not test, so that densities may be chosen by it. The binomial error of a"
-        f" difference on {examples[split]:,} examples is {error:.2f} points."
+        "Accuracy of the trained dense network with one layer pruned by magnitude and the others dense, without"
+        f" training again. It is measured on {split}, not test, so that densities may be chosen by it. The binomial"
+        f" error of a difference on {examples[split]:,} examples is {error:.2f} points."
     )
     return Sketch("sensitivity", "Sensitivity by layer", caption, alt, figure)

@@ -8,7 +8,7 @@ from hypothesis import strategies as some
 from lth.experiments.deploy.answer import sentences
 from lth.experiments.deploy.figures import FIGURES
 from lth.experiments.deploy.figures.compression import sketch_grid, sketch_sensitivity, sketch_sizes
-from lth.experiments.deploy.figures.front import KEPT, RUN, front, sketch_worth
+from lth.experiments.deploy.figures.front import EXECUTED, STORED, front, sketch_worth
 from lth.experiments.deploy.sheets import ticket_cells
 from lth.experiments.deploy.tables import COST
 
@@ -57,12 +57,12 @@ def test_the_front_is_what_no_other_point_beats(points):
 def test_every_form_that_was_measured_is_a_point(costs):
     with drawing():
         panels = sketch_worth(Results({"cost": costs}, examples=EXAMPLES)).figure.axes
-    places = [(row["bytes"], row) for row in costs if row["form"] in KEPT]
+    places = [(row["bytes"], row) for row in costs if row["form"] in STORED]
     kept = {(round(1000 / size, 6), round(100 * row["test_accuracy"], 6)) for size, row in places}
     run = {
         (row["batch_64_speedup"], round(100 * row["test_accuracy"], 6))
         for row in costs
-        if row["form"] in RUN and row["runs_as"] == row["form"]
+        if row["form"] in EXECUTED and row["runs_as"] == row["form"]
     }
     for axes, expected in ((panels[0], kept), (panels[2], run)):
         points = [line for line in axes.lines if line.get_marker() != "None"]
@@ -70,6 +70,7 @@ def test_every_form_that_was_measured_is_a_point(costs):
         assert shown == expected
 
 
+@pytest.mark.rendered
 def test_equal_rows_give_equal_bytes_and_what_was_not_measured_has_no_figure(costs):
     grid = [
         {"kind": kind, "level": level, "density": 0.5**level, "bits": bits, "test_accuracy": 0.9 - 0.1 * (bits == 2)}
@@ -105,7 +106,7 @@ def test_masked_is_never_called_fast_whatever_was_measured(costs):
     lucky = [row | {"batch_64_speedup": 10.0} if row["form"] == "masked" else row for row in costs]
     said = " ".join(sentences([row | {"validation_accuracy": 0.95} for row in lucky], EXAMPLES))
     assert "The fastest at batch 64 is shrunk of weights" in said
-    assert "Measured at 10.00 to 10.00x, it counts as 1x" in said
+    assert "Masked ran at 10.00 to 10.00x and counts as 1x" in said
     slow = [row | {"batch_64_speedup": 0.5} if row["form"] != "masked" else row for row in lucky]
     assert ticket_cells({**lucky[-1], "search_trainings": 0, "search_seconds": 0}, slow)[6:8] == ["1.00x", "masked"]
     with drawing():

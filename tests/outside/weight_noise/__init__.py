@@ -80,7 +80,7 @@ def run(session: lth.Session) -> Iterator[Item]:
     probes = session.probes(session.settings.probes)
     for outcomes in session.levels(plan):
         yield from outcomes
-        yield from probes.measure(outcomes, session.progress.looking)
+        yield from probes.measure(outcomes, session.progress.measuring)
         for outcome in outcomes:
             key = f"accuracy under noise {session.settings.noise}"
             accuracy = session.store.probed(outcome.result.run, key, partial(noisy_accuracy, session, outcome))
