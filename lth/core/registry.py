@@ -68,7 +68,8 @@ class Registry(Generic[T]):
         return list(self._known.values())
 
     def __contains__(self, name: object) -> bool:
-        return name in list(self)
+        self._ready()
+        return name in self._known or any(point.name == name for point in self._points())  # searching takes 20 ms
 
     def __iter__(self) -> Iterator[str]:
         """Every name: this package's own in order of definition, then those of installed packages."""

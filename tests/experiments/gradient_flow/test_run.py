@@ -47,6 +47,7 @@ def flow(folder, noise, here, monkeypatch):
     """Runs `lth gradient_flow` to its end in this process; its folder and what it printed."""
     for module in ("analyses", "propagation"):  # of seven sparsities
         monkeypatch.setattr(f"lth.experiments.gradient_flow.{module}.SPARSITIES", (0.0, 0.95))
+    monkeypatch.setattr("lth.experiments.gradient_flow.spectra.STEPS", 10)  # of 80
     words = [PAPER, "scale=smoke", "hydra.mode=RUN"]
     return lambda *more, figures=False: here(folder, noise, "gradient_flow", *words, *more, figures=figures)
 
