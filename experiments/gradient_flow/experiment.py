@@ -3,7 +3,7 @@
 from lth.experiment import Experiment
 
 from .answer import answer, sheets
-from .figures import FIGURES
+from .figures import FIGURES, SEED_FIGURES
 from .plan import INITS, METHODS
 from .run import run
 from .settings import GradientFlowSettings
@@ -17,5 +17,6 @@ EXPERIMENT = Experiment(
     answer=answer,
     sheets=sheets,
     figures=FIGURES,
+    seed_figures=SEED_FIGURES,
     arms=lambda: (*INITS.values(), *METHODS),
 )

@@ -1,4 +1,4 @@
-"""The figures of Evci et al. 2022 within one mask, drawn from the rows of a job's tables and nothing else."""
+"""The figures of Evci et al. 2022, drawn from the rows of tables and nothing else."""
 
 from collections.abc import Callable, Sequence
 
@@ -14,13 +14,17 @@ def _of(name: str, table: str, sketch: Callable[[Sequence[Row]], Sketch | None])
     return Drawing(f"evci2022_{name}", lambda results: sketch(results[table]))
 
 
+ACCURACY = Drawing("evci2022_accuracy", sketch_accuracy)
+GRADIENT_NORM = Drawing("evci2022_gradient_norm", sketch_gradient_norm)
 FIGURES = (
-    _of("accuracy", "results", sketch_accuracy),
+    ACCURACY,
     _of("signal", "signal", sketch_signal),
-    Drawing("evci2022_gradient_norm", lambda results: sketch_gradient_norm(results["results"], results["curves"])),
+    GRADIENT_NORM,
     _of("updates", "updates", sketch_updates),
     _of("spectrum", "spectrum", sketch_spectrum),
     _of("interpolation", "lines", sketch_lines),
     _of("map", "map", sketch_map),
 )
-"""The main one first."""
+"""Of one mask, the main one first."""
+SEED_FIGURES = (ACCURACY, GRADIENT_NORM)
+"""Of several masks."""

@@ -1,5 +1,6 @@
 """Accuracy of all methods, and gradient norms in training: three figures of Evci et al. 2022."""
 
+import statistics
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,9 +10,11 @@ from numpy.typing import NDArray
 
 from lth.core.tables import Row
 from lth.report.figures.axes import count_axis, legend_above, log_axis, new_figure
+from lth.report.figures.captions import about_bars, about_diverged
 from lth.report.figures.curves import Curve, curve
 from lth.report.figures.drawing import Sketch
 from lth.report.intervals import t_interval
+from lth.report.results import Results
 from lth.report.statistics import arms_of, measured
 
 from ..plan import METHODS
@@ -23,19 +26,19 @@ FIXED = ("pruned", "ticket", "reinit", "reinit_plus", "restart", "small_dense")
 CHANGING = ("reinit", "reinit_plus", "set", "set_plus", "rigl", "rigl_plus")
 
 
-def sketch_accuracy(results: Sequence[Row]) -> Sketch | None:
-    """The final test accuracy of every arm: each run, their mean and its 95% t interval; None without any."""
-    accuracies = {
-        arm: [100 * row["final_test_accuracy"] for row in results if row["arm"] == arm and row["status"] == "done"]
-        for arm in arms_of(results)
-    }
-    accuracies = {arm: values for arm, values in accuracies.items() if values}
+def sketch_accuracy(results: Results) -> Sketch | None:
+    """The final test accuracy of every arm with its interval, over the runs of one mask, or over several masks.
+
+    None without any.
+    """
+    rows, bars = results["results"], results.bars or t_interval
+    accuracies = {arm: values for arm in arms_of(rows) if (values := accuracies_of(rows, arm))}
     if not accuracies:
         return None
     figure, [[axes]] = new_figure(1, 1, 0.7 + 0.24 * len(accuracies))
     words = []
     for place, (arm, values) in enumerate(accuracies.items()):
-        interval, style = t_interval(values), style_of(arm)
+        interval, style = bars(values), style_of(arm)
         axes.plot(values, [place] * len(values), "|", color=style.colour, markersize=7, alpha=0.6)
         if interval.low is not None and interval.high is not None:
             ends = (max(interval.low, 0.0), min(interval.high, 100 - LEAST_ERROR))
@@ -46,13 +49,33 @@ def sketch_accuracy(results: Sequence[Row]) -> Sketch | None:
     axes.invert_yaxis()
     error_axis(axes, [value for values in accuracies.values() for value in values])
     axes.set_xlabel("final test accuracy (%)")
+    masks = masks_in(rows)
+    strokes, lengths = f"the means over the runs of {masks} masks, one a seed", about_bars(bars)
+    if masks == 1:
+        strokes, lengths = "runs", "95% t intervals over runs"
     caption = (
-        "Final test accuracy of the sparse network by initial weights and method. Strokes are runs, markers their"
-        " means, and bars 95% t intervals, cut at the edge of the panel. The axis is logarithmic in the error. "
+        f"Final test accuracy of the sparse network by initial weights and method. Strokes are {strokes}, markers their"
+        f" means, and bars {lengths}, cut at the edge of the panel. The axis is logarithmic in the error. "
     )
-    caption += ORDER_ALONE
+    caption += (ORDER_ALONE if masks == 1 else "") + about_diverged(rows)
     caption += "; ".join(f"{paper_name(arm)}: {about(arm)}" for arm in accuracies) + "."
     return Sketch("evci2022_accuracy", "Accuracy of all methods", caption, "; ".join(words) + ".", figure)
+
+
+def masks_in(rows: Sequence[Row]) -> int:
+    """How many masks the rows are about: a seed has one."""
+    return len({row["seed"] for row in rows})
+
+
+def accuracies_of(rows: Sequence[Row], arm: str) -> list[float]:
+    """The final test accuracies of `arm`, in percent: of the runs of one mask, or of several masks their means."""
+    by_seed: dict[int, list[float]] = {}
+    for row in rows:
+        if row["arm"] == arm and row["status"] == "done":
+            by_seed.setdefault(row["seed"], []).append(100 * row["final_test_accuracy"])
+    if masks_in(rows) == 1:
+        return [value for values in by_seed.values() for value in values]
+    return [statistics.fmean(values) for values in by_seed.values()]
 
 
 def error_axis(axes: Axes, accuracies: Sequence[float]) -> None:
@@ -92,9 +115,10 @@ def norms(results: Sequence[Row], curves: Sequence[Row], arm: str) -> Curve:
     return curve([[row for row in rows if row["iteration"] in common] for rows in measured_runs], "grad_norm", 1.0)
 
 
-def sketch_gradient_norm(results: Sequence[Row], curves: Sequence[Row]) -> Sketch | None:
+def sketch_gradient_norm(results: Results) -> Sketch | None:
     """The gradient norm in training, of networks whose masks are fixed and of those whose masks change."""
-    lines = {arm: line for arm in dict.fromkeys((*FIXED, *CHANGING)) if (line := norms(results, curves, arm))}
+    rows, curves = results["results"], results["curves"]
+    lines = {arm: line for arm in dict.fromkeys((*FIXED, *CHANGING)) if (line := norms(rows, curves, arm))}
     if not lines:
         return None
     panels = {"mask fixed": [arm for arm in FIXED if arm in lines]}
@@ -113,7 +137,8 @@ def sketch_gradient_norm(results: Sequence[Row], curves: Sequence[Row]) -> Sketc
     caption = (
         "The L2 norm of the gradient of the training loss with respect to the unmasked weights and the biases, on 1,000"
         f" fixed training examples, in the course of training. Both axes are logarithmic, with iteration 0 at the left."
-        f" {ORDER_ALONE}Lines are means over runs; bands reach from the lowest to the highest. "
+        f" {ORDER_ALONE if masks_in(rows) == 1 else ''}Lines are means over runs"
+        f"{'' if masks_in(rows) == 1 else f' of {masks_in(rows)} masks'}; bands reach from the lowest to the highest. "
     )
     starts = "; ".join(f"{paper_name(arm)}: {line[min(line)][0]:.3g} at the start" for arm, line in lines.items())
     return Sketch("evci2022_gradient_norm", "Gradient norm in training", caption, starts + ".", figure)

@@ -5,11 +5,12 @@ from lth.experiments.gradient_flow.answer import HEADS, sentence, sheets
 from lth.experiments.gradient_flow.figures import FIGURES
 from lth.experiments.gradient_flow.figures.landscape import sketch_signal
 from lth.experiments.gradient_flow.figures.styles import about, paper_name
-from lth.experiments.gradient_flow.figures.training import error_axis, norms
+from lth.experiments.gradient_flow.figures.training import accuracies_of, error_axis, norms, sketch_accuracy
 from lth.experiments.gradient_flow.plan import INITS, METHODS
 from matplotlib.figure import Figure
 
 from lth.report.figures.drawing import draw
+from lth.report.intervals import t_interval
 from lth.report.results import Results
 from lth.report.tables import CURVES, RESULTS
 from lth.report.wandb.levels import LevelMetrics
@@ -89,6 +90,17 @@ def test_what_was_not_measured_is_left_out(tmp_path, results):
     assert [figure.name for figure in draw(FIGURES, Results({"results": results}), tmp_path)] == ["evci2022_accuracy"]
     diverged = [row | {"status": "diverged", "final_test_accuracy": None} for row in results]
     assert draw(FIGURES, Results({"results": diverged}), tmp_path) == []
+
+
+def test_over_several_masks_the_mask_is_the_unit(results):
+    second = [row | {"seed": 1, "final_test_accuracy": row["final_test_accuracy"] + 0.01} for row in results]
+    rows = [*results, *second]
+    assert accuracies_of(rows, "ticket") == pytest.approx([97.01, 98.01])
+    assert accuracies_of(results, "ticket") == pytest.approx([97.0, 97.01, 97.02])
+    sketch = sketch_accuracy(Results({"results": rows}, bars=t_interval))
+    assert "the means over the runs of 2 masks" in sketch.caption and "lottery 97.51% (n = 2)" in sketch.alt
+    assert "share one mask" not in sketch.caption and "95% t intervals over seeds" in sketch.caption
+    assert "95% t intervals over runs" in sketch_accuracy(Results({"results": results})).caption
 
 
 @pytest.mark.parametrize("accuracies", [[11.35, 97.8, 98.5], [45.7, 59.3], [98.51, 98.53], [100.0, 100.0], [0.0, 50.0]])
