@@ -89,17 +89,18 @@ class Registry(Generic[T]):
 
 
 def imported(path: str, key: str) -> object:
-    """What `package.module:attribute` names; the current folder is searched too.
+    """What `package.module:attribute`, or `package.module.attribute`, names; the current folder is searched too.
 
     Raises SettingError naming the setting `key` where it cannot be imported.
     """
-    module, _, attribute = path.partition(":")
+    module, _, attribute = path.rpartition(":" if ":" in path else ".")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, TypeError, ValueError) as error:  # TypeError: a relative path
-        raise SettingError(key, path, f"cannot be imported ({error})") from error
+        problem = f"cannot be imported ({error}); the current folder and installed packages are searched"
+        raise SettingError(key, path, problem) from error
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

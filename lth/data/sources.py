@@ -4,7 +4,6 @@ Each source gives the four tensors of a prepared file: `train_images` uint8 or f
 int64 (N,), `test_images`, `test_labels`. They are kept as `<root>/<name>.safetensors` and read from there next time.
 """
 
-import importlib
 import inspect
 import logging
 import os
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from lth.core.errors import DataError, LotteryError, SettingError
 from lth.core.files import replacing
+from lth.core.registry import imported
 from lth.data.builtin import SOURCES
 
 log = logging.getLogger(__name__)
@@ -126,15 +126,7 @@ def call(target: str, args: Mapping[str, Any], group: str) -> Any:
 
 def resolve(target: str, key: str) -> Callable[..., Any]:
     """The callable that the dotted path `target` names; SettingError naming `key` where there is none."""
-    module, _, attribute = target.rpartition(".")
-    try:
-        named = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise SettingError(
-            key,
-            target,
-            f"cannot be imported ({error}); the current folder and installed packages are searched",
-        ) from error
+    named = imported(target, key)
     if not callable(named):
         raise SettingError(key, target, "cannot be called: name a class or a function")
-    return named  # type: ignore[no-any-return]  # getattr gives Any
+    return named
