@@ -1,4 +1,4 @@
-"""The help text of an experiment, in 80 columns: what it does, its groups, its keys. Imports neither torch nor Hydra."""
+"""The help text of an experiment, in 80 columns: what it does, groups and keys. Imports neither torch nor Hydra."""
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence

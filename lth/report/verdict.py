@@ -2,9 +2,9 @@
 
 A ticket is winning if it is *matching* (its test accuracy is at most 0.5 points below that of the dense network of the
 same seed), *fast* (its early stop comes before 1.1 times the dense network's) and more accurate than its controls,
-reinit and shuffle. Each condition is decided if the entire interval lies on one side of its bound. The ticket is winning
-if all conditions hold, not winning if one fails, and undecided otherwise. Fewer than 3 seeds decide nothing. Every
-density has its own verdict: a scan over densities for the smallest winning ticket is not corrected.
+reinit and shuffle. Each condition is decided if the entire interval lies on one side of its bound. The ticket is
+winning if all conditions hold, not winning if one fails, and undecided otherwise. Fewer than 3 seeds decide nothing.
+Every density has its own verdict: a scan over densities for the smallest winning ticket is not corrected.
 """
 
 import math
