@@ -21,7 +21,7 @@ from lth.training.run_result import RunResult
 
 
 @pytest.fixture
-def found(make_network, tensors):
+def searched(make_network, tensors):
     model = make_network()
     train, test = ((tensors[f"{part}_images"], tensors[f"{part}_labels"]) for part in ("train", "test"))
     before = {name: x.clone() for name, x in model.state_dict().items()}
@@ -66,8 +66,8 @@ def test_a_fresh_network_is_that_of_its_seed():
     assert not orthogonal(FreshInit(Orthogonal, "glorot_normal")(3))
 
 
-def test_the_default_pruning_is_that_of_the_command_line(found):
-    search, _, _ = found
+def test_the_default_pruning_is_that_of_the_command_line(searched):
+    search, _, _ = searched
     kept = [int(level.spec.mask["output.weight"].sum()) for level in search.levels]
     assert kept == [24, 22, 20, 18]
 
@@ -80,14 +80,14 @@ def test_a_diverged_level_is_never_the_best(tensors, make_network):
         assert search.best.provenance["level"] == 0 and search.rows[0]["status"] == "diverged"
 
 
-def test_the_model_is_left_as_it_was_and_its_weights_are_the_start(found):
-    search, model, before = found
+def test_the_model_is_left_as_it_was_and_its_weights_are_the_start(searched):
+    search, model, before = searched
     assert all(torch.equal(x, before[name]) for name, x in model.state_dict().items())
     assert all(torch.equal(x, before[name]) for name, x in search.tickets[-1].state.items())
 
 
-def test_levels_rows_and_best(found):
-    search, _, _ = found
+def test_levels_rows_and_best(searched):
+    search, _, _ = searched
     assert [level.index for level in search.levels] == [0, 1, 2, 3]
     assert [(row["level"], row["arm"]) for row in search.rows][:3] == [(0, "ticket"), (1, "ticket"), (1, "reinit")]
     accuracies = [level.result.early_stop.val_accuracy for level in search.levels]
@@ -95,8 +95,8 @@ def test_levels_rows_and_best(found):
     assert accuracies[best] >= accuracies[0] and all(x < accuracies[0] for x in accuracies[best + 1 :])
 
 
-def test_the_ticket_survives_its_file(found, tmp_path):
-    search, model, _ = found
+def test_the_ticket_survives_its_file(searched, tmp_path):
+    search, model, _ = searched
     path = search.best.save(tmp_path / "ticket.safetensors")
     loaded = lth.load_ticket(path)
     loaded.apply(model)
@@ -122,9 +122,9 @@ def test_a_redrawn_network_has_nothing_of_a_trained_one(tensors, tmp_path):
     starts = []
 
     class Spy(lth.Store):
-        def train(self, job, *more):
-            starts.append(job.initial_state["scale"])
-            return super().train(job, *more)
+        def train(self, spec, *more):
+            starts.append(spec.initial_state["scale"])
+            return super().train(spec, *more)
 
     recipe = lth.Recipe(iterations=20, lr=0.1)
     lth.find_ticket(Scaled(), train, test, levels=1, recipe=recipe, arms=("ticket", "reinit"), store=Spy(tmp_path))
@@ -147,32 +147,32 @@ def test_a_store_makes_the_second_search_free(make_network, tensors, tmp_path):
 @pytest.mark.parametrize("arms", [["ticket"], ["ticket", "reinit", "finetune"], ["scratch", "shuffle", "restart"]])
 def test_as_many_trainings_are_planned_as_are_done(make_job, make_network, schedule, arm_levels, draws, arms):
     model = make_network()
-    job = make_job(model=model)
+    spec = make_job(model=model)
     pruning = lth.Pruning(schedule=schedule, fraction=0.3)
-    asked = ImpPlan(lth.Recipe(iterations=5, batch_size=20), pruning, 3, 0, arms, arm_levels, draws)
-    trace = RunResult(0, 5, states={"final": job.initial_state})
+    plan = ImpPlan(lth.Recipe(iterations=5, batch_size=20), pruning, 3, 0, arms, arm_levels, draws)
+    result = RunResult(0, 5, states={"final": spec.initial_state})
     fresh = lambda seed: initialize(model, "glorot_normal", seed)  # noqa: E731  # as short as the test
-    found = list(search(model, job.initial_state, job.data, job.seeds, asked, lambda job: trace, fresh))
-    assert len(found) == asked.trainings
-    levels = [outcome.level.index for outcome in found if outcome.arm == "ticket"]
-    whole = schedule == "iterative" or arm_levels is None
-    assert levels == ([0, 1, 2, 3] if whole else [0, *sorted(set(arm_levels))])
+    trained = list(search(model, spec.initial_state, spec.data, spec.seeds, plan, lambda spec: result, fresh))
+    assert len(trained) == plan.trainings
+    levels = [outcome.level.index for outcome in trained if outcome.arm == "ticket"]
+    all_levels = schedule == "iterative" or arm_levels is None
+    assert levels == ([0, 1, 2, 3] if all_levels else [0, *sorted(set(arm_levels))])
 
 
 def test_every_arm_trains_at_a_level_with_as_many_weights(make_job, make_network, tmp_path):
     model = make_network()
-    job = make_job(model=model)
+    spec = make_job(model=model)
     arms = list(ARMS)
     how = {"arm_levels": [2], "rewiring": Rewiring(0.3, 2)}
-    asked = ImpPlan(
+    plan = ImpPlan(
         lth.Recipe(iterations=5, batch_size=20, schedule="cosine"), lth.Pruning(fraction=0.3), 2, 0, arms, **how
     )
     fresh = FreshInit(make_network, "glorot_normal")
     store = lth.Store(tmp_path)
-    found = list(search(model, job.initial_state, job.data, job.seeds, asked, store.train, fresh))
-    assert len(found) == asked.trainings == len(store.trained) == 2 + len(arms)
-    rows = {outcome.arm: result_row(outcome, {}) for outcome in found if outcome.level.index == 2}
-    assert list(rows) == arms and {row["density"] for row in rows.values()} == {found[2].level.density}
+    trained = list(search(model, spec.initial_state, spec.data, spec.seeds, plan, store.train, fresh))
+    assert len(trained) == plan.trainings == len(store.trained) == 2 + len(arms)
+    rows = {outcome.arm: result_row(outcome, {}) for outcome in trained if outcome.level.index == 2}
+    assert list(rows) == arms and {row["density"] for row in rows.values()} == {trained[2].level.density}
     weights = {arm: row["weights_left"] for arm, row in rows.items()}
     assert abs(weights.pop("small_dense") - weights["ticket"]) < 20 and len(set(weights.values())) == 1
 
@@ -186,15 +186,15 @@ def test_every_arm_trains_at_a_level_with_as_many_weights(make_job, make_network
 )
 def test_an_arm_that_cannot_be_is_named_before_anything_is_trained(make_job, make_network, arms, fraction, named):
     model = make_network()
-    job = make_job(model=model)
-    asked = ImpPlan(lth.Recipe(iterations=5, batch_size=20), lth.Pruning(fraction=fraction), 1, 0, arms)
+    spec = make_job(model=model)
+    plan = ImpPlan(lth.Recipe(iterations=5, batch_size=20), lth.Pruning(fraction=fraction), 1, 0, arms)
     with pytest.raises(lth.LotteryError, match=named):
         search(
             model,
-            job.initial_state,
-            job.data,
-            job.seeds,
-            asked,
+            spec.initial_state,
+            spec.data,
+            spec.seeds,
+            plan,
             pytest.fail,
             lambda seed: initialize(model, "default", seed),
         )

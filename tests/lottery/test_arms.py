@@ -136,9 +136,9 @@ def test_an_arm_with_a_plus_is_scaled_to_what_the_mask_leaves_each_unit(
         start = BUILT_IN[arm](level, context).initial_state
         seed = address(level.spec.seeds.init, arm, 2, 0)
         assert digest(start) == digest(initialize(level.spec.model, "sparsity_aware", seed, level.spec.mask))
-        whole = initialize(level.spec.model, "sparsity_aware", seed)
+        dense = initialize(level.spec.model, "sparsity_aware", seed)
         inputs = level.spec.mask["fc1.weight"].sum(1, keepdim=True)  # the same draw, scaled: of 36 inputs some are left
-        assert torch.allclose(start["fc1.weight"], whole["fc1.weight"] * (36 / inputs).sqrt())
+        assert torch.allclose(start["fc1.weight"], dense["fc1.weight"] * (36 / inputs).sqrt())
 
 
 def test_the_initialiser_of_a_plus_is_that_of_the_network(rounds: Callable[..., list[Level]]) -> None:
@@ -148,8 +148,12 @@ def test_the_initialiser_of_a_plus_is_that_of_the_network(rounds: Callable[..., 
         level, context_of(level.spec.model, level.spec.initial_state, fresh, Rewiring())
     ).initial_state
     seed = address(level.spec.seeds.init, "reinit_plus", 2, 0)
-    own = initialize(level.spec.model, "sparsity_aware_average_uniform", seed, level.spec.mask)
-    assert digest(start) == digest(own) != digest(initialize(level.spec.model, "sparsity_aware", seed, level.spec.mask))
+    expected = initialize(level.spec.model, "sparsity_aware_average_uniform", seed, level.spec.mask)
+    assert (
+        digest(start)
+        == digest(expected)
+        != digest(initialize(level.spec.model, "sparsity_aware", seed, level.spec.mask))
+    )
 
 
 def test_what_no_module_redraws_is_that_of_the_start_whatever_was_trained_meanwhile(
@@ -200,9 +204,9 @@ def test_small_dense_is_a_whole_narrower_network_with_as_many_weights(
 def test_a_narrower_network_is_drawn_in_the_models_own_way(make_job: Callable[..., RunSpec]) -> None:
     spec = make_job()
     for initializer in ("glorot_normal", "kaiming_normal"):
-        own = context_of(spec.model, spec.initial_state, FreshInit(lambda: spec.model, initializer), Rewiring())
-        assert own.small is not None
-        assert digest(own.small(spec.model, 3)) == digest(initialize(spec.model, initializer, 3))
+        arm_context = context_of(spec.model, spec.initial_state, FreshInit(lambda: spec.model, initializer), Rewiring())
+        assert arm_context.small is not None
+        assert digest(arm_context.small(spec.model, 3)) == digest(initialize(spec.model, initializer, 3))
 
 
 @pytest.mark.parametrize("arm", RANDOM)
@@ -210,8 +214,8 @@ def test_draws_differ_by_seed_level_and_draw_and_come_again(
     rounds: Callable[..., list[Level]], context: Context, arm: str
 ) -> None:
     def drawn(seed: int, level: int, draw: int) -> tuple[str, str]:
-        seeds, found = Seeds(init=seed, mask=seed).resolved(), rounds()[2]
-        same_mask = replace(found, index=level, spec=replace(found.spec, seeds=seeds))  # only the address differs
+        seeds, last = Seeds(init=seed, mask=seed).resolved(), rounds()[2]
+        same_mask = replace(last, index=level, spec=replace(last.spec, seeds=seeds))  # only the address differs
         spec = BUILT_IN[arm](same_mask, replace(context, draw=draw))
         return digest(spec.initial_state), digest(spec.mask)
 
@@ -225,11 +229,11 @@ def test_the_arms_draw_apart(
     rounds: Callable[..., list[Level]], context: Context, fresh: Callable[[int], State]
 ) -> None:
     level = rounds()[1]
-    jobs = {arm: BUILT_IN[arm](level, context) for arm in RANDOM}
-    starts = {digest(spec.initial_state) for arm, spec in jobs.items() if arm != "shuffle"}
+    specs = {arm: BUILT_IN[arm](level, context) for arm in RANDOM}
+    starts = {digest(spec.initial_state) for arm, spec in specs.items() if arm != "shuffle"}
     assert len(starts) == len(RANDOM) - 1 and digest(fresh(level.spec.seeds.init)) not in starts
-    assert digest(jobs["shuffle"].mask) != digest(jobs["scratch"].mask)
-    assert len({jobs[arm].seeds.mask for arm in REWIRED}) == len(REWIRED)  # what SET grows at random
+    assert digest(specs["shuffle"].mask) != digest(specs["scratch"].mask)
+    assert len({specs[arm].seeds.mask for arm in REWIRED}) == len(REWIRED)  # what SET grows at random
 
 
 @pytest.mark.parametrize(
@@ -261,15 +265,15 @@ def test_a_finetuned_network_is_trained_at_the_last_rate(make_job: Callable[...,
 def test_outcomes_are_the_ticket_of_each_level_then_its_controls(
     rounds: Callable[..., list[Level]], fresh: Callable[[int], State]
 ) -> None:
-    asked = ["scratch", "ticket", "finetune", "reinit"]
-    found = list(outcomes(rounds(), asked, pretend, Context(fresh), arm_levels=[2], draws=2))
+    names = ["scratch", "ticket", "finetune", "reinit"]
+    trained = list(outcomes(rounds(), names, pretend, Context(fresh), arm_levels=[2], draws=2))
     controls = [("reinit", 0), ("reinit", 1), ("scratch", 0), ("scratch", 1), ("finetune", 0)]
-    assert [(o.level.index, o.arm, o.draw) for o in found] == [
+    assert [(o.level.index, o.arm, o.draw) for o in trained] == [
         *((level, "ticket", 0) for level in range(3)),
         *((2, arm, draw) for arm, draw in controls),
     ]
-    assert all(o.spec is o.level.spec and o.result is o.level.result for o in found if o.arm == "ticket")
-    assert len({(digest(o.spec.initial_state), digest(o.spec.mask)) for o in found[3:]}) == 5
+    assert all(o.spec is o.level.spec and o.result is o.level.result for o in trained if o.arm == "ticket")
+    assert len({(digest(o.spec.initial_state), digest(o.spec.mask)) for o in trained[3:]}) == 5
 
 
 @pytest.mark.parametrize(

@@ -139,14 +139,14 @@ def test_a_file_that_is_no_state_dict_is_an_error_that_names_it(tmp_path: Path, 
     (tmp_path / "folder").mkdir()
     torch.save([1, 2], tmp_path / "list")
     torch.save(pruned, tmp_path / "model")  # would run code
-    whole = tmp_path / "whole"
-    torch.save(pruned.state_dict(), whole)
-    (tmp_path / "cut").write_bytes(whole.read_bytes()[:300])
+    complete = tmp_path / "whole"
+    torch.save(pruned.state_dict(), complete)
+    (tmp_path / "cut").write_bytes(complete.read_bytes()[:300])
     for name in ("text", "folder", "list", "model", "cut", "missing"):
         with pytest.raises(LotteryError, match=re.escape(str(tmp_path / name))):
             from_torch_pruning(tmp_path / name, pruned)
     with pytest.raises(LotteryError, match="give model="):
-        from_torch_pruning(whole)
+        from_torch_pruning(complete)
 
 
 def test_a_ticket_that_does_not_fit_changes_nothing(pruned: nn.Module) -> None:

@@ -29,14 +29,14 @@ class Pretend:
     """A fit without training: final weights drawn anew for each mask; diverges at the calls in `diverging`."""
 
     def __init__(self, diverging: tuple[int, ...] = ()) -> None:
-        self.jobs: list[RunSpec] = []
+        self.specs: list[RunSpec] = []
         self.diverging = diverging
 
     def __call__(self, spec: RunSpec) -> RunResult:
-        self.jobs.append(spec)
-        if len(self.jobs) - 1 in self.diverging:
+        self.specs.append(spec)
+        if len(self.specs) - 1 in self.diverging:
             return RunResult(0, 30, "diverged", "as asked")
-        noise = rng(0, "pretend", len(self.jobs))
+        noise = rng(0, "pretend", len(self.specs))
         final = {name: x + torch.randn(x.shape, generator=noise) for name, x in spec.initial_state.items()}
         return RunResult(0, 30, states={"final": masked(final, spec.mask)})
 
@@ -66,12 +66,12 @@ PRUNINGS = {
 @pytest.mark.parametrize("name", PRUNINGS)
 def test_masks_have_exactly_the_level_counts_and_only_shrink(make_job: Callable[..., RunSpec], name: str) -> None:
     spec = make_job()
-    found, all_counts = run(spec, PRUNINGS[name], 6), level_counts(prunable(spec.model), PRUNINGS[name], 6)
-    masks = [level.spec.mask for level in found]
+    trained, all_counts = run(spec, PRUNINGS[name], 6), level_counts(prunable(spec.model), PRUNINGS[name], 6)
+    masks = [level.spec.mask for level in trained]
     for mask, counts in zip(masks, all_counts, strict=True):
         assert (sum(kept(mask).values()) == counts[""]) if "" in counts else (kept(mask) == counts)
-    assert nested(masks) and [level.index for level in found] == list(range(7))
-    assert [level.density for level in found] == [density(mask) for mask in masks] and found[0].density == 1
+    assert nested(masks) and [level.index for level in trained] == list(range(7))
+    assert [level.density for level in trained] == [density(mask) for mask in masks] and trained[0].density == 1
 
 
 @given(st.floats(0.1, 0.5), st.integers(1, 4), st.booleans(), st.booleans())
@@ -86,8 +86,8 @@ def test_densities_are_those_of_the_level_counts(
 
 
 def test_what_is_kept_is_the_largest_of_the_trained_weights(make_job: Callable[..., RunSpec]) -> None:
-    found = run(make_job(), Pruning(), 3)
-    for before, after in pairwise(found):
+    trained = run(make_job(), Pruning(), 3)
+    for before, after in pairwise(trained):
         assert after.source is not None and digest(after.source) == digest(before.result.final)
         for name, mask in after.spec.mask.items():
             size = before.result.final[name].abs()
@@ -96,9 +96,9 @@ def test_what_is_kept_is_the_largest_of_the_trained_weights(make_job: Callable[.
 
 
 def test_one_shot_is_scored_on_the_dense_network_alone(make_job: Callable[..., RunSpec]) -> None:
-    found = run(make_job(), Pruning(schedule="one_shot"), 4)
-    final = found[0].result.final
-    for level in found[1:]:
+    trained = run(make_job(), Pruning(schedule="one_shot"), 4)
+    final = trained[0].result.final
+    for level in trained[1:]:
         assert level.source is not None and digest(level.source) == digest(final)
         for name, mask in level.spec.mask.items():
             assert final[name].abs()[~mask].max() <= final[name].abs()[mask].min()
@@ -109,11 +109,11 @@ def test_levels_are_one_training_more_than_prunings_and_come_as_they_are_trained
 ) -> None:
     fit, spec = Pretend(), make_job()
     rounds = levels(spec, resolve(spec.model, Pruning(), 3), fit)
-    assert fit.jobs == []
+    assert fit.specs == []
     for done in range(4):
         level = next(rounds)
-        assert len(fit.jobs) == done + 1 and level.index == done and (level.source is None) == (done == 0)
-    assert list(rounds) == [] and len(fit.jobs) == 4
+        assert len(fit.specs) == done + 1 and level.index == done and (level.source is None) == (done == 0)
+    assert list(rounds) == [] and len(fit.specs) == 4
     assert len(run(spec, Pruning(), 0)) == 1
 
 
@@ -121,7 +121,7 @@ def test_level_counts_that_cannot_be_is_an_error_before_any_training(make_job: C
     fit = Pretend()
     with pytest.raises(SettingError, match="levels=99"):
         run(make_job(), Pruning(), 99, fit)
-    assert fit.jobs == []
+    assert fit.specs == []
 
 
 @pytest.mark.parametrize("rewind", [0, 11])
@@ -144,11 +144,11 @@ def test_survivors_start_bit_equal_to_the_rewind_point_buffers_too(
     point = rewind_point(spec, train)
     assert rewind == 0 or point["1.num_batches_tracked"] == 11
     before = digest(point)
-    found = run(replace(spec, initial_state=point), Pruning(), 2, lambda spec: train(spec, [Start()]))
-    for level, state in zip(found, started[::2], strict=True):
+    trained = run(replace(spec, initial_state=point), Pruning(), 2, lambda spec: train(spec, [Start()]))
+    for level, state in zip(trained, started[::2], strict=True):
         assert same_bits(state, masked(point, level.spec.mask)) and level.spec.plan == spec.plan
         assert level.result.start == rewind and level.result.stop == 30
-    assert digest(point) == before and nested([level.spec.mask for level in found])
+    assert digest(point) == before and nested([level.spec.mask for level in trained])
 
 
 def test_every_level_changes_only_the_mask(make_job: Callable[..., RunSpec]) -> None:
@@ -172,7 +172,7 @@ def test_rewinding_is_training_k_iterations_first(
 
 def test_the_rewind_point_at_zero_is_the_start_and_trains_nothing(make_job: Callable[..., RunSpec]) -> None:
     spec, fit = make_job(), Pretend()
-    assert rewind_point(spec, fit) is spec.initial_state and fit.jobs == []
+    assert rewind_point(spec, fit) is spec.initial_state and fit.specs == []
 
 
 def test_a_rewind_point_that_diverged_is_an_error_that_says_so(make_job: Callable[..., RunSpec]) -> None:
@@ -187,8 +187,8 @@ DIVERGING = [("iterative", 2, 3), ("iterative", 0, 1), ("one_shot", 2, 5), ("one
 def test_a_level_that_diverged_is_the_last_one_that_can_be_pruned_from(
     make_job: Callable[..., RunSpec], caplog: pytest.LogCaptureFixture, schedule: str, diverging: int, trained: int
 ) -> None:
-    found = run(make_job(), Pruning(schedule=schedule), 4, Pretend((diverging,)))
-    assert len(found) == trained and found[diverging].result.status == "diverged"
+    levels_done = run(make_job(), Pruning(schedule=schedule), 4, Pretend((diverging,)))
+    assert len(levels_done) == trained and levels_done[diverging].result.status == "diverged"
     assert ("no weights to prune by" in caplog.text) == (trained < 5)
 
 
@@ -231,7 +231,7 @@ def test_random_levels_follow_the_mask_seed(make_job: Callable[..., RunSpec]) ->
 
 def test_the_same_levels_twice_are_the_same_bits(make_job: Callable[..., RunSpec]) -> None:
     runs = [run(make_job(), Pruning(), 2, train) for _ in range(2)]
-    answers = [[(digest(level.spec.mask), digest(level.result.final)) for level in found] for found in runs]
+    answers = [[(digest(level.spec.mask), digest(level.result.final)) for level in trained] for trained in runs]
     assert answers[0] == answers[1] and len({mask for mask, _ in answers[0]}) == 3
 
 
@@ -243,7 +243,7 @@ def test_layer_collapse_is_named_when_it_happens(
     start = {**spec.initial_state, "fc2.weight": spec.initial_state["fc2.weight"] * 1e-6}
     pruning = Pruning(scope="global", fraction=0.1)  # 55 of 552, then 50: fc2 has 96
     fit = lambda spec: RunResult(0, 30, states={"final": masked(start, spec.mask)})  # noqa: E731  # as short as the test
-    found = list(levels(spec, resolve(spec.model, pruning, 3), fit))
-    assert [int(level.spec.mask["fc2.weight"].sum()) for level in found] == [96, 41, 0, 0]
+    trained = list(levels(spec, resolve(spec.model, pruning, 3), fit))
+    assert [int(level.spec.mask["fc2.weight"].sum()) for level in trained] == [96, 41, 0, 0]
     assert caplog.text.count("layer collapse") == 1
     assert "level 2: layer collapse: the last weight of fc2.weight was pruned" in caplog.text

@@ -46,16 +46,16 @@ def test_the_authors_small_dense_lenet5_has_their_number_of_parameters() -> None
 
 @settings(max_examples=20)
 @given(st.integers(45, 1000), st.lists(st.integers(1, 40), min_size=1, max_size=4))
-def test_no_other_factor_comes_nearer(asked: int, hidden: list[int]) -> None:
+def test_no_other_factor_comes_nearer(count: int, hidden: list[int]) -> None:
     layers = [nn.Flatten()]
     for before, after in zip([36, *hidden], hidden, strict=False):
         layers += [nn.Linear(before, after), nn.ReLU()]
     model = nn.Sequential(*layers, nn.Linear(hidden[-1], 3))
-    asked = min(asked, weights(model))
-    found = abs(weights(narrowed(model, asked)) - asked)
+    count = min(count, weights(model))
+    distance = abs(weights(narrowed(model, count)) - count)
     for step in range(101):
         other = [max(1, round(step / 100 * width)) for width in hidden]
-        assert found <= abs(weights(resized(model, other)) - asked)
+        assert distance <= abs(weights(resized(model, other)) - count)
 
 
 def test_batch_norm_is_narrowed_with_what_comes_before_it_and_the_model_stays() -> None:
@@ -100,7 +100,7 @@ def test_a_network_that_cannot_be_narrowed_is_named(model: nn.Module, named: str
         narrowed(model, 38)
 
 
-@pytest.mark.parametrize("asked", [[3], [3, 0], [3, 3, 3]])
-def test_widths_that_do_not_fit_are_named(asked: list[int]) -> None:
+@pytest.mark.parametrize("hidden", [[3], [3, 0], [3, 3, 3]])
+def test_widths_that_do_not_fit_are_named(hidden: list[int]) -> None:
     with pytest.raises(SettingError, match="must be 2 widths of at least 1"):
-        resized(nn.Sequential(nn.Linear(36, 8), nn.Linear(8, 8), nn.Linear(8, 3)), asked)
+        resized(nn.Sequential(nn.Linear(36, 8), nn.Linear(8, 8), nn.Linear(8, 3)), hidden)

@@ -56,9 +56,9 @@ def test_saving_changes_nothing_and_takes_any_layout(ticket: Ticket, tmp_path: P
 
 def test_a_file_cut_anywhere_is_an_error_that_names_it(ticket: Ticket, tmp_path: Path) -> None:
     path = ticket.save(tmp_path / "t.safetensors")
-    whole = path.read_bytes()
-    for end in (*range(0, len(whole), 61), len(whole) - 1):
-        path.write_bytes(whole[:end])
+    content = path.read_bytes()
+    for end in (*range(0, len(content), 61), len(content) - 1):
+        path.write_bytes(content[:end])
         with pytest.raises(LotteryError, match=re.escape(str(path))):
             load_ticket(path)
 
@@ -68,15 +68,15 @@ def test_a_bit_flipped_anywhere_is_noticed_or_means_nothing(tmp_path: Path, bit:
     """In the header too, where rewind, shapes and provenance are."""
     ticket = Ticket({"w": torch.tensor([[True, False, True]])}, {"w": torch.ones(1, 3)}, 17, {"seed": 3})
     path = ticket.save(tmp_path / "t.safetensors")
-    whole, wrong = path.read_bytes(), []
-    for place in range(len(whole)):
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ (1 << bit)]) + whole[place + 1 :])
+    content, wrong = path.read_bytes(), []
+    for place in range(len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ (1 << bit)]) + content[place + 1 :])
         try:
             noticed = parts(load_ticket(path)) == parts(ticket)
         except Exception as error:
             noticed = isinstance(error, LotteryError) and str(path) in str(error)
         if not noticed:
-            wrong.append(whole[max(0, place - 8) : place + 4])
+            wrong.append(content[max(0, place - 8) : place + 4])
     assert wrong == []
 
 

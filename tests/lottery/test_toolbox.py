@@ -41,14 +41,14 @@ class Pretend:
     """A fit without training: new weights for each mask; where a spec is pruned as it goes, by that update."""
 
     def __init__(self, diverging: tuple[int, ...] = ()) -> None:
-        self.jobs: list[RunSpec] = []
+        self.specs: list[RunSpec] = []
         self.diverging = diverging
 
     def __call__(self, spec: RunSpec) -> RunResult:
-        self.jobs.append(spec)
-        if len(self.jobs) - 1 in self.diverging:
+        self.specs.append(spec)
+        if len(self.specs) - 1 in self.diverging:
             return RunResult(0, 30, "diverged", "as asked")
-        noise = rng(0, "pretend", len(self.jobs))
+        noise = rng(0, "pretend", len(self.specs))
         final = {name: x + torch.randn(x.shape, generator=noise) for name, x in spec.initial_state.items()}
         mask = spec.mask
         for iteration in range(1, spec.plan.total):
@@ -88,9 +88,9 @@ def test_all_that_combine_keep_exactly_what_the_level_counts_say(
                 run(spec, Pruning(**how, **SCOPES[scope]), count)
             continue
         pruning = Pruning(**how, **SCOPES[scope], fraction=0.3)
-        found = run(spec, pruning, count)
+        trained = run(spec, pruning, count)
         resolved = resolve(spec.model, pruning, count)
-        for level, counts in zip(found, resolved.level_counts, strict=True):
+        for level, counts in zip(trained, resolved.level_counts, strict=True):
             assert density(level.spec.mask) <= 1 and level.spec.initial_state is spec.initial_state
             if shape == "2:4":
                 blocks = [mask.reshape(-1, 4).sum(1) for mask in level.spec.mask.values()]
@@ -98,7 +98,7 @@ def test_all_that_combine_keep_exactly_what_the_level_counts_say(
             else:
                 assert resolved.selection.count(level.spec.mask) == counts
         if schedule == "iterative":
-            pairs = pairwise(level.spec.mask for level in found)
+            pairs = pairwise(level.spec.mask for level in trained)
             assert all(not (b[name] & ~a[name]).any() for a, b in pairs for name in a)
 
 
@@ -120,11 +120,11 @@ def test_densities_by_sensitivity_are_those_of_the_trained_dense_network(
     pruning = Pruning(layer_densities="sensitivity", schedule=schedule, fraction=0.5, tolerance=0.05)
     spec, fit = make_job(), Pretend()
     outcomes = list(searched(spec, data, pruning, fit=fit))
-    told = densities_of(sensitivity(spec.model, outcomes[0].level.result.final, data), 0.05)
-    all_counts = level_counts(prunable(spec.model), replace(pruning, layer_densities=told), 2)
-    assert len(set(told.values())) > 1 and all_counts != resolve(spec.model, pruning, 2).level_counts
+    densities = densities_of(sensitivity(spec.model, outcomes[0].level.result.final, data), 0.05)
+    all_counts = level_counts(prunable(spec.model), replace(pruning, layer_densities=densities), 2)
+    assert len(set(densities.values())) > 1 and all_counts != resolve(spec.model, pruning, 2).level_counts
     assert [{name: int(kept.sum()) for name, kept in x.level.spec.mask.items()} for x in outcomes] == all_counts
-    assert len(fit.jobs) == (5 if schedule == "gradual" else 3)
+    assert len(fit.specs) == (5 if schedule == "gradual" else 3)
     assert len(list(searched(make_job(), data, pruning, fit=Pretend((0,))))) == 1
 
 
@@ -170,16 +170,16 @@ def test_at_initialisation_masks_need_no_training_and_survive_one_that_diverges(
     make_job: Callable[..., RunSpec], score: str, schedule: str
 ) -> None:
     pruning = Pruning(score=score, score_at="init", schedule=schedule)
-    whole, fit = run(make_job(), pruning, 3), Pretend((0, 2))
-    found = run(make_job(), pruning, 3, fit)
+    expected, fit = run(make_job(), pruning, 3), Pretend((0, 2))
+    trained = run(make_job(), pruning, 3, fit)
     alone, few = run(make_job(), pruning, 3, only := Pretend(), [2]), [0, 2]
-    assert [digest(x.spec.mask) for x in found] == [digest(x.spec.mask) for x in whole]
-    assert len(fit.jobs) == 4 and found[2].result.status == "diverged"
-    assert [level.index for level in alone] == few and len(only.jobs) == 2
-    assert digest(alone[1].spec.mask) == digest(whole[2].spec.mask)
+    assert [digest(x.spec.mask) for x in trained] == [digest(x.spec.mask) for x in expected]
+    assert len(fit.specs) == 4 and trained[2].result.status == "diverged"
+    assert [level.index for level in alone] == few and len(only.specs) == 2
+    assert digest(alone[1].spec.mask) == digest(expected[2].spec.mask)
     if score == "magnitude":
-        start = whole[0].spec.initial_state["fc1.weight"].abs()
-        mask = whole[3].spec.mask["fc1.weight"]
+        start = expected[0].spec.initial_state["fc1.weight"].abs()
+        mask = expected[3].spec.mask["fc1.weight"]
         assert start[~mask].max() <= start[mask].min()
 
 
@@ -197,14 +197,14 @@ def test_a_score_of_the_network_sees_what_its_job_holds(make_job: Callable[..., 
 
 def test_gradual_levels_are_a_training_each_and_end_where_it_diverges(make_job: Callable[..., RunSpec]) -> None:
     fit, pruning = Pretend(), Pruning(schedule="gradual")
-    found = run(make_job(), pruning, 3, fit, [1, 3])
-    assert [level.index for level in found] == [0, 1, 3] and len(fit.jobs) == 5
-    assert [spec.update is not None for spec in fit.jobs] == [False, True, False, True, False]
-    assert found[2].source is not None and digest(masked(found[2].source, found[2].spec.mask)) == digest(
-        found[2].source
+    trained = run(make_job(), pruning, 3, fit, [1, 3])
+    assert [level.index for level in trained] == [0, 1, 3] and len(fit.specs) == 5
+    assert [spec.update is not None for spec in fit.specs] == [False, True, False, True, False]
+    assert trained[2].source is not None and digest(masked(trained[2].source, trained[2].spec.mask)) == digest(
+        trained[2].source
     )
     ended = run(make_job(), pruning, 3, diverging := Pretend((3,)))
-    assert [level.index for level in ended] == [0, 1] and len(diverging.jobs) == 4
+    assert [level.index for level in ended] == [0, 1] and len(diverging.specs) == 4
 
 
 def test_a_gradual_training_ends_with_the_mask_of_its_level(make_job: Callable[..., RunSpec]) -> None:
@@ -252,13 +252,13 @@ def test_times_that_do_not_fit_are_one_line_before_any_training(
 
 
 def searched(spec: RunSpec, data: Data, pruning: Pruning, *arms: str, fit: Pretend | None = None) -> Iterator[Outcome]:
-    asked = ImpPlan(Recipe(iterations=30, batch_size=20), pruning, 2, 0, ("ticket", *arms))
+    plan = ImpPlan(Recipe(iterations=30, batch_size=20), pruning, 2, 0, ("ticket", *arms))
     return search(
         spec.model,
         spec.initial_state,
         data,
         Seeds().resolved(),
-        asked,
+        plan,
         fit or Pretend(),
         lambda seed: spec.initial_state,
     )
@@ -279,9 +279,9 @@ def test_as_many_trainings_are_planned_as_are_done(
 ) -> None:
     how = {"schedule": schedule, "score_at": at}
     spec, fit = make_job(), Pretend()
-    asked = ImpPlan(Recipe(iterations=30, batch_size=20), Pruning(**how), 3, arm_levels=only)
-    list(search(spec.model, spec.initial_state, data, Seeds().resolved(), asked, fit, lambda seed: spec.initial_state))
-    assert len(fit.jobs) == asked.trainings
+    plan = ImpPlan(Recipe(iterations=30, batch_size=20), Pruning(**how), 3, arm_levels=only)
+    list(search(spec.model, spec.initial_state, data, Seeds().resolved(), plan, fit, lambda seed: spec.initial_state))
+    assert len(fit.specs) == plan.trainings
 
 
 @pytest.mark.parametrize("shape", ["weight", "output", "input", "2:4"])
@@ -306,18 +306,23 @@ def test_find_ticket_and_prune_take_them_all(
     train, test = ((tensors[f"{part}_images"], tensors[f"{part}_labels"]) for part in ("train", "test"))
     model, pruning = make_network(), Pruning(**how, fraction=0.4)
     pruning.gradual.every = 2
-    found = lth.find_ticket(model, train, test, levels=1, recipe=Recipe(iterations=12, batch_size=20), pruning=pruning)
+    lottery = lth.find_ticket(
+        model, train, test, levels=1, recipe=Recipe(iterations=12, batch_size=20), pruning=pruning
+    )
     resolved = resolve(model, pruning, 1)
-    assert resolved.selection.count(found.tickets[1].mask) == resolved.level_counts[1]
-    assert found.rows[1]["schedule"] == pruning.schedule_label and found.rows[1]["density"] == found.tickets[1].density
+    assert resolved.selection.count(lottery.tickets[1].mask) == resolved.level_counts[1]
+    assert (
+        lottery.rows[1]["schedule"] == pruning.schedule_label
+        and lottery.rows[1]["density"] == lottery.tickets[1].density
+    )
     if pruning.schedule != "gradual":
         once = {key: value for key, value in how.items() if key not in ("score_at", "schedule")}
-        state = found.levels[0].result.final if pruning.score_at == "trained" else model.state_dict()
+        state = lottery.levels[0].result.final if pruning.score_at == "trained" else model.state_dict()
         scored = make_network()
         scored.load_state_dict(state)
-        chosen = scoring_examples(found.levels[0].spec.data.train, 10)
+        chosen = scoring_examples(lottery.levels[0].spec.data.train, 10)
         more = {"initial": model.state_dict(), "examples": (chosen.images, chosen.labels)}
-        assert digest(lth.prune(scored, 0.4, **once, **more)) == digest(found.tickets[1].mask)
+        assert digest(lth.prune(scored, 0.4, **once, **more)) == digest(lottery.tickets[1].mask)
 
 
 @pytest.mark.parametrize("shape", ["output", "input", "2:4"])
@@ -325,14 +330,14 @@ def test_a_shuffled_mask_has_the_shape_of_its_tickets(make_job: Callable[..., Ru
     """As many units in each layer; blocks of N:M keep N. In other places, and in others again for another draw."""
     spec, pruning = make_job(), Pruning(granularity=shape, fraction=0.5)
     resolved = resolve(spec.model, pruning, 1)
-    asked = ImpPlan(Recipe(iterations=30, batch_size=20), pruning, 1, 0, ("ticket", "shuffle"), draws=2)
-    found = list(
+    plan = ImpPlan(Recipe(iterations=30, batch_size=20), pruning, 1, 0, ("ticket", "shuffle"), draws=2)
+    trained = list(
         search(
-            spec.model, spec.initial_state, data, Seeds().resolved(), asked, Pretend(), lambda seed: spec.initial_state
+            spec.model, spec.initial_state, data, Seeds().resolved(), plan, Pretend(), lambda seed: spec.initial_state
         )
     )[1:]
     for name in (layer.name for layer in resolved.layers):
-        masks = [outcome.spec.mask[name] for outcome in found]
+        masks = [outcome.spec.mask[name] for outcome in trained]
         assert len({int(mask.sum()) for mask in masks}) == 1 and len({digest({name: x}) for x in masks}) == 3
         for mask in masks:
             if shape == "2:4":

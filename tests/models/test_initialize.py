@@ -172,13 +172,13 @@ def test_the_fans_of_a_grouped_convolution_are_of_its_group() -> None:
 @pytest.mark.parametrize("uniform", [False, True])
 @pytest.mark.parametrize("name", FANS)
 def test_each_connection_has_the_variance_of_its_fan(name: str, uniform: bool) -> None:
-    asked = f"{name}_uniform" if uniform else name
+    initializer = f"{name}_uniform" if uniform else name
     for layer, kept in (
         (nn.Linear(300, 200), by_chance((200, 300), 0.1)),
         (nn.Conv2d(20, 40, 5), by_chance((40, 20, 5, 5), 0.1)),
     ):
         variance = FANS[name](*sparse_fans(layer, kept))
-        scaled = (initialize(layer, asked, 0, {"weight": kept})["weight"] / variance.sqrt())[kept]
+        scaled = (initialize(layer, initializer, 0, {"weight": kept})["weight"] / variance.sqrt())[kept]
         # 2,000 or 6,000 weights: a standard error of 2.3% or less; for a uniform law, less
         assert scaled.std().item() == pytest.approx(1, rel=0.05) and abs(scaled.mean().item()) < 0.05
         assert (scaled.abs().max().item() <= sqrt(3) * 1.000001) == uniform
@@ -198,9 +198,9 @@ def test_every_unit_of_a_sparse_layer_hears_as_much() -> None:
 @pytest.mark.parametrize("name", WHOLE)
 def test_with_a_whole_mask_or_none_they_are_the_dense_initialisers(name: str) -> None:
     model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(72, 5))
-    whole = {"0.weight": torch.ones(8, 3, 3, 3).bool(), "2.weight": torch.ones(5, 72).bool()}
+    full_mask = {"0.weight": torch.ones(8, 3, 3, 3).bool(), "2.weight": torch.ones(5, 72).bool()}
     dense = initialize(model, WHOLE[name], 1)
-    for mask in (None, {}, whole):
+    for mask in (None, {}, full_mask):
         state = initialize(model, name, 1, mask)
         assert all(torch.allclose(state[key], dense[key], rtol=1e-6, atol=0) for key in dense)
 
@@ -208,9 +208,9 @@ def test_with_a_whole_mask_or_none_they_are_the_dense_initialisers(name: str) ->
 @pytest.mark.parametrize("name", SPARSE)
 def test_another_mask_changes_the_scale_alone(name: str) -> None:
     layer, kept = nn.Linear(50, 40), by_chance((40, 50), 0.3)
-    whole, sparse = (initialize(layer, name, 0, mask)["weight"] for mask in (None, {"weight": kept}))
-    ratio = sparse / whole
-    assert bool((ratio > 0).all()) and not torch.equal(whole, sparse)
+    dense, sparse = (initialize(layer, name, 0, mask)["weight"] for mask in (None, {"weight": kept}))
+    ratio = sparse / dense
+    assert bool((ratio > 0).all()) and not torch.equal(dense, sparse)
     if name.startswith("layer_scaled"):
         assert ratio.flatten().tolist() == pytest.approx([1 / sqrt(kept.double().mean().item())] * 2_000, rel=1e-5)
 

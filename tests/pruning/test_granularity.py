@@ -30,10 +30,10 @@ def test_channels_of_each_layer_are_those_of_ln_structured(shape: str, dim: int,
     model = convolutions()
     mask = prune(model, 0.25, granularity=shape, norm=norm)
     assert ("4.weight" in mask) == (shape == "input")  # the outputs of the last layer are the classes
-    for name, found in mask.items():
+    for name, tensor in mask.items():
         module = model.get_submodule(name.removesuffix(".weight"))
         theirs.ln_structured(module, "weight", amount=0.25, n=norm, dim=dim)
-        assert torch.equal(found, module.weight_mask.bool()), name
+        assert torch.equal(tensor, module.weight_mask.bool()), name
 
 
 @given(st.sampled_from(["output", "input"]), st.floats(0.1, 0.6), st.sampled_from(["layerwise", "global"]))
@@ -47,9 +47,9 @@ def test_channels_go_whole_and_as_many_as_the_level_counts_say(shape: str, fract
         scores = {x.name: torch.rand(x.shape, generator=rng(level, x.name)) for x in layers}
         after = selection.choose(scores, mask, counts)
         assert selection.count(after) == counts
-        for name, found in after.items():
-            slices = found.movedim(axis, 0).flatten(1)
-            assert torch.equal(slices.any(1), slices.all(1)) and not (found & ~mask[name]).any()
+        for name, tensor in after.items():
+            slices = tensor.movedim(axis, 0).flatten(1)
+            assert torch.equal(slices.any(1), slices.all(1)) and not (tensor & ~mask[name]).any()
         mask = after
 
 
@@ -64,14 +64,14 @@ def test_of_every_m_the_n_highest_stay_out_of_the_alive(keep: int, seed: int) ->
             for start in (0, 4):
                 inside = [i for i in range(start, start + 4) if alive[row, i, place]]
                 best = sorted(inside, key=lambda i: (scores[row, i, place].item(), i))[-keep:]
-                found = mask[row, start : start + 4, place].nonzero().flatten() + start
-                assert found.tolist() == sorted(best)
+                positions = mask[row, start : start + 4, place].nonzero().flatten() + start
+                assert positions.tolist() == sorted(best)
 
 
 def test_two_of_four_keeps_half_and_is_reached_at_level_1() -> None:
     model = convolutions()
     mask = prune(model, 0.2, granularity="2:4")
-    assert all(int(found.sum()) * 2 == found.numel() for found in mask.values())
+    assert all(int(tensor.sum()) * 2 == tensor.numel() for tensor in mask.values())
     blocks = mask["1.weight"].movedim(1, -1).reshape(-1, 4)
     assert (blocks.sum(1) == 2).all()
     layers = prunable(model)
@@ -100,7 +100,7 @@ def test_a_group_is_one_ranking_and_layers_are_of_the_first_that_matches() -> No
     assert counts == {"convs": (288 + 864) // 2, "rest": (960 + 60) // 2}
     mask = prune(model, 0.5, scope="groups", groups=pruning.groups)
     convs = prune(model, 0.5, scope="global", exclude=["3.*", "4.*"])
-    assert all(torch.equal(mask[name], found) for name, found in convs.items())
+    assert all(torch.equal(mask[name], tensor) for name, tensor in convs.items())
     assert kept(mask)["3.weight"] + kept(mask)["4.weight"] == counts["rest"]
 
 

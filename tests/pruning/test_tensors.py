@@ -75,10 +75,10 @@ def test_random_ones_remove_as_many_as_torch_and_are_drawn_by_their_generator(
 def test_global_unstructured_chooses_the_same_weights_of_all_layers(amount: float) -> None:
     model = lenet5((1, 32, 32), 10)
     weights = {layer.name: model.get_parameter(layer.name).detach().clone() for layer in prunable(model)}
-    found = tensors.global_unstructured(weights, amount)
+    pruned = tensors.global_unstructured(weights, amount)
     modules = [(model.get_submodule(name.removesuffix(".weight")), "weight") for name in weights]
     prune.global_unstructured(modules, prune.L1Unstructured, amount=amount)
-    for (module, _), mask in zip(modules, found.values(), strict=True):
+    for (module, _), mask in zip(modules, pruned.values(), strict=True):
         assert torch.equal(mask, module.weight_mask.bool())
 
 
@@ -104,9 +104,9 @@ def test_scores_take_the_place_of_magnitudes() -> None:
     module = nn.Conv2d(4, 6, 3)
     prune.custom_from_mask(module, "weight", before)
     prune.ln_structured(module, "weight", 3, n=2, dim=0, importance_scores=given)
-    found = tensors.ln_structured(WEIGHT, 3, 2, 0, before, given)
-    assert torch.equal(found, module.weight_mask.bool())
-    assert not torch.equal(found, tensors.ln_structured(WEIGHT, 3, 2, 0, before, given * before))
+    mask = tensors.ln_structured(WEIGHT, 3, 2, 0, before, given)
+    assert torch.equal(mask, module.weight_mask.bool())
+    assert not torch.equal(mask, tensors.ln_structured(WEIGHT, 3, 2, 0, before, given * before))
     both = tensors.global_unstructured({"a": WEIGHT, "b": WEIGHT}, 200, importance_scores={"b": WEIGHT.abs() + 9})
     assert int(both["a"].sum()) == 16 and both["b"].all()
 
@@ -134,14 +134,14 @@ def test_n_of_m_keeps_the_n_largest_of_every_m(dim: int) -> None:
 
 def test_tensors_and_masks_are_left_as_they_are() -> None:
     weight, mask = WEIGHT.clone().requires_grad_(), torch.ones(SHAPE, dtype=torch.bool)
-    for found in (
+    for pruned in (
         tensors.l1_unstructured(weight, 0.5, mask),
         tensors.ln_structured(weight, 0.5, 2, 0, mask),
         tensors.n_of_m(weight, 1, 2, 1, mask),
         tensors.global_unstructured({"w": weight}, 0.5, {"w": mask})["w"],
     ):
-        assert found.dtype == torch.bool and int(found.sum()) == 108
-        found.zero_()
+        assert pruned.dtype == torch.bool and int(pruned.sum()) == 108
+        pruned.zero_()
     assert torch.equal(weight, WEIGHT) and mask.all()
 
 

@@ -72,8 +72,8 @@ def test_gradual_pruning_keeps_the_cubes_share_of_every_layer_and_only_shrinks(
 def test_the_schedule_of_the_authors_has_these_densities() -> None:
     """Steps 3000 to 7000, sparsity 0.95: worked out by hand with 1 - 0.95 (1 - p^3), p what is left."""
     update = GradualPruning(0.05, 3000, 7000)
-    asked = [update.density_at(n) for n in (0, 3000, 4000, 5000, 6000, 7000, 11_719)]
-    assert asked == pytest.approx([1, 1, 0.45078125, 0.16875, 0.06484375, 0.05, 0.05])
+    densities = [update.density_at(n) for n in (0, 3000, 4000, 5000, 6000, 7000, 11_719)]
+    assert densities == pytest.approx([1, 1, 0.45078125, 0.16875, 0.06484375, 0.05, 0.05])
     assert [update.due(n) for n in (2900, 3000, 3050, 6900, 7000, 7100)] == [False, True, False, True, True, False]
     assert all(a >= b for a, b in pairwise(update.density_at(n) for n in range(2000, 8000)))
 
@@ -81,8 +81,8 @@ def test_the_schedule_of_the_authors_has_these_densities() -> None:
 def test_gradual_pruning_takes_the_smallest_first() -> None:
     update = GradualPruning(0.5, 0, 10, 10)
     weights = {"w": torch.tensor([3.0, -1.0, 0.5, -4.0])}
-    asked = UpdateContext(10, {"w": torch.ones(4, dtype=torch.bool)}, weights, 1.0, 0, lambda count: {})
-    assert update.mask(asked)["w"].tolist() == [True, False, False, True]
+    given = UpdateContext(10, {"w": torch.ones(4, dtype=torch.bool)}, weights, 1.0, 0, lambda count: {})
+    assert update.mask(given)["w"].tolist() == [True, False, False, True]
 
 
 REWIRING = st.one_of(*(st.builds(kind, st.floats(0.01, 0.99), st.integers(1, 100)) for kind in (Set, RigL)))

@@ -53,8 +53,8 @@ def test_a_dotted_path_is_a_score(module: str) -> None:
     mask = lth.prune(model, 0.25, score=f"{module}:inverse")
     weight = model[0].weight.detach().abs()
     assert int(mask["0.weight"].sum()) == 18 and weight[mask["0.weight"]].max() <= weight[~mask["0.weight"]].min()
-    found = score_of(Pruning(score=f"{module}:drift"))
-    assert found.needs == {"initial"} and found.custom and found.name == f"{module}:drift"
+    drift = score_of(Pruning(score=f"{module}:drift"))
+    assert drift.needs == {"initial"} and drift.custom and drift.name == f"{module}:drift"
     assert steps_of(Pruning(score=f"{module}:drift")) == 3 and steps_of(Pruning(score=f"{module}:drift", steps=2)) == 2
     assert score_of(Pruning(score=f"{module}:inverse")).meaning == "1 / |w|: the largest weights go first."
 

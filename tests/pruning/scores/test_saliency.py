@@ -35,28 +35,28 @@ def score_inputs(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, m
 
 
 @pytest.fixture(scope="module")
-def asked() -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
+def scored_model() -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
     model = tiny().double()
     model.load_state_dict(initialize(model, "glorot_normal", 3))
     images = torch.randn(20, 1, 1, 4, generator=rng(2), dtype=torch.float64)
     return model, images, torch.randint(3, (20,), generator=rng(1))
 
 
-def test_snip_is_the_gradient_by_a_mask_of_ones(asked: tuple) -> None:
+def test_snip_is_the_gradient_by_a_mask_of_ones(scored_model: tuple) -> None:
     """Lee et al. 2019, eq. 3 and 4: |dL / dc| where each weight is c * w."""
-    model, images, labels = asked
+    model, images, labels = scored_model
     masks = {name: x.double().requires_grad_() for name, x in dense(prunable(model)).items()}
     parameters = dict(model.named_parameters())
     weights = {name: masks[name] * parameters[name].detach() for name in masks}
     loss = functional.cross_entropy(functional_call(model, weights, (images,)), labels)
-    found = SCORES.get("snip", "score")(score_inputs(model, images, labels))
+    scores = SCORES.get("snip", "score")(score_inputs(model, images, labels))
     for name, gradient in zip(masks, torch.autograd.grad(loss, list(masks.values())), strict=True):
-        assert torch.allclose(found[name], gradient.abs(), rtol=1e-9) and found[name].sum() > 0
+        assert torch.allclose(scores[name], gradient.abs(), rtol=1e-9) and scores[name].sum() > 0
 
 
-def test_grasp_is_the_weight_times_the_whole_hessian_times_the_gradient(asked: tuple) -> None:
+def test_grasp_is_the_weight_times_the_whole_hessian_times_the_gradient(scored_model: tuple) -> None:
     """Wang et al. 2020, eq. 8, the Hessian written out; the temperature is that of the authors' code."""
-    model, images, labels = asked
+    model, images, labels = scored_model
     layers = prunable(model)
     flat = torch.cat([model.state_dict()[layer.name].flatten() for layer in layers])
 
@@ -69,14 +69,14 @@ def test_grasp_is_the_weight_times_the_whole_hessian_times_the_gradient(asked: t
     gradient = torch.autograd.functional.jacobian(loss, flat)
     expected = flat * (hessian @ gradient)
     scores = SCORES.get("grasp", "score")(score_inputs(model, images, labels))
-    found = torch.cat([scores[layer.name].flatten() for layer in layers])
-    assert torch.allclose(found, expected, rtol=1e-8) and (found < 0).any() and (found > 0).any()
+    flat_scores = torch.cat([scores[layer.name].flatten() for layer in layers])
+    assert torch.allclose(flat_scores, expected, rtol=1e-8) and (flat_scores < 0).any() and (flat_scores > 0).any()
     magnitude = SCORES.get("grasp_magnitude", "score")(score_inputs(model, images, labels))
     assert all(torch.equal(magnitude[name], scores[name].abs()) for name in scores)
 
 
-def test_grasp_prunes_the_highest_of_the_papers_score(asked: tuple) -> None:
-    model, images, labels = asked
+def test_grasp_prunes_the_highest_of_the_papers_score(scored_model: tuple) -> None:
+    model, images, labels = scored_model
     given = score_inputs(model, images, labels)
     after = prune_to(resolve(model, Pruning(score="grasp", scope="global"), 1), {"": 15}, given)
     papers = {name: -score for name, score in SCORES.get("grasp", "score")(given).items()}
@@ -99,7 +99,7 @@ def test_synflow_is_the_product_of_the_magnitudes_and_is_conserved() -> None:
     assert torch.allclose(scores["2.weight"], expected)
 
 
-def test_synflow_sees_no_data_and_takes_100_steps_so_that_no_layer_is_cut_off(asked: tuple) -> None:
+def test_synflow_sees_no_data_and_takes_100_steps_so_that_no_layer_is_cut_off(scored_model: tuple) -> None:
     """One step at 2% of the weights cuts a layer off; the iterative algorithm does not (section 5 of the paper)."""
     model = mlp((1, 6, 6), 3, (40, 40, 40))
     model.load_state_dict(initialize(model, "glorot_normal", 0))
