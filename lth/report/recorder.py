@@ -2,31 +2,63 @@
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Protocol, Self
 
 from rich.console import Console
 
 from lth.core.tables import Row, Table
 from lth.lottery.arms import ARMS, Outcome
 from lth.lottery.ticket import Ticket
-from lth.report.figures.drawing import draw
+from lth.report.figures.drawing import Figure, draw
 from lth.report.page import Page, machine_facts
 from lth.report.progress import Progress
 from lth.report.results import Results
+from lth.report.sheet import Sheet
 from lth.report.statistics import arms_of, densities, percent
 from lth.report.tables import CURVES, LAYERS, RESULTS, curve_rows, layer_rows, result_row, with_observed
 from lth.report.wandb.levels import RESULT_COLUMNS, measured_columns
 from lth.report.wandb.tracking import Ending, Wandb
 from lth.store.runs import Store
 
-if TYPE_CHECKING:
-    from lth.experiment import Experiment
-
 log = logging.getLogger(__name__)
+
+
+class Presented(Protocol):
+    """What the recorder takes of an experiment's declaration: its tables, and how they are shown."""
+
+    @property
+    def name(self) -> str:
+        """The name of the experiment."""
+        ...
+
+    @property
+    def tables(self) -> Sequence[Table]:
+        """Its tables besides results, layers and curves."""
+        ...
+
+    @property
+    def figures(self) -> Sequence[Figure]:
+        """The figures of one job."""
+        ...
+
+    @property
+    def answer(self) -> Callable[[Results], Sequence[str]]:
+        """What the results show, in sentences."""
+        ...
+
+    @property
+    def sheets(self) -> Callable[[Results], Sequence[Sheet]]:
+        """The tables for people."""
+        ...
+
+    @property
+    def series(self) -> Callable[[Row], str]:
+        """What a row of results is called in W&B."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -48,7 +80,7 @@ class Facts:
 class Recorder:
     """Takes what a run yields. Whatever ends the job, the tables are written as far as they go."""
 
-    def __init__(self, experiment: "Experiment", facts: Facts, wandb: Wandb | None) -> None:
+    def __init__(self, experiment: Presented, facts: Facts, wandb: Wandb | None) -> None:
         self.experiment, self.facts, self.wandb = experiment, facts, wandb
         self.folder, self.settings, self.store = facts.folder, facts.settings, facts.store
         self.tables: dict[str, Table] = {table.name: table for table in (RESULTS, LAYERS, CURVES, *experiment.tables)}
