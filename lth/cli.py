@@ -12,15 +12,15 @@ from lth.core.errors import LotteryError
 from lth.discovery import source_of, sources
 
 USAGE = """\
-lth EXPERIMENT [key=value ...]     run an experiment
-lth EXPERIMENT --help              what it does, its groups and keys
-lth EXPERIMENT -m seed=0,1,2,3,4   a sweep: one job for each value
-lth EXPERIMENT --cfg job           print the configuration, run nothing
+lth EXPERIMENT [key=value ...]  run an experiment
+lth EXPERIMENT --help           what it does, its groups and keys
+lth EXPERIMENT -m seed=0,1,2    a sweep: one job for each value
+lth EXPERIMENT --cfg job        print the configuration, run nothing
 """
 
 NOTES = """\
-EXPERIMENT may also be the path of a folder: lth ./my_experiment. For the results
-of such an experiment, commands take --with ./my_experiment.
+EXPERIMENT may also be the path of a folder: lth ./my_experiment. For results of
+such an experiment, the commands take --with ./my_experiment.
 
 Shell completion: eval "$(lth -sc install=bash)"   (also zsh, fish)"""
 
@@ -33,9 +33,9 @@ COMMANDS = {
 """Commands that are no experiment, and the modules whose `main(words)` runs them, imported late."""
 
 MEANINGS = {
-    "report": "what several seeds show: tables, intervals, verdicts",
+    "report": "results over seeds: tables, intervals, verdicts",
     "claims": "a paper's claims beside what was measured",
-    "cost": "what a ticket costs: size, FLOPs, latency, accuracy",
+    "cost": "a ticket's size, FLOPs, latency and accuracy",
     "dashboard": "a W&B workspace or report with the main panels",
     "list": "the experiments, one line each",
 }
@@ -56,7 +56,7 @@ def dispatch(words: Sequence[str]) -> None:
     """Does what the command line says. Raises LotteryError for a mistake of the user's."""
     first, rest = (words[0], words[1:]) if words else ("help", [])
     if first in ("-h", "--help", "help"):
-        commands = "".join(f"lth {name:30} {meaning}\n" for name, meaning in MEANINGS.items())
+        commands = "".join(f"lth {name:27} {meaning}\n" for name, meaning in MEANINGS.items())
         print(f"{USAGE}{commands}\n{listed()}\n\n{NOTES}")
     elif first == "--version":
         print(f"lth {importlib.import_module('lth').__version__}")

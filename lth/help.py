@@ -1,4 +1,4 @@
-"""The help text of an experiment, in 80 columns: what it does, groups and keys. Imports neither torch nor Hydra."""
+"""The help text of an experiment, in 80 columns: what it does, its groups, its keys. Imports no torch, no Hydra."""
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,26 +10,26 @@ from lth.discovery import Source
 from lth.keys import Key, keys_of, written
 
 COLUMNS = 80
-NAME = 24
+NAME = 25
 """Columns of a key and its default; those that need more have a line of their own."""
 
 KINDS = {"duration": "time"}
 """Types by a shorter word."""
 
-LAST = ("seeds", "store", "wandb", "")
-"""Groups of keys that come last; "" holds device, threads and outputs."""
-
 MACHINE = ("device", "threads", "outputs")
+LAST = ("seeds", "store", "wandb")
+"""The keys and groups of keys that every experiment has come last."""
 
 INTRO = """\
-Keys, as name=default. A time is a number of iterations (500, 500it) or of epochs
-(2ep), or both (2ep50it). A group's name selects an option: several values at once."""
+Keys, with their defaults and types; .lr below recipe is recipe.lr. A time is a
+number of iterations (500, 500it) or epochs (2ep), or both (2ep50it). An option
+of a group, as recipe=sgd, sets several keys at once."""
 
 OUTRO = """\
 -m runs all combinations of values: -m seed=0,1,2 recipe.lr=0.1,0.2
---cfg job prints the configuration and runs nothing
-hydra/launcher={launchers} runs the jobs of a sweep
-hydra.run.dir=FOLDER, with -m hydra.sweep.dir=FOLDER: where results are written"""
+--cfg job prints the configuration and runs nothing.
+hydra.run.dir=FOLDER and, with -m, hydra.sweep.dir=FOLDER set where results go.
+hydra/launcher={launchers}"""
 
 
 def experiment_help(source: Source, overrides: Sequence[str] = ()) -> str:
@@ -52,18 +52,18 @@ def _values(source: Source, overrides: Sequence[str]) -> Mapping[str, Any]:
 
 def _sections(keys: Sequence[Key], options: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """The keys of the experiment itself, then each group with its options, then what all experiments have."""
-    alone = [key for key in keys if not key.group and key.name not in MACHINE]
-    named = dict.fromkeys(key.group for key in keys if key.group)
-    choices = [_entry(f"{group}=", "", ", ".join(names)) for group, names in options.items() if group not in named]
-    yield "\n".join([*map(_line, alone), *choices])
-    for group in sorted(named, key=lambda group: group in LAST):
-        heading = [_entry(f"{group}=", "", ", ".join(options[group]))] if group in options else []
-        yield "\n".join([*heading, *(_line(key) for key in keys if key.group == group)])
+    groups = dict.fromkeys(key.group for key in keys if key.group)
+    alone = [_line(key) for key in keys if not key.group and key.name not in MACHINE]
+    yield "\n".join([*alone, *(_entry(name, "", ", ".join(options[name])) for name in options if name not in groups)])
+    for group in sorted(groups, key=lambda group: group in LAST):
+        heading = [_entry(group, "", ", ".join(options.get(group, ())))]
+        yield "\n".join([*heading, *(_line(key, 1 + len(group)) for key in keys if key.group == group)])
     yield "\n".join(_line(key) for key in keys if key.name in MACHINE)
 
 
-def _line(key: Key) -> str:
-    return _entry(f"{key.name}={written(key.default)}", KINDS.get(key.type, key.type), key.meaning)
+def _line(key: Key, start: int = 0) -> str:
+    name = f"  .{key.name[start:]}" if start else key.name
+    return _entry(f"{name}={written(key.default)}", KINDS.get(key.type, key.type), key.meaning)
 
 
 def _entry(name: str, kind: str, text: str) -> str:
@@ -72,5 +72,6 @@ def _entry(name: str, kind: str, text: str) -> str:
     text = f"{kind:5} {text}" if kind else text
     below = " " * 6 if kind else ""
     lines = textwrap.wrap(text, COLUMNS - len(indent), break_on_hyphens=False, subsequent_indent=below)
-    beside = f"{name:{NAME}} " if len(name) <= NAME else f"{name}\n{indent}"
-    return beside + f"\n{indent}".join(lines or [""]).rstrip()
+    long = textwrap.fill(name, COLUMNS, subsequent_indent="    ", break_on_hyphens=False)
+    beside = f"{name:{NAME}} " if len(name) <= NAME else f"{long}\n{indent}"
+    return (beside + f"\n{indent}".join(lines or [""])).rstrip()

@@ -21,31 +21,27 @@ WANDB_MODES = ("auto", "online", "offline", "disabled")
 class DataSettings:
     """The data set, its split and its normalisation."""
 
-    name: str = setting(MISSING, "name of a built-in data set, or of a prepared file NAME.safetensors in data.root")
-    root: str | None = setting(
-        None, "folder of prepared data; null: $LTH_DATA, else the user's cache folder", unhashed=True
-    )
-    validation: int = setting(0, "training examples held out for validation; 0: none")
-    normalize: str = setting("standard", "standard (mean 0, variance 1), unit (0 to 1) or none")
-    augment: str = setting("none", "none, or flip_crop: random flips and crops of training images")
-    _target_: str | None = setting(None, "data=custom: the function that returns the data, as my_module.my_function")
-    args: dict[str, Any] = setting({}, "data=custom: its keyword arguments, as data.args.size=100")
+    name: str = setting(MISSING, "a built-in data set, or NAME.safetensors in root")
+    root: str | None = setting(None, "folder of data; null: $LTH_DATA, else a cache", unhashed=True)
+    validation: int = setting(0, "training examples held out for validation")
+    normalize: str = setting("standard", "standard (mean 0, std 1), unit (0 to 1), none")
+    augment: str = setting("none", "none, flip_crop (random flips and crops)")
+    _target_: str | None = setting(None, "data=custom: a function, as my_module.my_data")
+    args: dict[str, Any] = setting({}, "data=custom: its arguments: data.args.size=100")
 
 
 @dataclass
 class ModelSettings:
     """The network and its initialisation."""
 
-    name: str = setting(MISSING, "name of a built-in network, or custom")
-    initializer: str = setting(
-        "glorot_normal", "how weights are drawn, as glorot_normal or kaiming_normal; default: by the modules themselves"
-    )
+    name: str = setting(MISSING, "")
+    initializer: str = setting("glorot_normal", "glorot_normal, glorot_uniform, kaiming_normal, ...")
     widths: list[int] | None = setting(None, "model=mlp: units of each hidden layer")
-    _target_: str | None = setting(None, "model=custom: the class or function, as my_module.MyNetwork")
-    args: dict[str, Any] = setting({}, "model=custom: its keyword arguments, as model.args.width=64")
+    _target_: str | None = setting(None, "model=custom: a class, as my_module.MyNetwork")
+    args: dict[str, Any] = setting({}, "model=custom: its arguments: model.args.width=8")
     plus_initializer: str = setting(
         "sparsity_aware",
-        "how the arms *_plus draw weights: scaled to the fan-in that the mask leaves each unit",
+        "initializer of the arms *_plus",
         unhashed_at_default=True,
     )
 
@@ -54,7 +50,7 @@ class ModelSettings:
 class StoreSettings:
     """The store of trainings, in <outputs>/store."""
 
-    checkpoint_seconds: float = setting(60.0, "seconds between checkpoints; a killed training loses no more than these")
+    checkpoint_seconds: float = setting(60.0, "seconds of training lost when a job is killed")
 
     def __post_init__(self) -> None:
         if not self.checkpoint_seconds >= 0:
@@ -65,9 +61,9 @@ class StoreSettings:
 class WandbSettings:
     """Weights & Biases."""
 
-    mode: str = setting("auto", "online, offline, disabled, or auto: online where a key is found, else offline")
-    project: str | None = setting(None, "project of the runs; null: $WANDB_PROJECT, else lth")
-    entity: str | None = setting(None, "user or team; null: $WANDB_ENTITY, else the account's default")
+    mode: str = setting("auto", "online, offline, disabled; auto: as a key allows")
+    project: str | None = setting(None, "project; null: $WANDB_PROJECT, else lth")
+    entity: str | None = setting(None, "user or team; null: $WANDB_ENTITY, or default")
     tags: list[str] = setting([], "tags of the runs")
 
     def __post_init__(self) -> None:
@@ -80,7 +76,7 @@ class MachineSettings:
     """Where an experiment runs and writes. In no hash: only the last bits of a result depend on device and threads."""
 
     experiment: str = setting(MISSING, "")
-    device: str = setting("auto", "cpu, cuda, cuda:1, mps, or auto: a GPU if there is one", unhashed=True)
+    device: str = setting("auto", "cpu, cuda, cuda:1, mps; auto: a GPU if any", unhashed=True)
     threads: int = setting(1, "CPU threads of each job", unhashed=True)
     outputs: str = setting("outputs", "folder of results, store and W&B files", unhashed=True)
     store: StoreSettings = setting(StoreSettings, "the store of trainings", unhashed=True)
@@ -94,10 +90,8 @@ class TrainingSettings(MachineSettings):
     data: DataSettings = setting(DataSettings, "the data set")
     model: ModelSettings = setting(ModelSettings, "the network")
     recipe: Recipe = setting(Recipe, "how networks are trained")
-    probe_every: Duration = setting(
-        500, "iterations between gradient norms; 0: only at the start and the end", unhashed="setting"
-    )
-    seed: int = setting(0, "seed of the replicate", unhashed="setting")
+    probe_every: Duration = setting(500, "time between gradient norms; 0: start and end", unhashed="setting")
+    seed: int = setting(0, "seed of the replicate, of all that is random", unhashed="setting")
     seeds: Seeds = setting(Seeds, "seeds that differ from seed", unhashed="setting")
     scale: str = setting("quick", "", unhashed="setting")
     paper: str | None = setting(None, "", unhashed="setting")
@@ -141,18 +135,15 @@ class LevelSettings(TrainingSettings):
     """What experiments share that prune level by level: how, how deep, from where, against which arms."""
 
     pruning: Pruning = setting(Pruning, "how weights are pruned")
-    levels: int = setting(13, "number of prunings: level 0 is dense", unhashed="setting")
-    rewind: Duration = setting(0, "iteration whose weights the survivors return to; 0: initialisation")
+    levels: int = setting(13, "number of prunings; level 0 is dense", unhashed="setting")
+    rewind: Duration = setting(0, "time to rewind to; 0: initialisation")
     arms: list[str] = setting(
         ["ticket"],
-        "what is trained at each level: ticket and its controls reinit, reinit_plus, shuffle, scratch, small_dense, "
-        "finetune, restart, set, set_plus, rigl, rigl_plus, or my_module:my_arm",
+        "what is trained at each level: the ticket and its controls, or my_module:my_arm",
         unhashed="setting",
     )
-    arm_levels: Any = setting(
-        "all", "all, or the levels that controls (and one-shot tickets) are trained at", unhashed="setting"
-    )
-    draws: int = setting(1, "repeats of the arms that draw weights or masks at random", unhashed="setting")
+    arm_levels: Any = setting("all", "levels of controls and one-shot tickets, or all", unhashed="setting")
+    draws: int = setting(1, "repeats of the arms that are random", unhashed="setting")
     rewiring: Rewiring = setting(
         Rewiring, "how the arms set and rigl change their masks", unhashed_at_default="setting"
     )

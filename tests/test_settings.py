@@ -11,10 +11,10 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
-from lth.config import read, register, settings_of
+from lth.config import read, register
 from lth.core.errors import SettingError
 from lth.core.setting import default_of, marks_of, setting
-from lth.discovery import place, sources
+from lth.discovery import place, source_of, sources
 from lth.pruning.methods import METHODS
 from lth.settings import hash_of
 
@@ -338,8 +338,8 @@ def test_lists_and_dicts_are_not_shared_between_settings():
 
 @pytest.mark.parametrize("experiment", list(sources()))
 def test_every_key_has_a_meaning(experiment):
-    internal = {"experiment", "scale", "paper"}
-    pending = [("", settings_of(experiment))]
+    internal = {"experiment", "scale", "paper", "model.name"}
+    pending = [("", source_of(experiment).settings)]
     while pending:
         prefix, settings = pending.pop()
         for entry in fields(settings):

@@ -1,8 +1,8 @@
 """What a ticket is worth: size, latency and accuracy in every form.
 
-    lth deploy                                      MNIST-1D: a few minutes
-    lth deploy data=mnist model=lenet5 scale=paper  LeNet5 on MNIST
-    lth deploy levels=0 "blocks=['2:4']"            N:M and channel tickets alone
+    lth deploy                                     MNIST-1D: a few minutes
+    lth deploy data=mnist model=lenet5 scale=paper LeNet5 on MNIST
+    lth deploy levels=0 "blocks=['2:4']"           N:M and channel tickets alone
 
 Finds tickets by iterative magnitude pruning: of single weights (`levels`), of
 output channels (`channels`), and of N of M consecutive inputs (`blocks`, in the

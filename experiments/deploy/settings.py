@@ -15,8 +15,8 @@ from lth.training.recipe import Duration
 class ChannelsSettings:
     """Tickets of output channels: channels of convolutions, units of linear layers, each layer on its own."""
 
-    fraction: float = setting(0.3, "share of the remaining channels that each pruning removes")
-    levels: int = setting(4, "number of prunings; 0: no such tickets")
+    fraction: float = setting(0.3, "share of remaining channels pruned at each level")
+    levels: int = setting(4, "number of prunings of channels; 0: none")
 
 
 @dataclass
@@ -24,22 +24,18 @@ class DeploySettings(TrainingSettings):
     """One replicate of `lth deploy`: tickets of several kinds, each in every form that it can be stored and run in."""
 
     experiment: str = setting("deploy", "")
-    pruning: Pruning = setting(
-        Pruning, "how single weights are pruned; score, score_at and exclude hold for the other kinds too"
-    )
-    levels: int = setting(6, "number of prunings of single weights; 0: no such tickets", unhashed="setting")
+    pruning: Pruning = setting(Pruning, "how single weights are pruned")
+    levels: int = setting(6, "number of prunings of single weights; 0: none", unhashed="setting")
     channels: ChannelsSettings = setting(ChannelsSettings, "tickets of output channels", unhashed="setting")
     blocks: list[str] = setting(
         ["2:4", "1:4"],
-        "N:M tickets: N of M consecutive inputs stay, where M divides a layer's inputs; []: none",
+        "N of M consecutive inputs stay; []: none",
         unhashed="setting",
     )
-    rewind: Duration = setting(0, "iteration whose weights the survivors return to; 0: initialisation")
-    bits: list[int] = setting(
-        [8, 7, 6, 5, 4, 3, 2], "bits that weights are rounded to (and stored as floats)", unhashed="setting"
-    )
-    rounds: int = setting(25, "blocks of runs that a latency is the median of", unhashed="setting")
-    onnx: bool = setting(True, "also run in ONNX Runtime, where it is installed", unhashed="setting")
+    rewind: Duration = setting(0, "time to rewind to; 0: initialisation")
+    bits: list[int] = setting([8, 7, 6, 5, 4, 3, 2], "bits that weights are rounded to", unhashed="setting")
+    rounds: int = setting(25, "a latency is the median of so many blocks", unhashed="setting")
+    onnx: bool = setting(True, "ONNX Runtime too, where it is installed", unhashed="setting")
 
     def __post_init__(self) -> None:
         super().__post_init__()

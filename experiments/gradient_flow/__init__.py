@@ -6,12 +6,12 @@
 
 Trains a dense network that is pruned by magnitude during training (`gradual`):
 the pruned solution. Then trains the mask of that solution from other weights
-(`inits`): lottery (the weights of step 0), scratch (a new draw), scratch_plus (a
-draw scaled to each unit's unmasked fan-in), prune_restart (the weights of the
-pruned solution); and networks of the same size by other `methods`: small_dense,
-and set and rigl, whose masks change during training. The runs of a row differ
-in data order alone, so that what they show is about one mask; those of
-scratch_other_inits and pruned_other_seeds differ in their weights, too.
+(`inits`): lottery (the weights of step 0), scratch (a new draw), scratch_plus
+(a draw scaled to each unit's unmasked fan-in), prune_restart (the weights of
+the pruned solution); and networks of the same size by other `methods`:
+small_dense, and set and rigl, whose masks change during training. The runs of a
+row differ in data order alone, so that what they show is about one mask; those
+of scratch_other_inits and pruned_other_seeds differ in their weights, too.
 
 The paper's findings (Evci et al. 2022): standard re-initialisation has
 vanishing gradients early in training, and sparsity-aware initialisation does

@@ -18,25 +18,27 @@ class GradientFlowSettings(TrainingSettings):
     gradual: GradualPruning = setting(GradualPruning, "how the pruned solution is pruned")
     inits: list[str] = setting(
         ["lottery", "scratch", "scratch_other_inits", "scratch_plus", "prune_restart", "pruned", "pruned_other_seeds"],
-        "initial weights that the sparse network is trained from: the rows of table.csv",
+        "initial weights of the sparse network: the rows of table.csv",
         unhashed="setting",
     )
     methods: list[str] = setting(
-        ["small_dense", "set", "set_plus", "rigl", "rigl_plus"], "further arms, of other methods", unhashed="setting"
+        ["small_dense", "set", "set_plus", "rigl", "rigl_plus"], "other methods, as further rows", unhashed="setting"
     )
-    repeats: int = setting(5, "trainings of each row, which differ in their data order alone", unhashed="setting")
+    repeats: int = setting(5, "runs of each row, which differ in data order", unhashed="setting")
     rewiring: Rewiring = setting(Rewiring, "how set and rigl change their masks")
     line_examples: int | None = setting(
         None,
-        "training and test examples that lines between networks are evaluated on; null: all",
+        "examples of each split that lines between networks are evaluated on; null: all",
         unhashed="setting",
     )
     change_at: Duration | None = setting(
-        400, "the update of rigl's mask that the Hessian is taken before and after; null: none", unhashed="setting"
+        400, "update of rigl's mask with a Hessian before and after it; null: none", unhashed="setting"
     )
-    spectrum_examples: int = setting(1000, "training examples that the Hessian is taken on", unhashed="setting")
+    spectrum_examples: int = setting(1000, "training examples of the Hessian", unhashed="setting")
     worker: int = setting(
-        0, "-m worker=0,1: two processes share the trainings; worker 0 writes the results", unhashed=True
+        0,
+        "number of this process among those that share the trainings, as -m worker=0,1; worker 0 writes the results",
+        unhashed=True,
     )
 
     def __post_init__(self) -> None:

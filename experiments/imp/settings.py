@@ -11,18 +11,16 @@ class ImpSettings(LevelSettings):
     """One replicate of `lth imp`."""
 
     experiment: str = setting("imp", "")
-    one_shot_arms: list[str] | None = setting(
-        None, "the arms under pruning.schedule=one_shot, where they differ; null: arms", unhashed="setting"
-    )
+    one_shot_arms: list[str] | None = setting(None, "arms of pruning.schedule=one_shot; null: arms", unhashed="setting")
     probes: list[str] = setting(
         [],
-        "measurements of every arm at every level: distance, interpolation, agreement",
+        "measurements of each arm at each level: distance, interpolation, agreement, or my_module:my_probe",
         unhashed="setting",
         unhashed_at_default=True,
     )
     line_examples: int | None = setting(
         None,
-        "training and test examples that interpolation is evaluated on; null: all",
+        "examples of each split that interpolation is evaluated on; null: all",
         unhashed="setting",
         unhashed_without="probes",
     )

@@ -11,7 +11,7 @@ from lth.settings import MachineSettings
 class RootSettings:
     """Where the prepared data are."""
 
-    root: str | None = setting(None, "folder of prepared data; null: $LTH_DATA, else the user's cache folder")
+    root: str | None = setting(None, "folder of data; null: $LTH_DATA, else a cache")
 
 
 @dataclass
@@ -19,10 +19,10 @@ class SpeedSettings(MachineSettings):
     """`lth speed`: how much is timed, and with which seed."""
 
     experiment: str = setting("speed", "")
-    device: str = setting("cpu", "what is measured; no other than cpu", unhashed=True)
-    blocks: int = setting(20, "blocks of iterations of each loop; reported are medians over blocks")
+    device: str = setting("cpu", "cpu alone is measured", unhashed=True)
+    blocks: int = setting(20, "blocks of each loop; medians are over blocks")
     iterations: int = setting(100, "iterations of a block")
-    level_iterations: int = setting(1000, "length of the training in which evaluation's share is measured")
+    level_iterations: int = setting(1000, "iterations of the training with evaluations")
     data: RootSettings = setting(RootSettings, "where the prepared data are")
     seed: int = setting(0, "seed of weights, batches and mask")
     scale: str = setting("quick", "")

@@ -36,50 +36,42 @@ class Pruning:
 
     score: str = setting(
         "magnitude",
-        "score of weights; the lowest go: magnitude, random, snip, grasp, synflow, movement, ... or my_module:my_score",
+        "score; the lowest are pruned: magnitude, random, snip, grasp, synflow, movement, ... or my_module:my_score",
     )
-    scope: str = setting(
-        "layerwise", "what competes: layerwise (weights of a layer), global (of all layers) or groups (of a group)"
-    )
-    schedule: str = setting(
-        "iterative", "iterative (level by level), one_shot (from level 0) or gradual (within one training)"
-    )
-    fraction: float = setting(0.2, "share of the remaining weights that each level removes")
-    fractions: dict[str, float] = setting({}, "fraction by kind of layer (conv, linear, output) or by name pattern")
-    exclude: list[str] = setting([], "name patterns of layers that stay dense")
-    output: str | None = setting(None, "name of the output layer; null: the last linear layer")
+    scope: str = setting("layerwise", "where scores compete: layerwise, global, groups")
+    schedule: str = setting("iterative", "iterative (level by level), one_shot (from level 0), gradual (in a training)")
+    fraction: float = setting(0.2, "share of remaining weights pruned at each level")
+    fractions: dict[str, float] = setting({}, "by kind (conv, linear, output) or name pattern")
+    exclude: list[str] = setting([], "layers that stay dense, by name pattern")
+    output: str | None = setting(None, "the output layer; null: the last linear one")
     score_at: str = setting(
         "trained",
-        "weights that are scored: trained, or init (those of the rewind point)",
+        "weights scored: trained, init (rewind point)",
         unhashed_at_default=True,
         hashed_as="at",
     )
     granularity: str = setting(
         "weight",
-        "what goes as one: weight, output (channels), input (channels), or N:M blocks such as '2:4'",
+        "weight; output, input (channels); N:M as '2:4'",
         unhashed_at_default=True,
         hashed_as="shape",
     )
-    norm: float = setting(2.0, "channels: p of the norm that gathers their weights' scores", unhashed_at_default=True)
-    groups: Any = setting(
-        None, "scope=groups: name patterns of each group, as {convs: ['conv*'], rest: ['*']}", unhashed_at_default=True
-    )
+    norm: float = setting(2.0, "p of the norm of a channel's scores", unhashed_at_default=True)
+    groups: Any = setting(None, "scope=groups: {convs: ['conv*'], rest: ['*']}", unhashed_at_default=True)
     layer_densities: Any = setting(
         "uniform",
-        "how layers share the remaining weights: uniform, erk, sensitivity, or a density for each layer",
+        "uniform, erk, sensitivity, a density per layer",
         unhashed_at_default=True,
         hashed_as="densities",
     )
-    steps: int | None = setting(
-        None, "steps of one pruning, each with new scores; null: as many as the score's paper", unhashed_at_default=True
-    )
-    examples: int = setting(10, "training examples of each class that scores are computed on", unhashed_at_default=True)
+    steps: int | None = setting(None, "steps of one pruning; null: as in its paper", unhashed_at_default=True)
+    examples: int = setting(10, "training examples of each class to score with", unhashed_at_default=True)
     gradual: GradualSchedule = setting(
         GradualSchedule, "schedule=gradual: when weights are pruned", unhashed_at_default=True
     )
     tolerance: float = setting(
         0.01,
-        "layer_densities=sensitivity: accuracy (0 to 1) that pruning a layer alone may cost",
+        "layer_densities=sensitivity: loss of accuracy (0 to 1) that is accepted of each layer",
         unhashed_at_default=True,
     )
 

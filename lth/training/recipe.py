@@ -24,24 +24,20 @@ class Recipe:
     improved and at the end, or `always`; it never decides anything. Raises SettingError for a value out of range.
     """
 
-    iterations: Duration = setting(1600, "length of a training: 1600, 500it, 2ep (epochs) or 2ep50it")
+    iterations: Duration = setting(1600, "length of a training")
     batch_size: int = setting(60, "training examples in a batch")
     optimizer: str = setting("adam", "adam, adamw or sgd")
     lr: float = setting(1.2e-3, "learning rate")
-    momentum: float = setting(0.9, "sgd: momentum")
-    nesterov: bool = setting(False, "sgd: Nesterov momentum")
-    weight_decay: float = setting(0.0, "weight decay: an L2 penalty in sgd and adam, decoupled in adamw")
-    decay: str = setting("weights", "what decays: weights (tensors of two or more dimensions) or all parameters")
-    schedule: str = setting(
-        "constant", "learning rate over time: constant, step (times gamma at each milestone) or cosine (to zero)"
-    )
-    milestones: list[Duration] = setting([], "schedule=step: the iterations at which the learning rate drops")
-    gamma: float = setting(0.1, "schedule=step: factor of the learning rate at a milestone")
-    warmup: Duration = setting(0, "iterations in which the learning rate rises linearly to lr")
-    evaluate_every: Duration = setting(100, "iterations between evaluations")
-    test: str = setting(
-        "improved", "test accuracy where the validation loss improved (improved), or at every evaluation (always)"
-    )
+    momentum: float = setting(0.9, "optimizer=sgd: momentum")
+    nesterov: bool = setting(False, "optimizer=sgd: Nesterov momentum")
+    weight_decay: float = setting(0.0, "weight decay, which is decoupled in adamw")
+    decay: str = setting("weights", "what decays: weights (no biases, norms) or all")
+    schedule: str = setting("constant", "learning rate: constant, step, cosine (to zero)")
+    milestones: list[Duration] = setting([], "schedule=step: when the learning rate drops")
+    gamma: float = setting(0.1, "schedule=step: factor of each drop")
+    warmup: Duration = setting(0, "linear warm-up of the learning rate")
+    evaluate_every: Duration = setting(100, "time between evaluations")
+    test: str = setting("improved", "test set: always, improved (validation loss)")
 
     def __post_init__(self) -> None:
         options = (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("test", TESTS), ("decay", DECAYS))
