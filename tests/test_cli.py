@@ -89,7 +89,7 @@ def test_list_names_every_experiment_in_one_line_each(lth):
         (["imp", "data=minst"], "data=minst: is no option of data; did you mean mnist?"),
         (["imp", "-m", "data=mnist,kminst"], "data=kminst: is no option of data; did you mean kmnist?"),
         (["imp", "levels=abc"], "levels=abc: must be int (number of prunings"),
-        (["imp", "paper=evci2022/lenet5"], "this paper belongs to lth gradient_flow"),
+        (["imp", "paper=evci2022/lenet5"], "is a paper of lth gradient_flow, not of lth imp"),
     ],
 )
 def test_a_mistaken_word_is_one_line_with_the_nearest_that_there_is(lth, tmp_path, words, message):

@@ -23,10 +23,10 @@ class Seeds:
     """
 
     init: Seed = setting(_AS_SEED, "of initial weights; null: seed")
-    order: Seed = setting(_AS_SEED, "of the order of training examples; null: seed")
+    order: Seed = setting(_AS_SEED, "of the order of examples; null: seed")
     augment: Seed = setting(_AS_SEED, "of augmentation; null: seed")
     mask: Seed = setting(_AS_SEED, "of random masks; null: seed")
-    split: int = setting(0, "of the validation split; the same for every seed unless it is set")
+    split: int = setting(0, "of the validation split, whatever seed is")
 
     def resolved(self, seed: int = 0) -> "Seeds":
         """The same with `seed` where there was None."""

@@ -24,9 +24,9 @@ class GradualSchedule:
     None: from a quarter of the training on, up to the last pruning within three quarters of it.
     """
 
-    begin: Duration | None = setting(None, "first iteration with a pruning; null: a quarter of the training")
-    end: Duration | None = setting(None, "last iteration with a pruning; null: three quarters of the training")
-    every: Duration = setting(100, "iterations between prunings")
+    begin: Duration | None = setting(None, "first pruning; null: a quarter of the training")
+    end: Duration | None = setting(None, "last pruning; null: three quarters")
+    every: Duration = setting(100, "schedule=gradual: time between prunings")
 
     def in_iterations(self, per_epoch: int, start: int, total: int) -> tuple[int, int, int]:
         """(begin, end, every) of a training from `start` to `total`; per_epoch: iterations of an epoch.
@@ -54,10 +54,10 @@ class GradualPruning:
     magnitudes stay together, in that the mask is in force one step earlier, and in that it lets a weight return.
     """
 
-    density: float = setting(0.05, "share of each layer's weights that is left at the end")
-    begin: Iterations = setting(400, "first iteration with a pruning")
-    end: Iterations = setting(1000, "last iteration with a pruning")
-    every: Iterations = setting(20, "iterations between prunings")
+    density: float = setting(0.05, "share of each layer's weights left at the end")
+    begin: Iterations = setting(400, "time of the first pruning")
+    end: Iterations = setting(1000, "time of the last pruning")
+    every: Iterations = setting(20, "time between prunings")
     draws: ClassVar[bool] = False
 
     def in_iterations(self, per_epoch: int) -> Self:

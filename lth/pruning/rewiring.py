@@ -25,9 +25,9 @@ class Rewiring:
     dropped may stay: then it keeps its value and momentum. A new one starts at zero with fresh momentum.
     """
 
-    drop: float = setting(0.3, "share of each layer's weights replaced in one update, at the recipe's learning rate")
-    every: Iterations = setting(100, "iterations between updates of the mask")
-    stop: Iterations | None = setting(None, "last iteration with an update; null: the end of training")
+    drop: float = setting(0.3, "share of a layer's weights replaced at once")
+    every: Iterations = setting(100, "time between updates of the mask")
+    stop: Iterations | None = setting(None, "time of the last update; null: the end")
     draws: ClassVar[bool] = False
 
     def in_iterations(self, per_epoch: int) -> Self:

@@ -36,10 +36,10 @@ class Pruning:
 
     score: str = setting(
         "magnitude",
-        "score; the lowest are pruned: magnitude, random, snip, grasp, synflow, movement, ... or my_module:my_score",
+        "the lowest scores are pruned: magnitude, random, snip, grasp, synflow, movement, ..., my_module:my_score",
     )
     scope: str = setting("layerwise", "where scores compete: layerwise, global, groups")
-    schedule: str = setting("iterative", "iterative (level by level), one_shot (from level 0), gradual (in a training)")
+    schedule: str = setting("iterative", "iterative, one_shot (from level 0), gradual (during training)")
     fraction: float = setting(0.2, "share of remaining weights pruned at each level")
     fractions: dict[str, float] = setting({}, "by kind (conv, linear, output) or name pattern")
     exclude: list[str] = setting([], "layers that stay dense, by name pattern")
@@ -71,7 +71,7 @@ class Pruning:
     )
     tolerance: float = setting(
         0.01,
-        "layer_densities=sensitivity: loss of accuracy (0 to 1) that is accepted of each layer",
+        "layer_densities=sensitivity: accepted loss of accuracy, 0 to 1",
         unhashed_at_default=True,
     )
 
