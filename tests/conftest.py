@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 import torch
 from hypothesis import settings
-from safetensors.torch import save_file
 from torch import nn
 
 from lth.core.rng import rng
@@ -26,6 +25,7 @@ from lth.models.lenet import mlp
 from lth.pruning.mask import dense, prunable
 from lth.training.recipe import Recipe, plan
 from lth.training.run_spec import RunSpec
+from tests.files import write_data
 
 torch.set_num_threads(1)
 settings.register_profile("laws", derandomize=True, deadline=None, max_examples=50, database=None)
@@ -126,15 +126,7 @@ def same_bits() -> Callable[..., bool]:
 @pytest.fixture(scope="session")
 def prepared_mnist1d(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root folder with a prepared mnist1d.safetensors of the real sizes, of generated noise: nothing to wait for."""
-    root = tmp_path_factory.mktemp("data")
-    sizes = {"train": 4_000, "test": 1_000}
-    tensors = {}
-    for part, count in sizes.items():
-        tensors[f"{part}_labels"] = torch.randint(10, (count,), generator=rng(0, part))
-        noise = torch.randn(count, 1, 1, 40, generator=rng(1, part))
-        tensors[f"{part}_images"] = noise + torch.nn.functional.one_hot(tensors[f"{part}_labels"], 40)[:, None, None]
-    save_file(tensors, root / "mnist1d.safetensors")
-    return root
+    return write_data(tmp_path_factory.mktemp("data"), "mnist1d", (1, 1, 40), train=4_000, test=1_000)
 
 
 PNG = bytes.fromhex(  # one transparent pixel

@@ -14,6 +14,12 @@ from lth.discovery import place
 from lth.jobs import run_experiment
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the commands of a module run that share a store."""
+    return tmp_path_factory.mktemp("work")
+
+
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[Path, str]]:
     """`here(folder, root, experiment, *words)` runs `lth experiment words` in `folder`; `root`: its prepared data.

@@ -1,6 +1,5 @@
 """An experiment in a package of its own does all that ours do: one folder, installed or named on the command line."""
 
-import csv
 import os
 import re
 import shutil
@@ -9,6 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from tests.files import read_csv
 
 PACKAGE = Path(__file__).parent / "weight_noise"
 PYPROJECT = """\
@@ -45,11 +46,6 @@ def lth(folder: Path, environment: dict[str, str], *words: str) -> str:
     return done.stdout + done.stderr
 
 
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open() as file:
-        return list(csv.DictReader(file))
-
-
 def test_the_package_is_one_small_folder() -> None:
     files = [path for path in PACKAGE.rglob("*") if path.suffix in (".py", ".yaml", ".toml")]
     assert sum(len(path.read_text().splitlines()) for path in files) <= 150
@@ -72,10 +68,10 @@ def test_an_installed_package_does_all_that_ours_do(tmp_path: Path, environment:
 
     for seed in (0, 1):
         job = tmp_path / "sweep" / str(seed)
-        results = rows_of(job / "results.csv")
+        results = read_csv(job / "results.csv")
         assert [(row["experiment"], row["seed"]) for row in results] == [("weight_noise", str(seed))] * 3
         assert [row["arm"] for row in results] == ["ticket", "ticket", "sign_flip"]
-        noisy, probes = rows_of(job / "noisy.csv"), rows_of(job / "probes.csv")
+        noisy, probes = read_csv(job / "noisy.csv"), read_csv(job / "probes.csv")
         assert {row["verdict"] for row in noisy} <= {"fragile", "robust"} and len(noisy) == 3
         assert all(0 < float(row["sparsest_layer"]) <= 1 for row in probes)
         assert (job / "figures" / "noise.png").exists() and "Noise costs" in (job / "report.html").read_text()
@@ -95,4 +91,4 @@ def test_a_folder_named_on_the_command_line_runs_without_an_install(
 ) -> None:
     shutil.copytree(PACKAGE, tmp_path / "weight_noise", ignore=shutil.ignore_patterns("__pycache__"))
     lth(tmp_path, environment, "./weight_noise", "-m", "seed=0,1", *QUICK, "hydra.sweep.dir=sweep")  # two processes
-    assert {row["arm"] for row in rows_of(tmp_path / "sweep" / "1" / "noisy.csv")} == {"ticket", "sign_flip"}
+    assert {row["arm"] for row in read_csv(tmp_path / "sweep" / "1" / "noisy.csv")} == {"ticket", "sign_flip"}

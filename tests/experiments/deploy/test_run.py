@@ -1,6 +1,5 @@
 """`lth deploy` end to end at scale=smoke: its files, its counts, its forms, and what a second call does."""
 
-import csv
 from itertools import product
 from pathlib import Path
 
@@ -16,17 +15,12 @@ from lth.lottery.ticket import load_ticket
 from lth.pruning.schedule import Pruning
 from lth.report.tables import CURVES, LAYERS, RESULTS
 from lth.settings import DataSettings, ModelSettings
+from tests.files import read_csv
 
 TABLES = {table.name: table.names for table in (RESULTS, LAYERS, CURVES, *DECLARED)}
 TICKETS_FOUND = [("dense", 0), ("weights", 1), ("weights", 2), ("channels", 1), ("2:4", 1)]
 LEFT = {"dense": [848], "weights": [444, 237], "channels": [616], "2:4": [424]}
 """Of 640, 128 and 80 weights (40-16-8-10): half goes, a quarter of the output's; of 16 and 8 units 5 and 2 go."""
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the commands of this module run; they share a store."""
-    return tmp_path_factory.mktemp("work")
 
 
 @pytest.fixture
@@ -38,8 +32,7 @@ def deploy(folder, prepared_mnist1d, here, monkeypatch):
 
 
 def read(folder: Path, name: str) -> list[dict[str, str]]:
-    with (folder / f"{name}.csv").open() as file:
-        return list(csv.DictReader(file))
+    return read_csv(folder / f"{name}.csv")
 
 
 def without_clock(folder: Path) -> list[dict[str, str]]:

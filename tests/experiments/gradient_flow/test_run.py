@@ -1,6 +1,5 @@
 """`lth gradient_flow` end to end at scale=smoke, on noise of MNIST's shape: its files, its laws, its workers."""
 
-import csv
 import itertools
 import re
 from pathlib import Path
@@ -10,14 +9,14 @@ import torch
 from hydra import compose, initialize_config_dir
 from lth.experiments.gradient_flow.plan import INITS, METHODS
 from lth.experiments.gradient_flow.tables import TABLES
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from lth import config
 from lth.core.errors import LotteryError
-from lth.core.rng import rng
 from lth.discovery import place
 from lth.lottery.ticket import load_ticket
 from lth.report.tables import CURVES, LAYERS, RESULTS
+from tests.files import read_csv, write_data
 
 PAPER = "paper=evci2022/lenet5"
 SAME_MASK = ("ticket", "reinit", "reinit_other_inits", "reinit_plus", "restart")
@@ -25,21 +24,8 @@ SAME_MASK = ("ticket", "reinit", "reinit_other_inits", "reinit_plus", "restart")
 
 @pytest.fixture(scope="module")
 def noise(tmp_path_factory) -> Path:
-    """A folder with a prepared mnist.safetensors of noise, a hint of its class in every image."""
-    root, tensors = tmp_path_factory.mktemp("data"), {}
-    for part, count in (("train", 300), ("test", 60)):
-        labels = torch.randint(10, (count,), generator=rng(1, part))
-        images = torch.randint(200, (count, 1, 28, 28), generator=rng(0, part), dtype=torch.uint8)
-        images[torch.arange(count), 0, 2 * labels + 4] = 255
-        tensors |= {f"{part}_images": images, f"{part}_labels": labels}
-    save_file(tensors, root / "mnist.safetensors")
-    return root
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    """Where the commands of this module run; they share a store."""
-    return tmp_path_factory.mktemp("work")
+    """A folder with prepared data of MNIST's shape."""
+    return write_data(tmp_path_factory.mktemp("data"), "mnist", (1, 28, 28), 300, 60)
 
 
 @pytest.fixture
@@ -52,11 +38,6 @@ def flow(folder, noise, here, monkeypatch):
     return lambda *more, figures=False: here(folder, noise, "gradient_flow", *words, *more, figures=figures)
 
 
-def read(path: Path) -> list[dict[str, str]]:
-    with path.open() as file:
-        return list(csv.DictReader(file))
-
-
 def weights(folder: Path, run: str, kind: str) -> dict[str, torch.Tensor]:
     """The `kind` of state that the store keeps of `run`."""
     tensors = load_file(folder / "outputs" / "store" / run[:2] / run / "weights.safetensors")
@@ -66,7 +47,7 @@ def weights(folder: Path, run: str, kind: str) -> dict[str, torch.Tensor]:
 def test_what_it_leaves_behind(flow):
     to, shown = flow(figures=True)
     columns = {table.name: table.names for table in (RESULTS, LAYERS, CURVES, *TABLES)}
-    rows = {name: read(to / f"{name}.csv") for name in columns}
+    rows = {name: read_csv(to / f"{name}.csv") for name in columns}
     assert all(list(rows[name][0]) == columns[name] for name in columns)
     assert [row["init"] for row in rows["table"]] == list(INITS)
     assert {(row["arm"], row["draw"]) for row in rows["results"]} == {
@@ -87,26 +68,26 @@ def test_the_laws_of_the_table(flow, folder, caplog):
     to, shown = flow()
     assert "one training here" not in caplog.text  # that reinit_other_inits begins with a run of reinit is meant so
     assert "\n0 trained, 22 found" in shown
-    runs = {(row["arm"], row["draw"]): row["run"] for row in read(to / "results.csv")}
+    runs = {(row["arm"], row["draw"]): row["run"] for row in read_csv(to / "results.csv")}
     ticket = load_ticket(to / "ticket.safetensors")
     started = weights(folder, runs["pruned", "0"], "final_mask")
     assert all(torch.equal(started[name].bool(), kept) for name, kept in ticket.mask.items())
     for arm, draw in itertools.product(SAME_MASK, "01"):  # what is pruned is pruned in every row
         final = weights(folder, runs[arm, draw], "final")
         assert all(not final[name][~kept].any() for name, kept in ticket.mask.items()), arm
-    (pruned,) = [row for row in read(to / "table.csv") if row["init"] == "pruned"]
+    (pruned,) = [row for row in read_csv(to / "table.csv") if row["init"] == "pruned"]
     assert pruned["seeds"] == "1" and pruned["disagreement"] == ""
     assert float(pruned["disagreement_with_pruned"]) == 0 == float(pruned["distance_to_pruned"])
     assert runs["reinit", "0"] == runs["reinit_other_inits", "0"]  # one training for both
     others = [key for key in runs if key != ("reinit_other_inits", "0")]
     assert len({runs[key] for key in others}) == len(others)
-    points = {(row["point"], row["draw"]) for row in read(to / "map.csv")}
+    points = {(row["point"], row["draw"]) for row in read_csv(to / "map.csv")}
     assert points == {("pruned_end", "0")} | {
         (f"{init}_{end}", draw)
         for init in ("lottery", "scratch")
         for end, draw in (("start", "0"), ("end", "0"), ("end", "1"))
     }
-    at_one = {row["loss"] for row in read(to / "lines.csv") if float(row["alpha"]) == 1 and row["split"] == "test"}
+    at_one = {row["loss"] for row in read_csv(to / "lines.csv") if float(row["alpha"]) == 1 and row["split"] == "test"}
     assert len(at_one) == 1  # every line ends in the pruned solution
 
 
@@ -121,20 +102,20 @@ def test_the_ticket_starts_at_the_weights_of_step_0(flow, noise):
 
     _, fresh = build_model(settings, load_data(settings), Seeds().resolved(0))
     assert all(torch.equal(tensor, ticket.state[name]) for name, tensor in fresh(0).items())
-    curves = {row["run"]: row["grad_norm"] for row in read(to / "curves.csv") if row["iteration"] == "0"}
-    runs = {(row["arm"], row["draw"]): row["run"] for row in read(to / "results.csv")}
+    curves = {row["run"]: row["grad_norm"] for row in read_csv(to / "curves.csv") if row["iteration"] == "0"}
+    runs = {(row["arm"], row["draw"]): row["run"] for row in read_csv(to / "results.csv")}
     for arm in ("ticket", "reinit", "reinit_plus", "restart"):  # runs of a row start at the same weights
         assert curves[runs[arm, "0"]] == curves[runs[arm, "1"]]
     assert curves[runs["reinit_other_inits", "0"]] != curves[runs["reinit_other_inits", "1"]]
-    distances = [row for row in read(to / "distances.csv") if row["arm"] == "restart" and row["to"] == "init"]
+    distances = [row for row in read_csv(to / "distances.csv") if row["arm"] == "restart" and row["to"] == "init"]
     assert all(float(row["l2"]) < 10 for row in distances)
 
 
 def test_a_later_seed_shares_its_pruned_solution(flow, folder):
     first, _ = flow()
     second, _ = flow("seed=1", "inits=[pruned]", "methods=[]")
-    other = next(row for row in read(first / "results.csv") if row["arm"] == "pruned_other_seeds")
-    assert [row["run"] for row in read(second / "results.csv")] == [other["run"]]
+    other = next(row for row in read_csv(first / "results.csv") if row["arm"] == "pruned_other_seeds")
+    assert [row["run"] for row in read_csv(second / "results.csv")] == [other["run"]]
 
 
 def test_a_worker_helps_and_leaves_the_results_to_worker_0(flow, caplog):
@@ -148,7 +129,7 @@ def test_two_workers_train_each_run_once(command, tmp_path, noise):
     done = command(*words, cwd=tmp_path, LTH_DATA=str(noise))
     (results,) = tmp_path.glob("outputs/gradient_flow/*/*/results.csv")
     kept = len(list(tmp_path.glob("outputs/store/*/*/run.json")))
-    assert len({row["run"] for row in read(results)}) == kept == 1 + 2
+    assert len({row["run"] for row in read_csv(results)}) == kept == 1 + 2
     assert sum(map(int, re.findall(r"(\d+) trained", done.stderr))) == kept
 
 

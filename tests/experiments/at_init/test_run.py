@@ -1,6 +1,5 @@
 """`lth at_init` end to end at scale=smoke, on noise of MNIST-1D's shape: its files, its laws, several seeds."""
 
-import csv
 import logging
 import re
 from pathlib import Path
@@ -10,37 +9,21 @@ import torch
 from lth.report.methods import TABLE
 from lth.report.seeds.methods import unclear
 from lth.report.seeds.report import write_sweep
-from safetensors.torch import save_file
 
 from lth.core.errors import LotteryError
-from lth.core.rng import rng
 from lth.lottery.ticket import load_ticket
 from lth.pruning.methods import METHODS, method_of
 from lth.report.gather import gather
 from lth.report.tables import RESULTS
+from tests.files import read_csv, write_data
 
 ALL = ["imp", "magnitude_after", "synflow", "snip", "grasp", "magnitude", "random"]
 
 
 @pytest.fixture(scope="module")
 def noise(tmp_path_factory) -> Path:
-    """A folder with a prepared mnist1d.safetensors: noise, and its class's place raised."""
-    root, tensors = tmp_path_factory.mktemp("data"), {}
-    for part, count in (("train", 700), ("test", 50)):
-        labels = torch.randint(10, (count,), generator=rng(0, part))
-        images = (
-            torch.randn(count, 1, 1, 40, generator=rng(1, part))
-            + torch.nn.functional.one_hot(labels, 40)[:, None, None]
-        )
-        tensors |= {f"{part}_images": images, f"{part}_labels": labels}
-    save_file(tensors, root / "mnist1d.safetensors")
-    return root
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    """Where the commands of this module run; they share a store."""
-    return tmp_path_factory.mktemp("work")
+    """A folder with prepared data of MNIST-1D's shape."""
+    return write_data(tmp_path_factory.mktemp("data"), "mnist1d", (1, 1, 40), 700, 50)
 
 
 @pytest.fixture
@@ -50,15 +33,10 @@ def at_init(folder, noise, here):
     return lambda *more: here(folder, noise, "at_init", *words, *more)
 
 
-def read(path: Path) -> list[dict[str, str]]:
-    with path.open() as file:
-        return list(csv.DictReader(file))
-
-
 def test_what_it_leaves_behind_and_its_laws(at_init, caplog):
     caplog.set_level(logging.INFO)
     to, shown = at_init()
-    table, results, layers = (read(to / f"{name}.csv") for name in ("table", "results", "layers"))
+    table, results, layers = (read_csv(to / f"{name}.csv") for name in ("table", "results", "layers"))
     assert list(table[0]) == TABLE and list(results[0]) == RESULTS
     assert list(dict.fromkeys(row["method"] for row in table)) == ALL
     assert {(row["method"], row["arm"]) for row in table if row["level"] == "3"} == {
@@ -124,11 +102,11 @@ def test_a_report_keeps_methods_apart(at_init, folder):
     jobs = [at_init(f"seed={seed}", "methods=[magnitude,random]", "arms=[ticket]")[0] for seed in (0, 1)]
     gathered = gather(jobs)
     write_sweep(folder / "report", gathered, "t")
-    summary = read(folder / "report" / "summary.csv")
+    summary = read_csv(folder / "report" / "summary.csv")
     assert {row["schedule"] for row in summary} == {"magnitude_at_init", "random_at_init"}
     assert all(row["n"] == "2" for row in summary) and not unclear(gathered.rows)
     for schedule in ("magnitude_at_init", "random_at_init"):
-        own = [row for job in jobs for row in read(job / "results.csv")]
+        own = [row for job in jobs for row in read_csv(job / "results.csv")]
         own = [row for row in own if (row["schedule"], row["level"]) == (schedule, "3")]
         mean = sum(float(row["final_test_accuracy"]) for row in own) / 2
         (told,) = [row for row in summary if (row["schedule"], row["level"]) == (schedule, "3")]

@@ -1,7 +1,6 @@
 """`lth imp` end to end: what it leaves behind, what it finds again, and what a kill does to it."""
 
 import contextlib
-import csv
 import os
 import random
 import re
@@ -20,6 +19,7 @@ from lth.core.errors import LotteryError
 from lth.lottery.arms import ARMS
 from lth.lottery.ticket import load_ticket
 from lth.report.tables import CURVES, LAYERS, RESULTS
+from tests.files import read_csv
 
 TINY = ["scale=smoke", "probe_every=20"]
 
@@ -36,13 +36,8 @@ def imp(tmp_path, prepared_mnist1d, here):
     return lambda *words, figures=False: here(tmp_path, prepared_mnist1d, "imp", *words, figures=figures)
 
 
-def read(path: Path) -> list[dict[str, str]]:
-    with path.open() as file:
-        return list(csv.DictReader(file))
-
-
 def without_seconds(folder: Path) -> list[dict[str, str]]:
-    return [{**row, "seconds": ""} for row in read(folder / "results.csv")]
+    return [{**row, "seconds": ""} for row in read_csv(folder / "results.csv")]
 
 
 def kept_runs(tmp_path: Path) -> int:
@@ -52,18 +47,20 @@ def kept_runs(tmp_path: Path) -> int:
 def test_what_an_experiment_leaves_behind(imp, tmp_path):
     arms = "arms=[ticket,reinit,shuffle,scratch,finetune,restart]"
     folder, shown = imp(*TINY, arms, "draws=2", "recipe.schedule=cosine", figures=True)
-    results = read(folder / "results.csv")
+    results = read_csv(folder / "results.csv")
     assert list(results[0]) == RESULTS.names and len(results) == 3 + 2 * (3 * 2 + 2)
-    assert list(read(folder / "layers.csv")[0]) == LAYERS.names and list(read(folder / "curves.csv")[0]) == CURVES
+    assert (
+        list(read_csv(folder / "layers.csv")[0]) == LAYERS.names and list(read_csv(folder / "curves.csv")[0]) == CURVES
+    )
     for row in results:
         left = int(row["weights_left"])
         assert float(row["density"]) == left / 43_000 and float(row["sparsity"]) == 1 - left / 43_000
-        assert all(row[key] for key in RESULTS if key != "early_stop_censored"), row
+        assert all(row[key] for key in RESULTS.names if key != "early_stop_censored"), row
     assert {row["level"]: row["weights_left"] for row in results} == {"0": "43000", "1": "34500", "2": "27690"}
     assert len({row["run"] for row in results}) == len(results) == kept_runs(tmp_path)
     assert {path.suffix for path in (folder / "figures").iterdir()} == {".png", ".pdf"}
     assert (folder / "report.html").exists()
-    searched = [(row["search_trainings"], row["search_iterations"]) for row in read(folder / "search.csv")]
+    searched = [(row["search_trainings"], row["search_iterations"]) for row in read_csv(folder / "search.csv")]
     assert searched == [("0", "0"), ("1", "60"), ("2", "120")]
     assert "To find the last ticket (64.4%) took 2 trainings" in shown
     assert "What finding the tickets took" in (folder / "report.html").read_text()
@@ -75,7 +72,7 @@ def test_what_an_experiment_leaves_behind(imp, tmp_path):
 def test_the_arms_whose_masks_or_networks_are_their_own(imp, tmp_path):
     arms = ("reinit_plus", "small_dense", "set", "rigl", "set_plus", "rigl_plus")
     folder, _ = imp(*TINY, f"arms=[ticket,{','.join(arms)}]", "arm_levels=[2]", "rewiring.every=5")
-    results = [row for row in read(folder / "results.csv") if row["level"] == "2"]
+    results = [row for row in read_csv(folder / "results.csv") if row["level"] == "2"]
     left = {row["arm"]: int(row["weights_left"]) for row in results}
     assert list(left) == ["ticket", *sorted(arms, key=list(ARMS).index)]
     assert all(left[arm] == left["ticket"] for arm in arms if arm != "small_dense")
@@ -94,10 +91,10 @@ def test_probes_change_no_training_and_leave_their_tables_and_a_figure(imp, tmp_
     assert "0 trained" in shown and kept_runs(tmp_path) == count
     for name in ("results.csv", "layers.csv", "curves.csv"):
         assert (folder / name).read_bytes() == (without / name).read_bytes()
-    probes, lines = read(folder / "probes.csv"), read(folder / "lines.csv")
+    probes, lines = read_csv(folder / "probes.csv"), read_csv(folder / "lines.csv")
     columns = tables_of([])[0].names
     assert list(probes[0]) == columns and list(lines[0]) == LINES.names
-    assert [row["run"] for row in probes] == [row["run"] for row in read(folder / "results.csv")]
+    assert [row["run"] for row in probes] == [row["run"] for row in read_csv(folder / "results.csv")]
     assert all(row[key] for row in probes if row["arm"] == "reinit" for key in columns)
     assert len(lines) == 3 * 58
     assert (folder / "figures" / "probes.png").exists()
@@ -167,7 +164,7 @@ def test_two_at_once_train_each_run_once_and_agree(start, imp, tmp_path):
 
 def test_a_diverging_experiment_goes_on_and_says_so(imp, caplog):
     folder, shown = imp(*TINY, "recipe.lr=1e30", "recipe.optimizer=sgd")
-    rows = read(folder / "results.csv")
+    rows = read_csv(folder / "results.csv")
     assert [row["status"] for row in rows] == ["diverged"]
     assert rows[0]["final_test_accuracy"] == "" and "NaN or infinite" in caplog.text
     assert "Diverged: ticket at level 0" in shown
@@ -175,7 +172,7 @@ def test_a_diverging_experiment_goes_on_and_says_so(imp, caplog):
 
 def test_without_a_validation_split_early_stop_columns_are_empty(imp):
     folder, _ = imp(*TINY, "data.validation=0", "levels=1")
-    for row in read(folder / "results.csv"):
+    for row in read_csv(folder / "results.csv"):
         assert row["early_stop_iteration"] == row["early_stop_censored"] == row["final_val_loss"] == ""
         assert row["final_test_accuracy"]
 
@@ -223,6 +220,6 @@ def mnist(tmp_path_factory):
 def test_the_papers_network_on_mnist(imp, mnist):
     words = [f"data.root={mnist}", "data=mnist", "model=lenet_300_100", "arms=[ticket]", "levels=3"]
     folder, _ = imp(*words, "recipe.iterations=300")
-    rows = read(folder / "results.csv")
+    rows = read_csv(folder / "results.csv")
     assert [f"{100 * float(row['density']):.2f}" for row in rows] == ["100.00", "80.04", "64.06", "51.28"]
     assert all(float(row["early_stop_test_accuracy"]) > 0.93 for row in rows)
