@@ -176,14 +176,14 @@ def written(folder, tables):
 def test_the_tables_are_read_from_the_jobs_the_latest_of_a_seed(tmp_path, capsys):
     written(tmp_path / "b", mask(runs=3))
     written(tmp_path / "b" / "c", mask(1))  # a folder within a job's is another job
-    evidence = read_evidence([tmp_path], CLAIMS, TABLES)
+    evidence = read_evidence([tmp_path], CLAIMS, TABLES, FILES)
     expected = judged(mask(runs=3), mask(1))
     assert {row["seed"] for row in evidence.tables["lines"]} == {0, 1}
     assert judge(CLAIMS, evidence, ESTIMATORS) == list(expected.values())
     for spectrum in tmp_path.rglob("spectrum.csv"):
         spectrum.unlink()
     (without,) = [
-        x for x in judge(CLAIMS, read_evidence([tmp_path], CLAIMS, TABLES), ESTIMATORS) if x.claim.name == "G11"
+        x for x in judge(CLAIMS, read_evidence([tmp_path], CLAIMS, TABLES, FILES), ESTIMATORS) if x.claim.name == "G11"
     ]
     assert without.verdict == "not measured"
     main(["evci2022", str(tmp_path / "b" / "c"), "--to", str(tmp_path / "claims.md")])
@@ -198,7 +198,7 @@ def test_without_results_of_its_network_the_command_is_named(tmp_path):
     tables["results"] = [row | {"model": "mlp"} for row in tables["results"]]
     written(tmp_path, tables)
     with pytest.raises(LotteryError, match="no results of lenet5 on mnist; run lth gradient_flow paper=evci2022"):
-        read_evidence([tmp_path], CLAIMS, TABLES)
+        read_evidence([tmp_path], CLAIMS, TABLES, FILES)
 
 
 def test_two_settings_are_never_mixed(tmp_path):
@@ -207,4 +207,4 @@ def test_two_settings_are_never_mixed(tmp_path):
     written(tmp_path / "a", mask())
     written(tmp_path / "b", other)
     with pytest.raises(LotteryError, match=r"results of 2 settings \(s, t\) for gradual: name the folder of one"):
-        read_evidence([tmp_path], CLAIMS, TABLES)
+        read_evidence([tmp_path], CLAIMS, TABLES, FILES)
