@@ -14,8 +14,8 @@ from lth.core.registry import nearest
 from lth.discovery import sources
 from lth.experiment import declared
 from lth.report.wandb import dashboard
+from lth.report.wandb.chapters import Contents, chapters
 from lth.report.wandb.levels import RESULT_COLUMNS, measured_columns
-from lth.report.wandb.panels import Contents, chapters
 from lth.report.wandb.run import PROJECT, wandb_mode
 
 

@@ -10,7 +10,7 @@ from lth.commands.dashboard import contents, main
 from lth.core.errors import LotteryError
 from lth.discovery import sources
 from lth.report.wandb import dashboard
-from lth.report.wandb.panels import chapters
+from lth.report.wandb.chapters import chapters
 
 pytestmark = pytest.mark.usefixtures("no_account")
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from lth.core.errors import LotteryError
+from lth.report.wandb.chapters import Chapter
 from lth.report.wandb.charts import SPEC
-from lth.report.wandb.panels import Chapter, Curves, Listed, Panel, Pictures
+from lth.report.wandb.panels import Curves, Listed, Panel, Pictures
 from lth.report.wandb.run import reason
 
 NAME = "Lottery tickets"

@@ -11,9 +11,10 @@ import pytest
 from lth.core.errors import LotteryError
 from lth.lottery.arms import ARMS
 from lth.report.wandb import dashboard
+from lth.report.wandb.chapters import Contents, chapters
 from lth.report.wandb.dashboard import Scope
 from lth.report.wandb.levels import RESULT_COLUMNS
-from lth.report.wandb.panels import Contents, Curves, Listed, Pictures, Plot, chapters, panel_of
+from lth.report.wandb.panels import Curves, Listed, Pictures, Plot, panel_of
 
 pytestmark = pytest.mark.usefixtures("no_account")
 
@@ -68,9 +69,9 @@ def recorded(command, tmp_path, prepared_mnist1d, runs, records):
     words += ["rewiring.every=2"]
     script = RECORD.format(words=[*words, "outputs=out", "wandb.mode=offline"])
     command(cwd=tmp_path, code=script, WANDB_MODE=None)
-    found = [records(path) for path in runs(tmp_path / "out")]
-    assert sorted(record["run"][0]["job_type"] for record in found) == ["imp", "imp", "report"]
-    return found
+    entries = [records(path) for path in runs(tmp_path / "out")]
+    assert sorted(record["run"][0]["job_type"] for record in entries) == ["imp", "imp", "report"]
+    return entries
 
 
 def test_panels_name_what_runs_log_and_nothing_else(recorded):

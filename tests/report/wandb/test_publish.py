@@ -37,7 +37,7 @@ def rows_of(seed, **more):
 
 @pytest.fixture
 def outputs(tmp_path, monkeypatch):
-    """An outputs folder with four seeds' results, in which W&B was told of another project than usual."""
+    """An outputs folder with four seeds' results, whose jobs name a W&B project of their own."""
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "outputs"
     (folder / "store").mkdir(parents=True)
@@ -49,22 +49,24 @@ def outputs(tmp_path, monkeypatch):
 
 def test_one_run_holds_the_verdicts_beside_the_seeds(outputs, runs, records, history, inspect, capsys):
     report([outputs / "imp"], wandb="offline")
-    told = capsys.readouterr().out.splitlines()[-1]
+    message = capsys.readouterr().out.splitlines()[-1]
     (path,) = runs(outputs)
-    assert told == f"W&B run 'report, 4 seeds' of one: {path.parent} (offline: wandb sync uploads it)"
-    found = records(path)
-    (run,) = found["run"]
+    assert message == f"W&B run 'report, 4 seeds' of one: {path.parent} (offline: wandb sync uploads it)"
+    entries = records(path)
+    (run,) = entries["run"]
     assert (run["job_type"], run["run_group"], run["display_name"]) == ("report", "imp-one", "report, 4 seeds")
     assert (run["project"], run["entity"]) == ("mine", "team") and "smallest density with a winning" in run["notes"]
     assert run["config"]["update"]["seeds"] == [0, 1, 2, 3] and run["config"]["update"]["setting"] == "one"
-    rows = history(found, "level")
+    rows = history(entries, "level")
     assert [(row["level"], row["density"]) for row in rows] == [(0, 1.0), (1, 0.5), (2, 0.25)]
     assert [row.get("report/verdict") for row in rows] == [None, 1, -1]
     assert [row.get("report/matching") for row in rows] == [None, 1, -1]
-    *_, last = found["history"]
+    *_, last = entries["history"]
     assert last["item"]["figures/frankle2019_fig4._type"] == "image-file"
-    assert not any("tables" in key for row in found["history"] for key in row["item"])  # `wandb leet` would chart them
-    steps = {metric.get("glob_name") or metric["name"]: metric.get("step_metric") for metric in found["metric"]}
+    assert not any(
+        "tables" in key for row in entries["history"] for key in row["item"]
+    )  # `wandb leet` would chart them
+    steps = {metric.get("glob_name") or metric["name"]: metric.get("step_metric") for metric in entries["metric"]}
     assert steps["report/*"] == steps["report/ticket/low/*"] == "level"
     end = json.loads(inspect(path, "--summary"))
     assert end["state"] == "finished" and end["summary"]["tables/summary"]["nrows"] == 7
@@ -99,8 +101,8 @@ def test_the_same_report_again_writes_none_and_one_with_another_seed_does(output
 def test_settings_are_apart(outputs, runs, records):
     write_csv(outputs / "other" / "results.csv", RESULTS, rows_of(0, setting="two", run="another"))
     report([outputs], wandb="offline")
-    found = [records(path)["run"][0] for path in runs(outputs)]
-    assert {run["run_group"]: run["display_name"] for run in found} == {
+    entries = [records(path)["run"][0] for path in runs(outputs)]
+    assert {run["run_group"]: run["display_name"] for run in entries} == {
         "imp-one": "report, 4 seeds",
         "imp-two": "report, 1 seed",
     }
@@ -120,8 +122,8 @@ def test_a_failing_wandb_is_one_warning_and_the_report_stands(outputs, monkeypat
 
     monkeypatch.setattr("wandb.init", fail)
     folder = report([outputs / "imp"], wandb="online")
-    (told,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-    assert told == "W&B failed (no network); the report's own files hold everything"
+    (message,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert message == "W&B failed (no network); the report's own files hold everything"
     assert (folder / "summary.csv").exists()
 
 
@@ -135,7 +137,7 @@ def test_where_no_job_names_a_project_the_environment_does(tmp_path, monkeypatch
         assert project_of([job]) == (None, None)
 
 
-def test_nothing_is_published_unless_it_is_asked_for(outputs, monkeypatch):
+def test_nothing_is_published_by_default(outputs, monkeypatch):
     monkeypatch.setenv("WANDB_MODE", "offline")
     report([outputs / "imp"])
     assert not (outputs / "wandb").exists()

@@ -68,7 +68,7 @@ def go_through(tracker: Wandb, ticket: Path) -> None:
     tracker.stop()
 
 
-def metrics(found) -> dict[str, tuple[str | None, bool, bool]]:
+def metrics(entries) -> dict[str, tuple[str | None, bool, bool]]:
     """What was defined: name -> its axis, whether W&B's automatic panels leave it out, and whether the summary does."""
     return {
         metric.get("glob_name") or metric["name"]: (
@@ -76,28 +76,28 @@ def metrics(found) -> dict[str, tuple[str | None, bool, bool]]:
             metric["options"].get("hidden", False),
             metric.get("summary", {}).get("none", False),
         )
-        for metric in found["metric"]
+        for metric in entries["metric"]
     }
 
 
 def test_a_run_is_written_whole(tracker, ticket, tmp_path, runs, records, history, inspect):
     go_through(tracker(), ticket)
     (path,) = runs(tmp_path / "out")
-    found = records(path)
-    run, *_ = found["run"]
+    entries = records(path)
+    run, *_ = entries["run"]
     assert (run["run_id"], run["run_group"], run["job_type"]) == ("run0", "imp-abc", "imp")
     assert (run["project"], run["display_name"], run["tags"]) == ("tried", "small-seed0", ["small"])
     on_level = ("level", False, False)
-    assert metrics(found) == {
+    assert metrics(entries) == {
         "level": (None, True, False),
         "layer/*": ("level", True, False),
         **dict.fromkeys(("density", "sparsity", "ticket/*", "reinit/*"), on_level),
     }
-    rows = history(found, "level")
+    rows = history(entries, "level")
     assert [(row["_step"], row["level"], row["density"]) for row in rows] == [(0, 0, 1.0), (1, 1, 0.8)]
     assert rows[1]["accuracy/reinit"] == rows[1]["reinit/final_test_accuracy"] == 0.7
-    assert [artifact["type"] for artifact in found["artifact"] if artifact["name"] == "ticket-run0"] == ["ticket"]
-    assert [record["exit_code"] for record in found["exit"]] == [0]
+    assert [artifact["type"] for artifact in entries["artifact"] if artifact["name"] == "ticket-run0"] == ["ticket"]
+    assert [record["exit_code"] for record in entries["exit"]] == [0]
     summary = json.loads(inspect(path, "--summary"))
     assert summary["state"] == "finished" and summary["summary"]["results"]["nrows"] == 2
     assert summary["config"] == {"arms": ["ticket", "reinit"], "recipe": {"lr": 0.1}}
@@ -117,9 +117,9 @@ def test_charts_and_tables_are_no_metrics(tracker, ticket, figure, tmp_path, run
         shows.log_level([row for row in results if row["level"] == level])
     shows.finish(Ending([ticket], results, curves, {figure: "What it shows."}, "Wins."))
     (path,) = runs(tmp_path / "out")
-    found = records(path)
-    levels, images = [row["item"] for row in found["history"]][:2], found["history"][2]["item"]
-    assert len(found["history"]) == 3 and all(type(value) is not dict for row in levels for value in row.values())
+    entries = records(path)
+    levels, images = [row["item"] for row in entries["history"]][:2], entries["history"][2]["item"]
+    assert len(entries["history"]) == 3 and all(type(value) is not dict for row in levels for value in row.values())
     assert {key.rpartition(".")[0] for key in images if not key.startswith("_")} == {"figures/accuracy"}
     assert (images["figures/accuracy._type"], images["figures/accuracy.caption"]) == ("image-file", "What it shows.")
     summary = json.loads(inspect(path, "--summary"))["summary"]
@@ -130,21 +130,21 @@ def test_charts_and_tables_are_no_metrics(tracker, ticket, figure, tmp_path, run
         "training/ticket_table": 4,
         "training/reinit_table": 2,
     }
-    assert panels(found, "figures/accuracy_by_level")["fieldSettings"] == {
+    assert panels(entries, "figures/accuracy_by_level")["fieldSettings"] == {
         "step": "level",
         "lineKey": "series",
         "lineVal": "accuracy",
     }
-    training = panels(found, "training/ticket")
+    training = panels(entries, "training/ticket")
     assert training["fieldSettings"] == {"step": "iteration", "lineKey": "line", "lineVal": "val_loss"}
     assert training["panelDefId"] == "wandb/lineseries/v0"
     assert training["stringSettings"] == {"title": "Validation loss: ticket", "xname": "iteration"}
     assert "training/ticket_table" in json.dumps(training["userQuery"])
 
 
-def panels(found: dict, key: str) -> dict:
-    """What W&B's own workspace is told about the chart `key`."""
-    updates = [record["update"] for record in found["config"]]
+def panels(entries: dict, key: str) -> dict:
+    """What W&B's own workspace gets about the chart `key`."""
+    updates = [record["update"] for record in entries["config"]]
     (chart,) = [update[f"_wandb.visualize.{key}"] for update in updates if f"_wandb.visualize.{key}" in update]
     return chart["panel_config"]
 
@@ -175,18 +175,18 @@ def test_a_command_writes_one_run_and_the_same_command_again_writes_none(
     assert "warning" not in done.stderr, done.stderr
     assert "3 trained, 0 found" in done.stdout and "0 trained, 3 found" in done.stdout
     (path,) = runs(tmp_path / "out")
-    found = records(path)
-    run, *_ = found["run"]
+    entries = records(path)
+    run, *_ = entries["run"]
     with min(tmp_path.glob("out/imp/*/results.csv")).open() as file:
         results = list(csv.DictReader(file))
     assert run["run_group"] == f"imp-{results[0]['setting']}" and run["job_type"] == "imp"
     assert run["config"]["update"]["recipe"]["lr"] == 1.2e-3 and run["config"]["update"]["seed"] == 0
-    assert f"ticket-{run['run_id']}" in [artifact["name"] for artifact in found["artifact"]]
-    *_, last = found["history"]
+    assert f"ticket-{run['run_id']}" in [artifact["name"] for artifact in entries["artifact"]]
+    *_, last = entries["history"]
     drawn = {key.split(".")[0] for key in last["item"] if not key.startswith("_")}
     assert drawn == {f"figures/{name}" for name in ("accuracy", "curves", "gradient_norm", "layers")}
-    assert len(found["history"]) == 3  # two levels, then the figures
-    check_levels(history(found, "level"), results)
+    assert len(entries["history"]) == 3  # two levels, then the figures
+    check_levels(history(entries, "level"), results)
 
 
 def check_levels(rows: list[dict], results: list[dict[str, str]]) -> None:
@@ -237,9 +237,9 @@ def test_a_run_has_as_many_metrics_whatever_its_levels(tracker, ticket, tmp_path
         logs.directory = tmp_path / str(levels)
         logged(logs, ticket, levels)
         (path,) = runs(logs.directory)
-        found = records(path)
-        assert len(found["history"]) == levels + 1
-        keys.append(sorted({key for row in found["history"] for key in row["item"] if not key.startswith("_")}))
+        entries = records(path)
+        assert len(entries["history"]) == levels + 1
+        keys.append(sorted({key for row in entries["history"] for key in row["item"] if not key.startswith("_")}))
         summaries.append(json.loads(inspect(path, "--summary"))["summary"])
     assert keys[0] == keys[1]
     assert len(keys[0]) == 3 + 2 * 2 + 3 * (3 + 3)  # of each arm three measurements, and as many headlines
@@ -309,39 +309,39 @@ def test_a_disabled_tracker_does_nothing(tracker, ticket, tmp_path, monkeypatch)
 
 
 class Failing:
-    """A W&B run that fails where it is told to, and counts what it is asked."""
+    """A W&B run that fails in the method `where`, and keeps the names of all that are called."""
 
     resumed, step = False, 0
 
     def __init__(self, where: str) -> None:
-        self.where, self.asked, self.summary = where, [], {}
+        self.where, self.calls, self.summary = where, [], {}
 
-    def ask(self, what: str, *_, **__) -> None:
-        self.asked.append(what)
+    def call(self, what: str, *_, **__) -> None:
+        self.calls.append(what)
         if what == self.where:
             raise ConnectionError(f"no {what}\nsecond line")
 
     def __getattr__(self, what: str):
-        return lambda *words, **more: self.ask(what, *words, **more)
+        return lambda *words, **more: self.call(what, *words, **more)
 
 
 @pytest.mark.parametrize("where", ["init", "define_metric", "log", "log_artifact", "finish"])
 def test_a_failing_wandb_is_one_warning(tracker, ticket, monkeypatch, caplog, where):
     run = Failing(where)
-    monkeypatch.setattr("wandb.init", lambda **_: run.ask("init") or run)
+    monkeypatch.setattr("wandb.init", lambda **_: run.call("init") or run)
     go_through(tracker(), ticket)
-    (told,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert f"W&B failed (no {where})" in told.getMessage() and run.asked[-1] == where
+    (warning,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert f"W&B failed (no {where})" in warning.getMessage() and run.calls[-1] == where
 
 
-def test_a_run_that_goes_on_is_not_told_twice(tracker, ticket, monkeypatch):
+def test_a_run_that_goes_on_logs_no_level_twice(tracker, ticket, monkeypatch):
     """Online, a job that was killed finds its run again, with the levels that were logged before."""
     run = Failing("nowhere")
     run.resumed, run.step = True, 1
     monkeypatch.setattr("wandb.init", lambda **_: run)
     go_through(tracker(), ticket)
-    told = [what for what in run.asked if what not in ("define_metric", "_config_callback")]
-    assert told == ["log", "log_artifact", "finish"]  # level 1 alone
+    logged = [what for what in run.calls if what not in ("define_metric", "_config_callback")]
+    assert logged == ["log", "log_artifact", "finish"]  # level 1 alone
     assert run.summary["results"].data[0][RESULTS.names.index("level")] == 0  # what the summary has is whole
 
 
@@ -429,7 +429,7 @@ def test_the_key_in_the_home_folder_is_found_whatever_its_mode(tmp_path, monkeyp
 @pytest.mark.parametrize("mode", ["online", "offline", "disabled"])
 def test_wandb_mode_in_the_environment_wins(monkeypatch, mode):
     monkeypatch.setenv("WANDB_MODE", mode)
-    assert [wandb_mode(asked) for asked in ("auto", "online", "offline", "disabled")] == [mode] * 4
+    assert [wandb_mode(setting) for setting in ("auto", "online", "offline", "disabled")] == [mode] * 4
 
 
 LOGIN = """\
@@ -475,7 +475,7 @@ def sweep():
 
 def trial(sweep, *more: str) -> list[str]:
     """The command of a sweep's first trial, as W&B's agent makes it, behind the program."""
-    chosen = [f"{key}={found['values'][0]}" for key, found in sweep["parameters"].items()]
+    chosen = [f"{key}={found['values'][0]}" for key, entries in sweep["parameters"].items()]
     start, end = sweep["command"].index("${program}"), sweep["command"].index("${args_no_hyphens}")
     assert sweep["command"][start - 1] == "${env}" and sweep["program"] == "lth"
     return [*sweep["command"][start + 1 : end], *chosen, *more]
@@ -483,8 +483,8 @@ def trial(sweep, *more: str) -> list[str]:
 
 def test_every_value_of_the_sweep_is_one_that_lth_imp_takes(sweep):
     register("imp")
-    for key, found in sweep["parameters"].items():
-        for value in found["values"]:
+    for key, entries in sweep["parameters"].items():
+        for value in entries["values"]:
             _, *words = trial(sweep, f"{key}={value}")
             with initialize_config_dir(str(place("conf")), version_base="1.3"):
                 assert read(compose("imp", words)).experiment == "imp"
@@ -512,11 +512,11 @@ def test_a_trial_of_an_agent_is_the_agents_run_even_where_nothing_is_trained(
     assert "warning" not in done.stderr.lower(), done.stderr
     assert "0 trained, 2 found" in done.stdout
     (path,) = runs(tmp_path / "out")
-    found = records(path)
-    run, *_ = found["run"]
+    entries = records(path)
+    run, *_ = entries["run"]
     assert (run["run_id"], run["sweep_id"]) == ("trial1", "sweep1")
     assert (run["project"], run["entity"]) == ("searched", "someone")
     objective = sweep["metric"]["name"]
-    measured = [row[objective] for row in history(found, objective)]
+    measured = [row[objective] for row in history(entries, objective)]
     assert len(measured) == 2 and sweep["metric"]["goal"] == "minimize"
     assert json.loads(inspect(path, "--summary"))["summary"][objective] == measured[-1]  # the server reads the summary
