@@ -475,7 +475,7 @@ def sweep():
 
 def trial(sweep, *more: str) -> list[str]:
     """The command of a sweep's first trial, as W&B's agent makes it, behind the program."""
-    chosen = [f"{key}={found['values'][0]}" for key, entries in sweep["parameters"].items()]
+    chosen = [f"{key}={entries['values'][0]}" for key, entries in sweep["parameters"].items()]
     start, end = sweep["command"].index("${program}"), sweep["command"].index("${args_no_hyphens}")
     assert sweep["command"][start - 1] == "${env}" and sweep["program"] == "lth"
     return [*sweep["command"][start + 1 : end], *chosen, *more]
