@@ -35,9 +35,9 @@ def answer(results: Results) -> list[str]:
         compared(rows, results.examples.get("test", 0)),
         f"These trainings diverged: {', '.join(diverged)}." if diverged else "",
         searched(results["search"]),
-        f"One seed gives no verdict. For five seeds run: {results.command}",
     ]
-    return [" ".join(sentence for sentence in sentences if sentence)]
+    shown = " ".join(sentence for sentence in sentences if sentence)
+    return [*([shown] if shown else []), f"One seed gives no verdict. For five seeds run: {results.command}"]
 
 
 def compared(rows: Sequence[Row], examples: int) -> str:

@@ -19,6 +19,7 @@ from lth.report.figures.series import (
     TRAIN_ACCURACY_END,
     Line,
     arm_meanings,
+    dense_handle,
     line_handle,
 )
 from lth.report.gather import Gathered
@@ -35,8 +36,8 @@ def compare(gathered: Gathered, bars: Summarize) -> list[Comparison]:
     return [
         Comparison(
             "networks",
-            f"networks on {group.data}",
-            figures=(FIGURE_5,),
+            f"{' and '.join(', '.join(group.rows).rsplit(', ', 1))} on {group.data}",
+            figures=(FIGURE_5,) if len(group.rows) > 1 else (),
             results=Results({"results": [row for rows in group.rows.values() for row in rows]}, bars=bars),
             notes=group.notes,
         )
@@ -59,14 +60,15 @@ class Networks:
 def networks(gathered: Gathered) -> list[Networks]:
     """What figures across networks show: a group for each experiment, data set and rewind point with two networks.
 
-    Where one network has several settings, the figure shows the one that was trained longest, so that a trial run does
+    A network of which only the dense one was trained does not count. Where one network has several settings, the figure shows the one that was trained longest, so that a trial run does
     not stand in its way. Two that train equally long, or a longest one with fewer seeds than another, leave a choice
     that no rule should make: the network is then left out.
     """
     settings_by_model: dict[tuple[str, str, int], dict[str, list[list[Row]]]] = {}
     for rows in gathered.settings().values():
         first = rows[0]
-        if first["model"] in NETWORKS and first["schedule"] != "one_shot":
+        pruned = any(row["level"] for row in rows)
+        if first["model"] in NETWORKS and first["schedule"] != "one_shot" and pruned:
             about = (first["experiment"], first["data"], max(row["rewind"] or 0 for row in rows))
             settings_by_model.setdefault(about, {}).setdefault(first["model"], []).append(rows)
     groups = []
@@ -100,7 +102,7 @@ def network_lines(rows: Sequence[Row]) -> list[Line]:
 
 
 def legend(lines: Sequence[Line]) -> list[Line2D]:
-    """Networks by colour and marker in the first row, arms by dashes below them; legends are filled by column."""
+    """Networks by colour and marker in the first row, arms by dashes and dense below; legends are filled by column."""
     grey = STYLES["dense"].colour
     above = [
         line_handle(model, ArmStyle(colour, marker, "-", 1.2))
@@ -108,7 +110,7 @@ def legend(lines: Sequence[Line]) -> list[Line2D]:
         if any(line.group == model for line in lines)
     ]
     arms = [arm for arm in DASHES if any(line.arm == arm for line in lines)]
-    below = [line_handle(arm, ArmStyle(grey, "", DASHES[arm], 1.2)) for arm in arms]
+    below = [*(line_handle(arm, ArmStyle(grey, "", DASHES[arm], 1.2)) for arm in arms), dense_handle()]
     empty = Line2D([], [], linestyle="", label=" ")
     return [handle for column in zip_longest(above, below, fillvalue=empty) for handle in column]
 
@@ -123,7 +125,7 @@ def networks_caption(results: Results) -> str:
 
 FIGURE_5 = LineFigure(
     "frankle2019_fig5",
-    "Conv-2, Conv-4 and Conv-6",
+    "Networks side by side",
     "Figure 5 of Frankle & Carbin 2019: early-stop iteration, test accuracy there, and accuracy at the end of training"
     " against the percentage of prunable weights that are left; tickets are solid, reinit is dashed.",
     (EARLY_STOP, ACCURACY_EARLY, TRAIN_ACCURACY_END, ACCURACY_END),

@@ -32,7 +32,7 @@ def summary(rows: Sequence[Row]) -> Sheet:
             ]
         cells.append([str(level), f"{percent(density)}%", f"{here[0]['weights_left']:,}", *line])
     title = "Test accuracy (%) " + ("at early stop" if early else "at the end") + (" @ its iteration" * stops)
-    return Sheet(title, ("level", "density", "weights", *arms), cells, page=False)
+    return Sheet(title, ("level", "density", "weights", *arms), cells, page=False, keys=2)
 
 
 def levels(rows: Sequence[Row]) -> Sheet:

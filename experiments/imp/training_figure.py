@@ -189,8 +189,9 @@ def _about(
             f"The y axis fits the accuracies after iteration {start:,.0f}; before it, curves rise from chance level. "
         )
     used = [row for row in rows if (row["arm"], row["level"]) in shown and row["schedule"] != "one_shot"]
-    last = "; ".join(
-        f"{arm} at {levels[level]}: {list(each.curve.values())[-1][0]:.2f}%" for (arm, level), each in shown.items()
+    ends = "; ".join(
+        f"{arm} at {levels[level]}: {list(each.curve.values())[0][0]:.2f}% to {list(each.curve.values())[-1][0]:.2f}%"
+        for (arm, level), each in shown.items()
     )
-    alt = f"Lines of test accuracy against the iteration. At the last point: {last}."
+    alt = f"Lines of test accuracy against the iteration. From the first to the last point: {ends}."
     return caption + about_seeds(used, bars), alt

@@ -26,7 +26,7 @@ from lth.report.page import Page
 from lth.report.reading import MERGED
 from lth.report.results import Results
 from lth.report.searches import searches
-from lth.report.sheet import Cell, Sheet
+from lth.report.sheet import Cell, Sheet, say
 from lth.report.study import (
     LEGEND,
     SCAN,
@@ -210,30 +210,31 @@ def show(gathered: Gathered, sheets: Sequence[Sheet], folder: Path, comparisons:
     console = Console()
     compared = {setting for comparison in comparisons for setting in comparison.settings}
 
-    def say(line: str) -> None:
+    def say_if(line: str) -> None:
         if line:
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
+            say(console, line)
 
     for comparison in comparisons:
         if comparison.sheet:
             comparison.sheet.print(console)
-        say(comparison.says)
+        say_if(comparison.says)
     verdicts = set()
     for sheet, rows in zip(sheets, gathered.settings().values(), strict=True):
         if rows[0]["setting"] not in compared:
             sheet.print(console)
             verdicts |= {cell.short for cells in sheet.cells for cell in cells if isinstance(cell, Cell) and cell.short}
-        say(sentence(rows))
+        say_if(sentence(rows))
     for word, text in LEGEND.items():
         if any(word in verdict for verdict in verdicts):
-            say(f"{word}: {text}.")
+            say_if(f"{word}: {text}.")
     for comparison in comparisons:
         for note in comparison.notes:
-            say(note)
-    say(SCAN if verdicts else "")
-    say(left_out(gathered))
+            say_if(note)
+    say_if(SCAN if verdicts else "")
+    say_if(left_out(gathered))
     count = len(gathered.folders)
-    say(f"Gathered from {counted(count, 'folder')}. The reasons for each verdict, all tables and figures: {folder}")
+    where = f"The reasons for each verdict, all tables and figures: {folder}"
+    say(console, f"Gathered from {counted(count, 'folder')}. {where}", whole=True)
 
 
 def left_out(gathered: Gathered) -> str:

@@ -17,7 +17,7 @@ from lth.report.figures.drawing import Figure, draw
 from lth.report.page import Page, machine_facts
 from lth.report.progress import Progress
 from lth.report.results import Results
-from lth.report.sheet import Sheet
+from lth.report.sheet import Sheet, say
 from lth.report.statistics import arms_of, densities, percent
 from lth.report.tables import CURVES, LAYERS, RESULTS, curve_rows, layer_rows, result_row, with_observed
 from lth.report.wandb.levels import RESULT_COLUMNS, measured_columns
@@ -99,7 +99,7 @@ class Recorder:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.progress.close()
-        if kind is not None and self._rows["results"]:
+        if kind is not None and any(self._rows.values()):
             self.write()
         if self.wandb:
             self.wandb.stop()
@@ -150,7 +150,9 @@ class Recorder:
             self._rows["curves"] += curve_rows(outcome.result)
 
     def add_row(self, table: str, row: Mapping[str, Any]) -> None:
-        """Takes a row of one of the experiment's own tables."""
+        """Takes a row of one of the experiment's own tables; KeyError for a table or a column that is not declared."""
+        if table not in self.tables:
+            raise KeyError(f"{self.experiment.name} declares no table {table}")
         self._rows[table].append(self.tables[table].row(row))
 
     def write(self) -> None:
@@ -221,8 +223,9 @@ class Recorder:
         console = Console()
         for sheet in [sheet for sheet in sheets if sheet.terminal][:1]:
             sheet.print(console)
-        for line in (*answer, f"{self.work()} Results, figures and report.html: {self.folder}"):
-            console.print(line, highlight=False, markup=False, soft_wrap=True)
+        for line in answer:
+            say(console, line, whole=bool(self.facts.command) and self.facts.command in line)
+        say(console, f"{self.work()} Results, figures and report.html: {self.folder}", whole=True)
 
     def page_title(self) -> str:
         """What the page is called."""

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
@@ -38,7 +39,8 @@ class Sheet:
     heads: of its columns; texts: those of them that hold words, set to the left, besides the first column. narrow: the
     heads that a terminal of 80 columns has room for (empty: all). groups: (title, number of columns) above the heads.
     note: what is to be said below it; legend: names that occur in it and what they mean. folded: a page shows its
-    title alone until it is opened. terminal, page: whether the end of a command and the page show it.
+    title alone until it is opened. terminal, page: whether the end of a command and the page show it. keys: how many
+    columns tell rows apart, from the left.
     """
 
     title: str
@@ -52,17 +54,39 @@ class Sheet:
     folded: bool = False
     terminal: bool = True
     page: bool = True
+    keys: int = 1
 
-    def shown(self, width: int) -> "Table":
-        """The sheet as a terminal of `width` columns shows it; no cell is broken."""
+    def shown(self, width: int) -> Group:
+        """The sheet as a terminal of `width` columns shows it: no cell is broken.
+
+        Columns that there is no room for stand in a further table below, beside the first `keys` columns.
+        """
         places = [
             place for place, head in enumerate(self.heads) if width >= WIDE or not self.narrow or head in self.narrow
         ]
-        table = Table(title=Text(self.title), title_justify="left", header_style="bold", box=SIMPLE_HEAD)
-        table.pad_edge, table.collapse_padding = False, True
+        return Group(Text(self.title, style="italic"), *map(self._table, self._blocks(places, width)))
+
+    def _blocks(self, places: Sequence[int], width: int) -> list[list[int]]:
+        """The `places` of the columns of each table, as many as `width` has room for, the first `keys` in every one."""
+        widths = [
+            2 + max(cell_len(text) for text in (head, *(_terminal_text(cells[place]).plain for cells in self.cells)))
+            for place, head in enumerate(self.heads)
+        ]  # two spaces part columns
+        keys, others = list(places[: self.keys]), places[self.keys :]
+        blocks = [list(keys)]
+        for place in others:
+            if len(blocks[-1]) > len(keys) and sum(widths[at] for at in (*blocks[-1], place)) > width:
+                blocks.append(list(keys))
+            blocks[-1].append(place)
+        return blocks
+
+    def _table(self, places: Sequence[int]) -> Table:
+        """A table of the columns at `places`."""
+        table = Table(header_style="bold", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+        alone = len(places) == self.keys + 1  # then it may be wider than the terminal
         for place in places:
             left = place == 0 or self.heads[place] in self.texts
-            table.add_column(self.heads[place], justify="left" if left else "right", no_wrap=True)
+            table.add_column(Text(self.heads[place]), justify="left" if left else "right", no_wrap=not alone)
         for cells in self.cells:
             table.add_row(*(_terminal_text(cells[place]) for place in places))
         return table
@@ -77,6 +101,11 @@ def _terminal_text(cell: str) -> Text:
     if not isinstance(cell, Cell):
         return Text(cell)
     return Text(cell.short or cell, style="bold green" if cell.bold else "")
+
+
+def say(console: Console, line: str, whole: bool = False) -> None:
+    """Prints a sentence, broken between words; `whole`: in one piece, as it holds a command or a path to be copied."""
+    console.print(line, highlight=False, markup=False, soft_wrap=whole)
 
 
 def markdown(sheets: Iterable[Sheet]) -> str:

@@ -1,13 +1,27 @@
-"""What the tests of W&B share: W&B's own reader for what was written."""
+"""What the tests of reports share: trained arms, a recorder without W&B, and W&B's own reader for what was written."""
 
 import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from torch import nn
+
+from lth.analysis.gradient import GradientNorm
+from lth.experiment import Experiment
+from lth.lottery.arms import Outcome
+from lth.lottery.levels import Level
+from lth.pruning.mask import dense, prunable
+from lth.report.recorder import Facts, Recorder
+from lth.settings import DataSettings, LevelSettings, ModelSettings
+from lth.store.runs import Store
+from lth.training.loop import train
+from lth.training.run_result import RunResult
+from lth.training.run_spec import Observer, RunSpec
 
 Records = dict[str, list[dict[str, Any]]]
 
@@ -52,3 +66,35 @@ def history() -> Callable[[Records, str], list[dict[str, Any]]]:
 @pytest.fixture(autouse=True)
 def cheap_figures(unrendered: None) -> None:
     """Figures are rendered only in tests marked `rendered`."""
+
+
+@pytest.fixture(scope="session")
+def make_outcome(make_job: Callable[..., RunSpec], make_network: Callable[[], nn.Module]) -> Callable[..., Outcome]:
+    """A trained arm of the small network, by default the ticket of level 0; keywords change its training."""
+    trained: dict[str, tuple[RunSpec, RunResult]] = {}
+
+    def make(arm: str = "ticket", level: int = 0, draw: int = 0, *observers: Observer, **changes: Any) -> Outcome:
+        key = repr((observers, changes))
+        if key not in trained:
+            model = make_network()
+            spec = make_job(model=model, mask=dense(prunable(model)), **changes)
+            trained[key] = spec, train(spec, [GradientNorm(10), *observers])
+        spec, result = trained[key]
+        result = replace(result, run=f"{level}-{arm}-{draw}")
+        return Outcome(Level(level, spec, result, None), arm, draw, spec, result)
+
+    return make
+
+
+@pytest.fixture
+def make_recorder(tmp_path: Path) -> Callable[..., Recorder]:
+    """A recorder that writes into the test's folder; keywords are those of its experiment, `job` its number."""
+
+    def make(job: int | None = None, **experiment: Any) -> Recorder:
+        settings = LevelSettings(experiment="made_up", data=DataSettings("small"), model=ModelSettings("mlp"))
+        parts: dict[str, Any] = {"name": "made_up", "settings": LevelSettings, "run": None, "answer": lambda _: ["So."]}
+        store = Store(tmp_path / "store")
+        facts = Facts(tmp_path / "job", settings, store, settings.about("iterative"), "lth made_up -m seed=0,1", job)
+        return Recorder(Experiment(**(parts | experiment)), facts, None)
+
+    return make

@@ -1,4 +1,4 @@
-"""The report's tables: what stands in them, and that LaTeX and Markdown show it."""
+"""The report's tables: what stands in them, for programs and for people."""
 
 import csv
 
@@ -7,12 +7,8 @@ import pytest
 from lth.report.export import (
     DIFFERENCES,
     SUMMARY,
-    Sheet,
     difference_rows,
     difference_sheet,
-    escape,
-    latex,
-    markdown,
     summary_rows,
     summary_sheet,
     write_tables,
@@ -131,26 +127,6 @@ def test_what_was_not_measured_is_a_dash():
         "98.10 [98.10, 98.10]",
         "\N{EN DASH}",
     ]
-
-
-def test_latex_escapes():
-    assert escape(r"50% of a_b & {c} #1 $2 ~^\ ") == (
-        r"50\% of a\_b \& \{c\} \#1 \$2 \textasciitilde{}\textasciicircum{}\textbackslash{} "
-    )
-    assert escape("≥ 3") == r"$\geq$ 3"
-
-
-SHEET = Sheet("my_data", ["density (%)", "a|b"], [["1", "x_y & z|"]])
-
-
-def test_latex_is_a_booktabs_tabular():
-    lines = latex([SHEET]).splitlines()
-    assert r"\begin{tabular}{ll}" in lines and r"  1 & x\_y \& z| \\" in lines
-    assert [line.strip() for line in lines if "rule" in line] == [r"\toprule", r"\midrule", r"\bottomrule"]
-
-
-def test_markdown_escapes_bars():
-    assert markdown([SHEET]).splitlines()[2:] == [r"| density (%) | a\|b |", "| --- | --- |", r"| 1 | x_y & z\| |"]
 
 
 def test_tables_are_written_alike_each_time(tmp_path):

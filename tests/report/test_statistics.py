@@ -1,10 +1,10 @@
-"""What one seed says: differences, their error, and no verdict."""
+"""Means over draws, the error of a difference, and how numbers are written."""
 
 import math
 
 import pytest
 
-from lth.report.statistics import Draws, at, binomial_error, differences, mean, over_draws, sentence
+from lth.report.statistics import Draws, accuracy_column, at, binomial_error, mean, over_draws, percent, short
 from lth.report.tables import RESULTS
 
 
@@ -20,13 +20,6 @@ def row(level, arm, accuracy, draw=0, density=None, **more):
         "final_test_accuracy": accuracy,
         **more,
     }
-
-
-ROWS = [
-    row(0, "ticket", 0.9),
-    *[row(level, "ticket", 0.9) for level in (1, 2, 3, 4)],
-    *[row(level, "reinit", accuracy) for level, accuracy in ((1, 0.1), (2, 0.1), (3, 0.8), (4, 0.6))],
-]
 
 
 def test_the_mean_is_over_what_was_measured():
@@ -49,39 +42,23 @@ def test_draws_are_summed_up_in_one_place():
     assert at(rows, 1, "reinit", "final_test_accuracy") == pytest.approx(0.6)
 
 
-def test_differences_are_over_the_levels_at_15_percent_and_below():
-    (found,) = differences(ROWS, 1_000)
-    assert found.control == "reinit" and found.levels == (3, 4)
-    assert found.mean == pytest.approx(0.9 - 0.7)
-    assert found.error == pytest.approx(math.sqrt((0.9 * 0.1 + 0.7 * 0.3) / 1_000))
-
-
-def test_where_no_level_is_sparse_the_sparsest_is_compared():
-    (found,) = differences(ROWS[:3] + ROWS[5:7], 100)
-    assert found.levels == (2,) and found.mean == pytest.approx(0.8)
-
-
-def test_a_level_that_an_arm_does_not_have_is_left_out():
-    rows = [*ROWS, row(5, "ticket", 0.9)]
-    assert differences(rows, 100)[0].levels == (3, 4)
-    assert differences([row(0, "ticket", 0.9)], 100) == []
-
-
 def test_the_binomial_error_is_that_of_two_proportions():
     assert binomial_error(0.5, 0.5, 200) == pytest.approx(0.05)
 
 
-def test_one_seed_gives_no_verdict_and_the_command_for_five():
-    text = sentence(ROWS, 1_000, "lth imp -m seed=0,1,2,3,4")
-    assert "+20.0 ± 1.7 points against reinit" in text and "1,000 test examples" in text and "12.5%" in text
-    assert text.endswith("One seed: no verdict. For five: lth imp -m seed=0,1,2,3,4")
-
-
-def test_a_diverged_arm_is_named():
-    rows = [row(0, "ticket", None, status="diverged")]
-    assert sentence(rows, 10, "x").startswith("Diverged: ticket at level 0.")
-
-
 def test_without_early_stops_the_final_accuracy_is_compared():
-    rows = [{**row, "early_stop_test_accuracy": None} for row in ROWS]
-    assert differences(rows, 100)[0].mean == pytest.approx(0.2)
+    rows = [row(0, "ticket", 0.9), row(1, "ticket", 0.8)]
+    assert accuracy_column(rows) == "early_stop_test_accuracy"
+    assert accuracy_column([{**row, "early_stop_test_accuracy": None} for row in rows]) == "final_test_accuracy"
+
+
+@pytest.mark.parametrize(
+    ("density", "text"), [(1.0, "100"), (0.9999, "100"), (0.5129, "51.3"), (0.01, "1.0"), (0.0052, "0.52")]
+)
+def test_percent_is_written_as_in_the_papers(density, text):
+    assert percent(density) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0"), (0.0312, "0.031"), (2.44, "2.4"), (1773.2, "1,773")])
+def test_seconds_have_two_digits_or_whole_ones(seconds, text):
+    assert short(seconds) == text

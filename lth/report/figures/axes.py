@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocat
 from matplotlib.transforms import ScaledTranslation
 
 from lth.core.tables import Row
-from lth.report.statistics import arms_of, measured, over_draws, percent
+from lth.report.statistics import over_draws, percent
 
 PAGE_WIDTH = 6.9  # inches: the text width of the usual one-column paper
 DPI = 200
@@ -82,11 +82,6 @@ class Summary:
 def arm_style(arm: str) -> ArmStyle:
     """The style of `arm`; black pentagons for one that has none."""
     return STYLES.get(arm, ArmStyle("#000000", "p", (0, (2, 1))))
-
-
-def arms_with(rows: Sequence[Row], *columns: str) -> list[str]:
-    """The arms in `rows` that have a value in one of `columns`, in order of appearance."""
-    return arms_of([row for row in rows if any(measured(row[column]) for column in columns)])
 
 
 def summarize(rows: Iterable[Row], arm: str, column: str, factor: float = 1.0) -> list[Summary]:

@@ -120,14 +120,16 @@ def sketch_curves(shown: Results) -> Sketch | None:
     figure.supxlabel("iteration", fontsize=PLAIN["axes.labelsize"])
     arms = dict.fromkeys(arm for panels in measured_panels.values() for panel in panels for arm in panel)
     legend_above(figure, [arm_handle(arm, marker=any(stops)) for arm in arms])
-    return Sketch("curves", "Training curves", *_about_curves(results, levels, list(measured_panels), start), figure)
+    alt = described(
+        {label: dict(zip(levels, panels, strict=True)) for label, panels in measured_panels.items()}, results
+    )
+    return Sketch(
+        "curves", "Training curves", _about_curves(results, levels, list(measured_panels), start), alt, figure
+    )
 
 
-def _about_curves(
-    results: Sequence[Row], levels: Sequence[int], labels: list[str], start: float | None
-) -> tuple[str, str]:
+def _about_curves(results: Sequence[Row], levels: Sequence[int], labels: list[str], start: float | None) -> str:
     names = " and ".join(label.removesuffix(" (%)") for label in labels)
-    at_levels = ", ".join(f"{percent(densities(results)[level])}%" for level in levels)
     caption = f"{names[0].upper()}{names[1:]} against the iteration. "
     if levels != [0]:
         caption += "Each panel is one level; the thin dark line, the same in every panel, is the dense network. "
@@ -135,4 +137,17 @@ def _about_curves(
         caption += "Markers stand at the early stop, where the validation loss shown is lowest. "
     if start is not None:
         caption += f"The y axes fit what comes after iteration {start:,.0f}: before, curves leap from chance level. "
-    return caption + about_draws(results), f"Lines of {names} against the iteration at {at_levels} of the weights."
+    return caption + about_draws(results)
+
+
+def described(by_label: Mapping[str, Mapping[int, Panel]], results: Sequence[Row]) -> str:
+    """In words, the first and the last value of every curve, for those who cannot see the figure."""
+    levels = densities(results)
+    words = [
+        f"{label} at {percent(levels[level])}% of the weights, {arm}: {values[0][0]:,.5g} to {values[-1][0]:,.5g}"
+        for label, by_level in by_label.items()
+        for level, panel in by_level.items()
+        for arm, line in panel.items()
+        for values in [list(line.values())]
+    ]
+    return f"From the first to the last evaluation: {'; '.join(words)}."

@@ -9,7 +9,7 @@ from lth.core.tables import Row
 from lth.report.figures.axes import PAGE_WIDTH, STYLES, density_axis, log_axis, new_figure
 from lth.report.figures.drawing import Sketch
 from lth.report.results import Results
-from lth.report.statistics import densities
+from lth.report.statistics import densities, percent
 
 LABELLED_LAYERS = 26  # as many as the legend has room for
 
@@ -58,5 +58,12 @@ def sketch_layers(results: Results) -> Sketch | None:
         " Layers above the thin line keep more weights than the average. Layers whose densities agree within 2% at"
         " every level share a line; a line that ends early belongs to a layer with no weights left."
     )
-    alt = f"Lines of layer density against network density for {', '.join(lines)}."
+    alt = "Density of layers by density of the network. " + "; ".join(
+        f"{name}: {_at(line, levels, min(line))}, {_at(line, levels, max(line))}" for name, line in lines.items()
+    )
     return Sketch("layers", "Density by layer", caption, alt, figure)
+
+
+def _at(line: dict[int, float], levels: dict[int, float], level: int) -> str:
+    """The density of a layer at one level, and that of the network there, in percent."""
+    return f"{percent(line[level])}% at {percent(levels[level])}%"

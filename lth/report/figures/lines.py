@@ -29,7 +29,7 @@ from lth.report.figures.axes import (
 )
 from lth.report.figures.captions import about_draws, about_seeds
 from lth.report.figures.drawing import Sketch
-from lth.report.figures.series import Line, Measure, arm_lines, line_handle
+from lth.report.figures.series import Line, Measure, arm_lines, dense_handle, line_handle
 from lth.report.results import Results
 from lth.report.statistics import STOP, measured, percent
 
@@ -70,7 +70,8 @@ class LineFigure:
 
     lines: how rows become lines. facets: title -> rows, for panels that show different rows. choose: the measures by
     the rows, where they depend on them. about: the first sentence of the caption. legend: what the lines' names mean,
-    for the caption. caption: what else it says. across: panels side by side; height: of a panel, in inches. apart:
+    for the caption. caption: what else it says. handles: the entries of the legend, where it is not an entry a line and
+    one for the dense network. across: panels side by side; height: of a panel, in inches. apart:
     points between the error bars of two lines at one density. letters: (a), (b) ... above the panels. dense: a thin
     line at the dense network's value. shared: one y axis for all panels. outliers: lines or facets that may leave the
     panel, because they would flatten the others. least: how many lines there must be. on_page: whether a page shows
@@ -105,7 +106,7 @@ class LineFigure:
             line.label: line
             for panel in panels
             for line, points in zip(panel.lines, panel.points, strict=True)
-            if points
+            if measured_points(points)
         }
         if not panels or len(used) < self.least:
             return None
@@ -130,17 +131,19 @@ class LineFigure:
                     axes.set_xlabel("weights left (%)")
         lines = list(used.values())
         handles = self.handles(lines) if self.handles else [line_handle(line.label, line.style) for line in lines]
-        if self.dense:
-            handles.append(line_handle("dense", ArmStyle(STYLES["dense"].colour, "", "-", STYLES["dense"].width)))
+        if self.dense and not self.handles:
+            handles.append(dense_handle())
         censored = any(point.censored for panel in panels for point in panel.everything)
         legend_above(figure, [*handles, *([censored_handle()] if censored else [])])
         return Sketch(
-            self.name, self.title, self._caption(results, lines, any(cut), censored), described(panels), figure
+            self.name, self.title, self._caption(results, panels, lines, any(cut), censored), described(panels), figure
         )
 
     def panels(self, results: Results) -> list[Panel]:
         """The panels that have a line with two densities."""
         rows = results[self.table]
+        if not rows:
+            return []
         measures = self.measures if self.choose is None else self.choose(rows)
         panels = []
         for title, facet in self.facets(rows).items():
@@ -171,6 +174,8 @@ class LineFigure:
             points, style, side = panel.points[place], panel.lines[place].style, -1 if place % 2 else 1
             if self.shared:  # on a shared axis the dense network is a line alone: it may lie far off
                 points = [point for point in points if point.density < 1]
+            if not measured_points(points):
+                continue
             if results.bars is None:
                 plot_band(axes, style, points)
             else:
@@ -192,9 +197,10 @@ class LineFigure:
         for value, colour in dense.values():
             axes.axhline(value, color=colour, linewidth=STYLES["dense"].width if len(dense) == 1 else 0.6)
 
-    def _caption(self, results: Results, lines: Sequence[Line], cut: bool, censored: bool) -> str:
-        arms = {line.arm for line in lines}
-        rows = [row for row in results["results"] if row["arm"] in arms]
+    def _caption(
+        self, results: Results, panels: Sequence[Panel], lines: Sequence[Line], cut: bool, censored: bool
+    ) -> str:
+        rows = self._trainings(results, panels)
         legend = self.legend(lines)
         parts = [self.about, legend and f"{legend[0].upper()}{legend[1:]}.", self.caption(results)]
         if self.dense:
@@ -210,6 +216,13 @@ class LineFigure:
                 " later."
             )
         return " ".join(part.strip() for part in parts if part.strip())
+
+    def _trainings(self, results: Results, panels: Sequence[Panel]) -> list[Row]:
+        """The rows of results.csv that the figure is about, also those of arms that diverged at every density."""
+        if self.table != "results":
+            arms = {line.arm for panel in panels for line in panel.lines}
+            return [row for row in results["results"] if row["arm"] in arms]
+        return list({id(row): row for panel in panels for line in panel.lines for row in line.rows}.values())
 
 
 def measured_points(points: Sequence[Summary]) -> list[Summary]:
@@ -233,7 +246,8 @@ def set_limits(axes: Axes, panel: Panel, over_several: bool, outliers: Sequence[
         ends = [end for point in points for end in (point.mean, point.low, point.high) if end > 0]
         low, high = min(point.mean for point in points if point.mean > 0), max(ends)
         low = max(min(ends), 0.5 * low)  # an interval may reach to zero, which a logarithmic axis never does
-        axes.set_ylim(low / (high / low) ** 0.05, high * (high / low) ** 0.05)
+        margin = max(high / low, 1.5) ** 0.05  # equal values, too, have an axis around them
+        axes.set_ylim(low / margin, high * margin)
         return any(point.low < low for point in points)
     if measure.column == STOP:
         count_axis(axes.yaxis, 6)

@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 
 from lth.core.tables import Row
 from lth.lottery.arms import meaning
-from lth.report.figures.axes import ArmStyle, Summary, arm_style, summarize
+from lth.report.figures.axes import STYLES, ArmStyle, Summary, arm_style, summarize
 from lth.report.figures.captions import ONE_SHOT
 from lth.report.intervals import Summarize, over_seeds
 from lth.report.statistics import STOP, arms_of
@@ -82,6 +82,11 @@ def line_handle(label: str, style: ArmStyle) -> Line2D:
     line = Line2D([], [], color=style.colour, linestyle=style.dashes, linewidth=style.width, label=label)
     line.set_marker(style.marker)
     return line
+
+
+def dense_handle() -> Line2D:
+    """The legend's entry for the thin line at the dense network's value."""
+    return line_handle("dense", ArmStyle(STYLES["dense"].colour, "", "-", STYLES["dense"].width))
 
 
 def arm_meanings(lines: Sequence[Line]) -> str:

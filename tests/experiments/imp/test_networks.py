@@ -1,19 +1,23 @@
-"""Figure 5: a colour a network, a question each, nothing averaged across and nothing chosen by guessing."""
+"""Figure 5: a colour a network, a setting each, nothing averaged across and nothing chosen by guessing."""
 
 import math
 import random
 from itertools import pairwise
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from lth.report.papers.networks import NETWORKS, choose, draw_networks, networks, sketch_networks
+from lth.experiments.imp.networks import FIGURE_5, NETWORKS, choose, compare, networks
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
+from lth.commands.report import write_comparisons
 from lth.core.tables import Row
+from lth.report.figures.drawing import Sketch
 from lth.report.gather import Gathered
-from lth.report.intervals import min_max, t_interval
+from lth.report.intervals import Summarize, min_max, t_interval
+from lth.report.results import Results
 from lth.report.tables import RESULTS
 
 LEVELS = 12
@@ -64,36 +68,44 @@ def gathered(*settings: list[Row]) -> Gathered:
     return Gathered([row for rows in settings for row in rows], {}, [])
 
 
+def sketch(rows: Mapping[str, list[Row]], bars: Summarize = t_interval) -> Sketch | None:
+    """The figure of networks by their rows."""
+    return FIGURE_5.sketch(Results({"results": [row for several in rows.values() for row in several]}, bars=bars))
+
+
 def every() -> list[list[Row]]:
     """The settings of the three networks."""
     return [sweep(model) for model in NETWORKS]
 
 
+@pytest.mark.rendered
 def test_three_networks_have_one_figure_and_the_same_bytes_again(tmp_path: Path) -> None:
-    [drawn], notes = draw_networks(tmp_path / "a", gathered(*every()))
-    assert (drawn.name, drawn.title, notes) == ("frankle2019_fig5", "conv2, conv4 and conv6 on cifar10", [])
+    [comparison] = compare(gathered(*every()), t_interval)
+    assert (comparison.about, comparison.notes) == ("conv2, conv4 and conv6 on cifar10", ())
+    [drawn] = write_comparisons(tmp_path / "a", [comparison])
+    assert (drawn.name, drawn.title) == ("frankle2019_fig5", "Networks side by side: conv2, conv4 and conv6 on cifar10")
     pixels = imread(drawn.path)[..., :3]
     assert pixels.shape[1] == round(6.9 * 200) and 0.01 < (pixels.min(axis=-1) < 0.9).mean() < 0.5
     assert drawn.path.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
     assert "conv4 (id-conv4): 25,000 iterations, n = 3" in drawn.caption and "95% t intervals" in drawn.caption
     assert "conv6 reinit" in drawn.alt
-    [again], _ = draw_networks(tmp_path / "b", gathered(*every()))
+    [again] = write_comparisons(tmp_path / "b", compare(gathered(*every()), t_interval))
     assert again.path.read_bytes() == drawn.path.read_bytes()
 
 
 def test_colours_are_networks_dashes_are_arms_and_each_dense_network_has_a_line() -> None:
-    sketch = sketch_networks({rows[0]["model"]: rows for rows in every()}, min_max)
-    assert sketch
-    handles = {handle.get_label(): handle for handle in sketch.figure.legends[0].legend_handles}
+    made = sketch({rows[0]["model"]: rows for rows in every()}, min_max)
+    assert made
+    handles = {handle.get_label(): handle for handle in made.figure.legends[0].legend_handles}
     assert list(handles) == ["conv2", "ticket", "conv4", "reinit", "conv6", "dense"]  # by column: networks above
     assert handles["ticket"].get_linestyle() == "-" and handles["reinit"].get_linestyle() == "--"
-    assert [axes.get_ylabel().split(" (")[0] for axes in sketch.figure.axes] == [
+    assert [axes.get_ylabel().split(" (")[0] for axes in made.figure.axes] == [
         "early-stop iteration",
         "test accuracy at early stop",
         "train accuracy at the end",
         "test accuracy at the end",
     ]
-    for axes in sketch.figure.axes:
+    for axes in made.figure.axes:
         colours = [line.get_color() for line in axes.lines]
         assert {colours.count(colour) for colour, _ in NETWORKS.values()} == {3}  # dense, ticket, reinit
         left, right = axes.get_xlim()
@@ -108,23 +120,22 @@ def test_networks_are_told_apart_in_grey() -> None:
 
 def test_a_panel_that_was_not_measured_is_left_out() -> None:
     empty = dict.fromkeys(["early_stop_iteration", "early_stop_censored", "early_stop_test_accuracy"])
-    sketch = sketch_networks({m: [row | empty for row in sweep(m)] for m in ("conv2", "conv6")}, t_interval)
-    assert sketch and len(sketch.figure.axes) == 2 and "conv4" not in sketch.caption
+    made = sketch({m: [row | empty for row in sweep(m)] for m in ("conv2", "conv6")})
+    assert made and len(made.figure.axes) == 2 and "conv4" not in made.caption
 
 
 @pytest.mark.parametrize("models", [["conv2"], ["conv2", "lenet_300_100"], []])
-def test_one_network_has_figure_4_and_not_this_one(tmp_path: Path, models: list[str]) -> None:
+def test_one_network_has_figure_4_and_not_this_one(models: list[str]) -> None:
     rows = [row | {"model": model, "setting": model} for model in models for row in sweep("conv2")]
-    assert draw_networks(tmp_path, Gathered(rows, {}, [])) == ([], [])
-    assert networks(Gathered(rows, {}, [])) == [] and list(tmp_path.iterdir()) == []
+    assert compare(Gathered(rows, {}, []), t_interval) == networks(Gathered(rows, {}, [])) == []
 
 
 def test_a_dense_network_alone_is_no_network_of_the_figure() -> None:
     dense = [row for row in sweep("conv4") if row["level"] == 0]
-    assert sketch_networks({"conv2": sweep("conv2"), "conv4": dense}, t_interval) is None
-    assert sketch_networks({"conv2": dense, "conv4": dense}, t_interval) is None
-    sketch = sketch_networks({"conv2": sweep("conv2"), "conv4": dense, "conv6": sweep("conv6")}, t_interval)
-    assert sketch and sketch.title == "conv2 and conv6 on cifar10"
+    assert sketch({"conv2": dense, "conv4": dense}) is None
+    [group] = networks(gathered(sweep("conv2"), dense, sweep("conv6")))
+    assert list(group.rows) == ["conv2", "conv6"]
+    assert networks(gathered(sweep("conv2"), dense)) == []
 
 
 def test_a_trial_run_does_not_stand_in_the_way_of_the_measurement() -> None:
@@ -138,10 +149,11 @@ def test_a_trial_run_does_not_stand_in_the_way_of_the_measurement() -> None:
 
 
 @pytest.mark.parametrize("other", [{"seeds": 3}, {"seeds": 5, "iterations": 10_000}])
-def test_what_no_rule_can_choose_is_left_out_and_named(tmp_path: Path, other: dict[str, int]) -> None:
+def test_what_no_rule_can_choose_is_left_out_and_named(other: dict[str, int]) -> None:
     rival = sweep("conv2", setting="rate", **other)
-    [drawn], [note] = draw_networks(tmp_path, gathered(rival, *every()))
-    assert drawn.title == "conv4 and conv6 on cifar10" and "conv2" not in drawn.caption
+    [comparison] = compare(gathered(rival, *every()), t_interval)
+    [note], results = comparison.notes, comparison.results
+    assert results and {row["model"] for row in results["results"]} == {"conv4", "conv6"}
     assert note.startswith("Figure 5 leaves conv2 out: it has the settings rate (") and "id-conv2" in note
     assert choose([rival, sweep("conv2")]) is None
 
@@ -150,7 +162,8 @@ def test_where_one_network_is_left_nothing_is_said_to_be_shown() -> None:
     rival, smoke = sweep("conv4", setting="rate"), sweep("conv2", 1, setting="smoke", iterations=4)
     [group] = networks(gathered(smoke, sweep("conv2"), rival, sweep("conv4")))
     assert list(group.rows) == ["conv2"] and [note[:25] for note in group.notes] == ["Figure 5 leaves conv4 out"]
-    assert sketch_networks(group.rows, t_interval) is None
+    [comparison] = compare(gathered(smoke, sweep("conv2"), rival, sweep("conv4")), t_interval)
+    assert not comparison.figures and comparison.notes == group.notes
 
 
 def test_data_and_rewind_points_are_never_mixed(tmp_path: Path) -> None:
@@ -162,16 +175,19 @@ def test_data_and_rewind_points_are_never_mixed(tmp_path: Path) -> None:
         ["id-conv2", "id-conv4", "id-conv6"],
         ["own-conv2", "own-conv4"],
     ]
-    drawn, _ = draw_networks(tmp_path, gathered(*every(), *own))
-    assert [each.name for each in drawn] == ["frankle2019_fig5", "frankle2019_fig5_2"]
-    assert drawn[1].title == "conv2 and conv4 on own"
+    drawn = write_comparisons(tmp_path, compare(gathered(*every(), *own), t_interval))
+    assert [str(each.path.relative_to(tmp_path)) for each in drawn] == [
+        "figures/frankle2019_fig5.png",
+        "figures/networks_2/frankle2019_fig5.png",
+    ]
+    assert drawn[1].title == "Networks side by side: conv2 and conv4 on own"
 
 
 def test_captions_name_networks_that_lost_trainings_and_count_seeds_for_each() -> None:
     rows = {"conv2": sweep("conv2", 5), "conv4": sweep("conv4", 2)}
     lost = next(row for row in rows["conv4"] if row["arm"] == "reinit")
     lost |= {"status": "diverged", **dict.fromkeys(RESULTS.names[14:21])}
-    sketch = sketch_networks(rows, t_interval)
-    assert sketch and "conv2 (id-conv2): 20,000 iterations, n = 5; conv4 (id-conv4)" in sketch.caption
-    assert "n = 2. Means over seeds (n = 2 to 5)" in sketch.caption
-    assert "Left out, as they diverged: trainings of conv4 reinit at 43.0%." in sketch.caption
+    made = sketch(rows)
+    assert made and "conv2 (id-conv2): 20,000 iterations, n = 5; conv4 (id-conv4)" in made.caption
+    assert "Means over seeds (n = 2 to 5)" in made.caption
+    assert "These trainings diverged and are left out: conv4 reinit at 43.0%." in made.caption
