@@ -60,9 +60,10 @@ class Networks:
 def networks(gathered: Gathered) -> list[Networks]:
     """What figures across networks show: a group for each experiment, data set and rewind point with two networks.
 
-    A network of which only the dense one was trained does not count. Where one network has several settings, the figure shows the one that was trained longest, so that a trial run does
-    not stand in its way. Two that train equally long, or a longest one with fewer seeds than another, leave a choice
-    that no rule should make: the network is then left out.
+    A network of which only the dense one was trained does not count. Where one network has several settings, the figure
+    shows the one that was trained longest, so that a trial run does not stand in its way. Two that train equally long,
+    or a longest one with fewer seeds than another, leave a choice that no rule should make: the network is then left
+    out.
     """
     settings_by_model: dict[tuple[str, str, int], dict[str, list[list[Row]]]] = {}
     for rows in gathered.settings().values():

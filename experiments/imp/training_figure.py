@@ -190,8 +190,9 @@ def _about(
         )
     used = [row for row in rows if (row["arm"], row["level"]) in shown and row["schedule"] != "one_shot"]
     ends = "; ".join(
-        f"{arm} at {levels[level]}: {list(each.curve.values())[0][0]:.2f}% to {list(each.curve.values())[-1][0]:.2f}%"
+        f"{arm} at {levels[level]}: {means[0]:.2f}% to {means[-1]:.2f}%"
         for (arm, level), each in shown.items()
+        for means in [[mean for mean, _, _ in each.curve.values()]]
     )
     alt = f"Lines of test accuracy against the iteration. From the first to the last point: {ends}."
     return caption + about_seeds(used, bars), alt

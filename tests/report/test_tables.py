@@ -4,7 +4,6 @@ import csv
 from dataclasses import replace
 
 import pytest
-from lth.report.job import Tables
 
 from lth.analysis.gradient import GradientNorm
 from lth.core.tables import Column

@@ -120,12 +120,8 @@ def sketch_curves(shown: Results) -> Sketch | None:
     figure.supxlabel("iteration", fontsize=PLAIN["axes.labelsize"])
     arms = dict.fromkeys(arm for panels in measured_panels.values() for panel in panels for arm in panel)
     legend_above(figure, [arm_handle(arm, marker=any(stops)) for arm in arms])
-    alt = described(
-        {label: dict(zip(levels, panels, strict=True)) for label, panels in measured_panels.items()}, results
-    )
-    return Sketch(
-        "curves", "Training curves", _about_curves(results, levels, list(measured_panels), start), alt, figure
-    )
+    caption = _about_curves(results, levels, list(measured_panels), start)
+    return Sketch("curves", "Training curves", caption, described(measured_panels, levels, results), figure)
 
 
 def _about_curves(results: Sequence[Row], levels: Sequence[int], labels: list[str], start: float | None) -> str:
@@ -140,14 +136,14 @@ def _about_curves(results: Sequence[Row], levels: Sequence[int], labels: list[st
     return caption + about_draws(results)
 
 
-def described(by_label: Mapping[str, Mapping[int, Panel]], results: Sequence[Row]) -> str:
+def described(by_label: Mapping[str, Sequence[Panel]], levels: Sequence[int], results: Sequence[Row]) -> str:
     """In words, the first and the last value of every curve, for those who cannot see the figure."""
-    levels = densities(results)
+    by_level = densities(results)
     words = [
-        f"{label} at {percent(levels[level])}% of the weights, {arm}: {values[0][0]:,.5g} to {values[-1][0]:,.5g}"
-        for label, by_level in by_label.items()
-        for level, panel in by_level.items()
+        f"{label} at {percent(by_level[level])}% of the weights, {arm}: {means[0]:,.5g} to {means[-1]:,.5g}"
+        for label, panels in by_label.items()
+        for level, panel in zip(levels, panels, strict=True)
         for arm, line in panel.items()
-        for values in [list(line.values())]
+        for means in [[mean for mean, _, _ in line.values()]]
     ]
     return f"From the first to the last evaluation: {'; '.join(words)}."

@@ -15,7 +15,6 @@ from lth.core.tables import Row
 from lth.report.figures.axes import (
     PAGE_WIDTH,
     STYLES,
-    ArmStyle,
     Summary,
     censored_handle,
     count_axis,

@@ -2,8 +2,8 @@
 
 import math
 import random
-from itertools import pairwise
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 

@@ -40,8 +40,8 @@ def test_a_caption_says_what_was_drawn_several_times_and_what_diverged(make_rows
         diverged(row) if (row["arm"], row["level"]) in lost else row for row in make_rows({"shuffle": 1, "reinit": 2})
     ]
     assert about_draws(rows) == (
-        "For reinit: means over 2 draws, bands from the lowest to the highest. These trainings diverged and are left out:"
-        " shuffle at 80.0%, 64.0%, 51.2%, 41.0%, 32.8%; reinit at 51.2%. "
+        "For reinit: means over 2 draws, bands from the lowest to the highest. These trainings diverged and are left"
+        " out: shuffle at 80.0%, 64.0%, 51.2%, 41.0%, 32.8%; reinit at 51.2%. "
     )
     assert about_draws(make_rows({"reinit": 1})) == ""
     two = [row | {"model": model} for model, row in zip(("a", "b"), make_rows({}, levels=1), strict=True)]
