@@ -21,6 +21,7 @@ from lth.core.seeds import Seeds
 from lth.core.tables import Table
 from lth.core.weights import State
 from lth.data.tensors import Data
+from lth.discovery import source_of
 from lth.experiment import Experiment
 from lth.from_settings import build_model, imp_plan, load_data, network_provenance, store_of
 from lth.lottery.arms import Outcome
@@ -164,7 +165,7 @@ class Session:
 def five_seeds(experiment: str) -> str:
     """The command that runs the same for five seeds."""
     overrides = [word for word in HydraConfig.get().overrides.task if not word.startswith("seed=")]
-    return shlex.join(["lth", experiment, "-m", *overrides, "seed=0,1,2,3,4"])
+    return shlex.join(["lth", source_of(experiment).command, "-m", *overrides, "seed=0,1,2,3,4"])
 
 
 def execute(experiment: Experiment, settings: Any, folder: Path, job: int | None = None) -> None:

@@ -2,7 +2,6 @@
 
 import os
 from importlib import metadata
-from pathlib import Path
 
 import pytest
 
@@ -11,57 +10,13 @@ from lth import discovery
 from lth.core.errors import LotteryError
 from lth.defaults import defaults_of, options_of, starting_values
 from lth.discovery import source_of, sources
-
-HELP = '''"""Counts the weights of networks.
-
-    lth counting    one network
-"""
-'''
-SETTINGS = """
-from dataclasses import dataclass
-
-from lth.core.setting import setting
-from lth.settings import TrainingSettings
-
-
-@dataclass
-class Counting(TrainingSettings):
-    experiment: str = setting("counting", "")
-    times: int = setting(2, "how often weights are counted")
-
-
-SETTINGS = Counting
-"""
-DECLARATION = """
-from lth.experiment import Experiment
-
-from .settings import SETTINGS
-
-
-def run(session):
-    (session.folder / "counted.txt").write_text(f"{session.settings.times} {session.settings.data.name}")
-    yield from ()
-
-
-EXPERIMENT = Experiment(name="counting", settings=SETTINGS, run=run, answer=lambda results: ["Counted."])
-"""
+from tests.counting import HELP, write_experiment
 
 
 @pytest.fixture
 def no_folders(monkeypatch):
     """No experiment is named by the environment, and what a test names is forgotten."""
     monkeypatch.setenv(lth.experiments.VARIABLE, "")
-
-
-def write_experiment(folder: Path, config: str | None = None, help_text: str = HELP) -> Path:
-    """An experiment in a folder of its own."""
-    folder.mkdir(parents=True)
-    (folder / "__init__.py").write_text(help_text)
-    (folder / "settings.py").write_text(SETTINGS)
-    (folder / "experiment.py").write_text(DECLARATION)
-    if config is not None:
-        (folder / f"{folder.name}.yaml").write_text(config)
-    return folder
 
 
 def test_the_experiments_that_come_with_lth_are_found_by_name(no_folders):

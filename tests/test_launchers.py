@@ -11,6 +11,8 @@ from pathlib import Path
 import hydra_plugins.hydra_joblib_launcher as joblib_plugin
 import pytest
 
+from tests.counting import write_experiment
+
 MAIN = "from lth.cli import main; main()"
 NETWORK = """
 from torch import nn
@@ -62,13 +64,19 @@ def lth(command):
         )
 
 
+def write_slurm(folder: Path) -> None:
+    """Writes the stand-ins for Slurm's commands."""
+    folder.mkdir()
+    for name, text in (("sbatch", SBATCH), ("srun", SRUN)):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+
+
 def sweep(lth: Callable[..., object], folder: Path, launcher: str, *words: str) -> list[list[dict[str, str]]]:
     """Two jobs that have the dense training and the first ticket in common; their tables without the seconds."""
-    (folder / "bin").mkdir(parents=True)
+    folder.mkdir(parents=True)
     (folder / "mine.py").write_text(NETWORK)
-    for name, text in (("sbatch", SBATCH), ("srun", SRUN)):
-        (folder / "bin" / name).write_text(text)
-        (folder / "bin" / name).chmod(0o755)
+    write_slurm(folder / "bin")
     lth(*SWEEP, "hydra.sweep.dir=sweep", f"hydra/launcher={launcher}", *words, cwd=folder)
     tables = []
     for job in ("0", "1"):
@@ -96,6 +104,16 @@ def test_every_launcher_gives_the_same_results_and_shares_one_store(lth, tmp_pat
         rows = [{**row, "seconds": ""} for row in csv.DictReader(file)]
     assert rows == [row for table in found["joblib"] for row in table]  # one table, whatever launched the jobs
     assert "6 rows" in shown and "Gathered from 4 folders" in shown
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["slurm", "slurm_local", "ray"])
+def test_an_experiment_in_a_folder_runs_with_every_launcher(lth, tmp_path, launcher):
+    write_experiment(tmp_path / "counting")
+    write_slurm(tmp_path / "bin")
+    words = ["-m", f"hydra/launcher={launcher}", "hydra.sweep.dir=sweep", "times=3,4", *LAUNCHERS[launcher]]
+    lth("./counting", *words, cwd=tmp_path)
+    assert [(tmp_path / "sweep" / job / "counted.txt").read_text() for job in "01"] == ["3 mnist1d", "4 mnist1d"]
 
 
 @pytest.mark.parametrize("launcher", ["basic", "joblib", "slurm", "slurm_local", "ray", "ray_cluster"])
