@@ -54,7 +54,7 @@ def test_every_command_composes(words, monkeypatch):
     name, *rest = words
     if name in PLACEHOLDERS or words in (("list",), ("claims",), ("cost",)) or {"...", "…"} & set(words):
         return
-    if name.startswith("./"):
+    if any(word.startswith("./") for word in words):
         return  # a folder that the page itself makes: it is run
     if name not in sources():
         parse(name, rest, monkeypatch)
