@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from lth.report.methods import TABLE
-from lth.report.seeds.methods import unclear
-from lth.report.seeds.report import write_sweep
+from lth.experiments.at_init.comparison import unclear
+from lth.experiments.at_init.methods import TABLE
 
+from lth.commands.report import report
 from lth.core.errors import LotteryError
 from lth.lottery.ticket import load_ticket
 from lth.pruning.methods import METHODS, method_of
@@ -37,7 +37,7 @@ def test_what_it_leaves_behind_and_its_laws(at_init, caplog):
     caplog.set_level(logging.INFO)
     to, shown = at_init()
     table, results, layers = (read_csv(to / f"{name}.csv") for name in ("table", "results", "layers"))
-    assert list(table[0]) == TABLE and list(results[0]) == RESULTS
+    assert list(table[0]) == TABLE.names and list(results[0]) == RESULTS.names
     assert list(dict.fromkeys(row["method"] for row in table)) == ALL
     assert {(row["method"], row["arm"]) for row in table if row["level"] == "3"} == {
         (method, arm) for method in ALL for arm in ("ticket", "shuffle", "reinit")
@@ -101,7 +101,7 @@ def test_another_method_trains_only_what_is_new_and_shares_the_dense_network(at_
 def test_a_report_keeps_methods_apart(at_init, folder):
     jobs = [at_init(f"seed={seed}", "methods=[magnitude,random]", "arms=[ticket]")[0] for seed in (0, 1)]
     gathered = gather(jobs)
-    write_sweep(folder / "report", gathered, "t")
+    report(jobs, to=folder / "report")
     summary = read_csv(folder / "report" / "summary.csv")
     assert {row["schedule"] for row in summary} == {"magnitude_at_init", "random_at_init"}
     assert all(row["n"] == "2" for row in summary) and not unclear(gathered.rows)
@@ -125,7 +125,7 @@ def test_a_report_keeps_methods_apart(at_init, folder):
             "pruning.score_at=init: is defined by each method",
         ),
         (["arm_levels=[4]"], "arm_levels=4"),
-        (["arms=[ticket,luck]"], "arms=luck: unknown"),
+        (["arms=[ticket,luck]"], "arms=luck: is no arm; known: ticket"),
     ],
 )
 def test_a_bad_value_is_named_before_anything_is_trained(at_init, overrides, message):

@@ -1,27 +1,26 @@
 """`lth speed` runs, measures what it says, and keeps what it measured. How fast anything is, no test asks."""
 
-import csv
 import json
 
 import pytest
 import torch
+from lth.experiments.speed.companion import Companion
+from lth.experiments.speed.loops import MNIST, floor, usual
+from lth.experiments.speed.run import Turns
 from lth.experiments.speed.settings import SpeedSettings
+from lth.experiments.speed.training import make_spec, mnist
 from safetensors.torch import save_file
 
 from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import rng
-from lth.jobs import load
+from lth.report.progress import Progress
+from lth.training.loop import train
+from tests.files import read_csv
 
 MEASURES = [
     *("ours", "usual", "floor", "ours, 2 workers"),
     *("usual / ours", "ours / floor", "two seeds at once / in turn", "evaluation"),
 ]
-
-
-@pytest.fixture(scope="module")
-def speed():
-    """The experiment's module."""
-    return load("speed")
 
 
 @pytest.fixture(scope="module")
@@ -45,12 +44,11 @@ def test_it_prints_and_keeps_three_times_two_ratios_and_a_share(command, tmp_pat
         "at most 2",
         "at most 0.6",
         "at most 40",
-        "3 blocks of 5 iterations; MNIST; threads 1, torch",
+        "3 blocks of 5 iterations, 1 thread.",
     ):
-        assert words in done.stdout
+        assert words in " ".join(done.stdout.split())
     (folder,) = tmp_path.glob("outputs/speed/*")
-    with (folder / "speed.csv").open() as file:
-        rows = {row["measure"]: row for row in csv.DictReader(file)}
+    rows = {row["measure"]: row for row in read_csv(folder / "speed.csv")}
     assert list(rows) == MEASURES and all(float(row["median"]) > 0 for row in rows.values())
     kept = json.loads((folder / "speed.json").read_text())
     assert {name: len(times) for name, times in kept["ms"].items()} == {
@@ -60,20 +58,20 @@ def test_it_prints_and_keeps_three_times_two_ratios_and_a_share(command, tmp_pat
     assert float(rows["ours"]["median"]) == pytest.approx(sorted(kept["ms"]["ours"])[1], abs=1e-4)
 
 
-def test_without_mnist_it_makes_images_and_says_so(tmp_path, speed):
-    made, says = speed.mnist(str(tmp_path))
+def test_without_mnist_it_makes_images_and_says_so(tmp_path):
+    made, says = mnist(str(tmp_path))
     assert "random images" in says and str(tmp_path) in says and not list(tmp_path.iterdir())
     assert made["train_images"].shape == (60_000, 1, 28, 28) and made["train_images"].dtype == torch.uint8
 
 
-def test_the_usual_way_reads_an_image_at_a_time_as_torchvision_does(speed, images):
-    dataset = speed.MNIST(images)
+def test_the_usual_way_reads_an_image_at_a_time_as_torchvision_does(images):
+    dataset = MNIST(images)
     image, label = dataset[7]
     assert len(dataset) == 5_300 and label == int(images["train_labels"][7])
     torch.testing.assert_close(image, (images["train_images"][7] / 255 - 0.1307) / 0.3081)
 
 
-class Companion:
+class Notebook:
     """Notes what the second worker is told."""
 
     def __init__(self):
@@ -86,11 +84,11 @@ class Companion:
         self.told.append("rest")
 
 
-def test_the_second_worker_trains_when_it_is_told_to(tmp_path, speed, images):
+def test_the_second_worker_trains_when_it_is_told_to(tmp_path, images):
     save_file(images, tmp_path / "mnist.safetensors")
     spec = SpeedSettings()
     spec.data.root = str(tmp_path)
-    with speed.Companion(spec) as companion:
+    with Companion(spec) as companion:
         first = companion.work()
         assert companion.work() > first  # it has trained on between two orders
         waiting = companion.rest()
@@ -103,20 +101,20 @@ def test_the_second_worker_trains_when_it_is_told_to(tmp_path, speed, images):
             companion.work()
 
 
-def test_the_three_do_the_work_that_they_are_timed_for(speed, images, monkeypatch):
-    job = speed.make_job(images, SpeedSettings(blocks=2, iterations=2))
-    stepped, multiplied, train = [], [], speed.train
+def test_the_three_do_the_work_that_they_are_timed_for(images, monkeypatch):
+    spec = make_spec(images, SpeedSettings(blocks=2, iterations=2))
+    stepped, multiplied = [], []
 
-    def usual():
+    def steps():
         while True:
             stepped.append(torch.are_deterministic_algorithms_enabled())
             yield
 
-    companion = Companion()
-    turns = speed.Turns({"usual": usual()}, companion, blocks=2, iterations=2)
+    companion = Notebook()
+    turns = Turns({"usual": steps()}, companion, blocks=2, iterations=2, progress=Progress(0, "speed"))
     torch.use_deterministic_algorithms(True, warn_only=True)
     try:
-        trace = train(job, [turns])
+        trace = train(spec, [turns])
         assert torch.are_deterministic_algorithms_enabled()
     finally:
         torch.use_deterministic_algorithms(False)
@@ -128,7 +126,7 @@ def test_the_three_do_the_work_that_they_are_timed_for(speed, images, monkeypatc
     monkeypatch.setattr(
         torch, "mm", lambda left, right, out: multiplied.append(out.shape) or real(left, right, out=out)
     )
-    next(speed.floor(job))
+    next(floor(spec))
     forward, weights, inputs = (
         [(60, 300), (60, 100), (60, 10)],
         [(300, 784), (100, 300), (10, 100)],
@@ -137,15 +135,15 @@ def test_the_three_do_the_work_that_they_are_timed_for(speed, images, monkeypatc
     assert sorted(multiplied) == sorted(forward + weights + inputs)
 
 
-def test_the_usual_way_trains_the_masked_network(speed, images, monkeypatch):
-    job = speed.make_job(images, SpeedSettings())
-    monkeypatch.setattr(speed, "build", lambda *_: job.model)
-    steps = speed.usual(job, speed.MNIST(images))
+def test_the_usual_way_trains_the_masked_network(images, monkeypatch):
+    spec = make_spec(images, SpeedSettings())
+    monkeypatch.setattr("lth.experiments.speed.loops.build", lambda *_: spec.model)
+    steps = usual(spec, MNIST(images))
     next(steps)
     next(steps)
-    state = job.model.state_dict()
-    for name, kept in job.mask.items():
-        assert not state[name][~kept].any() and not torch.equal(state[name][kept], job.start[name][kept])
+    state = spec.model.state_dict()
+    for name, kept in spec.mask.items():
+        assert not state[name][~kept].any() and not torch.equal(state[name][kept], spec.initial_state[name][kept])
 
 
 @pytest.mark.parametrize(
