@@ -51,6 +51,7 @@ def chapters(contents: Contents) -> list[Chapter]:
             _verdicts(arms, contents.seed_figures),
             _gradient_norm(arms, layers),
             *(figure_chapter(figure, arms, contents.columns) for figure in contents.figures),
+            _measurements(contents),
             _layers(layers),
             _training(arms),
             _figures(contents.figures),
@@ -108,6 +109,14 @@ def figure_chapter(figure: Figure, arms: Sequence[str], columns: Sequence[str]) 
         if measure.column not in RESULT_COLUMNS
     ]
     return Chapter(title_of(figure), str(getattr(figure, "about", "")), panels)
+
+
+def _measurements(contents: Contents) -> Chapter:
+    """The charted columns of the experiment's own tables that no declared figure has."""
+    drawn = {measure.column for figure in contents.figures for measure in getattr(figure, "measures", ())}
+    columns = [column for column in contents.columns if column not in drawn and column not in RESULT_COLUMNS]
+    panels = [panel_of("density", [column], contents.arms, log_x=True) for column in columns]
+    return Chapter("Measurements", "Of the trained networks, where they were made.", panels)
 
 
 def _layers(layers: bool) -> Chapter:

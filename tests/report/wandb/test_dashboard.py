@@ -120,6 +120,12 @@ def test_a_declared_figure_has_a_panel_for_each_measure_that_is_charted():
     ]
 
 
+def test_what_is_charted_and_in_no_figure_has_a_panel_too():
+    contents = Contents(["ticket"], (*RESULT_COLUMNS, "barrier"), FIGURES)
+    (chapter,) = [chapter for chapter in chapters(contents) if chapter.name == "Measurements"]
+    assert [(panel.title, panel.y) for panel in chapter.panels] == [("barrier", ("ticket/barrier",))]
+
+
 def as_sent(built) -> dict:
     """A workspace or report as W&B gets it."""
     return json.loads(dashboard.as_json(built))
