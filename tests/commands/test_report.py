@@ -1,17 +1,17 @@
 """`lth report` as its user meets it, on results that were written and not trained."""
 
-import csv
 import re
 import subprocess
 import sys
 
 import pytest
-from lth.report.seeds.report import questions, sentence, target
 
 from lth.cli import main
+from lth.commands.report import target
 from lth.core.files import write_csv
 from lth.report.gather import Gathered, gather
 from lth.report.tables import CURVES, RESULTS
+from tests.files import read_csv
 
 OFF = (-0.001, 0.0, 0.001, 0.0005, -0.0005)
 
@@ -77,11 +77,6 @@ def lth_report(monkeypatch, tmp_path, capsys):
     return run
 
 
-def table(path):
-    with path.open() as file:
-        return list(csv.DictReader(file))
-
-
 def test_one_sweep_is_reported_in_its_own_folder_and_again(tmp_path, lth_report):
     folder = write(tmp_path / "outputs" / "imp" / "now", range(5))
     shown, error = lth_report(folder)
@@ -91,15 +86,15 @@ def test_one_sweep_is_reported_in_its_own_folder_and_again(tmp_path, lth_report)
     assert "smallest density with a winning ticket is 50.0%" in shown and "not corrected" in shown
     names = [f"{name}.{ending}" for name in ("differences", "summary") for ending in ("csv", "md", "tex")]
     assert {"results.csv", *names} <= {path.name for path in folder.iterdir()}
-    assert len(table(folder / "results.csv")) == 25 and list((folder / "figures").glob("*.png"))
-    verdicts = {row["level"]: row["verdict"] for row in table(folder / "summary.csv") if row["arm"] == "ticket"}
+    assert len(read_csv(folder / "results.csv")) == 25 and list((folder / "figures").glob("*.png"))
+    verdicts = {row["level"]: row["verdict"] for row in read_csv(folder / "summary.csv") if row["arm"] == "ticket"}
     assert verdicts == {"0": "", "1": "winning", "2": "not winning"}
     written = {name: (folder / name).read_bytes() for name in ["results.csv", *names]}
     assert lth_report(folder) == (shown, None)  # the merged table is not gathered
     assert written == {name: (folder / name).read_bytes() for name in written}
 
 
-def test_folders_of_different_launchers_give_one_table(tmp_path, lth_report):
+def test_folders_of_different_launchers_give_one_read_csv(tmp_path, lth_report):
     first, second = (
         write(tmp_path / "outputs" / "imp" / "a", range(3)),
         write(tmp_path / "slurm" / "x" / "b", (2, 3, 4)),
@@ -107,7 +102,7 @@ def test_folders_of_different_launchers_give_one_table(tmp_path, lth_report):
     shown, _ = lth_report(first, second, "--bars", "minmax")
     assert "5 seeds" in shown and "5 rows were found more than once" in shown and "another training" not in shown
     assert "mean [lowest, highest] over seeds" in shown
-    assert len(table(tmp_path / "outputs" / "report" / "results.csv")) == 25
+    assert len(read_csv(tmp_path / "outputs" / "report" / "results.csv")) == 25
 
 
 def test_two_seeds_get_no_verdict_and_settings_are_apart(tmp_path, lth_report):
@@ -115,7 +110,7 @@ def test_two_seeds_get_no_verdict_and_settings_are_apart(tmp_path, lth_report):
     write(tmp_path / "outputs" / "b", range(2), setting="two", schedule="one_shot")
     shown, _ = lth_report("--to", "there")
     assert shown.count("2 seeds, no verdict: that takes 3.") == 2 and "one_shot (two)" in shown
-    assert {row["verdict"] for row in table(tmp_path / "there" / "summary.csv")} == {"", "undecided"}
+    assert {row["verdict"] for row in read_csv(tmp_path / "there" / "summary.csv")} == {"", "undecided"}
 
 
 @pytest.mark.parametrize(
@@ -149,15 +144,7 @@ def test_where_a_report_goes(tmp_path):
     assert str(target([folder, tmp_path], gather([folder]))) == "outputs/report"
 
 
-def test_a_one_shot_setting_is_drawn_with_its_iterative_one_and_others_apart(tmp_path):
-    write(tmp_path / "a", range(2))
-    write(tmp_path / "b", range(2), setting="shot", schedule="one_shot")
-    write(tmp_path / "c", range(2), setting="rate", run="another recipe")
-    asked = questions(gather([tmp_path]))
-    assert [{row["setting"] for row in question.rows} for question in asked] == [{"one", "shot"}, {"rate"}]
-
-
-def test_several_questions_have_a_page_above_theirs_with_the_figure_across_them(tmp_path, lth_report):
+def test_several_studies_have_a_page_above_theirs_with_the_figure_across_them(tmp_path, lth_report):
     outputs = tmp_path / "outputs"
     for model in ("conv2", "conv4", "lenet"):
         write(outputs / model, range(3), model=model, setting=f"id-{model}", data="cifar10", run=f"a {model}")
@@ -175,16 +162,16 @@ def test_several_questions_have_a_page_above_theirs_with_the_figure_across_them(
     ]
     assert all((report / address).is_file() for address, _ in links)
     assert {path.name for path in (report / "figures").iterdir()} == {"frankle2019_fig5.png", "frankle2019_fig5.pdf"}
-    assert page.count("<img ") == 1 and "conv2 and conv4 on cifar10</h2>" in page
+    assert page.count("<img ") == 1 and "Networks side by side: conv2 and conv4 on cifar10</h2>" in page
     assert page.count("smallest density with a winning ticket is 50.0%") == 3 and "not corrected" in page
     assert "://" not in page and not re.search(r"<script|@import|url\(", page)
 
 
-def test_one_question_has_its_page_in_the_top_folder(tmp_path, lth_report):
+def test_one_study_has_its_page_in_the_top_folder(tmp_path, lth_report):
     folder = write(tmp_path / "outputs" / "imp" / "now", range(3), model="conv2")
     lth_report(folder)
     page = (folder / "report.html").read_text(encoding="utf-8")
-    assert "<a href" not in page and "Test accuracy at early stop" in page
+    assert "<a href" not in page and "Test accuracy at early stop (%)" in page and "1 study" not in page
     assert not list(folder.rglob("frankle2019_fig5*"))
 
 
@@ -192,14 +179,6 @@ def test_a_verdict_is_not_cut_on_a_narrow_terminal(tmp_path, lth_report, monkeyp
     monkeypatch.setenv("COLUMNS", "80")
     shown, _ = lth_report(write(tmp_path / "now", range(2)))
     assert "undecided" in shown and "…" not in shown
-
-
-def test_the_sentence_says_when_nothing_is_found():
-    rows = [row for seed in range(3) for row in rows_of(seed) if row["level"] != 1]
-    assert sentence(rows) == (
-        "mnist, lenet, iterative (one): 3 seeds; at no density is the ticket found to be matching; "
-        "at no density is the ticket found to be winning."
-    )
 
 
 def test_a_report_of_a_store_lies_beside_it_and_one_of_a_job_within(tmp_path):
