@@ -1,246 +1,26 @@
 """`lth report [folders]`: what several seeds show together, as tables, figures, verdicts and a sentence a setting."""
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-
-from rich.console import Console
-
-from lth.core.errors import LotteryError
-from lth.core.files import write_csv
-from lth.experiment import Experiment, declared
-from lth.report.comparison import Comparison
-from lth.report.export import (
-    BARS,
-    DIFFERENCES,
-    SUMMARY,
-    difference_rows,
-    difference_sheet,
-    summary_rows,
-    summary_sheet,
-    write_tables,
-)
-from lth.report.figures.drawing import Drawn, draw
-from lth.report.gather import Gathered, gather, tables_of_jobs
-from lth.report.page import Page
-from lth.report.reading import MERGED
-from lth.report.results import Results
-from lth.report.searches import searches
-from lth.report.sheet import Cell, Sheet, say
-from lth.report.study import (
-    LEGEND,
-    SCAN,
-    counted,
-    networks_by_data,
-    overview_sheet,
-    sentence,
-    setting_title,
-    studies,
-    study_facts,
-    study_sheets,
-)
-from lth.report.tables import RESULTS
-from lth.report.wandb.publish import publish
-
-OUTPUTS = Path("outputs")
 
 
 def main(words: Sequence[str]) -> None:
     """Runs `lth report` with the command line `words`."""
-    asked = parser().parse_args(words)
-    report(asked.folders, asked.bars, asked.to, asked.wandb)
+    arguments = parser().parse_args(words)
+    from lth.commands.seeds import report
+
+    report(arguments.folders, arguments.bars, arguments.to, arguments.wandb)
 
 
 def parser() -> argparse.ArgumentParser:
-    """The words that `lth report` takes."""
-    words = argparse.ArgumentParser(prog="lth report", description=(__doc__ or "").split(": ", 1)[1])
-    words.add_argument("folders", nargs="*", type=Path, help="jobs, sweeps or whole outputs folders (default: outputs)")
-    words.add_argument("--bars", choices=("t", "minmax"), default="t", help="95%% t intervals, or lowest to highest")
-    words.add_argument("--to", type=Path, metavar="FOLDER", help="where to write (default: the sweep's own folder)")
+    """The arguments of `lth report`. Imports no torch, so that --help is quick."""
+    parser = argparse.ArgumentParser(prog="lth report", description=(__doc__ or "").split(": ", 1)[1])
+    parser.add_argument("folders", nargs="*", type=Path, help="jobs, sweeps, outputs folders (default: outputs)")
+    parser.add_argument("--bars", choices=("t", "minmax"), default="t", help="95%% t intervals, or lowest to highest")
+    parser.add_argument("--to", type=Path, metavar="FOLDER", help="where to write (default: the sweep's own folder)")
     modes = ("auto", "online", "offline", "disabled")
-    words.add_argument(
+    parser.add_argument(
         "--wandb", choices=modes, default="disabled", metavar="MODE", help="verdicts in W&B too: auto, online, offline"
     )
-    return words
-
-
-def report(places: Sequence[Path], bars: str = "t", to: Path | None = None, wandb: str = "disabled") -> Path:
-    """Gathers the results in `places` (none: outputs), writes, draws and prints what they show; the folder written to.
-
-    bars: what a summary's intervals are, `t` or `minmax`; verdicts always take 95% t intervals. to: where to write;
-    else into the one place given where it is a sweep's folder, into `report` below it where it is not (beside it where
-    it is a store), and into outputs/report for several places or none. wandb: the mode of the W&B runs that hold the
-    verdicts.
-    """
-    gathered = gather(places or [OUTPUTS])
-    folder = target(places, gathered) if to is None else to
-    if (folder / "results.csv").exists() and not (folder / MERGED).exists():
-        raise LotteryError(f"{folder}: holds a results.csv that no report has written; name another folder with --to")
-    sheets = write_summaries(folder, gathered, bars)
-    known = declared({row["experiment"] for row in gathered.rows})
-    comparisons = [
-        comparison for experiment in known.values() for comparison in experiment.compare(gathered, BARS[bars])
-    ]
-    drawn = write_comparisons(folder, comparisons)
-    homes = write_pages(folder, gathered, bars, known, comparisons, drawn)
-    show(gathered, sheets, folder, comparisons)
-    if wandb != "disabled":
-        says = {setting: sentence(rows) for setting, rows in gathered.settings().items()}
-        for line in publish(wandb, gathered, homes, says, bars):
-            print(line)
-    return folder
-
-
-def target(places: Sequence[Path], gathered: Gathered) -> Path:
-    """Where a report is written that was not told where."""
-    if len(places) != 1:
-        return OUTPUTS / "report"
-    place = places[0].parent if places[0].is_file() else places[0]
-    if place in gathered.folders and not (place / "results.csv").exists():  # a store
-        return place.resolve().parent / "report"
-    swept = {folder.resolve().parent for folder in gathered.folders} == {place.resolve()}
-    return place if swept else place / "report"
-
-
-def write_summaries(folder: Path, gathered: Gathered, bars: str) -> list[Sheet]:
-    """Writes the merged results, the summary and the differences into `folder`; the summary of each setting.
-
-    The summary comes first: where it lies, the results.csv beside it is known to be merged.
-    """
-    costs = searches(gathered.folders)
-    tables = [
-        (setting_title(rows), summary_rows(rows, bars, costs), difference_rows(rows))
-        for rows in gathered.settings().values()
-    ]
-    sheets = [summary_sheet(title, summary) for title, summary, _ in tables]
-    write_tables(folder, "summary", SUMMARY, [row for _, summary, _ in tables for row in summary], sheets)
-    differences = [row for *_, rows in tables for row in rows]
-    write_tables(
-        folder,
-        "differences",
-        DIFFERENCES,
-        differences,
-        [difference_sheet(title, rows) for title, _, rows in tables if rows],
-    )
-    write_csv(folder / "results.csv", RESULTS, gathered.rows)
-    return sheets
-
-
-def write_comparisons(folder: Path, comparisons: Sequence[Comparison]) -> list[Drawn]:
-    """Writes the tables and figures of `comparisons`: a table for all of one name; the figures that were drawn."""
-    by_name: dict[str, list[Comparison]] = {}
-    for comparison in comparisons:
-        by_name.setdefault(comparison.name, []).append(comparison)
-    drawn: list[Drawn] = []
-    for name, together in by_name.items():
-        rows = [row for comparison in together for row in comparison.rows]
-        table, sheets = together[0].table, [comparison.sheet for comparison in together if comparison.sheet]
-        if table is not None and rows:
-            write_tables(folder, name, table.names, rows, sheets)
-        number = 0
-        for comparison in together:
-            if comparison.results is not None:
-                number += 1
-                place = folder / "figures" if number == 1 else folder / "figures" / f"{name}_{number}"
-                drawn += [
-                    figure.titled(comparison.about) for figure in draw(comparison.figures, comparison.results, place)
-                ]
-    return drawn
-
-
-def write_pages(
-    folder: Path,
-    gathered: Gathered,
-    bars: str,
-    known: Mapping[str, Experiment],
-    comparisons: Sequence[Comparison],
-    drawn: Sequence[Drawn],
-) -> dict[str, Path]:
-    """Draws the figures of each study and writes its page; setting -> the folder of its study.
-
-    Where there are several studies each has a folder, and a page above them links theirs and shows the comparisons.
-    """
-    each = studies(gathered)
-    names = [str(study.rows[0]["setting"]) for study in each]
-    homes: dict[str, Path] = {}
-    for name, study in zip(names, each, strict=True):
-        place = folder / name if len(each) > 1 else folder
-        homes |= dict.fromkeys(study.settings(), place)
-        write_study(place, study, bars, known.get(study.rows[0]["experiment"]))
-    if len(each) > 1:
-        pages = {f"{name}/report.html": study for name, study in zip(names, each, strict=True)}
-        sheets = [comparison.sheet for comparison in comparisons if comparison.sheet]
-        Page(
-            f"{counted(len(each), 'study').replace('studys', 'studies')}: {networks_by_data(each)}",
-            [
-                *(comparison.says for comparison in comparisons if comparison.says),
-                *(sentence(rows) for study in each for rows in study.settings().values()),
-                SCAN,
-            ],
-            drawn,
-            [*sheets, overview_sheet(pages)],
-            notes=[note for comparison in comparisons for note in comparison.notes],
-        ).write(folder / "report.html")
-    return homes
-
-
-def write_study(place: Path, study: Gathered, bars: str, experiment: Experiment | None) -> None:
-    """Draws the figures of a study and writes its page into the folder `place`."""
-    curves = [row for rows in study.curves.values() for row in rows]
-    tables = {"results": study.rows, "curves": curves}
-    if experiment is not None:
-        tables |= tables_of_jobs(study, experiment.tables)
-    results = Results(tables, bars=BARS[bars])
-    figures = draw(experiment.seed_figures, results, place / "figures") if experiment else []
-    first, seeds = study.rows[0], len({row["seed"] for row in study.rows})
-    Page(
-        f"{first['experiment']}: {first['model']} on {first['data']}, {counted(seeds, 'seed')}",
-        [*(sentence(rows) for rows in study.settings().values()), SCAN],
-        figures,
-        study_sheets(study, bars),
-        facts=study_facts(study.rows),
-    ).write(place / "report.html")
-
-
-def show(gathered: Gathered, sheets: Sequence[Sheet], folder: Path, comparisons: Sequence[Comparison]) -> None:
-    """Prints the summary and the sentence of each setting, notes, what was left out, and where everything lies.
-
-    Of settings that are compared, the one table of the comparison stands for those of each.
-    """
-    console = Console()
-    compared = {setting for comparison in comparisons for setting in comparison.settings}
-
-    def say_if(line: str) -> None:
-        if line:
-            say(console, line)
-
-    for comparison in comparisons:
-        if comparison.sheet:
-            comparison.sheet.print(console)
-        say_if(comparison.says)
-    verdicts = set()
-    for sheet, rows in zip(sheets, gathered.settings().values(), strict=True):
-        if rows[0]["setting"] not in compared:
-            sheet.print(console)
-            verdicts |= {cell.short for cells in sheet.cells for cell in cells if isinstance(cell, Cell) and cell.short}
-        say_if(sentence(rows))
-    for word, text in LEGEND.items():
-        if any(word in verdict for verdict in verdicts):
-            say_if(f"{word}: {text}.")
-    for comparison in comparisons:
-        for note in comparison.notes:
-            say_if(note)
-    say_if(SCAN if verdicts else "")
-    say_if(left_out(gathered))
-    count = len(gathered.folders)
-    where = f"The reasons for each verdict, all tables and figures: {folder}"
-    say(console, f"Gathered from {counted(count, 'folder')}. {where}", whole=True)
-
-
-def left_out(gathered: Gathered) -> str:
-    """What was found more than once, in words; empty where nothing was."""
-    if not gathered.repeats:
-        return ""
-    text = f"{gathered.repeats} rows were found more than once; the later file counts."
-    changed = f" {gathered.changed} of them came from another training: other seeds.*, another machine or version."
-    return text + (changed if gathered.changed else "")
+    return parser

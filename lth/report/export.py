@@ -100,6 +100,8 @@ DIFFERENCES_TABLE = Table(
     meaning="A row for each setting, level and pair of arms: differences paired by seed.",
 )
 DIFFERENCES = DIFFERENCES_TABLE.names
+LOST = "*: some trainings diverged and are left out; summary.csv counts them."
+"""What a terminal says of the stars in the column n."""
 MARKS = {"lower": "≥ ", "upper": "≤ "}
 Searches = Mapping[tuple[str, int], Sequence[Row]]
 """(setting, level) -> what the search of the ticket took, a row with the columns SEARCH a seed."""
@@ -162,13 +164,15 @@ def difference_rows(rows: Sequence[Row]) -> list[Row]:
 
 def summary_sheet(title: str, rows: Sequence[Row]) -> Sheet:
     """`summary_rows` of one setting for people: percent; an early stop that is a lower bound has ≥ and no interval."""
-    heads = ["level", "density (%)", "arm", "n", "at early stop (%)", "at the end (%)", "early stop", "verdict"]
+    density = Cell("density (%)", short="left (%)")
+    heads = ["level", density, "arm", "n", "at early stop (%)", "at the end (%)", "early stop", "verdict"]
     cells = []
     for row in rows:
         accuracies = [_span(row, f"{column}_", 100, 2) for column in ACCURACIES]
         stop = ("≥ " if row[f"{STOP}_censored"] else "") + _span(row, f"{STOP}_", 1, 0)
-        count = f"{row['n']}" + (f" ({row['diverged']} diverged)" if row["diverged"] else "")
-        cells.append([str(row["level"]), percent(row["density"]), row["arm"], count, *accuracies, stop, _verdict(row)])
+        cells.append(
+            [str(row["level"]), percent(row["density"]), row["arm"], _count(row), *accuracies, stop, _verdict(row)]
+        )
     bound = "; ≥: a lower bound, as early stops are censored" if any(row[f"{STOP}_censored"] for row in rows) else ""
     narrow = ("level", "density (%)", "arm", "n", "at early stop (%)", "verdict")
     if all(row["early_stop_test_accuracy_mean"] is None for row in rows):
@@ -198,6 +202,11 @@ def write_tables(folder: Path, name: str, columns: Sequence[str], rows: Sequence
 
 def _bounds(interval: Interval) -> dict[str, float | None]:
     return dict(zip(BOUNDS, (interval.mean, interval.low, interval.high), strict=True))
+
+
+def _count(row: Row) -> str:
+    """The number of seeds, and of trainings that diverged; a terminal shows a star for those (LOST)."""
+    return Cell(f"{row['n']} ({row['diverged']} diverged)", short=f"{row['n']}*") if row["diverged"] else f"{row['n']}"
 
 
 def _verdict(row: Row) -> str:

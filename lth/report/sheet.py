@@ -69,7 +69,7 @@ class Sheet:
     def _blocks(self, places: Sequence[int], width: int) -> list[list[int]]:
         """The `places` of the columns of each table, as many as `width` has room for, the first `keys` in every one."""
         widths = [
-            2 + max(cell_len(text) for text in (head, *(_terminal_text(cells[place]).plain for cells in self.cells)))
+            2 + max(cell_len(_terminal_text(text).plain) for text in (head, *(cells[place] for cells in self.cells)))
             for place, head in enumerate(self.heads)
         ]  # two spaces part columns
         keys, others = list(places[: self.keys]), places[self.keys :]
@@ -86,7 +86,7 @@ class Sheet:
         alone = len(places) == self.keys + 1  # then it may be wider than the terminal
         for place in places:
             left = place == 0 or self.heads[place] in self.texts
-            table.add_column(Text(self.heads[place]), justify="left" if left else "right", no_wrap=not alone)
+            table.add_column(_terminal_text(self.heads[place]), justify="left" if left else "right", no_wrap=not alone)
         for cells in self.cells:
             table.add_row(*(_terminal_text(cells[place]) for place in places))
         return table

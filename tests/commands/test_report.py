@@ -3,16 +3,18 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from lth.cli import main
-from lth.commands.report import target
+from lth.commands.seeds import report, target
 from lth.core.files import write_csv
 from lth.report.gather import Gathered, gather
 from lth.report.tables import CURVES, RESULTS
 from tests.files import read_csv
 
+pytestmark = pytest.mark.usefixtures("unrendered")
 OFF = (-0.001, 0.0, 0.001, 0.0005, -0.0005)
 
 
@@ -94,7 +96,7 @@ def test_one_sweep_is_reported_in_its_own_folder_and_again(tmp_path, lth_report)
     assert written == {name: (folder / name).read_bytes() for name in written}
 
 
-def test_folders_of_different_launchers_give_one_read_csv(tmp_path, lth_report):
+def test_folders_of_different_launchers_give_one_table(tmp_path, lth_report):
     first, second = (
         write(tmp_path / "outputs" / "imp" / "a", range(3)),
         write(tmp_path / "slurm" / "x" / "b", (2, 3, 4)),
@@ -175,10 +177,45 @@ def test_one_study_has_its_page_in_the_top_folder(tmp_path, lth_report):
     assert not list(folder.rglob("frankle2019_fig5*"))
 
 
-def test_a_verdict_is_not_cut_on_a_narrow_terminal(tmp_path, lth_report, monkeypatch):
+def test_a_narrow_terminal_shows_every_verdict_whole(tmp_path, lth_report, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    shown, _ = lth_report(write(tmp_path / "now", range(2)))
-    assert "undecided" in shown and "…" not in shown
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "now", range(5))
+    shown, _ = lth_report("now")
+    assert "not winning" in shown and "…" not in shown
+    assert max(map(len, shown.splitlines()[:-1])) <= 80  # the last names a folder, to be copied
+    assert "winning: matching, its early stop" in shown and "undecided: the 95%" not in shown  # words that occur
+
+
+def test_what_diverged_has_a_star_on_the_terminal(tmp_path, lth_report):
+    write(tmp_path / "now", range(2))
+    lost = [row | {"status": "diverged"} for row in rows_of(2)]
+    for row in lost:
+        row |= {key: None for key in row if key.startswith(("early_stop", "final"))}
+    write_csv(tmp_path / "now" / "2" / "results.csv", RESULTS, lost)
+    shown, _ = lth_report(tmp_path / "now")
+    assert "2*" in shown and "*: some trainings diverged and are left out; summary.csv counts them." in shown
+    summary = (tmp_path / "now" / "summary.md").read_text()
+    assert "| 2 (1 diverged) |" in summary and "*" not in summary
+
+
+REFERENCES = Path(__file__).parents[2] / "outputs" / "reference"
+
+
+@pytest.mark.skipif(not REFERENCES.exists(), reason="a source distribution has no references")
+@pytest.mark.parametrize(
+    ("paper", "table", "columns"), [("frankle2019", "summary", None), ("frankle2021", "methods", 6)]
+)
+def test_the_committed_tables_come_out_of_the_committed_results(tmp_path, monkeypatch, capsys, paper, table, columns):
+    """Of methods, the columns up to what the search took, which results.csv does not say."""
+    monkeypatch.setattr("lth.commands.seeds.draw", lambda *_: [])
+    report([REFERENCES / paper], to=tmp_path)
+    made, committed = (
+        [line.split("|")[: columns and columns + 1] for line in (folder / f"{table}.md").read_text().splitlines()]
+        for folder in (tmp_path, REFERENCES / paper)
+    )
+    assert made == committed and len(made) > 20
+    capsys.readouterr()
 
 
 def test_a_report_of_a_store_lies_beside_it_and_one_of_a_job_within(tmp_path):

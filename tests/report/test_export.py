@@ -1,8 +1,10 @@
 """The report's tables: what stands in them, for programs and for people."""
 
 import csv
+import io
 
 import pytest
+from rich.console import Console
 
 from lth.report.export import (
     DIFFERENCES,
@@ -85,6 +87,23 @@ def test_a_lower_bound_has_no_interval_in_any_table(tmp_path, bars):
     assert "| ≥ 9,900 |" in (tmp_path / "summary.md").read_text()
     assert r"& $\geq$ 9,900 &" in (tmp_path / "summary.tex").read_text()
     assert "≥: a lower bound" in (tmp_path / "summary.md").read_text().splitlines()[0]
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_people_see_it_on_80_columns_in_one_table(early):
+    """The widest realistic rows: 12 seeds, trainings that diverged, the longest arm and verdict, four digits."""
+    rows = [
+        row(seed, level, "ticket", 0.9 + 0.001 * seed, 2000 + 7000 * level) for seed in range(12) for level in (0, 1)
+    ]
+    rows += [row(seed, 1, "reinit_plus", 0.5 + 0.03 * seed, 123_900) for seed in range(12)]
+    rows += [row(12, 1, "reinit_plus", 0.1, status="diverged"), row(0, 1, "small_dense", 0.99)]
+    rows = [x if early else x | {"early_stop_test_accuracy": None, "early_stop_iteration": None} for x in rows]
+    console = Console(file=io.StringIO(), width=80)
+    summary_sheet("mnist, lenet_300_100, iterative (0123456789)", summary_rows(rows)).print(console)
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80 and sum("level" in line for line in lines) == 1
+    (reinit,) = (line.split() for line in lines if "reinit_plus" in line)
+    assert reinit[3] == "12*" and (any("matching; not winning" in line for line in lines) or not early)
 
 
 def ratio(dense, ticket):

@@ -102,7 +102,7 @@ def test_without_verdicts_or_a_validation_split_the_table_says_less():
     sheet = results_sheet(rows, main_rows(rows), min_max)
     assert [title for title, _ in sheet.groups] == ["", "Final test accuracy (%)"]
     assert "≥" not in sheet.note and "early stop" not in sheet.note
-    dense = [row for row in rows if row["level"] == 0]
+    dense = [row for row in main_rows(rows) if row["level"] == 0]
     alone = results_sheet(dense, dense, min_max)
     assert "verdict" not in alone.heads and "erdict" not in alone.note
 
@@ -135,7 +135,9 @@ def test_facts_name_seeds_and_settings():
     assert facts["setting"] == "id-iterative (iterative), id-one_shot (one_shot)"
     assert facts["network"] == "lenet, 43,000 prunable weights"
     assert "seed" not in facts
-    assert study_facts([*rows, result(0, 1, "reinit", draw=2)])["seeds"].endswith("up to 3 draws of each random control")
+    assert study_facts([*rows, result(0, 1, "reinit", draw=2)])["seeds"].endswith(
+        "up to 3 draws of each random control"
+    )
     assert usual_count(rows) == 3
 
 
@@ -161,7 +163,15 @@ def test_a_study_is_a_row_with_a_link():
     conv = Gathered(sweep(model="conv2", data="cifar10"), {}, [])
     pages = {"id-iterative/report.html": Gathered(sweep(), {}, []), "conv2/report.html": conv}
     sheet = overview_sheet(pages)
-    assert sheet.cells[0] == ["lenet on small", "iterative and one_shot", "3,000", "3", "3", "64.0", "id-iterative, id-one_shot"]
+    assert sheet.cells[0] == [
+        "lenet on small",
+        "iterative and one_shot",
+        "3,000",
+        "3",
+        "3",
+        "64.0",
+        "id-iterative, id-one_shot",
+    ]
     assert [row[0].link for row in sheet.cells] == list(pages)
     assert all(len(row) == len(OVERVIEW_HEADS) for row in sheet.cells)
     assert networks_by_data(list(pages.values())) == "lenet on small; conv2 on cifar10"

@@ -4,7 +4,7 @@ import pytest
 from lth.experiments.deploy.comparison import jobs_by_setting, worth_rows, worth_sheet
 from lth.experiments.deploy.tables import COST, GRID, TICKETS
 
-from lth.commands.report import report
+from lth.commands.seeds import report
 from lth.core.files import write_csv
 from lth.report.gather import gather
 from lth.report.tables import RESULTS

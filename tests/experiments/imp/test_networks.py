@@ -12,7 +12,7 @@ from lth.experiments.imp.networks import FIGURE_5, NETWORKS, choose, compare, ne
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
-from lth.commands.report import write_comparisons
+from lth.commands.seeds import write_comparisons
 from lth.core.tables import Row
 from lth.report.figures.drawing import Sketch
 from lth.report.gather import Gathered

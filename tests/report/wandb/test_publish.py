@@ -5,7 +5,7 @@ import logging
 
 import pytest
 
-from lth.commands.report import report
+from lth.commands.seeds import report
 from lth.core.files import write_csv, write_text
 from lth.report.export import summary_rows
 from lth.report.gather import gather
