@@ -223,7 +223,7 @@ def test_a_users_own_model_and_data_in_the_current_folder(lth, tmp_path):
     words += ["data.args.count=200", "data.validation=30", "scale=smoke", "arms=[ticket,reinit]"]
     shown = lth("imp", *words)
     assert "first" in next(tmp_path.glob("outputs/imp/*/layers.csv")).read_text()
-    assert "One seed: no verdict" in shown.stdout
+    assert "One seed gives no verdict" in shown.stdout
 
 
 @pytest.mark.parametrize(

@@ -38,5 +38,8 @@ def test_the_wheel_runs_from_another_folder(tmp_path, prepared_mnist1d):
     code = "import lth, lth.cli; print(lth.__file__); lth.cli.main()"
     environment = {"PYTHONPATH": str(tmp_path / "installed"), "WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
     shown = run("-c", code, "imp", "scale=smoke", cwd=elsewhere, LTH_DATA=str(prepared_mnist1d), **environment)
-    assert shown.startswith(str(tmp_path / "installed")) and "One seed: no verdict" in shown
+    assert shown.startswith(str(tmp_path / "installed")) and "One seed gives no verdict" in shown
     assert list(elsewhere.glob("outputs/imp/*/results.csv"))
+    shown = run("-c", code, "imp", "--help", cwd=elsewhere, **environment)
+    assert "frankle2019/lenet" in shown and "levels=13" in shown
+    assert "gradient_flow" in run("-c", code, "list", cwd=elsewhere, **environment)
