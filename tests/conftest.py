@@ -155,13 +155,15 @@ class Running:
 
     def __init__(self, place: Path) -> None:
         self.place = place
-        self.pid = int(self._when("pid", 60))
+        self.pid = int(self._when("pid", 200))
 
     def _when(self, name: str, seconds: float) -> str:
         deadline = time.monotonic() + seconds
         while not (self.place / name).exists():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"no {name} after {seconds} s: {(self.place / 'err').read_text()}")
+                errors = self.place / "err"
+                said = errors.read_text() if errors.exists() else "it has not begun"
+                raise TimeoutError(f"no {name} after {seconds} s: {said}")
             time.sleep(0.01)
         return (self.place / name).read_text()
 

@@ -166,6 +166,7 @@ def test_mnist1d_trains_on_the_published_examples(mnist1d: dict[str, torch.Tenso
     assert mnist1d["train_labels"].tolist() == published["y"].tolist()
 
 
+@pytest.mark.slow
 def test_mnist1d_has_ten_thousand_test_examples_scaled_like_them(mnist1d: dict[str, torch.Tensor]) -> None:
     train, test = mnist1d["train_images"], mnist1d["test_images"]
     assert train.shape == (4000, 1, 1, 40) and test.shape == (10_000, 1, 1, 40)
