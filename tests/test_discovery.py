@@ -7,8 +7,8 @@ import pytest
 
 import lth.experiments
 from lth import discovery
+from lth.cli.defaults import defaults_of, options_of, starting_values
 from lth.core.errors import LotteryError
-from lth.defaults import defaults_of, options_of, starting_values
 from lth.discovery import source_of, sources
 from tests.counting import HELP, write_experiment
 

@@ -11,7 +11,7 @@ import pytest
 
 CHECKOUT = Path(__file__).parent.parent
 EXPERIMENTS = sorted(path.parent.name for path in CHECKOUT.glob("experiments/*/__init__.py"))
-QUICK = ["lth", "lth.cli", "lth.jobs", "lth.config", "lth.settings", "lth.experiment", "lth.core.registry"]
+QUICK = ["lth", "lth.cli", "lth.cli.jobs", "lth.cli.config", "lth.settings", "lth.experiment", "lth.core.registry"]
 QUICK += ["lth.core.tables", *(f"lth.experiments.{name}" for name in EXPERIMENTS)]
 QUICK += [f"lth.experiments.{name}.settings" for name in EXPERIMENTS]
 SLOW = {"torch", "matplotlib", "wandb", "scipy", "pandas"}

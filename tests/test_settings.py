@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
-from lth.config import read, register
+from lth.cli.config import read, register
 from lth.core.errors import SettingError
 from lth.core.setting import default_of, marks_of, setting
 from lth.discovery import place, source_of, sources

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import get_type_hints
 
-from lth.config import composed
-from lth.defaults import options_of
+from lth.cli.config import composed
+from lth.cli.defaults import options_of
+from lth.cli.keys import Key, keys_of, written
 from lth.discovery import Source, sources
-from lth.keys import Key, keys_of, written
 from reference.markdown import plain, table
 
 INTRO = """\

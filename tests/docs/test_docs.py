@@ -17,7 +17,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import open_dict
 
 import lth
-from lth import config
+from lth.cli import config
 from lth.discovery import place, sources
 from tests.docs.markdown import CHECKOUT, PAGES, blocks_of, commands_in, commands_of, name_of
 

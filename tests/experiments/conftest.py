@@ -9,9 +9,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import open_dict
 
-from lth.config import read, register
+from lth.cli.config import read, register
+from lth.cli.jobs import run_experiment
 from lth.discovery import place
-from lth.jobs import run_experiment
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from lth.experiments.gradient_flow.plan import INITS, METHODS
 from lth.experiments.gradient_flow.tables import TABLES
 from safetensors.torch import load_file
 
-from lth import config
+from lth.cli import config
 from lth.core.errors import LotteryError
 from lth.discovery import place
 from lth.lottery.ticket import load_ticket

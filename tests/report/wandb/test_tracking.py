@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 from PIL import Image
 
 from lth.analysis.probes import tables_of
-from lth.config import read, register
+from lth.cli.config import read, register
 from lth.discovery import place
 from lth.report.tables import CURVES, RESULTS
 from lth.report.wandb.levels import HEADLINES, RESULT_COLUMNS, measured_columns

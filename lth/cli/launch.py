@@ -10,13 +10,13 @@ from collections.abc import Iterator, Sequence
 import hydra
 from hydra.errors import HydraException
 
-from lth.config import register
+from lth.cli.config import register
+from lth.cli.defaults import options_of, paper_of
+from lth.cli.jobs import failed_jobs, run_job
+from lth.cli.keys import keys_of
 from lth.core.errors import LotteryError
 from lth.core.registry import nearest
-from lth.defaults import options_of, paper_of
 from lth.discovery import Source, place
-from lth.jobs import failed_jobs, run_job
-from lth.keys import keys_of
 
 LAUNCHERS = {"submitit_slurm": "slurm", "submitit_local": "slurm", "ray": "ray"}
 """Hydra's launchers for clusters, and the extras that install them."""

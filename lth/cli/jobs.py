@@ -43,7 +43,7 @@ def run_job(config: DictConfig) -> None:
     In a sweep a job that fails leaves `failed.json` instead of an exception: launchers differ in what an exception does
     to the other jobs, and Hydra would show the first alone.
     """
-    from lth.config import read
+    from lth.cli.config import read
 
     if os.getcwd() not in sys.path:  # the user's own classes lie in the current folder
         sys.path.insert(0, os.getcwd())

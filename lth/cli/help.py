@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from lth.defaults import options_of, starting_values
+from lth.cli.defaults import options_of, starting_values
+from lth.cli.keys import Key, keys_of, written
 from lth.discovery import Source
-from lth.keys import Key, keys_of, written
 
 COLUMNS = 80
 NAME = 25
@@ -45,7 +45,7 @@ def _values(source: Source, overrides: Sequence[str]) -> Mapping[str, Any]:
     if not overrides:
         with suppress(NotImplementedError):
             return starting_values(source)
-    from lth.config import composed  # Hydra, late
+    from lth.cli.config import composed  # Hydra, late
 
     return composed(source, overrides)
 

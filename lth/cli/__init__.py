@@ -93,9 +93,9 @@ def run(word: str, words: Sequence[str]) -> None:
     """Runs the experiment `word`, or prints its help."""
     source = source_of(word, others=MEANINGS)
     if not {"-h", "--help"} & set(words):
-        importlib.import_module("lth.launch").launch(source, words)
+        importlib.import_module("lth.cli.launch").launch(source, words)
         return
-    from lth.help import experiment_help
+    from lth.cli.help import experiment_help
 
     overrides = [override for override in words if "=" in override]
     print(experiment_help(source, overrides))
@@ -108,7 +108,7 @@ def complete(words: Sequence[str]) -> None:
     """
     line = os.environ.get("COMP_LINE", "")
     program, *rest = line.split() or [""]
-    launch = importlib.import_module("lth.launch").launch
+    launch = importlib.import_module("lth.cli.launch").launch
     if "query" not in " ".join(words):
         launch(next(iter(sources().values())), words)  # the same shell function serves every experiment
     elif not rest or (len(rest) == 1 and not line[-1].isspace()):

@@ -13,10 +13,10 @@ import pytest
 from omegaconf import OmegaConf
 
 import lth as lth_package
-from lth.config import composed
-from lth.defaults import options_of, starting_values
+from lth.cli.config import composed
+from lth.cli.defaults import options_of, starting_values
+from lth.cli.help import experiment_help
 from lth.discovery import source_of, sources
-from lth.help import experiment_help
 
 MAIN = "from lth.cli import main; main()"
 

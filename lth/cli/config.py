@@ -15,8 +15,8 @@ from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
 
+from lth.cli.defaults import starting_defaults
 from lth.core.errors import LotteryError
-from lth.defaults import starting_defaults
 from lth.discovery import Source, place, source_of
 
 
