@@ -19,21 +19,23 @@ def effects(rows: Sequence[Row], arm: str) -> dict[str, list[float]]:
 
     The mean over the levels compared, from 1 on, that a seed has both at.
     """
-    found: dict[str, list[float]] = {}
-    for method, own in by_method(compared(rows)).items():
-        for seed in sorted({row["seed"] for row in own}):
-            mine = [row for row in own if row["seed"] == seed and row["level"]]
+    by_seed: dict[str, list[float]] = {}
+    for method, method_rows in by_method(compared(rows)).items():
+        for seed in sorted({row["seed"] for row in method_rows}):
+            seed_rows = [row for row in method_rows if row["seed"] == seed and row["level"]]
             pairs = [
                 [
-                    mean_accuracy(row for row in mine if (row["level"], row["arm"]) == (level, name))
+                    mean_accuracy(row for row in seed_rows if (row["level"], row["arm"]) == (level, name))
                     for name in (arm, "ticket")
                 ]
-                for level in sorted({row["level"] for row in mine})
+                for level in sorted({row["level"] for row in seed_rows})
             ]
-            points = [100 * (ablated - whole) for ablated, whole in pairs if ablated is not None and whole is not None]
+            points = [
+                100 * (ablated - intact) for ablated, intact in pairs if ablated is not None and intact is not None
+            ]
             if points:
-                found.setdefault(method, []).append(statistics.fmean(points))
-    return found
+                by_seed.setdefault(method, []).append(statistics.fmean(points))
+    return by_seed
 
 
 def effect_word(interval: Interval) -> str:
@@ -47,55 +49,62 @@ NEXT = "For a verdict run the same with -m seed=0,1,2, then lth report."
 
 
 def answer(results: Results) -> list[str]:
-    """How accurate the methods of one seed are, and what ablations change."""
-    return [f"{sentence(results['results'], results.examples.get('test'))} {NEXT}"]
+    """How accurate the methods of one seed are, what ablations change, and the command for a verdict."""
+    return [*paragraphs(results["results"], results.examples.get("test")), NEXT]
 
 
-def sentence(rows: Sequence[Row], examples: int | None = None) -> str:
-    """How accurate methods are at the sparsest level, and what ablations do; under three seeds without a verdict.
+def sentence(rows: Sequence[Row]) -> str:
+    """What the methods of one or several seeds show, in one paragraph."""
+    return " ".join(paragraphs(rows))
 
-    examples: of the test set, whose binomial error one seed's differences are told with.
+
+def paragraphs(rows: Sequence[Row], examples: int | None = None) -> list[str]:
+    """How accurate methods are at the sparsest level; what ablations do; and whether that is a verdict.
+
+    examples: of the test set, whose binomial error the differences of one seed are given with.
     """
     levels = {level: density for level, density in densities(compared(rows)).items() if level}
     if not levels:
-        return "Nothing was pruned."
+        return ["Nothing was pruned."]
     seeds = len({row["seed"] for row in rows})
     parts = [_ranking(rows, max(levels), levels[max(levels)])]
-    told = {word: effects(rows, arm) for arm, word in ABLATIONS.items()}
-    if any(told.values()):
+    by_word = {word: effects(rows, arm) for arm, word in ABLATIONS.items()}
+    if any(by_word.values()):
         where = ", ".join(percent(density) for density in levels.values())
-        parts.append(f"What ablations change, in points on the mean over {where}% of the weights:")
-        parts += [f"{_told(word.capitalize(), found, seeds)}." for word, found in told.items() if found]
+        parts.append(f"Effects of the ablations on test accuracy, in points, averaged over {where}% of the weights:")
+        parts += [f"{_effects_in_words(word.capitalize(), x, seeds)}." for word, x in by_word.items() if x]
     accuracy = mean_accuracy(row for row in rows if row["level"] and row["arm"] == "ticket")
+    error = ""
     if examples and accuracy is not None:
-        error = 100 * binomial_error(accuracy, accuracy, examples)
-        parts.append(f"The binomial error of a difference on {examples:,} test examples is {error:.2f} points.")
+        points = 100 * binomial_error(accuracy, accuracy, examples)
+        error = f"The binomial error of a difference on {examples:,} test examples is {points:.2f} points. "
     count = "One seed" if seeds == 1 else f"{seeds} seeds"
-    parts.append(f"{count}: no verdict, that takes {SEEDS}." if seeds < SEEDS else f"n = {seeds} seeds.")
-    return " ".join(parts)
+    return [*parts, error + (f"{count}: no verdict, that takes {SEEDS}." if seeds < SEEDS else f"n = {seeds} seeds.")]
 
 
 def _ranking(rows: Sequence[Row], level: int, density: float) -> str:
     """The methods at `level`, the most accurate first, and the dense network."""
 
-    def at(own: Sequence[Row], place: int) -> float | None:
-        return mean_accuracy(row for row in own if (row["level"], row["arm"]) == (place, "ticket"))
+    def at(rows: Sequence[Row], level: int) -> float | None:
+        return mean_accuracy(row for row in rows if (row["level"], row["arm"]) == (level, "ticket"))
 
-    found = {method: accuracy for method, own in by_method(rows).items() if (accuracy := at(own, level)) is not None}
-    ranked = sorted(found.items(), key=lambda item: -item[1])
-    names = ", ".join(f"{method} {100 * accuracy:.2f}" for method, accuracy in ranked)
+    accuracies = {method: at(method_rows, level) for method, method_rows in by_method(rows).items()}
+    measured = [(accuracy, method) for method, accuracy in accuracies.items() if accuracy is not None]
+    ranked = sorted(measured, key=lambda pair: -pair[0])
+    names = ", ".join(f"{method} {100 * accuracy:.2f}" for accuracy, method in ranked)
     dense = at(rows, 0)
-    whole = f" (dense {100 * dense:.2f})" if dense is not None else ""
-    return f"Test accuracy (%) at the end, with {percent(density)}% of the weights: {names}{whole}."
+    beside = f" (dense {100 * dense:.2f})" if dense is not None else ""
+    return f"Test accuracy (%) at the end, with {percent(density)}% of the weights: {names}{beside}."
 
 
-def _told(word: str, found: Mapping[str, list[float]], seeds: int) -> str:
+def _effects_in_words(ablation: str, by_method: Mapping[str, list[float]], seeds: int) -> str:
     """What one ablation does to each method; from three seeds on sorted by what it does."""
     if seeds < SEEDS:
-        return f"{word}: " + ", ".join(f"{method} {statistics.fmean(values):+.2f}" for method, values in found.items())
-    sorted_by: dict[str, list[str]] = {}
-    for method, values in found.items():
+        means = (f"{method} {statistics.fmean(values):+.2f}" for method, values in by_method.items())
+        return f"{ablation}: {', '.join(means)}"
+    by_word: dict[str, list[str]] = {}
+    for method, values in by_method.items():
         interval = t_interval(values)
         bounds = f" [{interval.low:+.2f}, {interval.high:+.2f}]" if interval.low is not None else ""
-        sorted_by.setdefault(effect_word(interval), []).append(f"{method} {interval.mean:+.2f}{bounds}")
-    return f"{word} " + "; ".join(f"{x} {', '.join(sorted_by[x])}" for x in WORDS if x in sorted_by)
+        by_word.setdefault(effect_word(interval), []).append(f"{method} {interval.mean:+.2f}{bounds}")
+    return f"{ablation} " + "; ".join(f"{word} {', '.join(by_word[word])}" for word in WORDS if word in by_word)

@@ -1,0 +1,45 @@
+"""What methods show together: the most accurate first, and ablations with a verdict from three seeds on."""
+
+import pytest
+from lth.experiments.at_init.answer import NEXT, answer, effect_word, effects, sentence
+
+from lth.report.intervals import Interval, t_interval
+from lth.report.results import Results
+
+
+def test_effects_are_means_over_densities_by_seed(make_rows):
+    found = effects(make_rows(), "reinit")
+    assert found["imp"] == pytest.approx([-1.0] * 3) and found["snip"] == pytest.approx([0.1, 0.11, 0.12])
+
+
+def test_one_seed_has_numbers_with_their_error_and_no_verdict(make_rows):
+    *parts, last = answer(Results({"results": make_rows(seeds=1)}, None, {"test": 10_000}))
+    text = " ".join(parts)
+    assert last == NEXT and text.startswith(
+        "Test accuracy (%) at the end, with 2.2% of the weights: imp 98.00, magnitude_after"
+    )
+    assert "One seed: no verdict" in text and "hurts" not in text and "snip +0.10" in text
+    accuracy = (4 * 0.98 + 3 * sum((0.975, 0.97, 0.969, 0.971, 0.968, 0.95))) / 22  # imp has a level more
+    error = 100 * (2 * accuracy * (1 - accuracy) / 10_000) ** 0.5
+    assert f"on 10,000 test examples is {error:.2f} points" in text
+
+
+def test_three_seeds_say_what_ablations_do(make_rows):
+    text = sentence(make_rows())
+    low, high = (getattr(t_interval([0.1, 0.11, 0.12]), end) for end in ("low", "high"))
+    hurt = "Shuffling hurts imp -1.00 [-1.00, -1.00], magnitude_after -0.50 [-0.50, -0.50]; helps synflow +0.11"
+    assert hurt in text and f"snip +0.11 [{low:+.2f}, {high:+.2f}]" in text and "no verdict" not in text
+
+
+def test_what_was_not_run_is_not_told(make_rows):
+    alone = sentence([row for row in make_rows(methods=["snip"]) if row["arm"] == "ticket"])
+    assert "snip 97.02 (dense 98.00)" in alone and "huffling" not in alone
+    assert sentence([row for row in make_rows() if not row["level"]]) == "Nothing was pruned."
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "word"),
+    [(-2, -1, "hurts"), (0.1, 0.2, "helps"), (-1, 1, "is undecided for"), (None, None, "is undecided for")],
+)
+def test_an_effect_is_decided_where_its_interval_lies_on_one_side(low, high, word):
+    assert effect_word(Interval(0.0, low, high, 3)) == word
