@@ -1,0 +1,195 @@
+"""A session: what a run works with, made when it is first used; and the run itself, from its declaration alone."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from lth.core.errors import LotteryError
+from lth.core.seeds import Seeds
+from lth.core.tables import Column, Table
+from lth.experiment import Experiment, Item
+from lth.lottery.ticket import load_ticket
+from lth.report.results import Results
+from lth.report.tables import RESULTS
+from lth.session import Session, Trained, execute, five_seeds
+from lth.settings import DataSettings, LevelSettings, MachineSettings, ModelSettings, WandbSettings
+from lth.training.recipe import Recipe
+from tests.files import read_csv
+
+NORMS = Table("norms", (Column("level", int), Column("arm", str), Column("norm", float)), key=("level", "arm"))
+Make = Callable[..., LevelSettings]
+
+
+@pytest.fixture(autouse=True)
+def quiet(unrendered: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No figures and no Hydra: the command for five seeds is what it would say."""
+    monkeypatch.setattr("lth.session.five_seeds", lambda name: f"lth {name} -m seed=0,1,2,3,4")
+
+
+@pytest.fixture
+def make_settings(tmp_path: Path, tensors: dict[str, Tensor]) -> Make:
+    """Settings of two prunings of a 36-12-8-3 network on the small data set; keywords change them."""
+    save_file(tensors, tmp_path / "small.safetensors")
+
+    def make(**changes: Any) -> LevelSettings:
+        values = {
+            "experiment": "made_up",
+            "data": DataSettings("small", root=str(tmp_path), validation=23),
+            "model": ModelSettings("mlp", widths=[12, 8]),
+            "recipe": Recipe(iterations=20, batch_size=20, evaluate_every=5),
+            "wandb": WandbSettings("disabled"),
+            "outputs": str(tmp_path / "outputs"),
+            "probe_every": 10,
+            "levels": 1,
+        }
+        return LevelSettings(**(values | changes))
+
+    return make
+
+
+def run(session: Session) -> Iterator[Item]:
+    """Every arm of every level, a row for each level, and the last ticket."""
+    plan = session.imp_plan()
+    session.expect(plan.trainings)
+    for outcomes in session.levels(plan):
+        yield from outcomes
+        norm = sum(float(kept.float().norm()) for kept in outcomes[0].level.spec.mask.values())
+        yield "norms", {"level": outcomes[0].level.index, "arm": "ticket", "norm": norm}
+        session.keep(outcomes[0].level, norm=norm)
+
+
+def answer(results: Results) -> list[str]:
+    """How many rows there are, and the command for five seeds."""
+    return [f"{len(results['results'])} trainings, {results.examples}.", results.command]
+
+
+def declare(run: Callable[[Session], Iterator[Item]] = run, **parts: Any) -> Experiment:
+    """An experiment that runs `run`."""
+    return Experiment(**({"name": "made_up", "settings": LevelSettings, "run": run, "answer": answer} | parts))
+
+
+def test_a_run_leaves_its_tables_its_ticket_and_its_page(make_settings: Make, tmp_path: Path, capsys: Any) -> None:
+    settings = make_settings(arms=["ticket", "reinit"])
+    execute(declare(tables=(NORMS,)), settings, tmp_path / "job")
+    rows = RESULTS.read(tmp_path / "job" / "results.csv")
+    assert [(row["level"], row["arm"]) for row in rows] == [(0, "ticket"), (1, "ticket"), (1, "reinit")]
+    assert {(row["experiment"], row["data"], row["model"], row["schedule"]) for row in rows} == {
+        ("made_up", "small", "mlp", "iterative")
+    }
+    assert {row["setting"] for row in rows} == {settings.setting()}
+    norms = NORMS.read(tmp_path / "job" / "norms.csv")
+    assert [row["level"] for row in norms] == [0, 1]
+    ticket = load_ticket(tmp_path / "job" / "ticket.safetensors")
+    assert sum(int(kept.sum()) for kept in ticket.mask.values()) == rows[1]["weights_left"]
+    assert (ticket.provenance["level"], ticket.provenance["run"]) == (1, rows[1]["run"])
+    assert ticket.provenance["norm"] == norms[1]["norm"] and ticket.provenance["model"]["name"] == "mlp"
+    shown = capsys.readouterr().out
+    assert "3 trainings, {'train': 104, 'validation': 23, 'test': 37}." in shown
+    assert "lth made_up -m seed=0,1,2,3,4" in shown and "3 trained, 0 found" in shown
+    assert (tmp_path / "job" / "report.html").exists()
+
+
+def test_the_same_again_trains_nothing_and_leaves_the_same(make_settings: Make, tmp_path: Path, capsys: Any) -> None:
+    for name in ("first", "second"):
+        execute(declare(tables=(NORMS,)), make_settings(), tmp_path / name)
+    assert "0 trained, 2 found in the store" in capsys.readouterr().out
+    first, second = (
+        {path.name: path.read_bytes() for path in (tmp_path / n).glob("*.csv")} for n in ("first", "second")
+    )
+    assert set(first) == {"results.csv", "layers.csv", "curves.csv", "norms.csv"} and first == second
+    tickets = [load_ticket(tmp_path / name / "ticket.safetensors") for name in ("first", "second")]
+    assert tickets[0].provenance == tickets[1].provenance
+    assert all(torch.equal(kept, tickets[1].mask[name]) for name, kept in tickets[0].mask.items())
+
+
+def test_a_run_that_raises_leaves_what_it_has_and_the_error(make_settings: Make, tmp_path: Path) -> None:
+    def broken(session: Session) -> Iterator[Item]:
+        for outcome in session.search(session.imp_plan()):
+            yield outcome
+            if outcome.level.index:
+                raise LotteryError("the disk is full")
+
+    with pytest.raises(LotteryError, match="the disk is full"):
+        execute(declare(broken), make_settings(), tmp_path / "job")
+    assert [row["level"] for row in read_csv(tmp_path / "job" / "results.csv")] == ["0", "1"]
+    assert not (tmp_path / "job" / "report.html").exists()
+    execute(declare(tables=(NORMS,)), make_settings(), tmp_path / "again", job=0)  # and nothing is trained twice
+    assert len(list(tmp_path.glob("outputs/store/*/*/run.json"))) == 2
+
+
+@pytest.mark.parametrize("item", [("norms", {"nrom": 1.0}), ("morms", {"norm": 1.0})])
+def test_what_is_not_declared_is_an_error(make_settings: Make, tmp_path: Path, item: Item) -> None:
+    with pytest.raises(KeyError, match="declares no"):
+        execute(declare(lambda session: iter([item]), tables=(NORMS,)), make_settings(), tmp_path / "job")
+
+
+def test_an_arm_may_belong_to_another_setting(make_settings: Make, tmp_path: Path) -> None:
+    def two(session: Session) -> Iterator[Item]:
+        (outcome,) = session.search(session.imp_plan())
+        yield outcome
+        yield Trained(outcome, {"setting": "other", "schedule": "snip_at_init"})
+        assert [row["setting"] for row in session.rows("results")] == [session.settings.setting(), "other"]
+
+    execute(declare(two), make_settings(levels=0), tmp_path / "job")
+    rows = read_csv(tmp_path / "job" / "results.csv")
+    assert [row["schedule"] for row in rows] == ["iterative", "snip_at_init"] and rows[0]["run"] == rows[1]["run"]
+    kept = list(tmp_path.glob("outputs/store/*/*/rows/*.json"))
+    assert len(kept) == 2, "both rows stand beside the one run"
+
+
+def test_tables_that_depend_on_settings_are_declared_by_the_run(make_settings: Make, tmp_path: Path) -> None:
+    def probed(session: Session) -> Iterator[Item]:
+        probes = session.probes(["distance"])
+        for outcomes in session.levels(session.imp_plan()):
+            yield from outcomes
+            yield from probes.measure(outcomes, session.progress.measuring)
+
+    execute(declare(probed), make_settings(), tmp_path / "job")
+    rows = read_csv(tmp_path / "job" / "probes.csv")
+    assert [row["level"] for row in rows] == ["0", "1"] and all(row["distance_to_init"] for row in rows)
+
+
+def test_what_a_run_does_not_use_is_not_made(make_settings: Make, tmp_path: Path) -> None:
+    session = Session(make_settings(data=DataSettings("nowhere", root=str(tmp_path))), tmp_path / "job")
+    assert session.seeds == Seeds(*[0] * len(vars(session.seeds))) and not (tmp_path / "outputs").exists()
+    with pytest.raises(LotteryError, match="nowhere"):
+        _ = session.data
+
+
+def test_an_experiment_without_data_has_no_examples_and_no_trainings(tmp_path: Path, capsys: Any) -> None:
+    @dataclass
+    class Alone(MachineSettings):
+        experiment: str = "alone"
+        seed: int = 0
+
+    experiment = Experiment(
+        name="alone",
+        settings=Alone,
+        run=lambda session: iter([("norms", {"level": 0, "norm": 2.0})]),
+        answer=lambda results: [f"The norm is {results['norms'][0]['norm']}, of {results.examples}."],
+        tables=(NORMS,),
+    )
+    execute(experiment, Alone(outputs=str(tmp_path / "outputs")), tmp_path / "job")
+    assert {path.name for path in (tmp_path / "job").iterdir()} == {"norms.csv", "report.html"}
+    shown = capsys.readouterr().out
+    assert "The norm is 2.0, of {}." in shown and "trained" not in shown
+
+
+def test_the_gradient_norm_is_measured_as_often_as_the_settings_say(make_settings: Make, tmp_path: Path) -> None:
+    session = Session(make_settings(probe_every="2ep"), tmp_path / "job")
+    assert session.gradient_norm.every == 2 * (104 // 20) and session.iterations("1ep", "rewind") == 5
+
+
+def test_the_command_for_five_seeds_is_the_same_but_for_its_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    overrides = ["levels=3", "seed=7", "arms=[ticket, reinit]", "seeds.init=2"]
+    config = SimpleNamespace(overrides=SimpleNamespace(task=overrides))
+    monkeypatch.setattr("lth.session.HydraConfig", SimpleNamespace(get=lambda: config))
+    monkeypatch.setattr("lth.session.source_of", lambda name: SimpleNamespace(command=name))
+    assert five_seeds("imp") == "lth imp -m levels=3 'arms=[ticket, reinit]' seeds.init=2 seed=0,1,2,3,4"
