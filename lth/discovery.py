@@ -95,11 +95,6 @@ class Source:
             raise LotteryError(f"{self.file}: an experiment declares {self.attribute} = Experiment(...)")
         return experiment  # type: ignore[no-any-return]
 
-    @property
-    def declared(self) -> bool:
-        """Whether it declares an Experiment, and is not just a module `run`."""
-        return self.has("experiment") or not self.has("run")
-
     def has(self, part: str) -> bool:
         """Whether the package has a module `part`."""
         return self.folder is not None and (self.folder / f"{part}.py").is_file()

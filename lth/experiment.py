@@ -69,7 +69,7 @@ class Experiment:
 
 
 def declared(names: Iterable[str]) -> dict[str, Experiment]:
-    """Name -> experiment, for those of `names` that are declared; results may come from one that is not installed."""
+    """Name -> experiment, for those of `names` that are found; results may come from one that is not installed."""
     known = sources()
     chosen = [known[name] for name in sorted(set(names)) if name in known]
-    return {source.name: source.load() for source in chosen if source.declared}
+    return {source.name: source.load() for source in chosen}

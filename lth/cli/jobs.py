@@ -1,9 +1,8 @@
-"""Experiments as Hydra runs them, in worker processes too: one job, and what failed of a sweep.
+"""Experiments as Hydra runs them, in worker processes too: one job, and the failed jobs of a sweep.
 
 Imports no torch.
 """
 
-import importlib
 import json
 import logging
 import os
@@ -23,18 +22,14 @@ from lth.discovery import source_of
 log = logging.getLogger(__name__)
 
 FAILED = "failed.json"
-"""In the folder of a job of a sweep that failed: its number, its overrides, and what went wrong."""
+"""The file that a failed job of a sweep leaves in its folder: its number, its overrides, its error."""
 
 
 def run_experiment(experiment: str, settings: Any, folder: Path) -> None:
-    """Runs one job of `experiment`: as it declares, or by its module `run` where it declares nothing."""
-    source = source_of(experiment)
-    if not source.declared:
-        importlib.import_module(f"{source.module}.run").run(settings, folder)
-        return
-    from lth.session import execute
+    """Runs one job of `experiment` as it declares."""
+    from lth.session import execute  # torch, late
 
-    execute(source.load(), settings, folder, sweep_number())
+    execute(source_of(experiment).load(), settings, folder, sweep_number())
 
 
 def run_job(config: DictConfig) -> None:
@@ -45,32 +40,32 @@ def run_job(config: DictConfig) -> None:
     """
     from lth.cli.config import read
 
-    if os.getcwd() not in sys.path:  # the user's own classes lie in the current folder
+    if os.getcwd() not in sys.path:  # the user's own classes are in the current folder
         sys.path.insert(0, os.getcwd())
     job = HydraConfig.get()
     folder = Path(job.runtime.output_dir)
-    (folder / FAILED).unlink(missing_ok=True)  # of an earlier try in the same folder
+    (folder / FAILED).unlink(missing_ok=True)  # of an earlier run in the same folder
     try:
         run_experiment(config.experiment, read(config), folder)
     except Exception as error:
-        known = isinstance(error, LotteryError)
+        expected = isinstance(error, LotteryError)
         if job.mode == RunMode.RUN:
-            sys.exit(str(error)) if known else None
+            sys.exit(str(error)) if expected else None
             raise
-        told = str(error) if known else f"{type(error).__name__}: {error}"
+        message = str(error) if expected else f"{type(error).__name__}: {error}"
         overrides = " ".join(job.overrides.task)
-        log.error("job %s (%s) failed: %s", job.job.num, overrides, told, exc_info=None if known else error)
-        write_json(folder / FAILED, {"job": job.job.num, "overrides": overrides, "error": told})
+        log.error("job %s (%s) failed: %s", job.job.num, overrides, message, exc_info=None if expected else error)
+        write_json(folder / FAILED, {"job": job.job.num, "overrides": overrides, "error": message})
 
 
 def sweep_number() -> int | None:
-    """The number of this job in its sweep; None where it is no sweep."""
+    """The number of this job in its sweep; None for a job that is not part of a sweep."""
     job = HydraConfig.get()
     return job.job.num if job.mode == RunMode.MULTIRUN else None
 
 
 class Sweep(Callback):
-    """Tells the main process, when a sweep is over, where its jobs lie: Hydra hands nothing back."""
+    """Remembers the folder of the sweep in the main process, to which Hydra returns nothing."""
 
     folder: Path | None = None
 
@@ -80,11 +75,13 @@ class Sweep(Callback):
 
 
 def failed_jobs() -> str:
-    """The jobs that failed of the sweep that has just ended, a line each, in order; empty where none did."""
+    """The failed jobs of the sweep that has just ended, one line each, in order; empty if there are none."""
     files = sorted(Sweep.folder.glob(f"**/{FAILED}")) if Sweep.folder else []
-    failed = sorted((json.loads(file.read_text()) for file in files), key=lambda found: int(found["job"]))
+    failed = sorted((json.loads(file.read_text()) for file in files), key=lambda job: int(job["job"]))
     if not failed:
         return ""
-    lines = [f"  job {found['job']} ({found['overrides']}): {found['error']}" for found in failed]
+    lines = [f"  job {job['job']} ({job['overrides']}): {job['error']}" for job in failed]
     count = f"{len(lines)} job{'s' * (len(lines) > 1)} failed"
-    return "\n".join([f"{count}; the same command tries again, and finds what the others have trained:", *lines])
+    return "\n".join(
+        [f"{count}. The same command runs them again; the others are in the store:", *lines]
+    )

@@ -49,7 +49,7 @@ def launch(source: Source, words: Sequence[str]) -> None:
     try:
         run()
     except KeyboardInterrupt:
-        raise LotteryError("\nstopped; the same command goes on from here") from None
+        raise LotteryError("\nstopped; the same command resumes from here") from None
     except HydraException as error:
         raise LotteryError(explained(error, source, words)) from error
     except OSError as error:
@@ -59,7 +59,7 @@ def launch(source: Source, words: Sequence[str]) -> None:
     except Exception as error:
         if type(error).__name__ not in LOST:
             raise
-        problem = "a worker process was killed (out of memory?); the same command goes on from here"
+        problem = "a worker process was killed (out of memory?); the same command resumes from here"
         raise LotteryError(problem) from error
     if failed := failed_jobs():
         raise LotteryError(failed)

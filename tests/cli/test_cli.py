@@ -143,7 +143,7 @@ def test_failed_jobs_do_not_stop_a_sweep_and_are_named_at_the_end(lth, tmp_path)
     done = lth(*words, check=False)
     assert done.returncode == 1 and "Error executing job" not in done.stderr
     assert done.stderr.splitlines()[-3:] == [
-        "2 jobs failed; the same command tries again, and finds what the others have trained:",
+        "2 jobs failed. The same command runs them again; the others are in the store:",
         "  job 0 (scale=smoke data=digits recipe.lr=-1): recipe.lr=-1.0: must be above 0",
         "  job 2 (scale=smoke data=digits recipe.lr=-2): recipe.lr=-2.0: must be above 0",
     ]
@@ -191,7 +191,7 @@ def test_a_killed_worker_is_one_line_and_loses_nothing(lth, tmp_path):
     (tmp_path / "armed").write_text("kill")
     killed = lth(*TROUBLED, "arms=[ticket]", check=False)
     assert killed.returncode == 1 and "Traceback" not in killed.stderr
-    told = "a worker process was killed (out of memory?); the same command goes on from here"
+    told = "a worker process was killed (out of memory?); the same command resumes from here"
     assert told in killed.stderr.splitlines()  # joblib's own remark on what it has to clean up may follow
     one_process = [*TROUBLED, "arms=[ticket]", "hydra/launcher=basic"]
     lth(*one_process, "hydra.sweep.dir=again")
@@ -249,7 +249,7 @@ def test_control_c_stops_within_seconds_and_says_so(begin, tmp_path, prepared_mn
     began = time.monotonic()
     done = process.wait(20)
     assert time.monotonic() - began < 10
-    assert done.returncode == 1 and "the same command goes on from here" in done.stderr
+    assert done.returncode == 1 and "the same command resumes from here" in done.stderr
     assert "Traceback" not in done.stderr
 
 
