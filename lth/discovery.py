@@ -155,9 +155,9 @@ def _ours() -> Iterator[Source]:
 
 def _installed() -> Iterator[Source]:
     for point in metadata.entry_points(group=GROUP):
-        found = _found(point.module)
-        if found is not None and found.origin is not None:
-            yield Source(point.name, point.module, Path(found.origin), point.attr or "EXPERIMENT")
+        spec = _spec(point.module)
+        if spec is not None and spec.origin is not None:
+            yield Source(point.name, point.module, Path(spec.origin), point.attr or "EXPERIMENT")
 
 
 def _named() -> Iterator[Source]:
@@ -166,13 +166,13 @@ def _named() -> Iterator[Source]:
             yield Source(name, f"lth.experiments.{name}", folder / "__init__.py")
 
 
-def _found(module: str) -> ModuleSpec | None:
+def _spec(module: str) -> ModuleSpec | None:
     """Where `module` is; neither it nor the packages that it lies in are imported."""
     name, path, spec = "", None, None
     for part in module.split("."):
         name = f"{name}.{part}".lstrip(".")
         finders = (finder for finder in sys.meta_path if hasattr(finder, "find_spec"))
-        spec = next((found for finder in finders if (found := finder.find_spec(name, path)) is not None), None)
+        spec = next(filter(None, (finder.find_spec(name, path) for finder in finders)), None)
         if spec is None:
             return None
         path = spec.submodule_search_locations

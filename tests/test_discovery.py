@@ -90,10 +90,10 @@ def test_installed_packages_are_found_by_their_entry_points(no_folders, tmp_path
         metadata.EntryPoint("gone", "no_such_package.experiment", discovery.GROUP),
     ]
     monkeypatch.setattr(discovery.metadata, "entry_points", lambda group: points if group == discovery.GROUP else [])
-    found = sources()
-    assert found["counting"].file == package / "__init__.py" and found["counting"].attribute == "EXPERIMENT"
-    assert found["second"].attribute == "OTHER" and "gone" not in found
-    assert found["imp"].module == "lth.experiments.imp"  # those that come with lth come first
+    known = sources()
+    assert known["counting"].file == package / "__init__.py" and found["counting"].attribute == "EXPERIMENT"
+    assert known["second"].attribute == "OTHER" and "gone" not in found
+    assert known["imp"].module == "lth.experiments.imp"  # those that come with lth come first
 
 
 def test_an_experiment_without_a_declaration_says_so(no_folders, tmp_path):

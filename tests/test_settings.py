@@ -279,10 +279,10 @@ def test_replicates_keep_their_names(experiment, overrides, name):
 
 
 def test_probes_change_the_replicate_and_never_the_setting():
-    asked = composed("probes=[interpolation]")
+    probed = composed("probes=[interpolation]")
     few = composed("probes=[interpolation]", "line_examples=50")
-    assert len({composed().replicate(), asked.replicate(), few.replicate()}) == 3
-    assert composed().setting() == asked.setting() == few.setting() == "4b1740e478"
+    assert len({composed().replicate(), probed.replicate(), few.replicate()}) == 3
+    assert composed().setting() == probed.setting() == few.setting() == "4b1740e478"
 
 
 def test_the_whole_configuration_can_be_written_as_yaml():

@@ -75,7 +75,7 @@ def _entries(listed: Sequence[Any]) -> Iterator[Default]:
         group, option = next(iter(entry.items())) if isinstance(entry, dict) else ("", entry)
         if not group.startswith("override hydra/"):
             group, _, package = group.removeprefix("optional ").removeprefix("override ").partition("@")
-            option = CHOICE.sub(lambda found: str(choices.get(found[1])), option) if option else None
+            option = CHOICE.sub(lambda match: str(choices.get(match[1])), option) if option else None
             yield Default(group.strip("/"), option, package or None)
 
 

@@ -82,6 +82,4 @@ def failed_jobs() -> str:
         return ""
     lines = [f"  job {job['job']} ({job['overrides']}): {job['error']}" for job in failed]
     count = f"{len(lines)} job{'s' * (len(lines) > 1)} failed"
-    return "\n".join(
-        [f"{count}. The same command runs them again; the others are in the store:", *lines]
-    )
+    return "\n".join([f"{count}. The same command runs them again; the others are in the store:", *lines])

@@ -191,8 +191,8 @@ def test_a_killed_worker_is_one_line_and_loses_nothing(lth, tmp_path):
     (tmp_path / "armed").write_text("kill")
     killed = lth(*TROUBLED, "arms=[ticket]", check=False)
     assert killed.returncode == 1 and "Traceback" not in killed.stderr
-    told = "a worker process was killed (out of memory?); the same command resumes from here"
-    assert told in killed.stderr.splitlines()  # joblib's own remark on what it has to clean up may follow
+    message = "a worker process was killed (out of memory?); the same command resumes from here"
+    assert message in killed.stderr.splitlines()  # joblib's own remark on what it has to clean up may follow
     one_process = [*TROUBLED, "arms=[ticket]", "hydra/launcher=basic"]
     lth(*one_process, "hydra.sweep.dir=again")
     lth(*one_process, "hydra.sweep.dir=unbroken", "outputs=elsewhere")

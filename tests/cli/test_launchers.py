@@ -89,9 +89,9 @@ def sweep(lth: Callable[..., object], folder: Path, launcher: str, *words: str) 
 def test_every_launcher_gives_the_same_results_and_shares_one_store(lth, tmp_path):
     with ThreadPoolExecutor() as pool:  # they wait for the most part
         swept = {name: pool.submit(sweep, lth, tmp_path / name, name, *words) for name, words in LAUNCHERS.items()}
-    found = {launcher: future.result() for launcher, future in swept.items()}
-    for launcher, tables in found.items():
-        assert tables == found["joblib"], launcher
+    by_launcher = {launcher: future.result() for launcher, future in swept.items()}
+    for launcher, tables in by_launcher.items():
+        assert tables == by_launcher["joblib"], launcher
         runs = {row["run"] for table in tables for row in table}
         assert len(runs) == 4 and sum(map(len, tables)) == 6
         folder = tmp_path / launcher
@@ -102,7 +102,7 @@ def test_every_launcher_gives_the_same_results_and_shares_one_store(lth, tmp_pat
     shown = lth("report", "joblib/sweep/0", "slurm_local/sweep/1", "ray/sweep", "--to", "both", cwd=tmp_path).stdout
     with (tmp_path / "both" / "results.csv").open() as file:
         rows = [{**row, "seconds": ""} for row in csv.DictReader(file)]
-    assert rows == [row for table in found["joblib"] for row in table]  # one table, whatever launched the jobs
+    assert rows == [row for table in by_launcher["joblib"] for row in table]  # one table, whatever launched the jobs
     assert "6 rows" in shown and "Gathered from 4 folders" in shown
 
 
