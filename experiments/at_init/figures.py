@@ -1,6 +1,7 @@
 """The figures of `lth at_init`, of one seed or several: methods side by side, and each with its ablations."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from lth.core.tables import Row
 from lth.pruning.methods import METHODS
@@ -68,7 +69,7 @@ ABLATIONS_FIGURE = LineFigure(
     "Ablations of each method",
     "Figures 3 to 6 of Frankle et al. 2021: test accuracy at the end of training against the percentage of prunable"
     " weights that are left, a panel a method, of its masks as they are and of their ablations.",
-    (ACCURACY_END,),
+    (replace(ACCURACY_END, label="test accuracy (%)"),),
     facets=with_ablations,
     legend=arm_meanings,
     across=4,

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -16,6 +17,7 @@ from lth.core.tables import Row
 from lth.report.statistics import over_draws, percent
 
 PAGE_WIDTH = 6.9  # inches: the text width of the usual one-column paper
+LEGEND_ROW = 0.165  # inches
 DPI = 200
 PLAIN: dict[str, Any] = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same figure on every machine
@@ -196,11 +198,25 @@ def censored_handle() -> Line2D:
 
 
 def legend_above(figure: Figure, handles: Sequence[Line2D]) -> None:
-    """Puts the legend above the panels, where it covers no data, in as few rows as the figure's width allows."""
-    columns = len(handles) if len(handles) <= 5 else math.ceil(len(handles) / 2)
-    widest = 0.5 + 0.065 * max(len(str(handle.get_label())) for handle in handles)  # inches, line and gap included
-    columns = max(1, min(columns, int(figure.get_figwidth() / widest)))
+    """Puts the legend above the panels, where it covers no data, in as few rows as the figure's width allows.
+
+    More than two rows make the figure higher, so that the panels keep their size.
+    """
+    widths = [0.5 + 0.065 * len(str(handle.get_label())) for handle in handles]  # inches, line and gap included
+    most = len(handles) if len(handles) <= 5 else math.ceil(len(handles) / 2)
+    columns = next(
+        count for count in range(most, 0, -1) if count == 1 or _width(widths, count) <= figure.get_figwidth()
+    )
+    rows = math.ceil(len(handles) / columns)
+    figure.set_figheight(figure.get_figheight() + LEGEND_ROW * max(0, rows - 2))
     figure.legend(handles=list(handles), loc="outside upper center", ncols=columns, columnspacing=1.6)
+
+
+def _width(widths: Sequence[float], columns: int) -> float:
+    """The width of a legend, in inches, whose entries of some `widths` fill `columns` one after the other."""
+    least, more = divmod(len(widths), columns)
+    ends = [place * least + min(place, more) for place in range(columns + 1)]
+    return sum(max(widths[start:end]) for start, end in pairwise(ends))
 
 
 def new_figure(rows: int, columns: int, height: float, **sharing: Any) -> tuple[Figure, list[list[Axes]]]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 
 from lth.core.tables import Row
@@ -109,25 +110,10 @@ class LineFigure:
         }
         if not panels or len(used) < self.least:
             return None
-        down, across = math.ceil(len(panels) / self.across), min(self.across, len(panels))
-        figure, grid = new_figure(down, across, 0.55 + self.height * down, sharey=self.shared)
-        if across == 2:
-            figure.set_figwidth(PAGE_WIDTH)
-        elif across == 1 and len(used) > 4:  # room for the legend
-            figure.set_figwidth(0.8 * PAGE_WIDTH)
-        places = [axes for row in grid for axes in row]
-        for spare in places[len(panels) :]:
-            figure.delaxes(spare)
+        figure, places = self._grid(len(panels), len(used))
         limits = self._shared_limits(panels) if self.shared else None
-        cut = [self._panel(axes, panel, results, limits) for axes, panel in zip(places, panels, strict=False)]
-        for place, (letter, axes, panel) in enumerate(zip("abcdefghijkl", places, panels, strict=False)):
-            lettered = self.letters and len(panels) > 1
-            axes.set_title(f"({letter})" if lettered else panel.title or panel.measure.title, loc="left")
-            if self.shared:
-                axes.label_outer()
-                if place + across >= len(panels):  # the lowest of its column
-                    axes.tick_params(labelbottom=True)
-                    axes.set_xlabel("weights left (%)")
+        cut = [self._panel(axes, panel, results, limits) for axes, panel in zip(places, panels, strict=True)]
+        self._name_panels(places, panels)
         lines = list(used.values())
         handles = self.handles(lines) if self.handles else [line_handle(line.label, line.style) for line in lines]
         if self.dense and not self.handles:
@@ -137,6 +123,32 @@ class LineFigure:
         return Sketch(
             self.name, self.title, self._caption(results, panels, lines, any(cut), censored), described(panels), figure
         )
+
+    def _grid(self, panels: int, lines: int) -> tuple[Canvas, list[Axes]]:
+        """A figure with room for so many panels and a legend of so many lines, and the axes of its panels."""
+        down, across = math.ceil(panels / self.across), min(self.across, panels)
+        figure, grid = new_figure(down, across, 0.55 + self.height * down, sharey=self.shared)
+        if across == 2:
+            figure.set_figwidth(PAGE_WIDTH)
+        elif across == 1 and lines > 4:  # room for the legend
+            figure.set_figwidth(0.8 * PAGE_WIDTH)
+        places = [axes for row in grid for axes in row]
+        for spare in places[panels:]:
+            figure.delaxes(spare)
+        return figure, places[:panels]
+
+    def _name_panels(self, places: Sequence[Axes], panels: Sequence[Panel]) -> None:
+        """Titles or letters above panels; where they are many, the density axis is named once a column."""
+        across = min(self.across, len(panels))
+        for place, (axes, panel) in enumerate(zip(places, panels, strict=True)):
+            letter = f"({chr(ord('a') + place)})" if self.letters and len(panels) > 1 else ""
+            axes.set_title(letter or panel.title or panel.measure.title, loc="left")
+            lowest = place + across >= len(panels)  # of its column
+            if self.shared:
+                axes.label_outer()
+                axes.tick_params(labelbottom=lowest)
+            if self.across > 2 or self.shared:
+                axes.set_xlabel("weights left (%)" if lowest else "")
 
     def panels(self, results: Results) -> list[Panel]:
         """The panels that have a line with two densities."""
@@ -179,7 +191,7 @@ class LineFigure:
                 plot_band(axes, style, points)
             else:
                 plot_points(axes, style, points, side * step * ((place + 1) // 2))
-        density_axis(axes, shown_densities(panel), labels=7 if self.across < 3 else 4)
+        density_axis(axes, shown_densities(panel, dense=not self.shared), labels=7 if self.across < 3 else 4)
         axes.set_ylabel(panel.measure.label)
         if limits is not None:
             axes.set_ylim(*limits)
@@ -229,11 +241,14 @@ def measured_points(points: Sequence[Summary]) -> list[Summary]:
     return [point for point in points if measured(point.mean)]
 
 
-def shown_densities(panel: Panel) -> set[float]:
-    """The densities of the group that gets sparsest: those of several networks would be a row of ticks too dense."""
+def shown_densities(panel: Panel, dense: bool) -> set[float]:
+    """The densities of the group that gets sparsest: those of several networks would be a row of ticks too dense.
+
+    dense: whether that of the dense network is among them.
+    """
     groups: dict[str, set[float]] = {}
     for line, points in zip(panel.lines, panel.points, strict=True):
-        groups.setdefault(line.group, set()).update(point.density for point in points)
+        groups.setdefault(line.group, set()).update(point.density for point in points if dense or point.density < 1)
     return min((group for group in groups.values() if group), key=min)
 
 

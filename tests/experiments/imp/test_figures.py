@@ -210,7 +210,7 @@ def test_all_probes_have_their_panels_and_are_explained():
     probes = probes_of(*(metric for metrics in METRICS.values() for metric in metrics))
     made = sketch_probes(probes)
     assert len(made.figure.axes) == len(PANELS)
-    assert all(axes.get_xlabel() == "weights left (%)" for axes in made.figure.axes)
+    assert [axes.get_xlabel() for axes in made.figure.axes].count("weights left (%)") == 3  # once a column
     assert "small_dense has other shapes" in made.caption and "fixed examples" not in made.caption
     for sentence in (
         "Distances are over weights and biases",
@@ -221,6 +221,13 @@ def test_all_probes_have_their_panels_and_are_explained():
     assert "points, ticket: 25 at 100%, 225 at 25.0%" in made.alt
     over_seeds = sketch_probes([row | {"seed": seed} for row in probes for seed in range(3)], t_interval)
     assert len(over_seeds.figure.axes) == len(PANELS) and "n = 3" in over_seeds.caption
+
+
+def test_every_panel_has_its_title_however_many_there_are():
+    columns = [f"column_{number}" for number in range(14)]
+    made = sketch_probes([row | dict.fromkeys(columns, 1.0 + row["level"]) for row in probes_of("distance_to_init")])
+    titles = [axes.get_title("left") for axes in made.figure.axes]
+    assert titles == ["distance to own start", *(column.replace("_", " ") for column in columns)]
 
 
 def test_the_columns_of_other_probes_have_panels_of_their_own():

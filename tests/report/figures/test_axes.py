@@ -4,14 +4,17 @@ import matplotlib
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from lth.report.figures.axes import (
+    LEGEND_ROW,
     PLAIN,
     STYLES,
     Summary,
     arm_style,
     density_axis,
     fitting,
+    legend_above,
     log_axis,
     summarize,
 )
@@ -76,6 +79,22 @@ def test_a_level_where_nothing_was_measured_breaks_the_line(make_rows, diverged)
     rows = [diverged(row) if (row["arm"], row["level"]) == ("reinit", 3) else row for row in make_rows({"reinit": 1})]
     means = [each.mean for each in summarize(rows, "reinit", "final_test_accuracy")]
     assert [mean == mean for mean in means] == [True, True, False, True, True]
+
+
+def legend_of(labels):
+    """How many rows and columns a legend of `labels` has, and how much higher it makes the figure."""
+    figure = Figure(figsize=(6.9, 3))
+    legend_above(figure, [Line2D([], [], label=label) for label in labels])
+    (legend,) = figure.legends
+    return -(-len(labels) // legend._ncols), legend._ncols, round(figure.get_figheight() - 3, 3)
+
+
+def test_a_legend_is_in_as_few_rows_as_the_width_allows_and_takes_no_room_from_the_panels():
+    assert legend_of(["ticket", "shuffle", "dense", "hollow: censored (last 5%)"]) == (1, 4, 0)
+    assert legend_of(["conv2", "ticket", "conv4", "reinit", "conv6", "dense"]) == (2, 3, 0)
+    assert legend_of(["x" * 40] * 3) == (2, 2, 0)
+    rows, _, higher = legend_of([*STYLES, "hollow: censored (last 5%)"])
+    assert rows == 3 and higher == LEGEND_ROW
 
 
 def test_equal_values_have_limits_around_them():

@@ -223,6 +223,8 @@ def test_a_shared_axis_fits_all_panels_but_the_outliers(make_rows):
     )
     made = figure.sketch(of([*make_rows({}, seeds=2), *fallen], t_interval))
     first, second = (axes.get_ylim() for axes in made.figure.axes)
+    assert made.figure.axes[0].get_xlim()[0] < 85, "dense is a line alone, it has no place on the density axis"
+    assert [axes.get_xlabel() for axes in made.figure.axes] == ["weights left (%)"] * 2
     assert first == second and 85 < first[0] < 88.1 < first[1]
     mixed = replace(figure, outliers=()).sketch(of([*make_rows({}, seeds=2), *fallen], t_interval))
     assert mixed.figure.axes[0].get_ylim()[0] < 20
