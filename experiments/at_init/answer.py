@@ -53,11 +53,6 @@ def answer(results: Results) -> list[str]:
     return [*paragraphs(results["results"], results.examples.get("test")), NEXT]
 
 
-def sentence(rows: Sequence[Row]) -> str:
-    """What the methods of one or several seeds show, in one paragraph."""
-    return " ".join(paragraphs(rows))
-
-
 def paragraphs(rows: Sequence[Row], examples: int | None = None) -> list[str]:
     """How accurate methods are at the sparsest level; what ablations do; and whether that is a verdict.
 

@@ -13,7 +13,7 @@ from lth.report.searches import searches
 from lth.report.sheet import DASH, Sheet
 from lth.report.statistics import mean, percent, short
 
-from .answer import sentence
+from .answer import paragraphs
 from .figures import SEED_FIGURES
 from .methods import ABLATIONS, ACCURACY, by_method, compared
 
@@ -73,7 +73,7 @@ def compare(gathered: Gathered, bars: Summarize) -> list[Comparison]:
             Comparison(
                 "methods",
                 about,
-                f"{about}: {sentence(rows)}",
+                [f"{about}:", *paragraphs(rows)],
                 METHODS_TABLE,
                 table_rows,
                 method_sheet(f"Methods on {about}", table_rows),

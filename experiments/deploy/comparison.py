@@ -88,7 +88,7 @@ def compare(gathered: Gathered, bars: Summarize) -> list[Comparison]:
             Comparison(
                 "worth",
                 about,
-                f"{about}: {' '.join(sentences)} Means over {len(jobs.seeds)} seeds.",
+                [f"{about}, means over {len(jobs.seeds)} seeds:", *sentences],
                 WORTH,
                 rows,
                 worth_sheet(f"Tickets of {about}", jobs, rows),

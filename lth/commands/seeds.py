@@ -154,7 +154,7 @@ def write_pages(
         Page(
             f"{counted(len(each), 'study').replace('studys', 'studies')}: {networks_by_data(each)}",
             [
-                *(comparison.says for comparison in comparisons if comparison.says),
+                *(line for comparison in comparisons for line in comparison.answer),
                 *(sentence(rows) for study in each for rows in study.settings().values()),
                 SCAN,
             ],
@@ -198,7 +198,8 @@ def show(gathered: Gathered, sheets: Sequence[Sheet], folder: Path, comparisons:
     for comparison in comparisons:
         if comparison.sheet:
             comparison.sheet.print(console)
-        say_if(comparison.says)
+        for line in comparison.answer:
+            say(console, line)
     shorts = set()  # what the terminal shows in place of longer cells: verdicts without reasons, stars
     for sheet, rows in zip(sheets, gathered.settings().values(), strict=True):
         if rows[0]["setting"] not in compared:

@@ -17,14 +17,14 @@ NARROW = 7
 class Comparison:
     """What an experiment shows across settings, as methods side by side; one for each data set, network and length.
 
-    name: of its table (`<name>.csv`, .md and .tex) and its figures' folder. about: what it is a comparison on. rows:
-    of `table`, over seeds. results: what its `figures` are drawn from. settings: those that it stands for: their own
-    tables are not printed besides. notes: what is left out, and why.
+    name: of its table (`<name>.csv`, .md and .tex) and its figures' folder. about: what it is a comparison on. answer:
+    what it shows, in sentences or paragraphs. rows: of `table`, over seeds. results: what its `figures` are drawn from.
+    settings: those that it stands for: their own tables are not printed besides. notes: what is left out, and why.
     """
 
     name: str
     about: str
-    says: str = ""
+    answer: Sequence[str] = ()
     table: Table | None = None
     rows: Sequence[Row] = ()
     sheet: Sheet | None = None

@@ -1,10 +1,15 @@
 """What methods show together: the most accurate first, and ablations with a verdict from three seeds on."""
 
 import pytest
-from lth.experiments.at_init.answer import NEXT, answer, effect_word, effects, sentence
+from lth.experiments.at_init.answer import NEXT, answer, effect_word, effects, paragraphs
 
 from lth.report.intervals import Interval, t_interval
 from lth.report.results import Results
+
+
+def sentence_of(rows):
+    """What the rows show, in one paragraph."""
+    return " ".join(paragraphs(rows))
 
 
 def test_effects_are_means_over_densities_by_seed(make_rows):
@@ -25,16 +30,16 @@ def test_one_seed_has_numbers_with_their_error_and_no_verdict(make_rows):
 
 
 def test_three_seeds_say_what_ablations_do(make_rows):
-    text = sentence(make_rows())
+    text = sentence_of(make_rows())
     low, high = (getattr(t_interval([0.1, 0.11, 0.12]), end) for end in ("low", "high"))
     hurt = "Shuffling hurts imp -1.00 [-1.00, -1.00], magnitude_after -0.50 [-0.50, -0.50]; helps synflow +0.11"
     assert hurt in text and f"snip +0.11 [{low:+.2f}, {high:+.2f}]" in text and "no verdict" not in text
 
 
 def test_what_was_not_run_is_not_told(make_rows):
-    alone = sentence([row for row in make_rows(methods=["snip"]) if row["arm"] == "ticket"])
+    alone = sentence_of([row for row in make_rows(methods=["snip"]) if row["arm"] == "ticket"])
     assert "snip 97.02 (dense 98.00)" in alone and "huffling" not in alone
-    assert sentence([row for row in make_rows() if not row["level"]]) == "Nothing was pruned."
+    assert sentence_of([row for row in make_rows() if not row["level"]]) == "Nothing was pruned."
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,8 @@ def test_people_see_the_methods_on_80_columns(make_rows):
 def test_methods_are_compared_with_a_sentence_figures_and_a_table(make_rows):
     (comparison,) = compare(Gathered(make_rows(), {}, []), t_interval)
     assert comparison.about == "mnist, lenet_300_100, 100 iterations" and comparison.name == "methods"
-    assert comparison.says.startswith("mnist, lenet_300_100, 100 iterations: Test accuracy (%) at the end")
+    first, second, *_ = comparison.answer
+    assert first == "mnist, lenet_300_100, 100 iterations:" and second.startswith("Test accuracy (%) at the end")
     assert len(comparison.rows) == 22 and [figure.name for figure in comparison.figures] == [
         "frankle2021_methods",
         "frankle2021_ablations",
@@ -62,6 +63,6 @@ def test_methods_of_two_settings_or_recipes_are_not_set_side_by_side(make_rows):
     assert "other recipes" in unclear([*make_rows(methods=["imp"]), *make_rows(methods=["snip"], run="x")])
     assert unclear(make_rows()) == ""
     (comparison,) = compare(Gathered(mixed, {}, []), t_interval)
-    assert not (comparison.figures or comparison.says or comparison.sheet or comparison.rows)
+    assert not (comparison.figures or comparison.answer or comparison.sheet or comparison.rows)
     (note,) = comparison.notes
     assert "are not set side by side" in note

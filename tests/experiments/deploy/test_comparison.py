@@ -73,7 +73,10 @@ def test_the_report_says_it_first_and_draws_it(tmp_path, capsys):
         job(tmp_path / str(seed), seed, accuracy)
     report([tmp_path])
     shown = " ".join(capsys.readouterr().out.split())
-    assert "the smallest file is csr of weights at 25.0%: 4.0 times smaller" in shown and "Means over 3 seeds" in shown
+    assert (
+        "the smallest file is csr of weights at 25.0%: 4.0 times smaller" in shown
+        and "lenet5 on mnist, means over 3 seeds:" in shown
+    )
     assert shown.index("Tickets of lenet5 on mnist") < shown.index("no verdict" if "no verdict" in shown else "3 seeds")
     assert {path.name for path in tmp_path.glob("worth.*")} == {"worth.csv", "worth.md", "worth.tex"}
     assert (tmp_path / "figures" / "worth.png").exists()
