@@ -91,8 +91,8 @@ def test_installed_packages_are_found_by_their_entry_points(no_folders, tmp_path
     ]
     monkeypatch.setattr(discovery.metadata, "entry_points", lambda group: points if group == discovery.GROUP else [])
     known = sources()
-    assert known["counting"].file == package / "__init__.py" and found["counting"].attribute == "EXPERIMENT"
-    assert known["second"].attribute == "OTHER" and "gone" not in found
+    assert known["counting"].file == package / "__init__.py" and known["counting"].attribute == "EXPERIMENT"
+    assert known["second"].attribute == "OTHER" and "gone" not in known
     assert known["imp"].module == "lth.experiments.imp"  # those that come with lth come first
 
 
