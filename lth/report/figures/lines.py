@@ -49,14 +49,14 @@ class Panel:
         return [point for points in self.points for point in points]
 
     def pruned(self, outliers: Sequence[str]) -> list[Summary]:
-        """The measured points that the axis is to hold: those of `outliers` (labels or titles) only if alone."""
+        """The measured points that the axis is to hold: unless far off those of `outliers` (labels or titles)."""
         kept = [
             point
             for line, points in zip(self.lines, self.points, strict=True)
             for point in measured_points(points)
             if line.label not in outliers and self.title not in outliers
         ]
-        return kept or measured_points(self.everything)
+        return unless_far(kept, measured_points(self.everything))
 
 
 def one_facet(rows: Sequence[Row]) -> dict[str, Sequence[Row]]:
@@ -73,8 +73,8 @@ class LineFigure:
     for the caption. caption: what else it says. handles: the entries of the legend, where it is not an entry a line and
     one for the dense network. across: panels side by side; height: of a panel, in inches. apart:
     points between the error bars of two lines at one density. letters: (a), (b) ... above the panels. dense: a thin
-    line at the dense network's value. shared: one y axis for all panels. outliers: lines or facets that may leave the
-    panel, because they would flatten the others. least: how many lines there must be. on_page: whether a page shows
+    line at the dense network's value. shared: one y axis for all panels. outliers: lines or facets that leave the panel
+    where they would flatten the others. least: how many lines there must be. on_page: whether a page shows
     it; else it is only a file.
     """
 
@@ -165,14 +165,11 @@ class LineFigure:
 
     def _shared_limits(self, panels: Sequence[Panel]) -> tuple[float, float]:
         """Limits of y that hold the pruned networks of every panel but the outliers."""
-        pruned = [
-            point
-            for panel in panels
-            if panel.title not in self.outliers
-            for point in measured_points(panel.everything)
-            if point.density < 1
-        ]
-        low, high = fitting(pruned or measured_points(panels[0].everything))
+        points = {
+            panel.title: [point for point in measured_points(panel.everything) if point.density < 1] for panel in panels
+        }
+        kept = [point for title, several in points.items() if title not in self.outliers for point in several]
+        low, high = fitting(unless_far(kept, [point for several in points.values() for point in several]))
         return low, min(high, 100 + 0.02 * (high - low)) if panels[0].measure.factor == 100 else high
 
     def _panel(self, axes: Axes, panel: Panel, results: Results, limits: tuple[float, float] | None) -> bool:
@@ -234,6 +231,16 @@ class LineFigure:
             arms = {line.arm for panel in panels for line in panel.lines}
             return [row for row in results["results"] if row["arm"] in arms]
         return list({id(row): row for panel in panels for line in panel.lines for row in line.rows}.values())
+
+
+def unless_far(kept: Sequence[Summary], everything: Sequence[Summary]) -> list[Summary]:
+    """`everything` where it takes at most twice the height that `kept` takes, or nothing is kept; else `kept`."""
+    if not kept:
+        return list(everything)
+    spreads = [
+        max(point.mean for point in points) - min(point.mean for point in points) for points in (kept, everything)
+    ]
+    return list(everything if spreads[1] <= 2 * spreads[0] else kept)
 
 
 def measured_points(points: Sequence[Summary]) -> list[Summary]:

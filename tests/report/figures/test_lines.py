@@ -230,10 +230,13 @@ def test_a_shared_axis_fits_all_panels_but_the_outliers(make_rows):
     assert mixed.figure.axes[0].get_ylim()[0] < 20
 
 
-def test_an_outlier_may_leave_its_panel_unless_it_is_alone(make_rows):
+def test_an_outlier_leaves_its_panel_where_it_would_flatten_the_others(make_rows):
     rows = [row | {"final_test_accuracy": 0.1} if row["arm"] == "shuffle" else row for row in make_rows({"shuffle": 1})]
     figure = LineFigure("x", "X", "About.", (ACCURACY_END,), outliers=("shuffle",))
-    assert figure.sketch(of(rows)).figure.axes[0].get_ylim()[0] > 80
+    others = make_rows({"reinit": 1})
+    assert figure.sketch(of([*others, *rows])).figure.axes[0].get_ylim()[0] > 75
+    near = [row | {"final_test_accuracy": 0.75} if row["arm"] == "shuffle" else row for row in rows]
+    assert figure.sketch(of([*others, *near])).figure.axes[0].get_ylim()[0] < 75
     alone = figure.sketch(of([row for row in rows if row["arm"] == "shuffle"]))
     low, high = alone.figure.axes[0].get_ylim()
     assert low < 10 < high
