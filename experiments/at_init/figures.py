@@ -84,4 +84,4 @@ FIGURES = SEED_FIGURES = (METHODS_FIGURE, ABLATIONS_FIGURE)
 
 def beyond(rows: Sequence[Row]) -> str:
     """What a caption says of random pruning, which the axes do not wait for."""
-    return "Random pruning may go on below the panel." if "random" in by_method(rows) else ""
+    return "The line of random pruning may extend below the panel." if "random" in by_method(rows) else ""

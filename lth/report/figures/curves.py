@@ -65,7 +65,7 @@ def lowest(line: Curve) -> int:
 
 
 def settled(panels: Sequence[Panel]) -> float | None:
-    """The iteration after a tenth of training: until then curves leap from chance level. None where they are short."""
+    """The iteration after a tenth of training: before it curves rise from chance level. None where they are short."""
     lines = [line for panel in panels for line in panel.values()]
     first, last = min(min(line) for line in lines), max(max(line) for line in lines)
     return first + 0.1 * (last - first) if max(len(line) for line in lines) > 10 else None
@@ -130,9 +130,9 @@ def _about_curves(results: Sequence[Row], levels: Sequence[int], labels: list[st
     if levels != [0]:
         caption += "Each panel is one level; the thin dark line, the same in every panel, is the dense network. "
     if "validation loss" in labels:
-        caption += "Markers stand at the early stop, where the validation loss shown is lowest. "
+        caption += "Markers show the early stop, where the mean validation loss is lowest. "
     if start is not None:
-        caption += f"The y axes fit what comes after iteration {start:,.0f}: before, curves leap from chance level. "
+        caption += f"The y axes fit the curves after iteration {start:,.0f}; before it, they rise from chance level. "
     return caption + about_draws(results)
 
 

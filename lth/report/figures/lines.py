@@ -215,12 +215,12 @@ class LineFigure:
             parts.append("The thin line is the dense network.")
         parts.append(about_draws(rows) if results.bars is None else about_seeds(rows, results.bars))
         if results.bars is not None and len(lines) > 1 and "error bars" in parts[-1]:
-            parts.append("Lines are set a little apart, so that error bars do not hide each other.")
+            parts.append("Lines are drawn slightly apart, so that their error bars do not overlap.")
         if cut:
-            parts.append("Error bars that end at the edge of a panel go on beyond it.")
+            parts.append("Error bars that end at the edge of a panel extend beyond it.")
         if censored:
             parts.append(
-                "Hollow: a lower bound, since an early stop lies in the last 5% of training and the minimum may come"
+                "Hollow markers are lower bounds: an early stop lies in the last 5% of training, so the minimum may come"
                 " later."
             )
         return " ".join(part.strip() for part in parts if part.strip())

@@ -47,7 +47,7 @@ def test_random_pruning_does_not_press_the_others_into_one_line(make_rows):
     ]
     for figure in FIGURES:
         made = figure.sketch(of(fallen))
-        assert "Random pruning may go on below the panel." in made.caption
+        assert "The line of random pruning may extend below the panel." in made.caption
         low, high = made.figure.axes[0].get_ylim()
         assert 90 < low < 96.8 and 98 < high <= 100.1
     within = METHODS_FIGURE.sketch(of(make_rows(methods=["imp", "snip"])))

@@ -27,7 +27,7 @@ def test_a_row_of_panels_for_accuracy_and_one_for_loss(make_rows, make_curves):
     made = sketch(results, make_curves(results, "val_loss", "val_accuracy"))
     assert made.name == "curves" and len(made.figure.axes) == 8
     assert made.caption.startswith("Validation accuracy and validation loss against the iteration.")
-    assert "For reinit: means over 3 draws" in made.caption and "Markers stand at the early stop" in made.caption
+    assert "For reinit: means over 3 draws" in made.caption and "Markers show the early stop" in made.caption
     assert "after iteration 200" in made.caption
     assert [text.get_text() for text in made.figure.legends[0].get_texts()] == ["dense", "ticket", "reinit"]
     assert all(len(drawn_lines(axes)) == 3 for axes in made.figure.axes)

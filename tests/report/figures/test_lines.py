@@ -122,7 +122,7 @@ def test_equal_values_have_a_logarithmic_axis_around_them(make_rows):
 def test_an_interval_that_reaches_to_zero_ends_at_the_edge_of_a_logarithmic_axis(make_rows):
     rows = [row | {"grad_norm_init": 0.01 + 0.2 * row["seed"]} for row in make_rows({}, seeds=3)]
     made = NORM.sketch(of(rows, t_interval))
-    assert made.figure.axes[0].get_ylim()[0] > 0.01 and "go on beyond it" in made.caption
+    assert made.figure.axes[0].get_ylim()[0] > 0.01 and "extend beyond it" in made.caption
 
 
 def test_points_are_means_over_seeds_of_means_over_draws_with_the_interval_asked_for(make_row):
@@ -149,7 +149,7 @@ def test_limits_hold_every_mean_but_not_the_bars_of_two_seeds(make_rows):
     made = figure.sketch(of(rows, t_interval))
     low, high = made.figure.axes[0].get_ylim()
     means = [point.mean for point in panel.everything]
-    assert low < min(means) and max(means) < high and "go on beyond it" in made.caption
+    assert low < min(means) and max(means) < high and "extend beyond it" in made.caption
     assert high - low < max(point.high for point in panel.everything) - min(point.low for point in panel.everything)
 
 
@@ -157,7 +157,7 @@ def test_bars_that_would_begin_before_the_first_iteration_are_said_to_go_on(make
     stops = {0: (5000, 5000), 1: (4000, 4000), 2: (250, 350)}  # of the last, 300 +- 635
     rows = [make_row(level, seed=seed, early_stop_iteration=stops[level][seed]) for level in stops for seed in (0, 1)]
     made = replace(BOTH, measures=(EARLY_STOP,)).sketch(of(rows, t_interval))
-    assert "go on beyond it" in made.caption and made.figure.axes[0].get_ylim()[0] == 0
+    assert "extend beyond it" in made.caption and made.figure.axes[0].get_ylim()[0] == 0
 
 
 def test_no_axis_promises_more_than_all(make_rows):
