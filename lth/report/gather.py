@@ -66,12 +66,13 @@ def tables_of_jobs(gathered: Gathered, tables: Iterable[Table]) -> dict[str, lis
     two jobs of one seed and setting the later counts; a job of several seeds does not say which one a row is of, and is
     left out. Raises LotteryError naming a file that cannot be read.
     """
-    settings = {row["setting"] for row in gathered.rows}
+    chosen = {(row["experiment"], row["setting"]) for row in gathered.rows}
     latest: dict[tuple[Any, ...], list[Row]] = {}
     for folder in gathered.folders:  # the latest last
         if not (folder / "results.csv").exists():
             continue
-        results = [row for row in read_results(folder / "results.csv") if row["setting"] in settings]
+        rows = read_results(folder / "results.csv")
+        results = [row for row in rows if (row["experiment"], row["setting"]) in chosen]
         values = {key: {row[key] for row in results} for key in ("seed", "setting", "schedule")}
         about = {key: one for key, (one, *others) in values.items() if not others} if results else {}
         if "seed" not in about:
