@@ -220,8 +220,8 @@ class LineFigure:
             parts.append("Error bars that end at the edge of a panel extend beyond it.")
         if censored:
             parts.append(
-                "Hollow markers are lower bounds: an early stop lies in the last 5% of training, so the minimum may come"
-                " later."
+                "Hollow markers are lower bounds: an early stop lies in the last 5% of training, so the minimum may"
+                " come later."
             )
         return " ".join(part.strip() for part in parts if part.strip())
 
@@ -286,12 +286,13 @@ def described(panels: Sequence[Panel]) -> str:
     """In words, the first and the last point of every line, for those who cannot see the figure."""
     words = []
     for panel in panels:
+        measure, about = panel.measure, f"{panel.title}: " if panel.title else ""
+        name = about + (f"{measure.title} ({measure.label})" if measure.title else measure.label)
         for line, points in zip(panel.lines, panel.points, strict=True):
             if ends := measured_points(points):
                 first, last = ends[0], ends[-1]
                 words.append(
-                    f"{panel.title}{': ' * bool(panel.title)}{panel.measure.label}, {line.label}: {first.mean:,.5g}"
-                    f" at {percent(first.density)}%, {'at least ' if last.censored else ''}{last.mean:,.5g} at"
-                    f" {percent(last.density)}%"
+                    f"{name}, {line.label}: {first.mean:,.5g} at {percent(first.density)}%,"
+                    f" {'at least ' if last.censored else ''}{last.mean:,.5g} at {percent(last.density)}%"
                 )
     return "; ".join(words) + " of the weights."

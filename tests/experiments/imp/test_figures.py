@@ -218,7 +218,7 @@ def test_all_probes_have_their_panels_and_are_explained():
         "Disagreement is the percentage",
     ):
         assert sentence in made.caption
-    assert "points, ticket: 25 at 100%, 225 at 25.0%" in made.alt
+    assert "barrier of test error (points), ticket: 25 at 100%, 225 at 25.0%" in made.alt
     over_seeds = sketch_probes([row | {"seed": seed} for row in probes for seed in range(3)], t_interval)
     assert len(over_seeds.figure.axes) == len(PANELS) and "n = 3" in over_seeds.caption
 
