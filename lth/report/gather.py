@@ -1,6 +1,6 @@
 """Gathers the results of many jobs: one row for each training asked for, by setting."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,7 +59,7 @@ def gather(places: Sequence[Path]) -> Gathered:
     return Gathered(rows, _curves(ordered, rows), list(dict.fromkeys(map(folder_of, ordered))), repeats, changed)
 
 
-def tables_of_jobs(gathered: Gathered, tables: Iterable[Table]) -> dict[str, list[Row]]:
+def tables_of_jobs(gathered: Gathered, tables: Sequence[Table]) -> dict[str, list[Row]]:
     """Name -> the rows of each of `tables` in the folders of the jobs that `gathered` has results of.
 
     Each row also has the `seed` of its job, and its `setting` and `schedule` if the job has one; `status` is `done`. Of
@@ -81,9 +81,9 @@ def tables_of_jobs(gathered: Gathered, tables: Iterable[Table]) -> dict[str, lis
             if table.path(folder).exists():
                 job = (table.name, about["seed"], *sorted(values["setting"]))
                 latest[job] = [about | {"status": "done"} | row for row in table.read(table.path(folder))]
-    by_name: dict[str, list[Row]] = {}
+    by_name: dict[str, list[Row]] = {table.name: [] for table in tables}
     for (name, *_), rows in latest.items():
-        by_name.setdefault(name, []).extend(rows)
+        by_name[name] += rows
     return by_name
 
 
