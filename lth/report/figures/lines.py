@@ -262,7 +262,7 @@ def shown_densities(panel: Panel, dense: bool) -> set[float]:
 def set_limits(axes: Axes, panel: Panel, over_several: bool, outliers: Sequence[str] = ()) -> bool:
     """Sets the y axis of a panel; whether an error bar reaches beyond it."""
     measure, points = panel.measure, panel.pruned(outliers)
-    if measure.log:
+    if measure.log and any(point.mean > 0 for point in points):  # zeros alone have no place on a logarithmic axis
         log_axis(axes, [point.mean for point in points])
         ends = [end for point in points for end in (point.mean, point.low, point.high) if end > 0]
         low, high = min(point.mean for point in points if point.mean > 0), max(ends)

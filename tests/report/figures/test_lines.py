@@ -113,6 +113,12 @@ def test_a_norm_of_zero_has_no_place_on_a_logarithmic_axis(make_rows):
         assert made.figure.axes[0].get_ylim()[0] > 0.1
 
 
+def test_zeros_alone_have_a_linear_axis(make_rows):
+    rows = [row | {"grad_norm_init": 0.0} for row in make_rows({"reinit": 1})]
+    sketch = NORM.sketch(of(rows))
+    assert sketch is not None and sketch.figure.axes[0].get_yscale() == "linear"
+
+
 def test_equal_values_have_a_logarithmic_axis_around_them(make_rows):
     for bars in (None, t_interval):
         low, high = NORM.sketch(of(make_rows({}, seeds=2, grad_norm_init=0.1), bars)).figure.axes[0].get_ylim()
