@@ -59,17 +59,17 @@ def compare(gathered: Gathered, bars: Summarize) -> list[Comparison]:
     Nothing is averaged across settings: where a method has two of them, none is chosen.
     """
     costs = searches(gathered.folders)
-    found = []
+    comparisons = []
     for rows in comparable(gathered):
         if len(by_method(rows)) < 2:
             continue
         about = f"{rows[0]['data']}, {rows[0]['model']}, {rows[0]['iterations']:,} iterations"
         if problem := unclear(rows):
             note = f"Methods on {about}, are not set side by side: {problem}."
-            found.append(Comparison("methods", about, table=METHODS_TABLE, notes=(note,)))
+            comparisons.append(Comparison("methods", about, table=METHODS_TABLE, notes=(note,)))
             continue
         table_rows = method_rows(rows, costs)
-        found.append(
+        comparisons.append(
             Comparison(
                 "methods",
                 about,
@@ -82,12 +82,12 @@ def compare(gathered: Gathered, bars: Summarize) -> list[Comparison]:
                 frozenset(row["setting"] for row in rows),
             )
         )
-    return found
+    return comparisons
 
 
 def method_rows(rows: Sequence[Row], costs: Mapping[tuple[str, int], Sequence[Row]]) -> list[Row]:
     """The rows of one comparison, with the columns METHODS_TABLE: the dense network once, then method by method."""
-    found = []
+    method_rows = []
     for number, (method, own) in enumerate(by_method(compared(rows)).items()):
         accuracies = over_seeds(own, "ticket", ACCURACY)
         changes = {arm: paired(own, arm, "ticket", ACCURACY) for arm in ABLATIONS}
@@ -102,8 +102,8 @@ def method_rows(rows: Sequence[Row], costs: Mapping[tuple[str, int], Sequence[Ro
                 if level in by_level:
                     row |= bounds(arm, by_level[level][1].map(lambda share: 100 * share))
             taken = costs.get((row["setting"], level), [])
-            found.append(METHODS_TABLE.row(row) | {key: mean(x[key] for x in taken) for key in SEARCH})
-    return found
+            method_rows.append(METHODS_TABLE.row(row) | {key: mean(x[key] for x in taken) for key in SEARCH})
+    return method_rows
 
 
 def method_sheet(title: str, rows: Sequence[Row]) -> Sheet:
@@ -116,17 +116,17 @@ def method_sheet(title: str, rows: Sequence[Row]) -> Sheet:
         if row["search_epochs"] is not None:
             took = [f"{row['search_epochs']:.3g}", f"{row['search_flops'] / 1e12:.3g}", short(row["search_seconds"])]
         cells.append([row["method"], percent(row["density"]), count, *measured, *took])
-    told = "weights left and accuracy at the end (%), points above it by ablations (mean ± half of the 95% t interval"
-    return Sheet(f"{title}: {told} over seeds), and what finding a mask took", HEADS, cells, narrow=HEADS[:NARROW])
+    text = "weights left and accuracy at the end (%), points above it by ablations (mean ± half of the 95% t interval"
+    return Sheet(f"{title}: {text} over seeds), and what finding a mask took", HEADS, cells, narrow=HEADS[:NARROW])
 
 
 def comparable(gathered: Gathered) -> list[list[Row]]:
     """The rows of each comparison: those of one data set, network and length of training."""
-    found: dict[tuple[object, ...], list[Row]] = {}
+    groups: dict[tuple[object, ...], list[Row]] = {}
     for row in gathered.rows:
         if row["experiment"] == EXPERIMENT:
-            found.setdefault((row["data"], row["model"], row["iterations"]), []).append(row)
-    return list(found.values())
+            groups.setdefault((row["data"], row["model"], row["iterations"]), []).append(row)
+    return list(groups.values())
 
 
 def unclear(rows: Sequence[Row]) -> str:

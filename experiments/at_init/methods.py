@@ -44,11 +44,11 @@ NARROW = tuple(name for name in HEADS if name not in ("trainings", "TFLOPs"))
 
 def by_method(rows: Iterable[Row]) -> dict[str, list[Row]]:
     """Method -> its rows, methods in the order of METHODS, whatever order they came in."""
-    found: dict[str, list[Row]] = {}
+    groups: dict[str, list[Row]] = {}
     for row in rows:
-        found.setdefault(method_of(row["schedule"]), []).append(row)
+        groups.setdefault(method_of(row["schedule"]), []).append(row)
     known = list(METHODS)
-    return dict(sorted(found.items(), key=lambda item: known.index(item[0]) if item[0] in known else len(known)))
+    return dict(sorted(groups.items(), key=lambda item: known.index(item[0]) if item[0] in known else len(known)))
 
 
 def compared(rows: Sequence[Row]) -> list[Row]:
@@ -63,7 +63,7 @@ def table_rows(results: Sequence[Row], pace: Pace, scoring: Mapping[str, ScoreCo
 
     scoring: of each method, what its score takes at one pruning.
     """
-    found = []
+    method_rows = []
     for method, own in by_method(results).items():
         levels = densities([row for row in compared(results) if row["setting"] == own[0]["setting"]])
         for level, density in levels.items():
@@ -74,8 +74,8 @@ def table_rows(results: Sequence[Row], pace: Pace, scoring: Mapping[str, ScoreCo
                 draws = [row for row in here if row["arm"] == arm]
                 about = {"method": method, **{key: here[0][key] for key in ("setting", "seed")}}
                 about |= {"level": level, "density": density, "sparsity": 1 - density, "arm": arm}
-                found.append(TABLE.row(about) | _accuracies(draws, whole) | searched)
-    return found
+                method_rows.append(TABLE.row(about) | _accuracies(draws, whole) | searched)
+    return method_rows
 
 
 def _accuracies(draws: Sequence[Row], whole: float | None) -> Row:

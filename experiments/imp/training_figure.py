@@ -40,12 +40,12 @@ class Training:
 
 def nearest(wanted: Sequence[float], levels: Mapping[int, float]) -> list[int]:
     """The pruned levels nearest to the `wanted` densities in ratio, from dense to sparse; none twice, none far off."""
-    found = set()
+    nearest = set()
     for density in wanted:
         away = {level: abs(math.log(there / density)) for level, there in levels.items() if level and there > 0}
         if away and min(away.values()) <= NEAR:
-            found.add(min(away, key=lambda level: away[level]))
-    return sorted(found)
+            nearest.add(min(away, key=lambda level: away[level]))
+    return sorted(nearest)
 
 
 def sketch_training(results: Results) -> Sketch | None:
@@ -92,14 +92,14 @@ def mean_curve(
     draws = [line for lines in by_seed.values() for line in lines]
     common = sorted(set.intersection(*(set(line) for line in draws))) if draws else []
     block = max(1, math.ceil(len(common) / POINTS))
-    found: Curve = {}
+    curve: Curve = {}
     for first in range(len(common) % block, len(common), block):  # the last counts, the first is chance level
         near = common[first : first + block]
         values = [statistics.fmean(line[at] for line in lines for at in near) for lines in by_seed.values()]
         seen = bars(values)
         low, high = (seen.mean if end is None else end for end in (seen.low, seen.high))
-        found[round(statistics.fmean(near))] = (seen.mean, low, high)
-    return Training(arm, level, found, len(by_seed), block) if len(found) > 1 else None
+        curve[round(statistics.fmean(near))] = (seen.mean, low, high)
+    return Training(arm, level, curve, len(by_seed), block) if len(curve) > 1 else None
 
 
 def test_accuracy(training: Sequence[Row]) -> dict[int, float]:
