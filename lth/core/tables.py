@@ -22,7 +22,8 @@ class Column:
     """A column of a table: its values are of type `kind` (str, int, float or bool), or None.
 
     unit: such as `0..1`, `points`, `nats`, `s`, `iterations`; empty for names and pure numbers. meaning: one sentence
-    or phrase for the documentation. required: an empty cell is an error when the table is read.
+    or phrase for the documentation. required: an empty cell is an error when the table is read. added: results written
+    before the column was declared lack it; it is then None.
 
     >>> Column("density", float, "0..1", "kept / prunable weights", required=True).parse("0.5")
     0.5
@@ -33,6 +34,7 @@ class Column:
     unit: str = ""
     meaning: str = ""
     required: bool = False
+    added: bool = False
 
     def parse(self, text: str) -> Any:
         """The value of a cell; None for an empty one. Raises ValueError where it is not of the column's kind."""
@@ -99,20 +101,27 @@ class Table:
     def read(self, path: Path, columns: Sequence[str] | None = None) -> list[Row]:
         """The rows of the CSV file `path`, every cell of its column's kind; `columns`: some of them (None: all).
 
-        Raises LotteryError naming the file, and the line, where it cannot be read, lacks a column, has a cell of
-        another kind, or an empty one where a value is required. Columns that are not declared are left out.
+        Raises LotteryError naming the file, and the line, where it cannot be read, lacks a column that is not `added`,
+        has a cell of another kind, or an empty one where a value is required. Columns that are not declared are left
+        out.
         """
         wanted = [self.by_name[name] for name in columns] if columns is not None else list(self.columns)
         try:
             with path.open(encoding="utf-8", newline="") as file:
                 reader = csv.DictReader(file, strict=True)
-                if missing := [column.name for column in wanted if column.name not in (reader.fieldnames or ())]:
+                if missing := missing_columns(wanted, reader.fieldnames or ()):
                     raise LotteryError(f"{path}: has no column {', '.join(missing)}")
                 return [parse_row(f"{path}, line {reader.line_num}", cells, wanted) for cells in reader]
         except OSError as error:
             raise LotteryError(f"{path}: {error.strerror}") from error
         except (csv.Error, UnicodeDecodeError) as error:
             raise LotteryError(f"{path}: is not a CSV table ({error})") from error
+
+
+def missing_columns(columns: Iterable[Column], names: Iterable[str]) -> list[str]:
+    """Those of `columns` that should be among `names` and are not."""
+    there = set(names)
+    return [column.name for column in columns if not column.added and column.name not in there]
 
 
 def parse_row(where: str, cells: Mapping[Any, Any], columns: Sequence[Column]) -> Row:
@@ -122,7 +131,7 @@ def parse_row(where: str, cells: Mapping[Any, Any], columns: Sequence[Column]) -
     row: Row = {}
     for column in columns:
         try:
-            row[column.name] = column.parse(cells[column.name])
+            row[column.name] = column.parse(cells.get(column.name, "") if column.added else cells[column.name])
         except ValueError as error:
             raise LotteryError(f"{where}: {column.name}: {error}") from error
     if empty := [column.name for column in columns if column.required and row[column.name] is None]:

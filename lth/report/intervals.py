@@ -8,7 +8,9 @@ import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
+from scipy.stats import norm  # type: ignore[import-untyped,unused-ignore]  # scipy has no types of its own
 from scipy.stats import t as student  # type: ignore[import-untyped,unused-ignore]  # scipy has no types of its own
 
 from lth.core.tables import Row
@@ -45,16 +47,25 @@ BySeed = dict[int, dict[int, float]]
 """Level -> seed -> value."""
 
 
-def t_interval(values: Sequence[float], confidence: float = 0.95) -> Interval:
+def t_interval(values: Sequence[float], confidence: float = 0.95, floor: float = 0.0) -> Interval:
     """The mean of `values` and its Student t interval: mean +- t(confidence, n - 1) s / sqrt(n).
 
-    It takes the values as independent draws of a normal distribution. One value has no bounds.
+    It takes the values as independent draws of a normal distribution. floor: a standard error of the mean that all
+    values have in common, such as that of one test set; the interval is at least as wide as the normal interval of it.
+    One value has no bounds.
     """
     n, mean = len(values), statistics.fmean(values)
     if n == 1:
         return Interval(mean, None, None, n)
-    half = float(student.ppf((1 + confidence) / 2, n - 1)) * statistics.stdev(values) / math.sqrt(n)
+    half = student_quantile((1 + confidence) / 2, n - 1) * statistics.stdev(values) / math.sqrt(n)
+    half = max(half, float(norm.ppf((1 + confidence) / 2)) * floor)
     return Interval(mean, mean - half, mean + half, n)
+
+
+@cache
+def student_quantile(probability: float, degrees: int) -> float:
+    """The quantile of Student's t distribution."""
+    return float(student.ppf(probability, degrees))
 
 
 def min_max(values: Sequence[float]) -> Interval:

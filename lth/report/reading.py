@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lth.core.errors import LotteryError
-from lth.core.tables import Row, parse_row
+from lth.core.tables import Row, missing_columns, parse_row
 from lth.report.tables import CURVES, RESULTS, curve_rows
 from lth.store.files import read_result
 from lth.store.runs import ROWS
@@ -69,7 +69,7 @@ def _read_kept(path: Path) -> Row:
         raise LotteryError(f"{path}: {error.strerror}") from error
     except ValueError as error:
         raise LotteryError(f"{path}: is not a row of results ({error})") from error
-    if not isinstance(values, dict) or not set(RESULTS) <= values.keys():
+    if not isinstance(values, dict) or missing_columns(RESULTS.columns, values):
         raise LotteryError(f"{path}: is not a row of results")
     cells = {column: "" if value is None else str(value) for column, value in values.items()}
     return parse_row(str(path), cells, RESULTS.columns)

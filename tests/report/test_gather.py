@@ -125,8 +125,8 @@ HEAD = ",".join(RESULTS)
     [
         (b"experiment,seed\nimp,0\n", "has no column setting"),
         (f"{HEAD}\nimp,a\n".encode(), "line 2: has not as many cells"),
-        (f"{HEAD}\nimp,a{',' * 24}\n".encode(), "line 2: seed, level, arm, draw, status, density, schedule is empty"),
-        (f"{HEAD}\nimp,a,,,zero{',' * 21}\n".encode(), "line 2: seed: invalid literal"),
+        (f"{HEAD}\nimp,a{',' * (len(RESULTS.names) - 2)}\n".encode(), "line 2: seed, level, arm, draw, status, density, schedule is empty"),
+        (f"{HEAD}\nimp,a,,,zero{',' * (len(RESULTS.names) - 5)}\n".encode(), "line 2: seed: invalid literal"),
         (b"\xff\xfe\x00", "is not a CSV table"),
         (b"", "has no column experiment"),
     ],
