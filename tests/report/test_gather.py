@@ -117,7 +117,7 @@ def test_settings_of_other_data_lengths_or_densities_are_not_paired(tmp_path):
     assert pairs_by_schedule(gather([tmp_path / "b", job(tmp_path / "c", [row(0), shot(0)])])) == []
 
 
-HEAD = ",".join(RESULTS)
+HEAD, WIDTH = ",".join(RESULTS), len(RESULTS.names)
 
 
 @pytest.mark.parametrize(
@@ -125,8 +125,8 @@ HEAD = ",".join(RESULTS)
     [
         (b"experiment,seed\nimp,0\n", "has no column setting"),
         (f"{HEAD}\nimp,a\n".encode(), "line 2: has not as many cells"),
-        (f"{HEAD}\nimp,a{',' * (len(RESULTS.names) - 2)}\n".encode(), "line 2: seed, level, arm, draw, status, density, schedule is empty"),
-        (f"{HEAD}\nimp,a,,,zero{',' * (len(RESULTS.names) - 5)}\n".encode(), "line 2: seed: invalid literal"),
+        (f"{HEAD}\nimp,a{',' * (WIDTH - 2)}\n".encode(), "line 2: seed, level, arm, draw, status, density, schedule is"),
+        (f"{HEAD}\nimp,a,,,zero{',' * (WIDTH - 5)}\n".encode(), "line 2: seed: invalid literal"),
         (b"\xff\xfe\x00", "is not a CSV table"),
         (b"", "has no column experiment"),
     ],
