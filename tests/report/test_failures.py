@@ -1,8 +1,9 @@
 """The failure rate: what counts as failed, distinct trainings alone, and the exact interval."""
 
 import pytest
-from lth.report.failures import Failures, failed, failures
 from scipy.stats import binom
+
+from lth.report.failures import Failures, failed, failures
 
 ROW = {"run": "a", "status": "done", "final_test_accuracy": 0.97, "chance": 0.1135, "test_examples": 10_000}
 

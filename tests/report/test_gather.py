@@ -125,7 +125,10 @@ HEAD, WIDTH = ",".join(RESULTS), len(RESULTS.names)
     [
         (b"experiment,seed\nimp,0\n", "has no column setting"),
         (f"{HEAD}\nimp,a\n".encode(), "line 2: has not as many cells"),
-        (f"{HEAD}\nimp,a{',' * (WIDTH - 2)}\n".encode(), "line 2: seed, level, arm, draw, status, density, schedule is"),
+        (
+            f"{HEAD}\nimp,a{',' * (WIDTH - 2)}\n".encode(),
+            "line 2: seed, level, arm, draw, status, density, schedule is",
+        ),
         (f"{HEAD}\nimp,a,,,zero{',' * (WIDTH - 5)}\n".encode(), "line 2: seed: invalid literal"),
         (b"\xff\xfe\x00", "is not a CSV table"),
         (b"", "has no column experiment"),
