@@ -25,7 +25,7 @@ from lth.lottery.ticket import Ticket
 from lth.models.initialize import initialize
 from lth.pruning.resolved import resolve
 from lth.pruning.schedule import Pruning
-from lth.report.tables import result_row
+from lth.report.tables import RESULTS, result_row
 from lth.store.runs import Store
 from lth.training.loop import train as train_loop
 from lth.training.recipe import Duration, Recipe
@@ -131,7 +131,7 @@ def find_ticket(
     ticket_levels = [outcome.level for outcome in trained if outcome.arm == "ticket"]
     tickets = [level.ticket(seed=seed) for level in ticket_levels]
     about = {"data": data.name, "model": type(network).__name__, "seed": seed, "schedule": plan.pruning.schedule_label}
-    rows = [result_row(outcome, about) for outcome in trained]
+    rows = [RESULTS.columns_of(result_row(outcome, about)) for outcome in trained]
     return Search(ticket_levels, tickets, tickets[_best(ticket_levels)], rows)
 
 

@@ -103,7 +103,7 @@ def test_the_same_again_trains_nothing_and_leaves_the_same(make_settings: Make, 
     first, second = (
         {path.name: path.read_bytes() for path in (tmp_path / n).glob("*.csv")} for n in ("first", "second")
     )
-    assert set(first) == {"results.csv", "layers.csv", "curves.csv", "norms.csv"} and first == second
+    assert set(first) == {"results.csv", "layers.csv", "curves.csv", "correct.csv", "norms.csv"} and first == second
     tickets = [load_ticket(tmp_path / name / "ticket.safetensors") for name in ("first", "second")]
     assert tickets[0].provenance == tickets[1].provenance
     assert all(torch.equal(kept, tickets[1].mask[name]) for name, kept in tickets[0].mask.items())

@@ -6,9 +6,9 @@ from pathlib import Path
 from rich.console import Console
 
 from lth.core.errors import LotteryError
-from lth.core.files import write_csv
 from lth.experiment import Experiment, declared
 from lth.report.comparison import Comparison
+from lth.report.correct import correct_rows
 from lth.report.export import (
     BARS,
     DIFFERENCES,
@@ -39,7 +39,7 @@ from lth.report.study import (
     study_facts,
     study_sheets,
 )
-from lth.report.tables import RESULTS
+from lth.report.tables import CORRECT, RESULTS
 from lth.report.wandb.publish import publish
 
 OUTPUTS = Path("outputs")
@@ -103,7 +103,9 @@ def write_summaries(folder: Path, gathered: Gathered, bars: str) -> list[Sheet]:
         differences,
         [difference_sheet(title, rows) for title, _, rows in tables if rows],
     )
-    write_csv(folder / "results.csv", RESULTS, gathered.rows)
+    RESULTS.write(folder, gathered.rows)
+    if correct := correct_rows(gathered.rows):
+        CORRECT.write(folder, correct)
     return sheets
 
 

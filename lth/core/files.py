@@ -79,11 +79,11 @@ def write_json(path: Path, value: Any) -> None:
 def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Writes `rows` to `path` as CSV with exactly `columns`; None and missing values become empty cells.
 
-    Raises ValueError for a value without a column.
+    Keys that begin with an underscore are held in memory alone. Raises ValueError for another value without a column.
     """
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, fieldnames=list(columns), lineterminator="\n", extrasaction="raise")
     writer.writeheader()
     for row in rows:
-        writer.writerow({key: "" if value is None else value for key, value in row.items()})
+        writer.writerow({key: "" if value is None else value for key, value in row.items() if key[:1] != "_"})
     write_text(path, buffer.getvalue())

@@ -89,6 +89,10 @@ class Table:
             raise KeyError(f"the table {self.name} declares no column {', '.join(unknown)}")
         return dict.fromkeys(self.names) | given
 
+    def columns_of(self, row: Mapping[str, Any]) -> Row:
+        """What `row` has in the table's columns, without further keys."""
+        return {name: row[name] for name in self.names}
+
     def path(self, folder: Path) -> Path:
         """Where the table lies in a job's `folder`."""
         return folder / f"{self.name}.csv"

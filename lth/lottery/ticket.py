@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 
+from lth.core.bits import pack, unpack
 from lth.core.errors import LotteryError
 from lth.core.sealed import DamagedFileError, read_sealed, write_sealed
 from lth.core.weights import Mask, State, load
@@ -65,7 +64,7 @@ class Ticket:
         """Writes the ticket as one safetensors file: masks packed eight to a byte, the state, the provenance."""
         tensors = {f"state/{name}": tensor for name, tensor in self.state.items()}
         for name, kept in self.mask.items():
-            tensors[f"mask/{name}"] = torch.from_numpy(np.packbits(kept.cpu().numpy(), axis=None))
+            tensors[f"mask/{name}"] = pack(kept)
         body = {
             "format": FORMAT,
             "shapes": [[name, list(kept.shape)] for name, kept in self.mask.items()],
@@ -85,11 +84,6 @@ def load_ticket(path: str | Path) -> Ticket:
         raise LotteryError(f"{path} cannot be read as a ticket: {error}") from error
     if body.get("format") != FORMAT:
         raise LotteryError(f"{path} is not a ticket of lth")
-    mask = {name: _unpacked(tensors[f"mask/{name}"], shape) for name, shape in body["shapes"]}
+    mask = {name: unpack(tensors[f"mask/{name}"], shape) for name, shape in body["shapes"]}
     state = {name.removeprefix("state/"): tensor for name, tensor in tensors.items() if name.startswith("state/")}
     return Ticket(mask, state, body["rewind"], body["provenance"])
-
-
-def _unpacked(bits: Tensor, shape: list[int]) -> Tensor:
-    count = int(np.prod(shape))
-    return torch.from_numpy(np.unpackbits(bits.numpy(), count=count).astype(bool)).reshape(shape)

@@ -8,7 +8,8 @@ from typing import Any
 from lth.core.errors import LotteryError
 from lth.core.tables import Row, Table
 from lth.lottery.arms import ARMS
-from lth.report.reading import ASKED, folder_of, read_curves, read_results, results_below
+from lth.report.correct import attach
+from lth.report.reading import ASKED, folder_of, read_correct, read_curves, read_results, results_below
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ def gather(places: Sequence[Path]) -> Gathered:
     if not kept:
         raise LotteryError(f"no results in {', '.join(map(str, places))}")
     rows = sorted(kept.values(), key=_order)
+    for path in ordered:  # of a run that several files hold the latest counts
+        attach(rows, read_correct(path))
     return Gathered(rows, _curves(ordered, rows), list(dict.fromkeys(map(folder_of, ordered))), repeats, changed)
 
 

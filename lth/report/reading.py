@@ -7,8 +7,9 @@ from pathlib import Path
 
 from lth.core.errors import LotteryError
 from lth.core.tables import Row, missing_columns, parse_row
-from lth.report.tables import CURVES, RESULTS, curve_rows
-from lth.store.files import read_result
+from lth.report.correct import encoded
+from lth.report.tables import CORRECT, CURVES, RESULTS, curve_rows
+from lth.store.files import read_correct_bits, read_result
 from lth.store.runs import ROWS
 
 MERGED = "summary.csv"
@@ -60,6 +61,16 @@ def read_curves(path: Path) -> dict[str, list[Row]]:
     for row in CURVES.read(table) if table.exists() else ():
         found.setdefault(row["run"], []).append(row)
     return found
+
+
+def read_correct(path: Path) -> dict[str, dict[str, str | None]]:
+    """Run -> the cells of correct.csv, of the runs whose results are in the file `path`."""
+    if path.suffix == ".json":
+        folder = path.parents[1]
+        return {folder.name: {kind: encoded(bits) for kind, bits in read_correct_bits(folder).items()}}
+    table = path.with_name("correct.csv")
+    rows = CORRECT.read(table) if table.exists() else []
+    return {row["run"]: {kind: row[kind] for kind in ("early_stop", "final")} for row in rows}
 
 
 def _read_kept(path: Path) -> Row:

@@ -13,18 +13,22 @@ from rich.console import Console
 from lth.core.tables import Row, Table
 from lth.lottery.arms import ARMS, Outcome
 from lth.lottery.ticket import Ticket
+from lth.report.correct import correct_rows
 from lth.report.figures.drawing import Figure, draw
 from lth.report.page import Page, machine_facts
 from lth.report.progress import Progress
 from lth.report.results import Results
 from lth.report.sheet import Sheet, say
 from lth.report.statistics import arms_of, densities, percent
-from lth.report.tables import CURVES, LAYERS, RESULTS, curve_rows, layer_rows, result_row, with_observed
+from lth.report.tables import TRAINING_TABLES, curve_rows, layer_rows, result_row, with_observed
 from lth.report.wandb.levels import RESULT_COLUMNS, measured_columns
 from lth.report.wandb.tracking import Ending, Wandb
 from lth.store.runs import Store
 
 log = logging.getLogger(__name__)
+
+TRAINED = {table.name for table in TRAINING_TABLES}
+"""The tables that every experiment which trains has."""
 
 
 class Presented(Protocol):
@@ -83,7 +87,7 @@ class Recorder:
     def __init__(self, experiment: Presented, facts: Facts, wandb: Wandb | None) -> None:
         self.experiment, self.facts, self.wandb = experiment, facts, wandb
         self.folder, self.settings, self.store = facts.folder, facts.settings, facts.store
-        self.tables: dict[str, Table] = {table.name: table for table in (RESULTS, LAYERS, CURVES, *experiment.tables)}
+        self.tables: dict[str, Table] = {table.name: table for table in (*TRAINING_TABLES, *experiment.tables)}
         self._rows: dict[str, list[Row]] = {}
         self.declare(self.tables.values())
         self._runs: set[str] = set()
@@ -125,7 +129,7 @@ class Recorder:
         row = result_row(outcome, {**self.facts.about, **about})
         self._rows["results"].append(row)
         self.store.keep_row(row)
-        self._add_details(outcome)
+        self._add_details(outcome, row)
         if self.wandb:
             self.wandb.start(trained=bool(self.store.trained))
         if twin := self._twin(outcome):
@@ -139,8 +143,8 @@ class Recorder:
         arms = [other.arm for other in self._level[:-1] if other.result.run == outcome.result.run]
         return next((arm for arm in arms if arm != outcome.arm and {arm, outcome.arm} <= set(ARMS)), "")
 
-    def _add_details(self, outcome: Outcome) -> None:
-        """The rows of layers.csv and curves.csv; two arms may be one training, and the dense network many settings'."""
+    def _add_details(self, outcome: Outcome, row: Row) -> None:
+        """The rows of each table beside results.csv; two arms may be one training, and dense that of many settings."""
         place = (outcome.result.run, outcome.level.index, outcome.arm, outcome.draw)
         if place not in self._places:
             self._places.add(place)
@@ -148,6 +152,7 @@ class Recorder:
         if outcome.result.run not in self._runs:
             self._runs.add(outcome.result.run)
             self._rows["curves"] += curve_rows(outcome.result)
+            self._rows["correct"] += correct_rows([row])
 
     def add_row(self, table: str, row: Mapping[str, Any]) -> None:
         """Takes a row of one of the experiment's own tables; KeyError for a table or a column that is not declared."""
@@ -158,9 +163,7 @@ class Recorder:
     def write(self) -> None:
         """Writes every table as far as it goes; one that is not always there, where it has rows."""
         for name, table in self.tables.items():
-            if self._rows[name] or (
-                table.always and (self._rows["results"] or name not in ("results", "layers", "curves"))
-            ):
+            if self._rows[name] or (table.always and (self._rows["results"] or name not in TRAINED)):
                 with_observed(table, self._rows[name]).write(self.folder, self._rows[name])
 
     def _close_level(self) -> None:
@@ -185,7 +188,7 @@ class Recorder:
 
     def _further(self) -> list[Table]:
         """The tables that not every experiment has."""
-        return [table for name, table in self.tables.items() if name not in ("results", "layers", "curves")]
+        return [table for name, table in self.tables.items() if name not in TRAINED]
 
     def results(self, examples: Mapping[str, int]) -> Results:
         """What the answer, the sheets and the figures are made from."""

@@ -3,10 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
+
 from lth.core.tables import Column, Row, Table
+from lth.core.weights import on_cpu
+from lth.data.tensors import Split
 from lth.lottery.arms import Outcome
 from lth.pruning.mask import density as density_of
 from lth.pruning.mask import kept
+from lth.report.correct import KEY, encoded
+from lth.training.run_result import CORRECT as CORRECT_STATES
 from lth.training.run_result import RunResult
 
 RESULTS = Table(
@@ -90,10 +96,24 @@ CURVES = Table(
     meaning="A row for each evaluation of each training.",
 )
 
+CORRECT = Table(
+    "correct",
+    (
+        Column("run", str, "", "the fingerprint of the training", required=True),
+        Column("early_stop", str, "", "of the network at the early stop: a bit for each test example"),
+        Column("final", str, "", "of the network at the end of training: a bit for each test example"),
+    ),
+    key=("run",),
+    meaning="A row for each training: which test examples it classifies correctly, as packed bits, compressed, in"
+    " base64. Comparisons of accuracies take the test set's error from it.",
+    always=False,
+)
+TRAINING_TABLES = (RESULTS, LAYERS, CURVES, CORRECT)
+
 
 def with_observed(table: Table, rows: Sequence[Row]) -> Table:
     """`table` with the columns of `rows` that it does not declare: those of further observers."""
-    names = dict.fromkeys(name for row in rows for name in row if name not in table.by_name)
+    names = dict.fromkeys(name for row in rows for name in row if name not in table.by_name and name[0] != "_")
     return table.plus(*(Column(name, float, "", "measured by an observer of the training") for name in names))
 
 
@@ -122,7 +142,12 @@ def result_row(outcome: Outcome, about: Mapping[str, Any]) -> Row:
         iterations=spec.plan.stop,
         seconds=round(result.seconds, 3),
         run=result.run,
+        test_examples=len(spec.data.test),
+        chance=chance(spec.data.test),
     )
+    row[KEY] = {
+        kind: encoded(bits.numpy().tobytes()) for kind, bits in on_cpu(result.states.get(CORRECT_STATES, {})).items()
+    }
     for column, series in result.series.items():
         row[f"{column}_init"], row[f"{column}_end"] = ends([value for _, value in series.values], done)
     if done and (early := result.early_stop):
@@ -136,6 +161,11 @@ def result_row(outcome: Outcome, about: Mapping[str, Any]) -> Row:
         final = result.points[-1]
         row |= {"final_val_loss": final.val_loss, "final_test_accuracy": final.test_accuracy}
     return row
+
+
+def chance(split: Split) -> float | None:
+    """The share of `split` that its most frequent class has: the accuracy of always predicting it."""
+    return int(torch.bincount(split.labels).max()) / len(split) if len(split) else None
 
 
 def layer_rows(outcome: Outcome) -> list[Row]:

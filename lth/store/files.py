@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from lth.core.errors import LotteryError
 from lth.core.files import replacing, write_json
 from lth.core.sealed import DamagedFileError
 from lth.core.weights import State
-from lth.training.run_result import RunResult, result_from
+from lth.training.run_result import CORRECT, RunResult, result_from
 
 RUN = "run.json"
 WEIGHTS = "weights.safetensors"
@@ -48,6 +48,16 @@ def read_result(folder: Path) -> RunResult:
         return result_from(_read_body(folder)["trace"], {})
     except (DamagedFileError, OSError, ValueError, KeyError, TypeError) as error:
         raise LotteryError(f"cannot read {folder / RUN}: {error}") from error
+
+
+def read_correct_bits(folder: Path) -> dict[str, bytes]:
+    """Which test examples the kept states of the run in `folder` classify correctly, as packed bits; {} if unknown."""
+    try:
+        with safe_open(folder / WEIGHTS, framework="pt") as file:
+            names = [name for name in file.keys() if name.startswith(f"{CORRECT}/")]  # noqa: SIM118  # a handle
+            return {name.removeprefix(f"{CORRECT}/"): file.get_tensor(name).numpy().tobytes() for name in names}
+    except (SafetensorError, OSError):
+        return {}
 
 
 def read_run(folder: Path) -> RunResult:

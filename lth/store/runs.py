@@ -11,17 +11,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
+from lth.core.bits import pack
 from lth.core.files import write_text, writing
 from lth.core.machine import describe
 from lth.core.sealed import DamagedFileError
-from lth.core.weights import on_cpu
+from lth.core.weights import State, load, on_cpu
 from lth.store.artifacts import RequestedArtifacts, same_weights
 from lth.store.files import RUN, read_matching, write_run
 from lth.store.fingerprint import fingerprint, fingerprint_inputs
 from lth.store.probed import PROBES, forget, plain, remembered
 from lth.training.checkpoint import Checkpoint
+from lth.training.evaluate import evaluate
 from lth.training.loop import train
-from lth.training.run_result import RunResult
+from lth.training.run_result import CORRECT, RunResult
 from lth.training.run_spec import Observer, Progress, RunSpec
 
 log = logging.getLogger(__name__)
@@ -77,6 +82,7 @@ class Store:
                 if result is None:
                     result = self._train(run, inputs, spec, observers, progress, requested)
         result.run = run
+        self._add_correct(run, spec, result)
         return requested.select(result)
 
     def busy(self, spec: RunSpec) -> bool:
@@ -99,7 +105,8 @@ class Store:
         """Keeps a row of results.csv in the folder of its run, so that reports can be made from the store alone."""
         name = "-".join((row["setting"], f"seed{row['seed']}", f"level{row['level']:02}", row["arm"], str(row["draw"])))
         path = self.path(row["run"]) / ROWS / f"{name}.json"
-        text = json.dumps(row, indent=1, sort_keys=True) + "\n"
+        columns = {name: value for name, value in row.items() if not name.startswith("_")}  # others lie in memory alone
+        text = json.dumps(columns, indent=1, sort_keys=True) + "\n"
         if not path.exists() or path.read_text(errors="replace") != text:
             write_text(path, text)
 
@@ -115,6 +122,20 @@ class Store:
             return compute()
 
         return remembered(self.path(run) / PROBES, key, measure) if run else plain(compute())
+
+    def _add_correct(self, run: str, spec: RunSpec, result: RunResult) -> None:
+        """Adds which test examples the kept states classify correctly, to a run that was kept without it."""
+        states = {kind: result.states[kind] for kind in ("early_stop", "final") if kind in result.states}
+        if CORRECT in result.states or not states:
+            return
+
+        def compute() -> dict[str, str]:
+            return {kind: bytes(pack(_hits(spec, state)).tolist()).hex() for kind, state in states.items()}
+
+        bits = remembered(self.path(run) / PROBES, CORRECT, compute)
+        result.states[CORRECT] = {
+            kind: torch.tensor(list(bytes.fromhex(text)), dtype=torch.uint8) for kind, text in bits.items()
+        }
 
     def _train(
         self,
@@ -194,3 +215,9 @@ class Store:
                     waited = True
                     time.sleep(0.1)
             yield
+
+
+def _hits(spec: RunSpec, state: State) -> Tensor:
+    """Which test examples the network of `spec` classifies correctly with the weights `state`."""
+    load(spec.model, state)
+    return evaluate(spec.model.to(spec.data.test.labels.device), spec.data.test).hits

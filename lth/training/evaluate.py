@@ -1,9 +1,9 @@
 """The one evaluator: loss and accuracy over every example of a split, the last batch included."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from lth.core.weights import modes_kept
@@ -17,6 +17,8 @@ CHUNK = 1_000
 class Score:
     """The mean cross-entropy over `count` examples in nats, and how many of them are classified correctly.
 
+    hits: which ones, bool (count,).
+
     >>> Score(loss=0.3, correct=9_812, count=10_000).accuracy
     0.9812
     """
@@ -24,6 +26,7 @@ class Score:
     loss: float
     correct: int
     count: int
+    hits: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.bool), compare=False, repr=False)
 
     @property
     def accuracy(self) -> float:
@@ -45,6 +48,7 @@ def evaluate(model: nn.Module, split: Split) -> Score:
         for images, labels in zip(split.images.split(CHUNK), split.labels.split(CHUNK), strict=True):
             logits = model(images)
             losses.append(functional.cross_entropy(logits, labels, reduction="sum"))
-            hits.append((logits.argmax(1) == labels).sum())
+            hits.append(logits.argmax(1) == labels)
     loss = torch.stack(losses).cpu().double().sum().item()  # at the end, so that a GPU is waited for once
-    return Score(loss / len(split), int(torch.stack(hits).sum().item()), len(split))
+    right = torch.cat(hits)
+    return Score(loss / len(split), int(right.sum().item()), len(split), right)

@@ -14,6 +14,7 @@ from functools import partial
 import torch
 from torch.nn import functional
 
+from lth.core.bits import pack
 from lth.core.errors import SettingError
 from lth.core.rng import address
 from lth.core.weights import clone, load, on_cpu
@@ -24,7 +25,7 @@ from lth.training.evaluate import evaluate
 from lth.training.gradient import dense_gradient
 from lth.training.masking import Masking, check_fit
 from lth.training.optimizer import make_optimizer
-from lth.training.run_result import Point, RunResult, result_from
+from lth.training.run_result import CORRECT, Point, RunResult, result_from
 from lth.training.run_spec import Observer, Progress, RunSpec
 
 PROGRESS_EVERY = 25
@@ -191,6 +192,9 @@ class _Run:
         )
         if improved and finite:
             self._keep("early_stop")
+        if test:
+            kinds = ["early_stop"] * improved + ["final"] * (iteration == plan.stop)
+            self.result.states.setdefault(CORRECT, {}).update(dict.fromkeys(kinds, pack(test.hits)))
         if not finite:
             self.result.status = "diverged"
             since = iteration - self.batches
@@ -240,6 +244,7 @@ class _Run:
                 self.result.train_accuracy = evaluate(self.model, self.spec.data.train).accuracy
                 self._keep("final")
             else:  # the last step did it, and no loss was computed since
+                self.result.states.get(CORRECT, {}).pop("final", None)
                 self.result.status, self.result.message = "diverged", "a weight became NaN or infinite at the end"
         if self.spec.update:  # of a diverged training too, where it ended
             self.result.states["final_mask"] = clone(self.spec.mask)

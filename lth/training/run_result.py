@@ -10,6 +10,10 @@ CENSORED = 0.05
 """An early stop within this last fraction of a training is censored: the minimum may lie beyond the end."""
 
 
+CORRECT = "correct"
+"""The key of a result's states that holds which test examples each kept state classifies correctly, as packed bits."""
+
+
 @dataclass(frozen=True)
 class Point:
     """One evaluation; None where nothing was measured.
@@ -53,6 +57,7 @@ class RunResult:
 
     states: `final` and, where there is a validation split, `early_stop`; a diverged training has no `final`. Weights
     kept on request are `at_<iteration>`. Where the mask changed, `<state>_mask` is the mask in force at that time.
+    `correct` holds which test examples `final` and `early_stop` classify correctly, as packed bits (`lth.core.bits`).
     columns: key of an observer -> name in its observations -> the column of the tables that they fill. train_accuracy:
     0..1, of the final weights. seconds: of the training, evaluation included; evaluation_seconds: of that alone. run:
     the name under which a store keeps it, else empty.

@@ -35,7 +35,9 @@ def test_the_columns_are_the_contract_and_values_survive_the_file(make_outcome, 
         and result["density"] == "1.0"
         and result["early_stop_censored"] in ("True", "False")
     )
-    assert RESULTS.read(tmp_path / "results.csv") == [result_row(done, ABOUT)]
+    row = result_row(done, ABOUT)
+    assert RESULTS.read(tmp_path / "results.csv") == [RESULTS.columns_of(row)]
+    assert row["test_examples"] == 37 and 0 < row["chance"] < 1
     layers = written(tmp_path, LAYERS, layer_rows(done))
     assert list(layers[0]) == LAYERS.names and [layer["layer"] for layer in layers] == ["fc1", "fc2", "output"]
     norms = done.result.observed[GradientNorm(10).key]

@@ -14,6 +14,8 @@ from lth.analysis.gradient import GradientNorm
 from lth.core.errors import LotteryError
 from lth.pruning.mask import dense, prunable
 from lth.pruning.updates import GradualPruning, RigL
+from lth.store.files import write_run
+from lth.store.fingerprint import fingerprint_inputs
 from lth.store.runs import Store
 from lth.training import loop
 
@@ -48,6 +50,16 @@ def test_what_was_trained_is_found_with_the_same_bits(spec, tmp_path, counted):
     assert len(counted) == 1
     same(first, second)
     assert first.run == second.run
+
+
+def test_a_run_that_was_kept_without_its_correct_examples_gets_them_without_training(spec, tmp_path, counted):
+    store = Store(tmp_path)
+    first = store.train(spec)
+    old = replace(first, states={kind: x for kind, x in first.states.items() if kind != "correct"})
+    write_run(store.path(first.run), fingerprint_inputs(spec), old, {})
+    for _ in range(2):
+        same(Store(tmp_path).train(spec), first)
+    assert len(counted) == 1 and len(list((store.path(first.run) / "probes").iterdir())) == 1
 
 
 def test_only_what_is_new_is_trained(spec, tmp_path, counted):
@@ -212,8 +224,8 @@ def test_weights_that_were_not_kept_are_kept_by_training_again_and_then_both_are
     first = store.train(spec, keep_at=[7])
     second = store.train(spec, [GradientNorm(10)], keep_at=[20, 3, 40])
     assert len(counted) == 2 and "without gradient_norm" in caplog.text
-    assert set(first.states) == {"final", "early_stop", "at_7"}
-    assert set(second.states) == {"final", "early_stop", "at_3", "at_20"} and second.at(40) is second.final
+    assert set(first.states) == {"final", "early_stop", "correct", "at_7"}
+    assert set(second.states) == {"final", "early_stop", "correct", "at_3", "at_20"} and second.at(40) is second.final
     for iterations in (
         [],
         [3],

@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR
 
+from lth.core.bits import unpack
 from lth.core.rng import rng
 from lth.core.seeds import Seeds
 from lth.core.tables import Column
@@ -363,7 +364,8 @@ def test_without_validation_there_is_no_early_stop(
     make_job: Callable[..., RunSpec], make_data: Callable[..., Data]
 ) -> None:
     result = train(make_job(data=make_data(validation=0)))
-    assert result.early_stop is None and set(result.states) == {"final"} and result.status == "done"
+    assert result.early_stop is None and set(result.states) == {"final", "correct"}
+    assert set(result.states["correct"]) == {"final"} and result.status == "done"
     assert [point.test_accuracy is not None for point in result.points] == [False] * 5 + [True]
     assert all(point.val_loss is None and point.val_accuracy is None for point in result.points)
 
@@ -373,10 +375,28 @@ def test_the_test_set_chooses_nothing(make_job: Callable[..., RunSpec], data: Da
     labels = data.test.labels.flip(0).roll(1)
     other = replace(data, test=Split(data.test.images * -3, labels))
     first, second = (train(make_job(data=d, test=test, evaluate_every=2)) for d in (data, other))
-    assert {key: digest(x) for key, x in first.states.items()} == {key: digest(x) for key, x in second.states.items()}
+    digests = [{key: digest(x) for key, x in r.states.items() if key != "correct"} for r in (first, second)]
+    assert digests[0] == digests[1]
     blind = [[replace(point, test_accuracy=None) for point in result.points] for result in (first, second)]
     assert blind[0] == blind[1] and first.early_stop.iteration == second.early_stop.iteration
     assert [p.test_accuracy for p in first.points] != [p.test_accuracy for p in second.points]
+
+
+@pytest.mark.parametrize("test", ["improved", "always"])
+@pytest.mark.parametrize("every", [1, 7, 40])
+def test_what_is_kept_knows_which_test_examples_it_classifies_correctly(
+    make_job: Callable[..., RunSpec], data: Data, test: str, every: int
+) -> None:
+    spec = make_job(data=data, test=test, evaluate_every=every)
+    result = train(spec)
+    for kind, accuracy in (
+        ("early_stop", result.early_stop.test_accuracy),
+        ("final", result.points[-1].test_accuracy),
+    ):
+        hits = unpack(result.states["correct"][kind], [len(data.test)])
+        load(spec.model, result.states[kind])
+        assert torch.equal(hits, evaluate(spec.model, data.test).hits)
+        assert int(hits.sum()) / len(hits) == accuracy
 
 
 @pytest.mark.parametrize("validation", [0, 23])
