@@ -45,7 +45,8 @@ def search(
     pruning = resolve(model, plan.pruning, plan.levels)
     check(plan.arms, plan.arm_levels, plan.levels, plan.draws)
     spec = RunSpec(model, initial_state, {}, data, training_plan(plan.recipe, len(data.train), plan.rewind), seeds)
-    context = replace(context_of(model, initial_state, fresh, plan.rewiring), selection=pruning.selection)
+    context = context_of(model, initial_state, fresh, plan.rewiring)
+    context = replace(context, selection=pruning.selection, finetune_lr=plan.finetune_lr)
     if plan.pruning.schedule == "gradual":
         gradual_of(spec, pruning, pruning.level_counts[-1])  # raises where the durations do not fit
     counts = [pruning.weights_left(level) for level in plan.control_levels]

@@ -100,6 +100,7 @@ def imp_plan(settings: "LevelSettings", examples: int) -> ImpPlan:
         settings.control_levels,
         settings.draws,
         settings.rewiring.in_iterations(examples // settings.recipe.batch_size),
+        settings.finetune_lr,
     )
 
 

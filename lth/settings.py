@@ -147,6 +147,11 @@ class LevelSettings(TrainingSettings):
     rewiring: Rewiring = setting(
         Rewiring, "how the arms set and rigl change their masks", unhashed_at_default="setting"
     )
+    finetune_lr: float | None = setting(
+        None,
+        "rate that the arm finetune holds; null: the last, of a cosine 1%",
+        unhashed_at_default=True,
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -186,6 +191,6 @@ def _hashed(settings: Any, name: Hash) -> dict[str, Any]:
     for entry in fields(settings):
         marks, value = marks_of(entry), getattr(settings, entry.name)
         without = marks.unhashed_without is not None and at_default[marks.unhashed_without]
-        if not without and not marks.leave_out(name, at_default[entry.name]):
+        if not without and not marks.leave_out(name, value, at_default[entry.name]):
             hashed[marks.hashed_as or entry.name] = _hashed(value, name) if is_dataclass(value) else value
     return hashed

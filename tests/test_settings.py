@@ -64,7 +64,8 @@ def test_the_lenet5_preset_has_the_papers_recipe():
         assert (gradual.density, gradual.begin, gradual.end, gradual.every) == (0.05, 3_000, 7_000, 100)
         assert (settings.data.name, settings.data.validation, settings.data.normalize) == ("mnist", 0, "unit")
         assert (settings.model.name, settings.model.initializer, settings.repeats) == ("lenet5", "glorot_uniform", 5)
-        assert (settings.rewiring.drop, settings.rewiring.every, settings.rewiring.stop) == (0.3, 100, None)
+        rewiring = settings.rewiring
+        assert (rewiring.drop, rewiring.every, rewiring.stop, rewiring.anneal) == (0.3, 100, None, "learning_rate")
 
 
 def test_a_paper_of_another_experiment_is_refused():
@@ -183,7 +184,7 @@ def test_the_hashes_of_older_results_stay():
         ("pruning=global",): ("d2c7efa37f", "48e873338605"),
         ("pruning.score=random",): ("6f5d513779", "3de44507719a"),
         ("pruning.schedule=one_shot",): ("004cb76be4", "9b0508a2c789"),
-        ("rewiring.drop=0.1",): ("d494ba0be9", "d6c4a6281772"),
+        ("rewiring.drop=0.1", "rewiring.anneal=learning_rate"): ("d494ba0be9", "d68cba9bc9d3"),
         ("pruning.granularity=output",): ("57fde39882", "429ba5baa328"),
         ("pruning=erk",): ("9dc6ef6ae8", "4f46ea01ced7"),
         ("pruning=snip",): ("84edafb2e4", "0e745f9a900d"),
@@ -306,6 +307,11 @@ class Outer:
     renamed: int = setting(7, "has another name in hashes", hashed_as="old")
 
 
+@dataclass
+class Ruled(Inner):
+    rule: str = setting("new", "is not in the setting where older results imply it", implied=("older",))
+
+
 def hashes(**values: Any) -> tuple[str, str]:
     return hash_of(Outer(**values), "setting", 8), hash_of(Outer(**values), "replicate", 8)
 
@@ -324,6 +330,12 @@ def hashes(**values: Any) -> tuple[str, str]:
 def test_each_field_says_which_hashes_it_is_in(values, setting_differs, replicate_differs):
     base, changed = hashes(), hashes(**values)
     assert (base[0] != changed[0], base[1] != changed[1]) == (setting_differs, replicate_differs)
+
+
+def test_a_value_that_older_results_imply_is_not_in_their_setting():
+    older, newer, before = Ruled(rule="older"), Ruled(), Inner()
+    assert hash_of(older, "setting", 8) == hash_of(before, "setting", 8) != hash_of(newer, "setting", 8)
+    assert len({hash_of(settings, "replicate", 8) for settings in (older, newer, before)}) == 3
 
 
 def test_a_field_that_depends_on_another_is_hashed_with_it():

@@ -6,7 +6,7 @@ as their names say.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from lth.core.errors import SettingError
 from lth.core.rng import address
@@ -53,6 +53,24 @@ class Training:
     arm: str
     number: int
     spec: RunSpec
+
+
+@dataclass
+class HaltedRigL(RigL):
+    """RigL that changes the mask after step `final` for the last time, while its share falls towards `stop`."""
+
+    final: int = 0
+
+    def due(self, iteration: int) -> bool:
+        """Whether the mask changes after `iteration` steps."""
+        return super().due(iteration) and iteration <= self.final
+
+
+def halted(update: RigL, final: int) -> RigL:
+    """`update` without its changes of the mask after step `final`; those up to there are the same."""
+    if update.anneal == "learning_rate":  # its share does not depend on where it stops
+        return replace(update, stop=final)
+    return HaltedRigL(**asdict(update), final=final)
 
 
 @dataclass(frozen=True)
@@ -103,7 +121,7 @@ class GradientFlowPlan:
 
     def _check_change(self) -> None:
         rewiring, total = self.context.rewiring, self.spec.plan.total
-        last = min(total - 1, total if rewiring.stop is None else rewiring.stop)
+        last = rewiring.last(total)
         if not (self.change_at and self.change_at % rewiring.every == 0 and self.change_at <= last):
             problem = f"the mask does not change there: it does after each {rewiring.every} iterations, up to {last}"
             raise SettingError("change_at", self.change_at, problem)
@@ -147,7 +165,7 @@ class GradientFlowPlan:
         spec, last_before = self.training(CHANGING, 0, level).spec, self.change_at - self.context.rewiring.every
         spec = replace(spec, plan=replace(spec.plan, stop=self.change_at))
         assert isinstance(spec.update, RigL)
-        updates = (replace(spec.update, stop=last_before) if last_before else None, spec.update)
+        updates = (halted(spec.update, last_before) if last_before else None, spec.update)
         return [
             Training(moment, 0, replace(spec, update=update)) for moment, update in zip(CHANGE, updates, strict=True)
         ]

@@ -20,7 +20,8 @@ class Marks:
     meaning: one sentence for help texts and reference pages; empty for a field that is not for users. unhashed: the
     hash that leaves the field out, or True for both. unhashed_at_default: the same, while it has its default.
     unhashed_without: another field of the same settings; while that has its default, both hashes leave this one out.
-    hashed_as: the name of the field within hashes.
+    hashed_as: the name of the field within hashes. implied: values that the hash `setting` leaves out, the default or
+    not: what results that are older than the field were made with.
     """
 
     meaning: str = ""
@@ -28,10 +29,12 @@ class Marks:
     unhashed_at_default: Hash | bool = False
     unhashed_without: str | None = None
     hashed_as: str | None = None
+    implied: tuple[Any, ...] = ()
 
-    def leave_out(self, name: Hash, at_default: bool) -> bool:
-        """Whether the hash `name` leaves the field out."""
-        return self.unhashed in (True, name) or (at_default and self.unhashed_at_default in (True, name))
+    def leave_out(self, name: Hash, value: Any, at_default: bool) -> bool:
+        """Whether the hash `name` leaves the field out, which has this value."""
+        implied = name == "setting" and value in self.implied
+        return implied or self.unhashed in (True, name) or (at_default and self.unhashed_at_default in (True, name))
 
 
 @overload

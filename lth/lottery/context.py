@@ -48,7 +48,8 @@ class Context:
     initialize: gives a new initial state by seed; scaled: one that is scaled to the inputs that a mask leaves each
     unit; small: one of another, narrower network. None: there is none, and an arm that needs it is an error before
     anything is trained. draw: the number of the repeat; selection: the units that masks are shuffled in (None: single
-    weights); arm: the name of the arm that draws. Everything is drawn by its address: (seed, arm, level, draw).
+    weights); arm: the name of the arm that draws; finetune_lr: the rate that `finetune` holds (None: as `Plan.held`
+    says). Everything is drawn by its address: (seed, arm, level, draw).
     """
 
     initialize: Initialize
@@ -58,6 +59,7 @@ class Context:
     draw: int = 0
     selection: Selection | None = None
     arm: str = ""
+    finetune_lr: float | None = None
 
     def weights(self, level: Level) -> State:
         """A new draw of the initialiser."""
@@ -79,9 +81,9 @@ class Context:
 
     def rewired(self, level: Level, state: State, kind: type[Set | RigL]) -> RunSpec:
         """The level's training from `state` with a mask that changes by `kind`, with random draws of its own."""
-        rewiring = self.rewiring
+        rewiring = self.rewiring.until(level.spec.plan.total)
         seeds = replace(level.spec.seeds, mask=address(level.spec.seeds.mask, self.arm, level.index, self.draw))
-        update = kind(rewiring.drop, rewiring.every, rewiring.stop)
+        update = kind(rewiring.drop, rewiring.every, rewiring.stop, rewiring.anneal)
         return replace(level.spec, initial_state=state, update=update, seeds=seeds)
 
 

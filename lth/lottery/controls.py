@@ -77,13 +77,11 @@ def small_dense(level: Level, context: Context) -> RunSpec:
 
 @arm(needs=["trained_weights"])
 def finetune(level: Level, context: Context) -> RunSpec:
-    """The level's mask, on the trained weights that it was scored on, the schedule's last rate held.
+    """The level's mask, on the trained weights that it was scored on, a low rate held: the schedule's last.
 
-    Renda et al. 2020, section 2.
+    Renda et al. 2020, section 2. After a cosine schedule, whose last rate is zero, it is 1% of the first.
     """
-    plan = level.spec.plan
-    held = replace(plan, lr=plan.rate(plan.total - 1), schedule="constant", milestones=(), gamma=1.0, warmup=0)
-    return replace(level.spec, initial_state=_trained(level), plan=held)
+    return replace(level.spec, initial_state=_trained(level), plan=level.spec.plan.held(context.finetune_lr))
 
 
 @arm(needs=["trained_weights"])
@@ -99,7 +97,7 @@ def restart(level: Level, context: Context) -> RunSpec:
 def set_(level: Level, context: Context) -> RunSpec:
     """The level's mask, on a new draw of the initialiser; in training small weights go and random ones grow (SET).
 
-    Mocanu et al. 2018, as in Evci et al. 2022: each layer's count stays, the share that goes follows the learning rate.
+    Mocanu et al. 2018: each layer's count stays, the share that goes falls as `rewiring.anneal` says.
     """
     return context.rewired(level, context.weights(level), Set)
 
@@ -108,7 +106,7 @@ def set_(level: Level, context: Context) -> RunSpec:
 def rigl(level: Level, context: Context) -> RunSpec:
     """The level's mask, on a new draw of the initialiser; in training small weights go, large gradients grow (RigL).
 
-    Evci et al. 2020, as in Evci et al. 2022: each layer's count stays, the share that goes follows the learning rate.
+    Evci et al. 2020: each layer's count stays, the share that goes falls as `rewiring.anneal` says.
     """
     return context.rewired(level, context.weights(level), RigL)
 

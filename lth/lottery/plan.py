@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 
+from lth.core.errors import SettingError
 from lth.lottery.arms import each_level
 from lth.pruning.rewiring import Rewiring
 from lth.pruning.schedule import Pruning
@@ -14,7 +16,8 @@ class ImpPlan:
     """How to train and prune, how deep, from which weights, and which arms to train at which levels.
 
     rewind: the iteration that every level starts from; arm_levels: the levels that controls are trained at (None: all
-    from 1); draws: the repeats of random arms; rewiring: how `set` and `rigl` change their masks, in iterations.
+    from 1); draws: the repeats of random arms; rewiring: how `set` and `rigl` change their masks, in iterations;
+    finetune_lr: the rate that `finetune` holds (None: as `Plan.held` says).
 
     >>> ImpPlan(Recipe(), Pruning(), levels=3, arms=("ticket", "reinit"), draws=2).trainings
     10
@@ -28,6 +31,11 @@ class ImpPlan:
     arm_levels: Sequence[int] | None = None
     draws: int = 1
     rewiring: Rewiring = field(default_factory=Rewiring)
+    finetune_lr: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.finetune_lr is not None and not 0 < self.finetune_lr < inf:
+            raise SettingError("finetune_lr", self.finetune_lr, "must be above 0, or null")
 
     @property
     def control_levels(self) -> Sequence[int]:

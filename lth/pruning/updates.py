@@ -23,7 +23,8 @@ class UpdateContext:
     """A network after `iteration` steps, as an update sees it; tensors by layer of the mask, on the CPU.
 
     weights: the pruned ones are zero. rate: the learning rate of the next step over the recipe's. seed: of what is
-    drawn. gradient: of the loss on a number of fixed training examples, by every weight, pruned or not.
+    drawn. gradient: of the loss on a number of fixed training examples, by every weight, pruned or not. total: the
+    iteration that the schedule ends at.
     """
 
     iteration: int
@@ -32,6 +33,7 @@ class UpdateContext:
     rate: float
     seed: int
     gradient: Callable[[int], Mapping[str, Tensor]]
+    total: int
 
     @property
     def finite(self) -> bool:

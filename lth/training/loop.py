@@ -156,7 +156,7 @@ class _Run:
         masked = on_cpu({name: weights[name] for name in self.spec.mask})
         rate = plan.rate(iteration) / plan.lr
         gradient = partial(dense_gradient, self.model, self.spec.data.train, self.spec.mask)
-        context = UpdateContext(iteration, self.spec.mask, masked, rate, self.spec.seeds.mask, gradient)
+        context = UpdateContext(iteration, self.spec.mask, masked, rate, self.spec.seeds.mask, gradient, plan.total)
         self.spec = replace(self.spec, mask=update.mask(context))
         self.masking.change(self.spec.mask)
 

@@ -171,6 +171,10 @@ def test_what_no_module_redraws_is_that_of_the_start_whatever_was_trained_meanwh
 
 def test_masks_of_dynamic_arms_change_as_the_context_says(rounds: Callable[..., list[Level]], context: Context) -> None:
     how = {arm: BUILT_IN[arm](rounds()[1], replace(context, rewiring=Rewiring(0.2, 7, 21))).update for arm in REWIRED}
+    default = BUILT_IN["rigl"](rounds()[1], replace(context, rewiring=Rewiring(0.2, 7))).update
+    assert default == RigL(0.2, 7, 22)  # three quarters of 30 iterations
+    old = Rewiring(0.2, 7, anneal="learning_rate")
+    assert BUILT_IN["set"](rounds()[1], replace(context, rewiring=old)).update == Set(0.2, 7, None, "learning_rate")
     assert how == {
         "set": Set(0.2, 7, 21),
         "rigl": RigL(0.2, 7, 21),
@@ -241,16 +245,18 @@ def test_the_arms_draw_apart(
     [
         ({"schedule": "constant", "lr": 0.1}, 0.1),
         ({"schedule": "step", "lr": 0.1, "milestones": [10, 20], "warmup": 5}, 0.001),
-        ({"schedule": "cosine", "lr": 0.1}, None),
+        ({"schedule": "cosine", "lr": 0.1}, 0.001),  # 1%: its own last rate is next to zero
+        ({"schedule": "cosine", "lr": 0.1, "warmup": 30}, 0.001),
     ],
 )
-def test_finetune_holds_the_last_rate_and_restart_replays_the_schedule(
-    rounds: Callable[..., list[Level]], fresh: Callable[[int], State], recipe: dict, last: float | None
+def test_finetune_holds_a_low_rate_and_restart_replays_the_schedule(
+    rounds: Callable[..., list[Level]], fresh: Callable[[int], State], recipe: dict, last: float
 ) -> None:
     level = rounds(**recipe)[1]
     held, replayed = (BUILT_IN[name](level, Context(fresh)).plan for name in ("finetune", "restart"))
-    last = level.spec.plan.rate(29) if last is None else last
     assert [held.rate(n) for n in range(30)] == pytest.approx([last] * 30)
+    stated = BUILT_IN["finetune"](level, Context(fresh, finetune_lr=0.02)).plan
+    assert stated == replace(held, lr=0.02)
     assert [replayed.rate(n) for n in range(30)] == [level.spec.plan.rate(n) for n in range(30)]
 
 

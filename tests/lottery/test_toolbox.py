@@ -54,7 +54,8 @@ class Pretend:
         for iteration in range(1, spec.plan.total):
             if spec.update and spec.update.due(iteration):
                 weights = {name: final[name] for name in mask}
-                mask = spec.update.mask(UpdateContext(iteration, mask, weights, 1.0, spec.seeds.mask, lambda count: {}))
+                seed, total = spec.seeds.mask, spec.plan.total
+                mask = spec.update.mask(UpdateContext(iteration, mask, weights, 1.0, seed, lambda count: {}, total))
         states = {"final": masked(final, mask)} | ({"final_mask": mask} if spec.update else {})
         return RunResult(0, 30, states=states)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
+from math import cos, pi
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import rng
 from lth.pruning.gradual import GradualCounts
 from lth.pruning.mask import kept
+from lth.pruning.rewiring import ANNEALS
 from lth.pruning.select import Selection
 from lth.pruning.updates import GradualPruning, RigL, Set, UpdateContext
 
@@ -29,7 +31,7 @@ def context(
     mask: Mapping[str, torch.Tensor], seed: int, iteration: int, rate: float = 1.0, ties: bool = False
 ) -> UpdateContext:
     weights = {name: x * mask[name] for name, x in tensors(seed, ties).items()}
-    return UpdateContext(iteration, dict(mask), weights, rate, 0, lambda count: tensors(seed + 1, ties))
+    return UpdateContext(iteration, dict(mask), weights, rate, 0, lambda count: tensors(seed + 1, ties), 1000)
 
 
 def some(seed: int, density: float) -> dict[str, torch.Tensor]:
@@ -81,23 +83,28 @@ def test_the_schedule_of_the_authors_has_these_densities() -> None:
 def test_gradual_pruning_takes_the_smallest_first() -> None:
     update = GradualPruning(0.5, 0, 10, 10)
     weights = {"w": torch.tensor([3.0, -1.0, 0.5, -4.0])}
-    given = UpdateContext(10, {"w": torch.ones(4, dtype=torch.bool)}, weights, 1.0, 0, lambda count: {})
+    given = UpdateContext(10, {"w": torch.ones(4, dtype=torch.bool)}, weights, 1.0, 0, lambda count: {}, 20)
     assert update.mask(given)["w"].tolist() == [True, False, False, True]
 
 
-REWIRING = st.one_of(*(st.builds(kind, st.floats(0.01, 0.99), st.integers(1, 100)) for kind in (Set, RigL)))
+REWIRING = st.one_of(
+    *(
+        st.builds(kind, st.floats(0.01, 0.99), st.integers(1, 100), st.integers(1, 1000), st.sampled_from(ANNEALS))
+        for kind in (Set, RigL)
+    )
+)
 
 
-@given(REWIRING, st.integers(0, 99), st.floats(0, 1), st.floats(0, 1), st.booleans())
+@given(REWIRING, st.integers(0, 99), st.floats(0, 1), st.floats(0, 1), st.integers(0, 1000), st.booleans())
 def test_rewiring_keeps_each_layers_count_and_the_largest_weights(
-    update: Set | RigL, seed: int, density: float, rate: float, ties: bool
+    update: Set | RigL, seed: int, density: float, rate: float, iteration: int, ties: bool
 ) -> None:
     before = some(seed, density)
-    now = context(before, seed, 100, rate, ties)
+    now = context(before, seed, iteration, rate, ties)
     mask = update.mask(now)
     assert kept(mask) == kept(before)
     for name, alive in before.items():
-        dropped = round(update.drop * rate * int(alive.sum()))
+        dropped = round(update.share(now) * int(alive.sum()))
         gone, new = alive & ~mask[name], mask[name] & ~alive
         assert int(gone.sum()) == int(new.sum()) <= dropped
         stays = alive & mask[name]
@@ -111,7 +118,7 @@ def test_rigl_grows_exactly_the_largest_gradients(seed: int, density: float, dro
     """Against sorted lists of Python: drop the smallest, then grow the largest of all that are not active."""
     before = some(seed, density)
     now = context(before, seed, 100)
-    mask, gradient = RigL(drop, 100).mask(now), now.gradient(1_000)
+    mask, gradient = RigL(drop, 100, anneal="learning_rate").mask(now), now.gradient(1_000)
     for name, alive in before.items():
         weights, pulls = now.weights[name].abs().flatten().tolist(), gradient[name].abs().flatten().tolist()
         active = sorted(alive.flatten().nonzero().flatten().tolist(), key=lambda place: weights[place])
@@ -139,21 +146,61 @@ def test_set_grows_everywhere_alike() -> None:
     counts = torch.zeros(20, 25)
     for iteration in range(200):
         weights = {"w": torch.where(alive, torch.arange(500.0).reshape(20, 25) + 1, 0)}
-        counts += Set(0.25).mask(UpdateContext(iteration, {"w": alive}, weights, 1.0, 0, lambda count: {}))["w"]
+        now = UpdateContext(iteration, {"w": alive}, weights, 1.0, 0, lambda count: {}, 200)
+        counts += Set(0.25, anneal="learning_rate").mask(now)["w"]
     assert counts[1:4].eq(200).all()  # the larger three quarters were never dropped
     free = counts[4:].flatten()
     assert 9 < free.mean() < 13 and free.min() >= 1 and free.max() < 30
 
 
-def test_a_rate_of_zero_changes_nothing() -> None:
+@pytest.mark.parametrize(("update", "iteration"), [(RigL(anneal="learning_rate"), 100), (RigL(), 750), (RigL(), 900)])
+def test_a_share_of_zero_changes_nothing(update: RigL, iteration: int) -> None:
     mask = some(1, 0.4)
-    assert all(torch.equal(x, mask[name]) for name, x in RigL().mask(context(mask, 0, 100, rate=0.0)).items())
+    now = replace(context(mask, 0, iteration, rate=0.0), gradient=None)  # and takes no gradient
+    assert update.mask(now) is mask or update.mask(now) == mask
 
 
-@pytest.mark.parametrize("stop", [None, 250])
-def test_rewiring_has_its_turn_every_so_many_steps_up_to_its_stop(stop: int | None) -> None:
-    turns = [n for n in range(1, 501) if RigL(0.3, 100, stop).due(n)]
-    assert turns == ([100, 200, 300, 400, 500] if stop is None else [100, 200])
+@given(st.floats(0.01, 0.99), st.integers(0, 12_000), st.integers(0, 8000))
+def test_the_cosine_is_eq_1_of_the_paper_and_knows_no_learning_rate(drop: float, iteration: int, end: int) -> None:
+    """alpha / 2 (1 + cos(t pi / T_end)) up to T_end, by default three quarters of the training, then zero."""
+    total, end = 11_719, 1 + end
+    for stop, ends in ((end, end), (None, 8789)):
+        now = replace(context(WHOLE, 0, iteration, rate=0.123), total=total)
+        expected = drop / 2 * (1 + cos(iteration * pi / ends)) if iteration < ends else 0.0
+        assert Set(drop, 100, stop).share(now) == pytest.approx(expected, abs=1e-12)
+        assert Set(drop, 100, stop, "learning_rate").share(now) == drop * 0.123
+
+
+def test_the_cosine_of_a_training_is_known_by_hand() -> None:
+    """Of 100 weights 30% at first: at a third of the way cos is 1/2, half way 0, at two thirds -1/2, then nothing."""
+    mask = {"w": torch.arange(200) < 100}
+    weights = {"w": torch.where(mask["w"], torch.arange(200.0) + 1, 0)}
+    moved = {}
+    for iteration in (0, 300, 450, 600, 900, 1100):
+        now = UpdateContext(iteration, mask, weights, 1.0, 0, lambda count: {"w": torch.arange(200.0)}, 1200)
+        moved[iteration] = int((RigL(0.3, 100).mask(now)["w"] & ~mask["w"]).sum())
+    assert moved == {0: 30, 300: round(22.5), 450: 15, 600: round(7.5), 900: 0, 1100: 0}
+
+
+@pytest.mark.parametrize(
+    ("update", "turns"),
+    [
+        (RigL(0.3, 100, anneal="learning_rate"), [100, 200, 300, 400, 500]),
+        (RigL(0.3, 100, 250, "learning_rate"), [100, 200]),
+        (RigL(0.3, 100, 200, "learning_rate"), [100, 200]),
+        (RigL(0.3, 100).until(500), [100, 200, 300]),
+        (RigL(0.3, 100, 200), [100]),
+        (RigL(0.3, 100, 200).until(500), [100]),
+        (RigL(0.3, 100, anneal="learning_rate").until(500), [100, 200, 300, 400, 500]),
+    ],
+)
+def test_rewiring_has_its_turn_every_so_many_steps_up_to_its_stop(update: RigL, turns: list[int]) -> None:
+    assert [n for n in range(1, 501) if update.due(n)] == turns
+
+
+def test_an_unknown_anneal_is_an_error() -> None:
+    with pytest.raises(SettingError, match=r"rewiring\.anneal=linear: must be one of cosine, learning_rate"):
+        Set(anneal="linear")
 
 
 @pytest.mark.parametrize("update", [GradualPruning(0.5, 0, 100), Set(), RigL()])
@@ -180,8 +227,11 @@ MASK = some(0, 0.5)
         (Set(0.0), "rewiring.drop=0.0"),
         (RigL(1.0), "rewiring.drop=1.0"),
         (RigL(0.3, 0), "rewiring.every=0"),
-        (RigL(0.3, 1000), "rewiring.every=1000: the mask would never change: .* iteration 1000, the last is 999"),
-        (Set(0.3, 100, 50), "rewiring.every=100: .* the last is 50"),
+        (RigL(0.3, 1000), "rewiring.every=1000: the mask would never change: .* iteration 1000, the last is 749"),
+        (RigL(0.3, 750), "rewiring.every=750: the mask would never change: .* iteration 750, the last is 749"),
+        (RigL(0.3, 1000, anneal="learning_rate"), "rewiring.every=1000: .* iteration 1000, the last is 999"),
+        (Set(0.3, 100, 50), "rewiring.every=100: .* the last is 49"),
+        (Set(0.3, 100, 50, "learning_rate"), "rewiring.every=100: .* the last is 50"),
         (Set(0.3, 100, 1001), "rewiring.stop=1001: is past the end of a training of 1000"),
     ],
 )
@@ -214,8 +264,9 @@ def test_fingerprints_keep_the_names_that_kept_trainings_have() -> None:
     }
     assert not update.draws and replace(update, score="random").draws
     times = {"drop": 0.3, "every": 100, "stop": None}
-    assert Set().fingerprint() == {"kind": "Set", **times}
-    assert RigL().fingerprint() == {"kind": "RigL", **times, "examples": 1000}
+    assert Set(anneal="learning_rate").fingerprint() == {"kind": "Set", **times}
+    assert RigL(anneal="learning_rate").fingerprint() == {"kind": "RigL", **times, "examples": 1000}
+    assert Set().fingerprint() == {"kind": "Set", **times, "anneal": "cosine"}
     assert GradualPruning(0.1, 5, 20, 100).fingerprint() == {
         "kind": "GradualPruning",
         "density": 0.1,

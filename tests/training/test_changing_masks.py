@@ -12,7 +12,6 @@ from lth.analysis.gradient import GradientNorm
 from lth.core.errors import LotteryError, SettingError
 from lth.core.seeds import Seeds
 from lth.core.weights import Mask, State, clone, digest
-from lth.data.tensors import Data
 from lth.pruning.mask import dense, kept, prunable
 from lth.pruning.updates import GradualPruning, RigL, Set
 from lth.training import loop
@@ -29,7 +28,7 @@ OPTIMIZERS = {
     "sgd": {"optimizer": "sgd", "lr": 0.1, "momentum": 0.0},
     "momentum": {"optimizer": "sgd", "lr": 0.05, "momentum": 0.9, "weight_decay": 0.01, "schedule": "cosine"},
 }
-UPDATES = {"gradual": GradualPruning(0.2, 5, 20, 5), "set": Set(0.3, 5), "rigl": RigL(0.3, 5, 20)}
+UPDATES = {"gradual": GradualPruning(0.2, 5, 20, 5), "set": Set(0.3, 5), "rigl": RigL(0.3, 5, 20, "learning_rate")}
 by_optimizer = pytest.mark.parametrize("recipe", OPTIMIZERS.values(), ids=OPTIMIZERS)
 by_update = pytest.mark.parametrize("update", UPDATES.values(), ids=UPDATES)
 HERE = {"torch": "1"}
@@ -133,18 +132,28 @@ def test_gradual_pruning_keeps_the_asked_counts_at_every_iteration(changing: Cal
     assert kept(result.mask({})) == {"fc1.weight": 86, "fc2.weight": 19, "output.weight": 5}
 
 
-@pytest.mark.parametrize("update", [Set(0.3, 5), RigL(0.3, 5, 20)])
-def test_rewiring_keeps_each_layers_count_throughout(changing: Callable[..., RunSpec], update: Set | RigL) -> None:
+@pytest.mark.parametrize(
+    ("update", "expected"),
+    [
+        (Set(0.3, 5, anneal="learning_rate"), [5, 10, 15, 20, 25]),  # not after the last step
+        (RigL(0.3, 5, 20, "learning_rate"), [5, 10, 15, 20]),
+        (Set(0.3, 5), [5, 10, 15, 20]),  # the cosine ends at 22
+        (RigL(0.3, 5, 20), [5, 10, 15]),
+    ],
+)
+def test_rewiring_keeps_each_layers_count_throughout(
+    changing: Callable[..., RunSpec], update: Set | RigL, expected: list[int]
+) -> None:
     watch, spec = Watch(), changing(update)
     result = train(spec, [watch])
     assert all(kept(mask) == kept(spec.mask) for mask in [*watch.masks, result.mask(spec.mask)])
     turns = [n for n in range(1, 31) if digest(watch.masks[n]) != digest(watch.masks[n - 1])]
-    assert turns == ([5, 10, 15, 20] if update.stop else [5, 10, 15, 20, 25])  # not after the last step
+    assert turns == expected
 
 
 def test_rigl_grows_where_the_dense_gradient_of_fixed_examples_is_largest(changing: Callable[..., RunSpec]) -> None:
     """Brute force on the network as it is after the step and before the update: all of it by sorted lists."""
-    spec = changing(RigL(0.3, 5, examples=40), optimizer="sgd", lr=0.1, momentum=0.0)
+    spec = changing(RigL(0.3, 5, anneal="learning_rate", examples=40), optimizer="sgd", lr=0.1, momentum=0.0)
     before = train(replace(spec, update=None), keep_at=[5])
     after = train(spec, keep_at=[5])
     model, some = spec.model, examples(spec.data.train, 40, last=True)
@@ -159,14 +168,16 @@ def test_rigl_grows_where_the_dense_gradient_of_fixed_examples_is_largest(changi
         assert set(after.mask(spec.mask, 5)[name].flatten().nonzero().flatten().tolist()) == expected
 
 
-def test_the_share_that_goes_follows_the_learning_rate(changing: Callable[..., RunSpec], data: Data) -> None:
+@pytest.mark.parametrize("anneal", ["cosine", "learning_rate"])
+def test_the_share_that_goes_follows_the_learning_rate_or_not(changing: Callable[..., RunSpec], anneal: str) -> None:
     moved = []
     for schedule in ({"schedule": "constant"}, {"schedule": "step", "milestones": [3], "gamma": 0.1}):
-        watch, spec = Watch(), changing(Set(0.3, 5), **schedule)
+        watch, spec = Watch(), changing(Set(0.3, 5, anneal=anneal), **schedule)
         train(spec, [watch])
         moved.append(int((watch.masks[4]["fc1.weight"] ^ watch.masks[5]["fc1.weight"]).sum()) / 2)
     alive = kept(spec.mask)["fc1.weight"]
-    assert 0.1 * alive < moved[0] <= round(0.3 * alive) and 0 < moved[1] <= round(0.03 * alive)
+    assert 0.1 * alive < moved[0] <= round(0.3 * alive)
+    assert moved[1] > 0.1 * alive if anneal == "cosine" else 0 < moved[1] <= round(0.03 * alive)
 
 
 @by_update

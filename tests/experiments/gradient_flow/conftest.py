@@ -22,7 +22,7 @@ def make_plan(make_job, make_network):
         return initialize(make_network(), "glorot_normal", seed)
 
     spec = replace(spec, initial_state=fresh(0))
-    context = context_of(spec.model, spec.initial_state, fresh, Rewiring(every=5))
+    context = context_of(spec.model, spec.initial_state, fresh, Rewiring(every=5, anneal="learning_rate"))
     plan = GradientFlowPlan(spec, GradualPruning(0.2, 5, 15, 5), context, list(INITS), list(METHODS), 2, change_at=10)
     return lambda **changes: replace(plan, **changes)
 

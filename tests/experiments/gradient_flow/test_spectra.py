@@ -11,6 +11,7 @@ from lth.experiments.gradient_flow.trainings import train_plan
 from lth.analysis.curvature import Hessian
 from lth.core.errors import SettingError
 from lth.pruning.mask import kept
+from lth.pruning.updates import Rewiring, RigL, UpdateContext
 from lth.training.gradient import examples
 
 
@@ -30,6 +31,18 @@ def test_the_two_sides_are_rigl_with_and_without_the_change(trained, store, same
 def test_the_side_before_the_first_change_has_the_first_mask(make_plan, trained, same_bits):
     before, after = make_plan(change_at=5).around_change(trained.level)
     assert before.spec.update is None and after.spec.update is not None and same_bits(before.spec.mask, trained.mask)
+
+
+def test_without_the_change_the_share_of_the_others_stays(make_plan, trained):
+    """A share that follows the learning rate does not depend on the stop: kept trainings are found. A cosine does."""
+    plan = make_plan(change_at=15)
+    before, after = (training.spec.update for training in plan.around_change(trained.level))
+    assert before == replace(after, stop=10) and "anneal" not in before.fingerprint()
+    cosine = replace(plan, context=replace(plan.context, rewiring=Rewiring(every=5)))
+    before, after = (training.spec.update for training in cosine.around_change(trained.level))
+    assert after == RigL(0.3, 5, 22) and [n for n in range(1, 31) if before.due(n)] == [5, 10]
+    now = UpdateContext(10, {}, {}, 1.0, 0, lambda count: {}, 30)
+    assert before.share(now) == after.share(now) and before.fingerprint() != after.fingerprint()
 
 
 def test_the_spectrum_is_that_of_the_exact_hessian(trained, store, monkeypatch):
