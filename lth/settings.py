@@ -12,6 +12,7 @@ from lth.core.seeds import Seeds
 from lth.core.setting import Hash, default_of, marks_of, setting
 from lth.pruning.rewiring import Rewiring
 from lth.pruning.schedule import Pruning
+from lth.report.criteria import Criteria
 from lth.training.recipe import Duration, Recipe
 
 WANDB_MODES = ("auto", "online", "offline", "disabled")
@@ -93,6 +94,7 @@ class TrainingSettings(MachineSettings):
     probe_every: Duration = setting(500, "time between gradient norms; 0: start and end", unhashed="setting")
     seed: int = setting(0, "seed of the replicate, of all that is random", unhashed="setting")
     seeds: Seeds = setting(Seeds, "seeds that differ from seed", unhashed="setting")
+    report: Criteria = setting(Criteria, "what verdicts call matching and fast", unhashed=True)
     scale: str = setting("quick", "", unhashed="setting")
     paper: str | None = setting(None, "", unhashed="setting")
 

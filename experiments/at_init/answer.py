@@ -4,10 +4,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 from lth.core.tables import Row
+from lth.report.conditions import SEEDS
 from lth.report.intervals import Interval, t_interval
 from lth.report.results import Results
 from lth.report.statistics import binomial_error, densities, percent
-from lth.report.verdict import SEEDS
 
 from .methods import ABLATIONS, by_method, compared, mean_accuracy
 

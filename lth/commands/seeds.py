@@ -9,51 +9,39 @@ from lth.core.errors import LotteryError
 from lth.experiment import Experiment, declared
 from lth.report.comparison import Comparison
 from lth.report.correct import correct_rows
-from lth.report.export import (
-    BARS,
-    DIFFERENCES,
-    LOST,
-    SUMMARY,
-    difference_rows,
-    difference_sheet,
-    summary_rows,
-    summary_sheet,
-    write_tables,
-)
+from lth.report.differences import DIFFERENCES, difference_rows, difference_sheet
+from lth.report.export import BARS, write_tables
 from lth.report.figures.drawing import Drawn, draw
 from lth.report.gather import Gathered, gather, tables_of_jobs
+from lth.report.headline import SCAN, counted, sentence, setting_title
 from lth.report.page import Page
 from lth.report.reading import MERGED
 from lth.report.results import Results
 from lth.report.searches import searches
 from lth.report.sheet import Cell, Sheet, say
-from lth.report.study import (
-    LEGEND,
-    SCAN,
-    counted,
-    networks_by_data,
-    overview_sheet,
-    sentence,
-    setting_title,
-    studies,
-    study_facts,
-    study_sheets,
-)
+from lth.report.study import legend, networks_by_data, overview_sheet, studies, study_facts, study_sheets
+from lth.report.summary import LOST, SUMMARY, summary_rows, summary_sheet
 from lth.report.tables import CORRECT, RESULTS
 from lth.report.wandb.publish import publish
 
 OUTPUTS = Path("outputs")
 
 
-def report(places: Sequence[Path], bars: str = "t", to: Path | None = None, wandb: str = "disabled") -> Path:
+def report(
+    places: Sequence[Path],
+    bars: str = "t",
+    to: Path | None = None,
+    wandb: str = "disabled",
+    criteria: Mapping[str, float] | None = None,
+) -> Path:
     """Gathers the results in `places` (none: outputs), writes, draws and prints what they show; the folder written to.
 
     bars: what a summary's intervals are, `t` or `minmax`; verdicts always take 95% t intervals. to: where to write;
     else into the one place given where it is a sweep's folder, into `report` below it where it is not (beside it where
     it is a store), and into outputs/report for several places or none. wandb: the mode of the W&B runs that hold the
-    verdicts.
+    verdicts. criteria: margins of verdicts that take the place of the jobs' own, by field of `Criteria`.
     """
-    gathered = gather(places or [OUTPUTS])
+    gathered = gather(places or [OUTPUTS], criteria or {})
     folder = target(places, gathered) if to is None else to
     if (folder / "results.csv").exists() and not (folder / MERGED).exists():
         raise LotteryError(f"{folder}: holds a results.csv that no report has written; name another folder with --to")
@@ -66,7 +54,7 @@ def report(places: Sequence[Path], bars: str = "t", to: Path | None = None, wand
     homes = write_pages(folder, gathered, bars, known, comparisons, drawn)
     show(gathered, sheets, folder, comparisons)
     if wandb != "disabled":
-        says = {setting: sentence(rows) for setting, rows in gathered.settings().items()}
+        says = {setting: sentence(rows, gathered.criteria) for setting, rows in gathered.settings().items()}
         for line in publish(wandb, gathered, homes, says, bars):
             print(line)
     return folder
@@ -90,7 +78,11 @@ def write_summaries(folder: Path, gathered: Gathered, bars: str) -> list[Sheet]:
     """
     costs = searches(gathered.folders)
     tables = [
-        (setting_title(rows), summary_rows(rows, bars, costs), difference_rows(rows))
+        (
+            setting_title(rows),
+            summary_rows(rows, bars, costs, gathered.criteria),
+            difference_rows(rows, gathered.criteria),
+        )
         for rows in gathered.settings().values()
     ]
     sheets = [summary_sheet(title, summary) for title, summary, _ in tables]
@@ -157,7 +149,7 @@ def write_pages(
             f"{counted(len(each), 'study').replace('studys', 'studies')}: {networks_by_data(each)}",
             [
                 *(line for comparison in comparisons for line in comparison.answer),
-                *(sentence(rows) for study in each for rows in study.settings().values()),
+                *(sentence(rows, gathered.criteria) for study in each for rows in study.settings().values()),
                 SCAN,
             ],
             drawn,
@@ -178,7 +170,7 @@ def write_study(place: Path, study: Gathered, bars: str, experiment: Experiment 
     first, seeds = study.rows[0], len({row["seed"] for row in study.rows})
     Page(
         f"{first['experiment']}: {first['model']} on {first['data']}, {counted(seeds, 'seed')}",
-        [*(sentence(rows) for rows in study.settings().values()), SCAN],
+        [*(sentence(rows, study.criteria) for rows in study.settings().values()), SCAN],
         figures,
         study_sheets(study, bars),
         facts=study_facts(study.rows),
@@ -207,10 +199,11 @@ def show(gathered: Gathered, sheets: Sequence[Sheet], folder: Path, comparisons:
         if rows[0]["setting"] not in compared:
             sheet.print(console)
             shorts |= {cell.short for cells in sheet.cells for cell in cells if isinstance(cell, Cell) and cell.short}
-        say_if(sentence(rows))
-    words = [word for word in LEGEND if any(word in short for short in shorts)]
+        say_if(sentence(rows, gathered.criteria))
+    meanings = legend(gathered.criteria)
+    words = [word for word in meanings if any(word in short for short in shorts)]
     for word in words:
-        say(console, f"{word}: {LEGEND[word]}.")
+        say(console, f"{word}: {meanings[word]}.")
     say_if(LOST if any(short.endswith("*") for short in shorts) else "")
     for comparison in comparisons:
         for note in comparison.notes:

@@ -33,6 +33,8 @@ class Failures:
         return low, float(beta.ppf(1 - tail, k + 1, n - k)) if k < n else 1.0
 
     def __str__(self) -> str:
+        if self.n < 2:
+            return f"{self.failed} of {self.n} failed"
         low, high = self.interval()
         return f"{self.failed} of {self.n} failed ({100 * low:.0f}% to {100 * high:.0f}%)"
 
@@ -43,7 +45,7 @@ def failed(row: Row, chance: float | None = None) -> bool:
     chance: the share of the test set's most frequent class (0..1), for rows that do not hold it.
     """
     share = chance if row.get("chance") is None else row["chance"]
-    accuracy = row["final_test_accuracy"]
+    accuracy = row.get("final_test_accuracy")
     if row["status"] == "diverged" or share is None or accuracy is None:
         return bool(row["status"] == "diverged")
     examples = row.get("test_examples") or 10_000
@@ -52,5 +54,6 @@ def failed(row: Row, chance: float | None = None) -> bool:
 
 def failures(rows: Iterable[Row], chance: float | None = None) -> Failures:
     """The failures among the distinct trainings of `rows`."""
-    runs = {row["run"]: failed(row, chance) for row in rows}
+    places = ("seed", "level", "arm", "draw")
+    runs = {row.get("run") or tuple(row.get(x) for x in places): failed(row, chance) for row in rows}
     return Failures(sum(runs.values()), len(runs))

@@ -1,7 +1,7 @@
 """Gathers the results of many jobs: one row for each training asked for, by setting."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,8 @@ from lth.core.errors import LotteryError
 from lth.core.tables import Row, Table
 from lth.lottery.arms import ARMS
 from lth.report.correct import attach
-from lth.report.reading import ASKED, folder_of, read_correct, read_curves, read_results, results_below
+from lth.report.criteria import Criteria
+from lth.report.reading import ASKED, criteria_of, folder_of, read_correct, read_curves, read_results, results_below
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Gathered:
     folders: where the results were found, the latest last.
     repeats: rows left out because a later file answers the same.
     changed: those of them that came from another training than the row kept: another machine, version or `seeds.*`.
+    criteria: what verdicts on them call matching and fast.
     """
 
     rows: list[Row]
@@ -28,6 +30,7 @@ class Gathered:
     folders: list[Path]
     repeats: int = 0
     changed: int = 0
+    criteria: Criteria = field(default_factory=Criteria)
 
     def settings(self) -> dict[str, list[Row]]:
         """Setting -> its rows. Nothing is ever averaged across settings: they ask different questions."""
@@ -37,11 +40,13 @@ class Gathered:
         return found
 
 
-def gather(places: Sequence[Path]) -> Gathered:
+def gather(places: Sequence[Path], criteria: Mapping[str, float] | None = None) -> Gathered:
     """The results in each place and below it: the folder of a job, a sweep, or all outputs, a results.csv, a store.
 
-    Of two files that answer the same the later written counts. Raises LotteryError for a place that is not there, a
-    file that cannot be read, naming it, and where no place holds results.
+    Of two files that answer the same the later written counts. criteria: margins of verdicts that take the place of
+    those that the jobs were run with, by field of `Criteria`; None: the defaults, whatever the jobs were run with.
+    Raises LotteryError for a place that is not there, a file that cannot be read, naming it, and where no place holds
+    results.
     """
     files = {path.resolve(): path for place in places for path in results_below(place)}
     ordered = sorted(files.values(), key=lambda path: (path.stat().st_mtime_ns, str(path)))
@@ -59,7 +64,9 @@ def gather(places: Sequence[Path]) -> Gathered:
     rows = sorted(kept.values(), key=_order)
     for path in ordered:  # of a run that several files hold the latest counts
         attach(rows, read_correct(path))
-    return Gathered(rows, _curves(ordered, rows), list(dict.fromkeys(map(folder_of, ordered))), repeats, changed)
+    folders = list(dict.fromkeys(map(folder_of, ordered)))
+    margins = Criteria() if criteria is None else criteria_of(folders, criteria)
+    return Gathered(rows, _curves(ordered, rows), folders, repeats, changed, margins)
 
 
 def tables_of_jobs(gathered: Gathered, tables: Sequence[Table]) -> dict[str, list[Row]]:

@@ -1,4 +1,4 @@
-"""Means with intervals over seeds: the seed is the unit, draws are averaged within it, diverged trainings left out.
+"""Means with intervals over seeds. The unit is a distinct training; diverged trainings are in no mean.
 
 Every function takes rows of `results.csv` of one setting (ValueError for more) and gives, by level, a density (0..1)
 and an interval in the unit of the column: accuracies are 0..1, early stops are iterations.
@@ -6,15 +6,16 @@ and an interval in the unit of the column: accuracies are 0..1, early stops are 
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 from scipy.stats import norm  # type: ignore[import-untyped,unused-ignore]  # scipy has no types of its own
-from scipy.stats import t as student  # type: ignore[import-untyped,unused-ignore]  # scipy has no types of its own
+from scipy.stats import t as student
 
 from lth.core.tables import Row
-from lth.report.statistics import STOP, densities
+from lth.report.statistics import densities
+from lth.report.units import Unit, Units, differences, distinct, shared_error, units_of
 
 DENSE = 0
 """The level whose ticket is the dense network."""
@@ -22,10 +23,10 @@ DENSE = 0
 
 @dataclass(frozen=True)
 class Interval:
-    """The mean of `n` values and its bounds; None where one value alone gives none.
+    """The mean of `n` values and its bounds; None where nothing bounds it on that side, as for one value.
 
     censored: how many of the values are censored early stops: training ended before the validation loss could rise.
-    With any, the mean is a lower bound of unknown error, so it has no bounds.
+    error: the standard error over units. floor: the standard error that all units share, such as that of the test set.
     """
 
     mean: float
@@ -33,18 +34,38 @@ class Interval:
     high: float | None
     n: int
     censored: int = 0
+    error: float = field(default=0.0, compare=False)
+    floor: float = field(default=0.0, compare=False)
 
     def map(self, function: Callable[[float], float]) -> "Interval":
         """The interval with a rising `function` applied to its mean and bounds, as for a change of unit."""
         low, high = (None if bound is None else function(bound) for bound in (self.low, self.high))
         return Interval(function(self.mean), low, high, self.n, self.censored)
 
+    def times(self, factor: float) -> "Interval":
+        """The interval in a unit that is `factor` (above 0) times smaller."""
+        return replace(self.map(lambda value: factor * value), error=factor * self.error, floor=factor * self.floor)
+
+    def p_above(self, bound: float) -> float:
+        """Twice the one-sided p of a true mean at or below `bound`; below 0.05 where `low` of a 95% interval is above.
+
+        1 where the values do not bound the mean from below.
+        """
+        return 1.0 if self.low is None else self._p(self.mean - bound)
+
+    def p_below(self, bound: float) -> float:
+        """Twice the one-sided p of a true mean at or above `bound`; 1 where the values do not bound it from above."""
+        return 1.0 if self.high is None else self._p(bound - self.mean)
+
+    def _p(self, distance: float) -> float:
+        over_units = float(student.sf(distance / self.error, self.n - 1)) if self.error else float(distance <= 0)
+        shared = float(norm.sf(distance / self.floor)) if self.floor else float(distance <= 0)
+        return min(1.0, 2 * max(over_units, shared))
+
 
 Summarize = Callable[[Sequence[float]], Interval]
 ByLevel = dict[int, tuple[float, Interval]]
 """Level -> (density, interval)."""
-BySeed = dict[int, dict[int, float]]
-"""Level -> seed -> value."""
 
 
 def t_interval(values: Sequence[float], confidence: float = 0.95, floor: float = 0.0) -> Interval:
@@ -56,10 +77,10 @@ def t_interval(values: Sequence[float], confidence: float = 0.95, floor: float =
     """
     n, mean = len(values), statistics.fmean(values)
     if n == 1:
-        return Interval(mean, None, None, n)
-    half = student_quantile((1 + confidence) / 2, n - 1) * statistics.stdev(values) / math.sqrt(n)
-    half = max(half, float(norm.ppf((1 + confidence) / 2)) * floor)
-    return Interval(mean, mean - half, mean + half, n)
+        return Interval(mean, None, None, n, floor=floor)
+    error = statistics.stdev(values) / math.sqrt(n)
+    half = max(student_quantile((1 + confidence) / 2, n - 1) * error, float(norm.ppf((1 + confidence) / 2)) * floor)
+    return Interval(mean, mean - half, mean + half, n, error=error, floor=floor)
 
 
 @cache
@@ -74,97 +95,34 @@ def min_max(values: Sequence[float]) -> Interval:
     return Interval(mean, min(values), max(values), n) if n > 1 else Interval(mean, None, None, n)
 
 
-def by_seed(rows: Sequence[Row], arm: str, column: str, change: Callable[[float], float] = float) -> BySeed:
-    """`change` of `column`, averaged over the draws of `arm` within each seed; missing values are left out."""
-    if len({row["setting"] for row in rows}) > 1:
-        raise ValueError("rows of several settings are never averaged")
-    draws: dict[int, dict[int, list[float]]] = {}
-    for row in rows:
-        value = row[column]
-        if row["arm"] == arm and row["status"] == "done" and value is not None and math.isfinite(value):
-            draws.setdefault(row["level"], {}).setdefault(row["seed"], []).append(change(value))
-    return {
-        level: {seed: statistics.fmean(values) for seed, values in sorted(seeds.items())}
-        for level, seeds in sorted(draws.items())
-    }
-
-
 def over_seeds(rows: Sequence[Row], arm: str, column: str, interval: Summarize = t_interval) -> ByLevel:
-    """The interval of `column` over seeds at each level that `arm` has values at; a lower bound where censored."""
-    intervals = _intervals(rows, by_seed(rows, arm, column), interval)
-    censored = censored_seeds(rows) if column == STOP else {}
-    for level, (density, uncensored) in intervals.items():
-        if count := censored.get((level, arm)):
-            intervals[level] = (density, Interval(uncensored.mean, None, None, uncensored.n, count))
-    return intervals
+    """The interval of `column` over the distinct trainings of `arm` at each level: over seeds, on this test set."""
+    by_level = {level: distinct(seeds.values()) for level, seeds in units_of(rows, arm, column).items()}
+    density = densities(rows)
+    return {level: (density[level], interval([unit.value for unit in units])) for level, units in by_level.items()}
 
 
 def paired(rows: Sequence[Row], first_arm: str, second_arm: str, column: str) -> ByLevel:
-    """95% t intervals of `first_arm` less `second_arm`, by seed, at each level where a seed has both."""
-    first, second = by_seed(rows, first_arm, column), by_seed(rows, second_arm, column)
-    return _differences(rows, first, {level: second.get(level, {}) for level in first})
+    """95% intervals of `first_arm` less `second_arm`, by seed, at each level where a seed has both."""
+    first, second = units_of(rows, first_arm, column), units_of(rows, second_arm, column)
+    return intervals_of(rows, {level: differences(seeds, second.get(level, {})) for level, seeds in first.items()})
 
 
 def against_dense(rows: Sequence[Row], arm: str, column: str) -> ByLevel:
-    """95% t intervals of `arm` less the dense network of the same seed, at each level from 1."""
-    return _against_dense(rows, by_seed(rows, arm, column), by_seed(rows, "ticket", column))
+    """95% intervals of `arm` less the dense network of the same seed, at each level from 1."""
+    return intervals_of(rows, less_dense(units_of(rows, arm, column), units_of(rows, "ticket", column)))
 
 
-def log_ratio_to_dense(rows: Sequence[Row], arm: str) -> ByLevel:
-    """95% t intervals of log(early stop of `arm` / early stop of the dense network of the same seed), from level 1.
-
-    Iterations are absolute: those before the rewind point count. Draws are averaged as logarithms. An early stop at
-    iteration 0 has no logarithm; it counts as one step between evaluations, the next that an evaluation could find.
-    """
-    step = evaluation_step(rows)
-
-    def logarithm(iteration: float) -> float:
-        return math.log(iteration or step)
-
-    return _against_dense(rows, by_seed(rows, arm, STOP, logarithm), by_seed(rows, "ticket", STOP, logarithm))
+def less_dense(units: Units, dense: Units) -> dict[int, list[Unit]]:
+    """The distinct differences of `units` to the dense network of the same seed, at each level from 1."""
+    return {level: differences(seeds, dense.get(DENSE, {})) for level, seeds in units.items() if level != DENSE}
 
 
-def evaluation_step(rows: Iterable[Row]) -> int:
-    """The greatest common divisor of all early stops in `rows`, without those at the end of training.
-
-    It is `recipe.evaluate_every`, or for very few rows a multiple; 1 without any early stop.
-    """
-    stops = [row[STOP] for row in rows if row[STOP] is not None and row[STOP] != row["iterations"]]
-    return math.gcd(*stops) or 1
-
-
-def censored_seeds(rows: Iterable[Row]) -> dict[tuple[int, str], int]:
-    """(level, arm) -> how many seeds have a censored early stop there; a mean with any is a lower bound."""
-    censored: dict[tuple[int, str], set[int]] = {}
-    for row in rows:
-        if row["status"] == "done":
-            seeds = censored.setdefault((row["level"], row["arm"]), set())
-            seeds |= {row["seed"]} if row["early_stop_censored"] else set()
-    return {place: len(seeds) for place, seeds in censored.items()}
-
-
-def censored_pairs(rows: Iterable[Row], level: int) -> tuple[set[int], set[int]]:
-    """Of the seeds with a ticket at `level`: those whose early stop is censored there, and those whose dense one is."""
-    tickets = [row for row in rows if row["arm"] == "ticket" and row["status"] == "done"]
-    seeds = {row["seed"] for row in tickets if row["level"] == level}
-    censored = [(row["level"], row["seed"]) for row in tickets if row["early_stop_censored"] and row["seed"] in seeds]
-    return {seed for at, seed in censored if at == level}, {seed for at, seed in censored if at == DENSE}
-
-
-def _against_dense(rows: Sequence[Row], values: BySeed, dense: BySeed) -> ByLevel:
-    pruned = {level: seeds for level, seeds in values.items() if level != DENSE}
-    return _differences(rows, pruned, dict.fromkeys(pruned, dense.get(DENSE, {})))
-
-
-def _differences(rows: Sequence[Row], first: BySeed, second: BySeed) -> ByLevel:
-    """Intervals of first - second over the seeds that both have at a level."""
-    pairs = {
-        level: {seed: value - second[level][seed] for seed, value in seeds.items() if seed in second[level]}
-        for level, seeds in first.items()
-    }
-    return _intervals(rows, pairs, t_interval)
-
-
-def _intervals(rows: Sequence[Row], values: Mapping[int, Mapping[int, float]], interval: Summarize) -> ByLevel:
+def intervals_of(rows: Sequence[Row], units: Mapping[int, Sequence[Unit]]) -> ByLevel:
+    """The 95% t interval of the units of each level; that of accuracies is no narrower than the test set's error."""
     density = densities(rows)
-    return {level: (density[level], interval(list(seeds.values()))) for level, seeds in values.items() if seeds}
+    return {
+        level: (density[level], t_interval([unit.value for unit in here], floor=shared_error(here)))
+        for level, here in units.items()
+        if here
+    }

@@ -2,12 +2,16 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
+
+import yaml  # type: ignore[import-untyped,unused-ignore]  # it has no types of its own
 
 from lth.core.errors import LotteryError
 from lth.core.tables import Row, missing_columns, parse_row
 from lth.report.correct import encoded
+from lth.report.criteria import Criteria
 from lth.report.tables import CORRECT, CURVES, RESULTS, curve_rows
 from lth.store.files import read_correct_bits, read_result
 from lth.store.runs import ROWS
@@ -43,6 +47,33 @@ def rows_of_store(place: Path) -> list[Path]:
 def folder_of(path: Path) -> Path:
     """The job's folder that a file with results lies in, or the store."""
     return path.parents[3] if path.suffix == ".json" else path.parent
+
+
+def criteria_of(folders: Iterable[Path], given: Mapping[str, float]) -> Criteria:
+    """The margins of verdicts that the jobs in `folders` were run with, and those `given` instead (by field).
+
+    They are in the configuration that Hydra left in a job's folder; a folder without one has the defaults. Raises
+    LotteryError where jobs differ in a margin that is not given, and SettingError for one out of range.
+    """
+    values: dict[str, dict[float, Path]] = {entry.name: {} for entry in fields(Criteria)}
+    for folder in folders:
+        for name, value in _configured(folder).items():
+            values[name].setdefault(value, folder)
+    for name, by_value in values.items():
+        if name not in given and len(by_value) > 1:
+            (first, one), (second, other), *_ = by_value.items()
+            where = f"{first:g} in {one} and {second:g} in {other}"
+            raise LotteryError(f"report.{name} differs between jobs: {where}; give report.{name}={first:g}")
+    return Criteria(**{name: next(iter(by_value)) for name, by_value in values.items() if by_value} | dict(given))
+
+
+def _configured(folder: Path) -> dict[str, float]:
+    """The margins in the configuration of the job in `folder`; their defaults where it has none."""
+    try:
+        report = yaml.safe_load((folder / ".hydra" / "config.yaml").read_text(encoding="utf-8"))["report"]
+        return {entry.name: float(report[entry.name]) for entry in fields(Criteria)}
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        return {entry.name: getattr(Criteria(), entry.name) for entry in fields(Criteria)}
 
 
 def read_results(path: Path) -> list[Row]:

@@ -125,7 +125,7 @@ MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 LATEX = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
     **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
-    **{"≥": r"$\geq$", "≤": r"$\leq$", MINUS: "$-$", DASH: "--", "<": r"$<$", ">": r"$>$"},
+    **{"≥": r"$\geq$", "≤": r"$\leq$", "∞": r"$\infty$", MINUS: "$-$", DASH: "--", "<": r"$<$", ">": r"$>$"},
 }
 
 

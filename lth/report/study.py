@@ -1,28 +1,36 @@
 """A study: one setting over its seeds, with its one-shot counterpart where there is one. Its page and its sentence."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from lth.core.tables import Row
 from lth.lottery.arms import meaning
-from lth.report.export import BARS, difference_rows, difference_sheet
+from lth.report.criteria import Criteria
+from lth.report.differences import difference_rows, difference_sheet
+from lth.report.early_stop import means
+from lth.report.export import BARS
+from lth.report.failures import Failures, failures
 from lth.report.figures.captions import about_seeds, seeds_in
 from lth.report.gather import Gathered, pairs_by_schedule
-from lth.report.intervals import Interval, Summarize, over_seeds
+from lth.report.headline import SCAN, setting_title
+from lth.report.intervals import Interval, Summarize
 from lth.report.recorder import job_facts
 from lth.report.sheet import DASH, Cell, Sheet
 from lth.report.statistics import STOP, accuracy_column, arms_of, densities, percent
-from lth.report.verdict import SEEDS, Verdict, verdicts
+from lth.report.verdict import Verdict, verdicts
 
-SCAN = "Each density has its own verdict: the scan over densities for the smallest one is not corrected."
-LEGEND = {
-    "matching": "the ticket's test accuracy is at most 0.5 points below the dense network's",
-    "winning": "matching, its early stop comes before 1.1 times the dense network's, and it is more accurate than"
-    " reinit and shuffle",
-    "undecided": "the 95% t intervals over seeds leave it open, or a control was not run",
-}
-"""The words of verdicts."""
+ANSWERS = {"better": "than", "equivalent": "to", "no worse": "than", "worse": "than"}
+
+
+def legend(criteria: Criteria) -> dict[str, str]:
+    """The words of verdicts, and what they mean."""
+    return {
+        "matching": f"the ticket's test accuracy is at most {criteria.margin:g} points below the dense network's",
+        "winning": f"no seed's ticket failed, it is matching, its early stop comes before {criteria.slower:g} times the"
+        " dense network's, and it is more accurate than reinit and shuffle",
+        "undecided": "the 95% intervals leave it open, or a control was not run",
+    }
 
 
 def studies(gathered: Gathered) -> list[Gathered]:
@@ -36,46 +44,15 @@ def studies(gathered: Gathered) -> list[Gathered]:
     ]
 
 
-def setting_title(rows: Sequence[Row]) -> str:
-    """What a setting is called: its data, network and schedule, and the hash that tells it apart."""
-    first = rows[0]
-    return f"{first['data']}, {first['model']}, {first['schedule']} ({first['setting']})"
-
-
-def counted(count: int, word: str) -> str:
-    """`1 seed`, `5 seeds`."""
-    return f"{count} {word}" + ("" if count == 1 else "s")
-
-
-def sentence(rows: Sequence[Row]) -> str:
-    """What the seeds of one setting show, in plain words."""
-    seeds = len({row["seed"] for row in rows})
-    text = f"{setting_title(rows)}: {counted(seeds, 'seed')}"
-    if seeds < SEEDS:
-        return f"{text}, no verdict: that takes {SEEDS}."
-    decided = verdicts(rows).values()
-    densities_of = {
-        "matching": [verdict.density for verdict in decided if verdict.matching],
-        "winning": [verdict.density for verdict in decided if verdict.decision == "winning"],
-    }
-    parts = [
-        f"the smallest density with a {word} ticket is {percent(min(smallest))}%"
-        if smallest
-        else f"at no density is the ticket found to be {word}"
-        for word, smallest in densities_of.items()
-    ]
-    return f"{text}; {'; '.join(parts)}."
-
-
 def study_sheets(study: Gathered, bars: str) -> list[Sheet]:
     """The table of a study over its seeds, with the verdicts, and the paired differences of each of its settings."""
     settings = list(study.settings().values())
     differences = [
         replace(sheet, folded=True)
         for rows in settings
-        if (found := difference_rows(rows)) and (sheet := difference_sheet(setting_title(rows), found))
+        if (table := difference_rows(rows, study.criteria)) and (sheet := difference_sheet(setting_title(rows), table))
     ]
-    return [results_sheet(study.rows, settings[0], BARS[bars]), *differences]
+    return [results_sheet(study.rows, settings[0], BARS[bars], study.criteria), *differences]
 
 
 def columns_of(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
@@ -89,43 +66,55 @@ def columns_of(rows: Sequence[Row]) -> list[tuple[str, list[Row]]]:
     return columns
 
 
-def results_sheet(rows: Sequence[Row], main: Sequence[Row], bars: Summarize) -> Sheet:
+def results_sheet(rows: Sequence[Row], main: Sequence[Row], bars: Summarize, criteria: Criteria | None = None) -> Sheet:
     """A row for each level: accuracy and early stop of every arm with its interval, and the verdict on the ticket.
 
     rows: of the study; main: those of the setting that the verdicts are about.
     """
     columns, accuracy = columns_of(rows), accuracy_column(rows)
     early = accuracy.startswith("early_stop")
-    words = {level: verdict_cell(verdict) for level, verdict in verdicts(main).items()}
-    usual = usual_count(rows)
+    words = {level: verdict_cell(verdict) for level, verdict in verdicts(main, criteria).items()}
     shown = [accuracy, STOP] if early else [accuracy]
-    by_column = [[over_seeds(mine, mine[0]["arm"], column, bars) for _, mine in columns] for column in shown]
+    by_column = [[means(mine, mine[0]["arm"], column, bars) for _, mine in columns] for column in shown]
+    usual = usual_count(x for by_level in by_column for intervals in by_level for _, x in intervals.values())
+    of_all = parameter_densities(rows)
     cells = []
     for level, density in sorted(densities(rows).items()):
-        line: list[str] = [str(level), percent(density), *([words.get(level, Cell(""))] if words else [])]
+        line: list[str] = [str(level), percent(density), *([of_all.get(level, DASH)] if of_all else [])]
+        line += [words.get(level, Cell(""))] if words else []
         for column, by_level in zip(shown, by_column, strict=True):
-            line += [interval_cell(intervals.get(level, (0.0, None))[1], column, usual) for intervals in by_level]
+            for (_, mine), intervals in zip(columns, by_level, strict=True):
+                lost = failures(row for row in mine if row["level"] == level)
+                interval = intervals.get(level, (0.0, None))[1]
+                line.append(interval_cell(interval, column, usual, lost if column == accuracy else None))
         cells.append(line)
     names = ["Test accuracy at early stop (%)", "Early-stop iteration"] if early else ["Final test accuracy (%)"]
     labels = [label for label, _ in columns]
-    groups = [("", 2 + bool(words)), *((name, len(columns)) for name in names)]
-    heads = ["level", "density (%)", *(["verdict"] if words else []), *(labels * len(names))]
+    groups = [("", 2 + bool(of_all) + bool(words)), *((name, len(columns)) for name in names)]
+    heads = ["level", "density (%)", *(["of all (%)"] if of_all else []), *(["verdict"] if words else [])]
+    heads += labels * len(names)
     legend = {row["arm"]: meaning(row["arm"]) for _, (row, *_) in columns}
-    note = results_note(rows, early, bool(words), bars)
+    note = results_note(rows, early, bars, usual, criteria or Criteria() if words else None)
     return Sheet("Results", heads, cells, note=note, groups=groups, texts=("verdict",), legend=legend)
 
 
 def verdict_cell(verdict: Verdict) -> Cell:
-    """The verdict on a ticket, with its reasons below it."""
-    decision, _, reasons = verdict.words.partition(": ")
-    return Cell(decision, note=reasons)
+    """The verdict on a ticket; below it how its accuracy compares with the dense network's, and the reasons."""
+    answer = "" if verdict.answer == "undecided" else f"{verdict.answer} {ANSWERS[verdict.answer]} dense"
+    return Cell(verdict.short, note="; ".join(filter(None, [answer, verdict.why])))
 
 
-def results_note(rows: Sequence[Row], early: bool, judged: bool, bars: Summarize) -> str:
-    """What is to be said of the table."""
+def parameter_densities(rows: Sequence[Row]) -> dict[int, str]:
+    """Level -> the density of all parameters of the ticket's network in percent, where rows have it."""
+    tickets = [row for row in rows if row["arm"] == "ticket" and row.get("parameter_density") is not None]
+    return {row["level"]: percent(row["parameter_density"]) for row in tickets}
+
+
+def results_note(rows: Sequence[Row], early: bool, bars: Summarize, usual: int, criteria: Criteria | None) -> str:
+    """What is to be said of the table; criteria: of its verdicts, None where it has none."""
     parts = [about_seeds(rows, bars).replace("error bars", "the intervals below them").strip()]
     if " to " in seeds_in(rows):
-        parts.append(f"n = {usual_count(rows)} where a cell says nothing else.")
+        parts.append(f"n = {usual} where a cell says nothing else.")
     if early:
         parts.append("The early stop is the evaluation with the lowest validation loss, found after full training.")
     if any(row["early_stop_censored"] for row in rows):
@@ -133,27 +122,25 @@ def results_note(rows: Sequence[Row], early: bool, judged: bool, bars: Summarize
             "≥ marks a lower bound, without an interval: a seed's early stop lies in the last 5% of training, so its"
             " minimum may come later."
         )
-    if judged:
-        parts.append(
-            "Verdicts are not corrected for multiple comparisons: each density is judged as if it were the only one, so"
-            " with many densities some verdicts are due to chance."
-        )
+    if criteria:
+        parts += [f"{word.capitalize()}: {what}." for word, what in legend(criteria).items()]
+        parts.append(SCAN)
+    if parameter_densities(rows):
+        parts.append("of all: the density of all parameters, those that are not prunable too.")
     return " ".join(parts)
 
 
-def usual_count(rows: Sequence[Row]) -> int:
-    """The number of seeds that most arms at most levels have."""
-    seeds: dict[tuple[str, str, int], set[int]] = {}
-    for row in rows:
-        seeds.setdefault((row["schedule"], row["arm"], row["level"]), set()).add(row["seed"])
-    [(count, _)] = Counter(len(numbers) for numbers in seeds.values()).most_common(1)
-    return count
+def usual_count(intervals: Iterable[Interval]) -> int:
+    """The number of distinct trainings that most of `intervals` have."""
+    counts = Counter(interval.n for interval in intervals).most_common(1)
+    return counts[0][0] if counts else 0
 
 
-def interval_cell(interval: Interval | None, column: str, usual: int) -> Cell:
-    """Mean and interval; accuracies in percent, a lower bound after ≥, and n where it is another than usual."""
+def interval_cell(interval: Interval | None, column: str, usual: int, lost: Failures | None = None) -> Cell:
+    """Mean and interval; accuracies in percent, a lower bound after ≥, n where it is another than usual, failures."""
+    failures_note = str(lost) if lost and lost.failed else ""
     if interval is None:
-        return Cell(DASH)
+        return Cell(DASH, failures_note)
 
     def text(value: float) -> str:
         return f"{value:,.0f}" if column == STOP else f"{100 * value:.2f}"
@@ -162,6 +149,7 @@ def interval_cell(interval: Interval | None, column: str, usual: int) -> Cell:
     notes = [f"{text(interval.low)} to {text(interval.high)}"] if bounded else []  # type: ignore[arg-type]
     if interval.n != usual:
         notes.append(f"n = {interval.n}")
+    notes += [failures_note] if failures_note else []
     return Cell(("≥ " if interval.censored else "") + text(interval.mean), ", ".join(notes))
 
 

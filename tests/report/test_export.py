@@ -6,15 +6,9 @@ import io
 import pytest
 from rich.console import Console
 
-from lth.report.export import (
-    DIFFERENCES,
-    SUMMARY,
-    difference_rows,
-    difference_sheet,
-    summary_rows,
-    summary_sheet,
-    write_tables,
-)
+from lth.report.differences import DIFFERENCES, difference_rows, difference_sheet
+from lth.report.export import write_tables
+from lth.report.summary import SUMMARY, summary_rows, summary_sheet
 from lth.report.tables import RESULTS
 
 
@@ -23,10 +17,11 @@ def row(seed, level, arm, accuracy, stop=4000, censored=False, **more):
     values = {"early_stop_test_accuracy": accuracy, "final_test_accuracy": accuracy + 0.001}
     stops = {"early_stop_iteration": stop, "early_stop_censored": censored, "iterations": 10_000}
     place = {"seed": seed, "level": level, "arm": arm, "draw": 0, "status": "done", "density": 0.8**level}
-    return dict.fromkeys(RESULTS) | about | values | stops | place | more
+    made = {"run": f"{seed} {level} {arm}", "test_examples": 10**8}
+    return dict.fromkeys(RESULTS) | about | values | stops | place | made | more
 
 
-OFF = (-0.001, 0.0, 0.001)
+OFF = (-0.0005, 0.0, 0.0005)
 ROWS = [
     *[row(seed, 0, "ticket", 0.98) for seed in range(3)],
     *[row(seed, 1, "ticket", 0.981 + off, 2000) for seed, off in enumerate(OFF)],
@@ -47,13 +42,19 @@ def test_a_row_for_each_level_and_arm():
     assert dense["n"] == 3 and dense["verdict"] is None and dense["early_stop_test_accuracy_low"] == 0.98
     assert (ticket["matching"], ticket["verdict"], ticket["why"]) == ("yes", "winning", "")
     assert (reinit["n"], reinit["diverged"], reinit["early_stop_iteration_censored"]) == (3, 1, 2)
+    assert (reinit["trainings"], reinit["failed"]) == (4, 1) and reinit["failure_rate_high"] == pytest.approx(
+        0.8059, abs=1e-4
+    )
+    assert (ticket["margin"], ticket["slower"], ticket["against_dense"]) == (0.2, 1.1, "no worse")
+    assert ticket["p_winning"] < 0.05 and ticket["p_winning_adjusted"] == ticket["p_winning"]  # one level has controls
+    assert ticket["p_matching_adjusted"] == pytest.approx(2 * ticket["p_matching"])
     assert ticket["early_stop_test_accuracy_mean"] == pytest.approx(0.981)
-    assert ticket["early_stop_test_accuracy_high"] == pytest.approx(0.981 + 4.302653 * 0.001 / 3**0.5)
+    assert ticket["early_stop_test_accuracy_high"] == pytest.approx(0.981 + 4.302653 * 0.0005 / 3**0.5)
 
 
 def test_the_papers_bars():
     ticket = summary_rows(ROWS, "minmax")[1]
-    assert (ticket["bars"], ticket["early_stop_test_accuracy_low"]) == ("minmax", pytest.approx(0.98))
+    assert (ticket["bars"], ticket["early_stop_test_accuracy_low"]) == ("minmax", pytest.approx(0.9805))
 
 
 def test_differences_are_in_points_and_ratios():
@@ -68,9 +69,13 @@ def test_differences_are_in_points_and_ratios():
 
 def test_people_see_percent_bounds_and_lower_bounds():
     cells = summary_sheet("x", summary_rows(ROWS)).cells
-    assert cells[1][1:3] == ["80.0", "ticket"] and cells[1][4] == "98.10 [97.85, 98.35]" and cells[1][7] == "winning"
-    assert cells[2][3] == "3 (1 diverged)" and cells[2][6] == "≥ 9,900"
-    assert cells[4][7] == "matching; undecided: no reinit and shuffle to compare"
+    assert (
+        cells[1][1:3] == ["80.0", "ticket"]
+        and cells[1][4] == "98.10 [97.98, 98.22]"
+        and cells[1][7] == "winning (within 0.2 points, 1.1 times)"
+    )
+    assert cells[2][3] == "3 (1 of 4 failed (1% to 81%))" and cells[2][6] == "≥ 9,900"
+    assert cells[4][7] == "matching; undecided (within 0.2 points, 1.1 times): no reinit and shuffle to compare"
     shown = difference_sheet("x", difference_rows(ROWS)).cells
     assert ["1", "80.0", "ticket \N{MINUS SIGN} shuffle", "at early stop (points)"] in [cells[:4] for cells in shown]
     assert any(cells[5].startswith("+1.10 [") for cells in shown)
@@ -117,14 +122,15 @@ def ratio(dense, ticket):
 @pytest.mark.parametrize(
     ("dense", "ticket", "bound", "text"),
     [
-        ((), (0,), "lower", "≥ 0.63 (1 censored)"),
-        ((0, 2), (), "upper", "≤ 0.63 (2 censored)"),
+        ((), (0,), "lower", "≥ 0.63 [0.23, ∞) (1 censored)"),
+        ((0, 2), (), "upper", "≤ 0.63 (0, 1.70] (2 censored)"),
         ((0, 1), (0,), "neither", "\N{EN DASH} (2 censored)"),
     ],
 )
 def test_a_ratio_of_censored_early_stops_is_a_bound_of_its_side(dense, ticket, bound, text):
     found, shown = ratio(dense, ticket)
-    assert (found["bound"], found["low"], found["high"], shown) == (bound, None, None, text)
+    assert (found["bound"], shown) == (bound, text)
+    assert (found["low"] is not None, found["high"] is not None) == (bound == "lower", bound == "upper")
 
 
 def test_a_ratio_of_early_stops_that_were_seen_has_its_interval():

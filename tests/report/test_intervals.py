@@ -1,23 +1,12 @@
 """The seed is the unit of every interval."""
 
 import math
-from dataclasses import astuple
+from dataclasses import replace
 
 import pytest
 from scipy import stats
 
-from lth.report.intervals import (
-    Interval,
-    against_dense,
-    censored_pairs,
-    censored_seeds,
-    evaluation_step,
-    log_ratio_to_dense,
-    min_max,
-    over_seeds,
-    paired,
-    t_interval,
-)
+from lth.report.intervals import Interval, against_dense, min_max, over_seeds, paired, t_interval
 from lth.report.tables import RESULTS
 
 FINAL = "final_test_accuracy"
@@ -35,12 +24,9 @@ def row(seed, level, arm, accuracy, draw=0, **more):
         "density": 0.5**level,
         FINAL: accuracy,
         "iterations": 1000,
+        "test_examples": 10**8,  # so many that the error of the test set is nothing
         **more,
     }
-
-
-def close(interval):
-    return pytest.approx(astuple(interval), abs=1e-12)
 
 
 def test_the_t_interval_is_scipys():
@@ -82,16 +68,6 @@ def test_diverged_and_unmeasured_trainings_are_left_out():
     assert over_seeds(rows, "ticket", FINAL) == {1: (0.5, t_interval([0.5, 0.7]))}
 
 
-def test_the_mean_of_censored_early_stops_has_no_bounds():
-    rows = [stop(0, 1, 100), stop(1, 1, 990, True), stop(2, 1, 110), *[stop(seed, 0, 100 + seed) for seed in range(3)]]
-    for bars in (t_interval, min_max):
-        found = over_seeds(rows, "ticket", "early_stop_iteration", bars)
-        assert found[1][1] == Interval(400.0, None, None, 3, censored=1)
-        assert found[0][1] == bars([100, 101, 102])
-    assert found[1][1].map(lambda value: 2 * value) == Interval(800.0, None, None, 3, censored=1)
-    assert over_seeds(rows, "ticket", FINAL)[1][1] == t_interval([0.9, 0.9, 0.9])
-
-
 def test_settings_are_never_averaged():
     with pytest.raises(ValueError, match="several settings"):
         over_seeds([row(0, 1, "ticket", 0.5), row(1, 1, "ticket", 0.5, setting="two")], "ticket", FINAL)
@@ -103,7 +79,7 @@ def test_differences_are_taken_within_a_seed():
     controls += [row(seed, 2, "reinit", 0.2 + 0.2 * seed, draw=1) for seed in range(3)]  # means 0.3, 0.5, 0.7
     density, found = paired([*tickets, *controls], "ticket", "reinit", FINAL)[2]
     assert density == 0.25 and found.n == 3
-    assert (found.mean, found.low, found.high) == (pytest.approx(0.2), pytest.approx(0.2), pytest.approx(0.2))
+    assert [found.mean, found.low, found.high] == pytest.approx([0.2, 0.2, 0.2], abs=1e-3)
 
 
 def test_dense_is_level_0_of_the_same_seed():
@@ -114,27 +90,28 @@ def test_dense_is_level_0_of_the_same_seed():
     assert against_dense(rows, "ticket", FINAL) == {}
 
 
-def stop(seed, level, iteration, censored=False, arm="ticket", **more):
-    return row(seed, level, arm, 0.9, early_stop_iteration=iteration, early_stop_censored=censored, **more)
+@pytest.mark.parametrize("n", [2, 3, 10])
+@pytest.mark.parametrize("spread", [0.0, 0.001, 0.1])
+@pytest.mark.parametrize("floor", [0.0, 0.002, 0.5])
+def test_no_interval_is_narrower_than_its_floor_nor_than_students(n, spread, floor):
+    values = [0.5 + spread * (seed % 2) for seed in range(n)]
+    interval, students = t_interval(values, floor=floor), t_interval(values)
+    half = (interval.high - interval.low) / 2
+    assert half == pytest.approx(max((students.high - students.low) / 2, stats.norm.ppf(0.975) * floor))
+    for bound in (interval.low, interval.high):
+        p = interval.p_above(bound) if bound == interval.low else interval.p_below(bound)
+        assert p == pytest.approx(0.05 if half else 1.0)
 
 
-def test_ratios_of_early_stops_are_logarithms_by_seed():
-    rows = [stop(0, 0, 100), stop(1, 0, 400), stop(0, 1, 200), stop(1, 1, 200)]
-    assert astuple(log_ratio_to_dense(rows, "ticket")[1][1]) == close(t_interval([math.log(2), -math.log(2)]))
+def test_a_p_is_that_of_students_test():
+    values = [0.3, 0.5, 0.4, 0.8]
+    interval = t_interval(values)
+    assert interval.p_above(0.1) == pytest.approx(stats.ttest_1samp(values, 0.1, alternative="greater").pvalue * 2)
+    assert interval.p_below(0.9) == pytest.approx(stats.ttest_1samp(values, 0.9, alternative="less").pvalue * 2)
+    assert interval.p_above(0.9) == 1.0
+    assert interval.times(100).p_above(10) == pytest.approx(interval.p_above(0.1))
 
 
-def test_an_early_stop_at_0_is_one_step_between_evaluations():
-    rows = [stop(0, 0, 100), stop(0, 1, 0), stop(1, 0, 250), stop(1, 1, 0), stop(2, 1, 999, iterations=999)]
-    assert evaluation_step(rows) == 50 and evaluation_step([stop(0, 0, 0)]) == evaluation_step([]) == 1
-    expected = t_interval([math.log(50 / 100), math.log(50 / 250)])
-    assert astuple(log_ratio_to_dense(rows, "ticket")[1][1]) == close(expected)
-
-
-def test_censored_seeds_are_counted_once():
-    rows = [stop(0, 1, 990, True, "reinit"), stop(0, 1, 980, True, "reinit", draw=1), stop(1, 1, 10, arm="reinit")]
-    assert censored_seeds([*rows, stop(0, 1, 990, True, status="diverged")]) == {(1, "reinit"): 1}
-
-
-def test_dense_is_censored_only_for_the_seeds_compared():
-    rows = [stop(0, 0, 990, True), stop(1, 0, 990, True), stop(0, 1, 10), stop(2, 1, 990, True)]
-    assert censored_pairs(rows, 1) == ({2}, {0})
+def test_what_has_no_bound_on_a_side_has_no_p_there():
+    bounded = replace(t_interval([1.0, 2.0, 4.0]), high=None)
+    assert bounded.p_below(100.0) == 1.0 and bounded.p_above(-5.0) < 0.05

@@ -13,6 +13,7 @@ from lth.report.figures.drawing import Drawing, Sketch
 from lth.report.results import Results
 from lth.report.sheet import Sheet
 from lth.report.statistics import percent
+from lth.report.tables import RESULTS
 
 NORMS = Table("norms", (Column("level", int), Column("arm", str), Column("norm", float)), key=("level", "arm"))
 SHEETS = [Sheet("On the terminal", ["n"], [["17"]]), Sheet("On the page alone", ["n"], [["18"]])]

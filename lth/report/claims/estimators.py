@@ -18,7 +18,7 @@ from lth.analysis.connectivity import barrier
 from lth.core.errors import SettingError
 from lth.core.registry import Registry
 from lth.report.claims.evidence import CURVES, RESULTS, Evidence, Values
-from lth.report.intervals import evaluation_step
+from lth.report.early_stop import evaluation_step
 from lth.report.statistics import STOP
 
 Which = Mapping[str, Any]

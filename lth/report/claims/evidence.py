@@ -10,8 +10,9 @@ from typing import Any
 from lth.core.errors import LotteryError
 from lth.core.tables import Row, Table
 from lth.report.claims.files import Claim, Claims
+from lth.report.early_stop import censored_seeds
 from lth.report.gather import gather, tables_of_jobs
-from lth.report.intervals import DENSE, censored_seeds
+from lth.report.intervals import DENSE
 from lth.report.statistics import densities, measured
 
 Values = dict[int, dict[tuple[int, int], float]]

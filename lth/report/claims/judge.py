@@ -10,9 +10,9 @@ from lth.core.registry import nearest
 from lth.report.claims.estimators import ESTIMATORS, SCALES, Estimator
 from lth.report.claims.evidence import Evidence
 from lth.report.claims.files import Claim, Claims
+from lth.report.conditions import SEEDS
 from lth.report.intervals import Interval, t_interval
 from lth.report.statistics import STOP, percent
-from lth.report.verdict import SEEDS
 
 Verdict = Literal["reproduced", "not reproduced", "undecided", "not measured"]
 WORST: tuple[Verdict, ...] = ("not reproduced", "undecided", "reproduced")

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 from lth.core.tables import Row
+from lth.report.failures import failures
 from lth.report.intervals import Summarize, min_max, t_interval
 from lth.report.statistics import percent
+from lth.report.units import distinct_seeds
 
 ONE_SHOT = "pruned at once, by the dense network's final weights, to the same counts in each layer"
 
@@ -19,11 +21,11 @@ def about_bars(bars: Summarize) -> str:
 
 
 def seeds_in(rows: Sequence[Row]) -> str:
-    """How many seeds the levels and arms of each setting in `rows` have: `n = 5`, or `n = 3 to 5`."""
-    seeds: dict[tuple[str, str, int], set[int]] = {}
+    """How many seeds with trainings of their own each level and arm in `rows` has: `n = 5`, or `n = 3 to 5`."""
+    places: dict[tuple[str, str, int], list[Row]] = {}
     for row in rows:
-        seeds.setdefault((row["setting"], row["arm"], row["level"]), set()).add(row["seed"])
-    counts = sorted({len(numbers) for numbers in seeds.values()})
+        places.setdefault((row["setting"], row["arm"], row["level"]), []).append(row)
+    counts = sorted({distinct_seeds(here) for here in places.values()})
     return f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
 
 
@@ -46,12 +48,19 @@ def about_draws(rows: Sequence[Row]) -> str:
 
 
 def about_diverged(rows: Sequence[Row]) -> str:
-    """What a caption says of trainings that diverged, with their network where there are several; else empty."""
-    lost: dict[str, dict[str, None]] = {}
+    """What a caption says of trainings that failed, with the failure rate and its exact interval; else empty.
+
+    Their network is named where there are several.
+    """
+    places: dict[tuple[str, float], list[Row]] = {}
     several = len({row["model"] for row in rows}) > 1
     for row in rows:
-        if row["status"] == "diverged":
-            name = f"{row['model']} {row['arm']}" if several else row["arm"]
-            lost.setdefault(name, {})[f"{percent(row['density'])}%"] = None
-    where = "; ".join(f"{arm} at {', '.join(densities)}" for arm, densities in lost.items())
-    return f"These trainings diverged and are left out: {where}. " if lost else ""
+        name = f"{row['model']} {row['arm']}" if several else row["arm"]
+        places.setdefault((name, row["density"]), []).append(row)
+    lost: dict[tuple[str, str], list[str]] = {}
+    for (name, density), here in places.items():
+        if (count := failures(here)).failed:
+            lost.setdefault((name, str(count)), []).append(f"{percent(density)}%")
+    parts = [f"of {name} at {', '.join(densities)} {count}" for (name, count), densities in lost.items()]
+    parts += ["those that diverged are in no mean"] if any(row["status"] == "diverged" for row in rows) else []
+    return f"Trainings: {'; '.join(parts)}. " if lost else ""

@@ -7,9 +7,10 @@ from matplotlib.lines import Line2D
 
 from lth.core.tables import Row
 from lth.lottery.arms import meaning
+from lth.report.early_stop import means
 from lth.report.figures.axes import STYLES, ArmStyle, Summary, arm_style, summarize
 from lth.report.figures.captions import ONE_SHOT
-from lth.report.intervals import Summarize, over_seeds
+from lth.report.intervals import Summarize
 from lth.report.statistics import STOP, arms_of
 
 
@@ -52,7 +53,7 @@ class Line:
         if bars is None:
             return summarize(self.rows, self.arm, measure.column, measure.factor)
         points = []
-        for _, (density, interval) in sorted(over_seeds(self.rows, self.arm, measure.column, bars).items()):
+        for _, (density, interval) in sorted(means(self.rows, self.arm, measure.column, bars).items()):
             ends = (interval.mean if end is None else end for end in (interval.low, interval.high))
             low, high = (measure.factor * end for end in ends)
             points.append(Summary(density, measure.factor * interval.mean, low, high, interval.censored > 0))

@@ -14,18 +14,11 @@ from typing import Any
 import yaml  # type: ignore[import-untyped,unused-ignore]  # it has no types of its own
 
 from lth.core.tables import Row
-from lth.report.export import (
-    ABOUT,
-    ACCURACIES,
-    BOUNDS,
-    DIFFERENCES,
-    SUMMARY,
-    WORDS,
-    difference_rows,
-    summary_rows,
-)
+from lth.report.differences import DIFFERENCES, difference_rows
+from lth.report.export import ABOUT, ACCURACIES, BOUNDS
 from lth.report.gather import Gathered
 from lth.report.statistics import STOP, arms_of
+from lth.report.summary import SUMMARY, WORDS, summary_rows
 from lth.report.wandb.charts import pictures, show_table
 from lth.report.wandb.run import RunInfo, begin, gave_up, wandb_mode
 
@@ -50,7 +43,10 @@ def publish(
     project, entity = project_of(gathered.folders)
     lines = []
     for setting, rows in gathered.settings().items():
-        tables = {"summary": (SUMMARY, summary_rows(rows, bars)), "differences": (DIFFERENCES, difference_rows(rows))}
+        tables = {
+            "summary": (SUMMARY, summary_rows(rows, bars, criteria=gathered.criteria)),
+            "differences": (DIFFERENCES, difference_rows(rows, gathered.criteria)),
+        }
         info = run_info(rows, tables, bars, project, entity, says.get(setting, ""))
         try:
             lines.append(_publish(outputs, mode, info, tables, places[setting] / "figures"))

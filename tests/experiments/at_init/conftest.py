@@ -54,5 +54,6 @@ def row(method: str, seed: int, level: int, density: float, arm: str) -> Row:
         "iterations": 100,
         "seconds": 2.0,
         "final_test_accuracy": accuracy,
+        "test_examples": 10**8,
         "run": f"{method}{seed}{level}{arm}" if level else f"dense{seed}",
     }

@@ -20,7 +20,9 @@ def test_a_caption_names_the_intervals_and_what_is_averaged(make_rows, diverged)
     )
     assert "from the lowest to the highest seed" in about_seeds(rows, min_max)
     lost = [diverged(row) if (row["arm"], row["level"], row["draw"]) == ("reinit", 3, 1) else row for row in rows]
-    assert about_seeds(lost, t_interval).endswith("These trainings diverged and are left out: reinit at 51.2%. ")
+    assert about_seeds(lost, t_interval).endswith(
+        "Trainings: of reinit at 51.2% 3 of 6 failed (12% to 88%); those that diverged are in no mean. "
+    )
 
 
 def test_one_seed_has_no_error_bars(make_rows):
@@ -40,11 +42,13 @@ def test_a_caption_says_what_was_drawn_several_times_and_what_diverged(make_rows
         diverged(row) if (row["arm"], row["level"]) in lost else row for row in make_rows({"shuffle": 1, "reinit": 2})
     ]
     assert about_draws(rows) == (
-        "For reinit: means over 2 draws, bands from the lowest to the highest. These trainings diverged and are left"
-        " out: shuffle at 80.0%, 64.0%, 51.2%, 41.0%, 32.8%; reinit at 51.2%. "
+        "For reinit: means over 2 draws, bands from the lowest to the highest. Trainings: of shuffle at 80.0%,"
+        " 64.0%, 51.2%, 41.0%, 32.8% 1 of 1 failed; of reinit at 51.2% 2 of 2 failed (16% to 100%); those that diverged"
+        " are in no mean. "
     )
     assert about_draws(make_rows({"reinit": 1})) == ""
     two = [row | {"model": model} for model, row in zip(("a", "b"), make_rows({}, levels=1), strict=True)]
     assert about_diverged([diverged(row) for row in two]) == (
-        "These trainings diverged and are left out: a ticket at 100%; b ticket at 80.0%. "
+        "Trainings: of a ticket at 100% 1 of 1 failed; of b ticket at 80.0% 1 of 1 failed; those that diverged are in"
+        " no mean. "
     )

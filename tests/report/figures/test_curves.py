@@ -65,7 +65,7 @@ def test_the_dense_network_alone_has_its_curves(make_rows, make_curves):
 def test_trainings_that_diverged_are_left_out_and_named(make_rows, make_curves, diverged):
     rows = [diverged(row) if row["arm"] == "reinit" and row["level"] == 5 else row for row in make_rows({"reinit": 1})]
     made = sketch(rows, make_curves(rows, "val_loss"))
-    assert "left out: reinit at 32.8%" in made.caption
+    assert "of reinit at 32.8% 1 of 1 failed" in made.caption
     assert [len(drawn_lines(axes)) for axes in made.figure.axes] == [3, 3, 3, 2]
     assert sketch([diverged(row) for row in rows], make_curves(rows, "val_loss")) is None
 

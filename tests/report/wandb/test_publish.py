@@ -7,8 +7,8 @@ import pytest
 
 from lth.commands.seeds import report
 from lth.core.files import write_csv, write_text
-from lth.report.export import summary_rows
 from lth.report.gather import gather
+from lth.report.summary import summary_rows
 from lth.report.tables import RESULTS
 from lth.report.wandb.publish import NUMBERS, level_rows, outputs_of, project_of
 
@@ -27,7 +27,12 @@ def rows_of(seed, **more):
         | about
         | {"seed": seed, "level": level, "arm": arm, "draw": 0, "status": "done", "density": 0.5**level}
         | {"sparsity": 1 - 0.5**level, "weights_left": 1000 // 2**level, "rewind": 0, "run": f"{seed}{level}{arm}"}
-        | {"early_stop_iteration": 4000, "early_stop_censored": False, "early_stop_val_loss": 0.1}
+        | {
+            "test_examples": 10**8,
+            "early_stop_iteration": 3900 if level else 4000,
+            "early_stop_censored": False,
+            "early_stop_val_loss": 0.1,
+        }
         | {"early_stop_test_accuracy": value + 0.0001 * seed * level, "final_test_accuracy": value}
         | {"final_train_accuracy": 1.0, "final_val_loss": 0.2, "iterations": 10_000, "seconds": 1.0}
         | more

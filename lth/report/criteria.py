@@ -1,0 +1,32 @@
+"""What a verdict calls matching and fast: settings, which no training depends on. Imports no torch."""
+
+import math
+from dataclasses import dataclass
+
+from lth.core.errors import SettingError
+from lth.core.setting import setting
+
+
+@dataclass
+class Criteria:
+    """The margins of verdicts.
+
+    margin: a ticket matches the dense network if its test accuracy is at most so many points lower; 0.2 is the bound of
+    Frankle et al. 2020. slower: a ticket is fast if its early stop comes before so many times the dense network's.
+    Raises SettingError for a value out of range.
+
+    >>> str(Criteria())
+    'within 0.2 points, 1.1 times'
+    """
+
+    margin: float = setting(0.2, "matching: points of accuracy below dense, at most")
+    slower: float = setting(1.1, "fast: times the dense network's early stop, at most")
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.margin < math.inf:
+            raise SettingError("report.margin", self.margin, "must be at least 0 points")
+        if not 0 < self.slower < math.inf:
+            raise SettingError("report.slower", self.slower, "must be above 0")
+
+    def __str__(self) -> str:
+        return f"within {self.margin:g} points, {self.slower:g} times"

@@ -1,0 +1,160 @@
+"""differences.csv: a row for each setting, level and pair of arms, with the difference, its interval and its p."""
+
+import math
+from collections.abc import Collection, Sequence
+
+from lth.core.tables import Column, Row, Table
+from lth.report.conditions import compared
+from lth.report.criteria import Criteria
+from lth.report.early_stop import censored_pairs, log_ratio_to_dense
+from lth.report.export import ABOUT, ACCURACIES, PLACE, SETTING, bounds_of, span
+from lth.report.failures import failures
+from lth.report.holm import holm
+from lth.report.intervals import DENSE, Interval, intervals_of, less_dense
+from lth.report.sheet import DASH, MINUS, Sheet
+from lth.report.statistics import STOP, arms_of, percent
+from lth.report.units import Unit, differences, mcnemar, units_of
+
+DIFFERENCES_TABLE = Table(
+    "differences",
+    (
+        *SETTING,
+        *PLACE,
+        Column("first", str, "", "the arm that is compared: the ticket"),
+        Column("second", str, "", "what it is compared with: dense, or a control"),
+        Column("column", str, "", "the column of results.csv that is compared"),
+        Column("unit", str, "", "`points` of accuracy (first - second), or `ratio` (first / second)"),
+        Column("n", int, "", "distinct pairs: seeds that have both; those that share a training count once"),
+        Column("mean", float, "as in unit", "mean of the differences within a seed"),
+        Column("low", float, "as in unit", "lower bound of its 95% interval"),
+        Column("high", float, "as in unit", "upper bound of its 95% interval"),
+        Column(
+            "test_error",
+            float,
+            "points",
+            "the standard error that the test set leaves in the mean; the interval"
+            " reaches at least 1.96 times as far on each side",
+        ),
+        Column("answer", str, "", "of accuracies: better, equivalent, no worse or worse by the margin, or undecided"),
+        Column("margin", float, "points", "the margin of these answers"),
+        Column(
+            "p",
+            float,
+            "0..1",
+            "two-sided p of no difference; of one pair that of McNemar's exact test, which is"
+            " about these two networks alone",
+        ),
+        Column("p_adjusted", float, "0..1", "the same, adjusted over the levels (Holm)"),
+        Column("first_failed", int, "", "trainings of the first arm that failed; those that diverged are in no pair"),
+        Column("second_failed", int, "", "trainings of the second arm that failed"),
+        Column("censored", int, "", "of a ratio: seeds where one of the two early stops is censored"),
+        Column("bound", str, "", "of a ratio with censored stops: it is a `lower` or `upper` bound, or `neither`"),
+    ),
+    key=("setting", "level", "second", "column"),
+    meaning="A row for each setting, level and pair of arms: differences paired by seed.",
+)
+DIFFERENCES = DIFFERENCES_TABLE.names
+MARKS = {"lower": "≥ ", "upper": "≤ "}
+
+
+def difference_rows(rows: Sequence[Row], criteria: Criteria | None = None) -> list[Row]:
+    """A row for each level and pair of arms of one setting, with the columns of DIFFERENCES; 95% intervals by seed.
+
+    The ticket less dense and less each control, in points of test accuracy; the ticket's early stop over dense's, as a
+    ratio, with the number of seeds where one of the two is censored, and which bound the ratio then is.
+    """
+    about = {column: rows[0][column] for column in ABOUT}
+    table: list[Row] = []
+    for second in ("dense", *(arm for arm in arms_of(rows) if arm != "ticket")):
+        for column in ACCURACIES:
+            table += _adjusted(_accuracies(rows, second, column, criteria or Criteria()))
+    table += _adjusted(_stops(rows))
+    table.sort(key=lambda row: row["level"])  # stable: pairs stay in order
+    return [dict.fromkeys(DIFFERENCES) | about | {"first": "ticket"} | row for row in table]
+
+
+def _accuracies(rows: Sequence[Row], second: str, column: str, criteria: Criteria) -> list[Row]:
+    """The ticket's accuracy less that of `second`, at each level that a seed has both at."""
+    tickets = units_of(rows, "ticket", column)
+    if second == "dense":
+        units = less_dense(tickets, tickets)
+    else:
+        others = units_of(rows, second, column)
+        units = {level: differences(seeds, others.get(level, {})) for level, seeds in tickets.items()}
+    table = []
+    for level, (density, interval) in intervals_of(rows, units).items():
+        points = interval.times(100)
+        place = {"level": level, "density": density, "second": second, "column": column, "unit": "points"}
+        measures = {"n": points.n, **bounds_of(points), "test_error": points.floor or None}
+        answers = {"answer": compared(points, criteria.margin), "margin": criteria.margin}
+        p = {"p": _p(points, units[level])}
+        table.append(place | measures | answers | p | _failed(rows, level, second))
+    return table
+
+
+def _stops(rows: Sequence[Row]) -> list[Row]:
+    """The ticket's early stop over that of dense, at each level that a seed has both at."""
+    table = []
+    for level, (density, interval) in log_ratio_to_dense(rows, "ticket").items():
+        ticket, dense = censored_pairs(rows, level)
+        place = {"level": level, "density": density, "second": "dense", "column": STOP, "unit": "ratio"}
+        measures = {"n": interval.n, **bounds_of(interval.map(math.exp)), "p": _p(interval, ())}
+        late = {"censored": len(ticket | dense), "bound": _bound(ticket, dense)}
+        table.append(place | measures | late | _failed(rows, level, "dense"))
+    return table
+
+
+def _p(interval: Interval, units: Sequence[Unit]) -> float | None:
+    """The two-sided p of no difference; of one pair McNemar's, where its correct examples are known, else None."""
+    if interval.n > 1:
+        return min(interval.p_above(0.0), interval.p_below(0.0))
+    return mcnemar(units[0]) if units else None
+
+
+def _failed(rows: Sequence[Row], level: int, second: str) -> Row:
+    """How many trainings of each side failed."""
+    places = {"first": (level, "ticket"), "second": (DENSE, "ticket") if second == "dense" else (level, second)}
+    return {
+        f"{side}_failed": failures(row for row in rows if (row["level"], row["arm"]) == place).failed
+        for side, place in places.items()
+    }
+
+
+def _adjusted(rows: Sequence[Row]) -> list[Row]:
+    """`rows` of one comparison with p adjusted over their levels."""
+    known = [row for row in rows if row["p"] is not None]
+    adjusted = dict(zip((row["level"] for row in known), holm([row["p"] for row in known]), strict=True))
+    return [row | {"p_adjusted": adjusted.get(row["level"])} for row in rows]
+
+
+def _bound(ticket: Collection[int], dense: Collection[int]) -> str | None:
+    """What the ratio of early stops is where seeds of `ticket` or `dense` are censored."""
+    return "neither" if ticket and dense else "lower" if ticket else "upper" if dense else None
+
+
+def difference_sheet(title: str, rows: Sequence[Row]) -> Sheet:
+    """`difference_rows` of one setting for people."""
+    names = {**dict(zip(ACCURACIES, ("at early stop", "at the end"), strict=True)), STOP: "early stop"}
+    cells = []
+    for row in rows:
+        pair = f"{row['first']} {'/' if row['unit'] == 'ratio' else MINUS} {row['second']}"
+        place = [str(row["level"]), percent(row["density"]), pair, f"{names[row['column']]} ({row['unit']})"]
+        answer = "" if row["answer"] in (None, "undecided") else row["answer"]
+        cells.append([*place, str(row["n"]), _difference(row), p_text(row["p"]), p_text(row["p_adjusted"]), answer])
+    heads = ["level", "density (%)", "pair", "of", "n", "mean [95% interval]", "p", "p (Holm)", "answer"]
+    bounds = "; ≥ and ≤: bounds, as early stops are censored" if any(row["bound"] for row in rows) else ""
+    margin = next((f"; answers by a margin of {row['margin']:g} points" for row in rows if row["margin"]), "")
+    return Sheet(f"{title}: differences by seed{bounds}{margin}", heads, cells, texts=("answer",))
+
+
+def p_text(p: float | None) -> str:
+    """A p-value as text: `0.031`, `< 0.001`; a dash where there is none."""
+    return DASH if p is None else "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _difference(row: Row) -> str:
+    """Mean and interval of a difference; of a bound what bounds it, and of what is not even a bound nothing."""
+    note = f" ({row['censored']} censored)" if row["censored"] else ""
+    if row["bound"] == "neither":
+        return DASH + note
+    return MARKS.get(row["bound"], "") + span(row, "", 1, 2, signed=row["unit"] == "points") + note

@@ -1,0 +1,161 @@
+"""summary.csv: a row for each setting, level and arm, with means, failures and the verdict on the ticket."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from lth.compression.tables import SEARCH
+from lth.core.tables import Column, Row, Table
+from lth.report.criteria import Criteria
+from lth.report.early_stop import means
+from lth.report.export import ABOUT, ACCURACIES, BARS, PLACE, SETTING, bounds_of, span
+from lth.report.failures import Failures, failures
+from lth.report.sheet import Cell, Sheet
+from lth.report.statistics import STOP, accuracy_column, arms_of, densities, mean, percent
+from lth.report.verdict import Verdict, shortened, verdicts, worded
+
+MEANING = {"t": "mean [95% t interval] over seeds", "minmax": "mean [lowest, highest] over seeds"}
+MEANINGS = {"mean": "mean over seeds", "low": "lower bound of the interval", "high": "upper bound of the interval"}
+AVERAGED = {
+    "early_stop_test_accuracy": ("0..1", "of the test accuracy at the early stop"),
+    "final_test_accuracy": ("0..1", "of the test accuracy at the end of training"),
+    STOP: ("iterations", "of the early-stop iteration; with a censored seed the mean is a lower bound"),
+}
+FAILURES = (
+    Column("diverged", int, "", "trainings that diverged; they are in no mean"),
+    Column("trainings", int, "", "distinct trainings, draws included"),
+    Column("failed", int, "", "how many of these diverged, or ended no better than predicting one class"),
+    Column("failure_rate_low", float, "0..1", "lower bound of the exact 95% interval of the failure rate"),
+    Column("failure_rate_high", float, "0..1", "upper bound of the exact 95% interval of the failure rate"),
+)
+VERDICT = (
+    Column("margin", float, "points", "a matching ticket is at most so much less accurate than dense"),
+    Column("slower", float, "", "a fast ticket stops before so many times the dense network's early stop"),
+    Column("against_dense", str, "", "the ticket's accuracy: better, equivalent, no worse, worse or undecided"),
+    Column("matching", str, "", "whether the ticket matches the dense network: yes, no or undecided"),
+    Column("verdict", str, "", "winning, not winning or undecided"),
+    Column("why", str, "", "the conditions that decide against it, or leave it undecided"),
+    Column("p_matching", float, "0..1", "two-sided p of the matching ticket"),
+    Column("p_matching_adjusted", float, "0..1", "the same, adjusted over all levels (Holm)"),
+    Column("p_winning", float, "0..1", "two-sided p of the winning ticket, the largest of its conditions'"),
+    Column("p_winning_adjusted", float, "0..1", "the same, adjusted over the levels with every control (Holm)"),
+)
+SUMMARY_TABLE = Table(
+    "summary",
+    (
+        *SETTING,
+        *PLACE,
+        Column("parameter_density", float, "0..1", "nonzero parameters / all parameters of the network"),
+        Column("arm", str, "", "what was trained: the ticket or a control"),
+        Column("bars", str, "", "what intervals are: `t` (95% t) or `minmax` (lowest to highest)"),
+        Column("n", int, "", "distinct trainings with an accuracy: seeds that share one count once"),
+        *FAILURES,
+        *(
+            Column(f"{name}_{bound}", float, unit, f"{meaning} {what}")
+            for name, (unit, what) in AVERAGED.items()
+            for bound, meaning in MEANINGS.items()
+        ),
+        Column(f"{STOP}_censored", int, "", "seeds whose early stop is censored"),
+        *VERDICT,
+        *(replace(column, kind=float) for column in SEARCH.columns),
+    ),
+    key=("setting", "level", "arm"),
+    meaning="A row for each setting, level and arm: means and intervals over seeds, and the verdict on the ticket.",
+)
+SUMMARY = SUMMARY_TABLE.names
+LOST = "*: some trainings failed; summary.csv has the failure rates. Those that diverged are in no mean."
+"""What a terminal says of the stars in the column n."""
+Searches = Mapping[tuple[str, int], Sequence[Row]]
+"""(setting, level) -> what the search of the ticket took, a row with the columns SEARCH a seed."""
+WORDS = {True: "yes", False: "no", None: "undecided"}
+
+
+def summary_rows(
+    rows: Sequence[Row], bars: str = "t", searches: Searches | None = None, criteria: Criteria | None = None
+) -> list[Row]:
+    """A row for each level and arm of one setting, with the columns of SUMMARY.
+
+    `early_stop_iteration_censored`: seeds whose early stop is censored, and with any the mean is a lower bound without
+    an interval. The verdict is that on the ticket, by `criteria`; so is what it took to find, means over the seeds that
+    `searches` knows of.
+    """
+    about = {column: rows[0][column] for column in ABOUT}
+    judged, density = verdicts(rows, criteria), densities(rows)
+    summary = []
+    for arm in arms_of(rows):
+        values = {column: means(rows, arm, column, BARS[bars]) for column in (*ACCURACIES, STOP)}
+        for level in sorted({row["level"] for row in rows if row["arm"] == arm}):
+            here = [row for row in rows if (row["arm"], row["level"]) == (arm, level)]
+            row = {**about, "level": level, "density": density[level], "arm": arm, "bars": bars, **_trainings(here)}
+            intervals = {column: by_level[level][1] for column, by_level in values.items() if level in by_level}
+            row |= {f"{column}_{key}": value for column, x in intervals.items() for key, value in bounds_of(x).items()}
+            row |= {"n": intervals[accuracy_column(rows)].n if accuracy_column(rows) in intervals else 0}
+            row |= {f"{STOP}_censored": intervals[STOP].censored if STOP in intervals else None}
+            if arm == "ticket" and level in judged:
+                row |= _judged(judged[level])
+            taken = (searches or {}).get((about["setting"], level), []) if arm == "ticket" else []
+            row |= {key: mean(search[key] for search in taken) for key in SEARCH}
+            summary.append(dict.fromkeys(SUMMARY) | row)
+    return sorted(summary, key=lambda row: row["level"])  # stable: arms stay in order
+
+
+def _trainings(rows: Sequence[Row]) -> Row:
+    """How many trainings of an arm at a level there are, and how many failed."""
+    lost = failures(rows)
+    low, high = lost.interval()
+    return {
+        "parameter_density": mean(row.get("parameter_density") for row in rows),
+        "diverged": sum(row["status"] == "diverged" for row in rows),
+        "trainings": lost.n,
+        "failed": lost.failed,
+        "failure_rate_low": low,
+        "failure_rate_high": high,
+    }
+
+
+def _judged(verdict: Verdict) -> Row:
+    return {
+        "margin": verdict.criteria.margin,
+        "slower": verdict.criteria.slower,
+        "against_dense": verdict.answer,
+        "matching": WORDS[verdict.matching],
+        "verdict": verdict.decision,
+        "why": verdict.why,
+        "p_matching": verdict.p_matching,
+        "p_matching_adjusted": verdict.p_matching_adjusted,
+        "p_winning": verdict.p,
+        "p_winning_adjusted": verdict.p_adjusted,
+    }
+
+
+def summary_sheet(title: str, rows: Sequence[Row]) -> Sheet:
+    """`summary_rows` of one setting for people: percent; an early stop that is a lower bound has ≥ and no interval."""
+    density = Cell("density (%)", short="left (%)")
+    heads = ["level", density, "arm", "n", "at early stop (%)", "at the end (%)", "early stop", "verdict"]
+    cells = []
+    for row in rows:
+        accuracies = [span(row, f"{column}_", 100, 2) for column in ACCURACIES]
+        stop = ("≥ " if row[f"{STOP}_censored"] else "") + span(row, f"{STOP}_", 1, 0)
+        cells.append(
+            [str(row["level"]), percent(row["density"]), row["arm"], _count(row), *accuracies, stop, _verdict(row)]
+        )
+    bound = "; ≥: a lower bound, as early stops are censored" if any(row[f"{STOP}_censored"] for row in rows) else ""
+    narrow = ("level", "density (%)", "arm", "n", "at early stop (%)", "verdict")
+    if all(row["early_stop_test_accuracy_mean"] is None for row in rows):
+        narrow = ("level", "density (%)", "arm", "n", "at the end (%)", "verdict")
+    return Sheet(f"{title}: {MEANING[rows[0]['bars']]}{bound}", heads, cells, narrow=narrow, texts=("arm", "verdict"))
+
+
+def _count(row: Row) -> str:
+    """The number of distinct trainings, and how many failed; a terminal shows a star for those (LOST)."""
+    if not row["failed"]:
+        return f"{row['n']}"
+    return Cell(f"{row['n']} ({Failures(row['failed'], row['trainings'])})", short=f"{row['n']}*")
+
+
+def _verdict(row: Row) -> str:
+    """The verdict with its reasons; a terminal shows the verdict alone."""
+    if not row["verdict"]:
+        return ""
+    matching = row["matching"] == WORDS[True]
+    words = worded(matching, row["verdict"], Criteria(row["margin"], row["slower"]), row["why"] or "")
+    return Cell(words, short=shortened(matching, row["verdict"]))
