@@ -4,45 +4,52 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 from lth.core.tables import Row
+from lth.report.claims.evidence import RESULTS, Evidence
+from lth.report.claims.values import Estimate, interval_of, mean_of, paired
 from lth.report.conditions import SEEDS
-from lth.report.intervals import Interval, t_interval
+from lth.report.failures import failures
+from lth.report.holm import holm
+from lth.report.intervals import Interval
 from lth.report.results import Results
-from lth.report.statistics import binomial_error, densities, percent
+from lth.report.statistics import arms_of, binomial_error, densities, percent
+from lth.report.units import distinct_seeds
 
-from .methods import ABLATIONS, by_method, compared, mean_accuracy
+from .methods import ABLATIONS, ACCURACY, by_method, compared, mean_accuracy
 
+ALPHA = 0.05
+"""What an ablation does is decided at this level."""
 WORDS = ("hurts", "helps", "is undecided for")
 
 
-def effects(rows: Sequence[Row], arm: str) -> dict[str, list[float]]:
-    """Method -> points of test accuracy that `arm` lies above the mask as it is, a value a seed.
+def effects(rows: Sequence[Row], arm: str) -> dict[str, list[Estimate]]:
+    """Method -> points of test accuracy that `arm` lies above the mask as it is, a value a seed, of what trained.
 
     The mean over the levels compared, from 1 on, that a seed has both at.
     """
-    by_seed: dict[str, list[float]] = {}
+    by_seed: dict[str, list[Estimate]] = {}
     for method, method_rows in by_method(compared(rows)).items():
-        for seed in sorted({row["seed"] for row in method_rows}):
-            seed_rows = [row for row in method_rows if row["seed"] == seed and row["level"]]
-            pairs = [
-                [
-                    mean_accuracy(row for row in seed_rows if (row["level"], row["arm"]) == (level, name))
-                    for name in (arm, "ticket")
-                ]
-                for level in sorted({row["level"] for row in seed_rows})
-            ]
-            points = [
-                100 * (ablated - intact) for ablated, intact in pairs if ablated is not None and intact is not None
-            ]
-            if points:
-                by_seed.setdefault(method, []).append(statistics.fmean(points))
+        evidence = Evidence({RESULTS: [row for row in method_rows if row["level"]]})
+        ablated, intact = (evidence.values(RESULTS, ACCURACY, {"arm": name}) for name in (arm, "ticket"))
+        seeds: dict[int, list[float]] = {}
+        for places in paired(ablated, intact, lambda x, y: 100 * (x - y)).values():
+            for (seed, _), points in places.items():
+                seeds.setdefault(seed, []).append(points)
+        if seeds:
+            by_seed[method] = [mean_of(points) for _, points in sorted(seeds.items())]
     return by_seed
 
 
-def effect_word(interval: Interval) -> str:
-    """What an ablation does, one of WORDS: decided where the whole interval lies on one side of 0."""
-    if interval.low is None or interval.high is None:
-        return WORDS[2]
-    return WORDS[0] if interval.high < 0 else WORDS[1] if interval.low > 0 else WORDS[2]
+def effect_words(intervals: Mapping[str, Interval]) -> dict[str, str]:
+    """Method -> what an ablation does to it, one of WORDS.
+
+    Decided where the whole interval lies on one side of 0, after Holm's correction for the number of methods.
+    """
+    p = holm([min(x.p_above(0.0), x.p_below(0.0)) if x.n >= SEEDS else 1.0 for x in intervals.values()])
+    adjusted = dict(zip(intervals, p, strict=True))
+    return {
+        method: WORDS[2] if adjusted[method] > ALPHA else WORDS[0] if interval.mean < 0 else WORDS[1]
+        for method, interval in intervals.items()
+    }
 
 
 NEXT = "For a verdict run the same with -m seed=0,1,2, then lth report."
@@ -61,13 +68,18 @@ def paragraphs(rows: Sequence[Row], examples: int | None = None) -> list[str]:
     levels = {level: density for level, density in densities(compared(rows)).items() if level}
     if not levels:
         return ["Nothing was pruned."]
-    seeds = len({row["seed"] for row in rows})
+    last = [row for row in rows if row["level"] == max(levels) and row["arm"] == "ticket"]
+    seeds = max(distinct_seeds(method_rows) for method_rows in by_method(last).values())
     parts = [_ranking(rows, max(levels), levels[max(levels)])]
     by_word = {word: effects(rows, arm) for arm, word in ABLATIONS.items()}
     if any(by_word.values()):
         where = ", ".join(percent(density) for density in levels.values())
-        parts.append(f"Effects of the ablations on test accuracy, in points, averaged over {where}% of the weights:")
+        corrected = ", each corrected for the number of methods" if seeds >= SEEDS else ""
+        parts.append(
+            f"Effects of the ablations on test accuracy, in points, averaged over {where}% of the weights{corrected}:"
+        )
         parts += [f"{_effects_in_words(word.capitalize(), x, seeds)}." for word, x in by_word.items() if x]
+    parts += _failures(rows)
     accuracy = mean_accuracy(row for row in rows if row["level"] and row["arm"] == "ticket")
     error = ""
     if examples and accuracy is not None:
@@ -75,6 +87,17 @@ def paragraphs(rows: Sequence[Row], examples: int | None = None) -> list[str]:
         error = f"The binomial error of a difference on {examples:,} test examples is {points:.2f} points. "
     count = "One seed" if seeds == 1 else f"{seeds} seeds"
     return [*parts, error + (f"{count}: no verdict, that takes {SEEDS}." if seeds < SEEDS else f"n = {seeds} seeds.")]
+
+
+def _failures(rows: Sequence[Row]) -> list[str]:
+    """Which methods and arms have trainings that failed, and how many."""
+    rates = {
+        f"{method} {arm}": failures(row for row in method_rows if row["arm"] == arm)
+        for method, method_rows in by_method([row for row in rows if row["level"]]).items()
+        for arm in arms_of(method_rows)
+    }
+    failed = [f"{name} {rate}" for name, rate in rates.items() if rate.failed]
+    return [f"In no mean: {'; '.join(failed)}."] if failed else []
 
 
 def _ranking(rows: Sequence[Row], level: int, density: float) -> str:
@@ -92,14 +115,15 @@ def _ranking(rows: Sequence[Row], level: int, density: float) -> str:
     return f"Test accuracy (%) at the end, with {percent(density)}% of the weights: {names}{beside}."
 
 
-def _effects_in_words(ablation: str, by_method: Mapping[str, list[float]], seeds: int) -> str:
+def _effects_in_words(ablation: str, by_method: Mapping[str, Sequence[Estimate]], seeds: int) -> str:
     """What one ablation does to each method; from three seeds on sorted by what it does."""
     if seeds < SEEDS:
         means = (f"{method} {statistics.fmean(values):+.2f}" for method, values in by_method.items())
         return f"{ablation}: {', '.join(means)}"
+    intervals = {method: interval_of(values) for method, values in by_method.items()}
     by_word: dict[str, list[str]] = {}
-    for method, values in by_method.items():
-        interval = t_interval(values)
-        bounds = f" [{interval.low:+.2f}, {interval.high:+.2f}]" if interval.low is not None else ""
-        by_word.setdefault(effect_word(interval), []).append(f"{method} {interval.mean:+.2f}{bounds}")
+    for method, word in effect_words(intervals).items():
+        x = intervals[method]
+        bounds = "" if x.low is None or x.high is None else f" [{x.low:+.2f}, {x.high:+.2f}]"
+        by_word.setdefault(word, []).append(f"{method} {x.mean:+.2f}{bounds}")
     return f"{ablation} " + "; ".join(f"{word} {', '.join(by_word[word])}" for word in WORDS if word in by_word)

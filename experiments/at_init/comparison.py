@@ -6,16 +6,17 @@ from dataclasses import replace
 from lth.compression.tables import SEARCH
 from lth.core.tables import Column, Row, Table
 from lth.report.comparison import NARROW, Comparison, bounds, span
+from lth.report.failures import failed, failures
 from lth.report.gather import Gathered
 from lth.report.intervals import Summarize, over_seeds, paired
 from lth.report.results import Results
 from lth.report.searches import searches
 from lth.report.sheet import DASH, Sheet
-from lth.report.statistics import mean, percent, short
+from lth.report.statistics import densities, mean, percent, short
 
 from .answer import paragraphs
 from .figures import SEED_FIGURES
-from .methods import ABLATIONS, ACCURACY, by_method, compared
+from .methods import ABLATIONS, ACCURACY, FAILED, by_method, compared
 
 EXPERIMENT = "at_init"
 MEASURED = ("test_accuracy", *ABLATIONS)
@@ -40,8 +41,8 @@ METHODS_TABLE = Table(
         Column("setting", str, "", "the setting of the method's rows"),
         Column("level", int, "", "how often iterative pruning would have pruned"),
         Column("density", float, "0..1", "kept / prunable weights"),
-        Column("n", int, "", "the number of seeds"),
-        Column("diverged", int, "", "trainings that diverged, of ablations too; they are left out"),
+        Column("n", int, "", "the number of distinct trainings"),
+        Column("diverged", int, "", f"{FAILED}, of ablations too; they are left out"),
         *BOUNDED,
         *(replace(column, kind=float) for column in SEARCH.columns),
     ),
@@ -89,15 +90,22 @@ def method_rows(rows: Sequence[Row], costs: Mapping[tuple[str, int], Sequence[Ro
     """The rows of one comparison, with the columns METHODS_TABLE: the dense network once, then method by method."""
     method_rows = []
     for number, (method, own) in enumerate(by_method(compared(rows)).items()):
-        accuracies = over_seeds(own, "ticket", ACCURACY)
-        changes = {arm: paired(own, arm, "ticket", ACCURACY) for arm in ABLATIONS}
-        for level, (density, accuracy) in accuracies.items():
+        trained = [row for row in own if not failed(row)]
+        accuracies = over_seeds(trained, "ticket", ACCURACY)
+        changes = {arm: paired(trained, arm, "ticket", ACCURACY) for arm in ABLATIONS}
+        for level, density in densities(own).items():
             if level == 0 and number:
                 continue
+            accuracy = accuracies[level][1] if level in accuracies else None
             here = [row for row in own if row["level"] == level]
             row: Row = {key: here[0][key] for key in ("data", "model", "iterations", "setting")}
-            row |= {"method": method if level else "dense", "level": level, "density": density, "n": accuracy.n}
-            row |= {"diverged": sum(x["status"] == "diverged" for x in here)} | bounds("test_accuracy", accuracy)
+            row |= {
+                "method": method if level else "dense",
+                "level": level,
+                "density": density,
+                "n": accuracy.n if accuracy else 0,
+            }
+            row |= {"diverged": failures(here).failed} | (bounds("test_accuracy", accuracy) if accuracy else {})
             for arm, by_level in changes.items():
                 if level in by_level:
                     row |= bounds(arm, by_level[level][1].map(lambda share: 100 * share))
@@ -111,7 +119,7 @@ def method_sheet(title: str, rows: Sequence[Row]) -> Sheet:
     cells = []
     for row in rows:
         measured = [span(row, "test_accuracy", 100), *(span(row, arm, 1, signed=True) for arm in ABLATIONS)]
-        count = f"{row['n']}" + (f" ({row['diverged']} diverged)" if row["diverged"] else "")
+        count = f"{row['n']}" + (f" ({row['diverged']} failed)" if row["diverged"] else "")
         took = [DASH] * 3
         if row["search_epochs"] is not None:
             took = [f"{row['search_epochs']:.3g}", f"{row['search_flops'] / 1e12:.3g}", short(row["search_seconds"])]

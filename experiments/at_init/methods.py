@@ -8,10 +8,12 @@ from lth.compression.tables import SEARCH
 from lth.core.tables import Column, Row, Table
 from lth.lottery.arms import meaning
 from lth.pruning.methods import METHODS, method_of
+from lth.report.failures import failed
 from lth.report.results import Results
 from lth.report.sheet import DASH, Sheet
 from lth.report.statistics import densities, measured, percent, short
 
+FAILED = "how many trainings diverged, or ended no better than the test set's most frequent class"
 TABLE = Table(
     "table",
     (
@@ -23,7 +25,7 @@ TABLE = Table(
         Column("sparsity", float, "0..1", "1 - density"),
         Column("arm", str, "", "the mask as it is (`ticket`), or an ablation"),
         Column("draws", int, "", "how many draws the accuracy is a mean over"),
-        Column("diverged", int, "", "how many trainings diverged"),
+        Column("diverged", int, "", f"{FAILED}; they are left out"),
         Column("test_accuracy", float, "0..1", "test accuracy at the end of training, the mean over draws"),
         Column("test_accuracy_std", float, "0..1", "its standard deviation over draws"),
         Column("difference", float, "0..1", "test accuracy less that of the method's mask as it is"),
@@ -79,11 +81,11 @@ def table_rows(results: Sequence[Row], pace: Pace, scoring: Mapping[str, ScoreCo
 
 
 def _accuracies(draws: Sequence[Row], whole: float | None) -> Row:
-    values = [row[ACCURACY] for row in draws if measured(row[ACCURACY])]
+    values = [row[ACCURACY] for row in draws if measured(row[ACCURACY]) and not failed(row)]
     mean = statistics.fmean(values) if values else None
     return {
         "draws": len(values),
-        "diverged": sum(row["status"] == "diverged" for row in draws),
+        "diverged": sum(failed(row) for row in draws),
         "test_accuracy": mean,
         "test_accuracy_std": statistics.stdev(values) if len(values) > 1 else None,
         "difference": mean - whole if mean is not None and whole is not None else None,
@@ -91,8 +93,8 @@ def _accuracies(draws: Sequence[Row], whole: float | None) -> Row:
 
 
 def mean_accuracy(rows: Iterable[Row]) -> float | None:
-    """The mean of ACCURACY over the rows that have it; None where none has."""
-    values = [row[ACCURACY] for row in rows if measured(row[ACCURACY])]
+    """The mean of ACCURACY over the rows that have it, of trainings that did not fail; None where none has."""
+    values = [row[ACCURACY] for row in rows if measured(row[ACCURACY]) and not failed(row)]
     return statistics.fmean(values) if values else None
 
 

@@ -1,22 +1,23 @@
 """The tickets of `lth deploy` over several seeds: a table of every form, figures, and two sentences."""
 
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 
 from lth.compression.tables import SEARCH
 from lth.core.tables import Column, Row, Table
 from lth.report.comparison import NARROW, Comparison, bounds, span
 from lth.report.cost import times_faster
 from lth.report.gather import Gathered
-from lth.report.intervals import Summarize, t_interval
+from lth.report.intervals import Interval, Summarize, t_interval
 from lth.report.results import Results
 from lth.report.sheet import DASH, Sheet
 from lth.report.statistics import mean
+from lth.report.units import Unit, distinct, shared_error
 
 from .answer import best_forms
 from .figures import SEED_FIGURES
+from .jobs import Jobs, jobs_by_setting
 from .sheets import ticket_cells
-from .tables import COST, GRID, TICKETS
 
 WHAT = {
     "test_accuracy": ("0..1", "of the test accuracy"),
@@ -37,7 +38,7 @@ WORTH = Table(
         Column("level", int, "", "how often the network was pruned"),
         Column("density", float, "0..1", "kept / all weights of Linear layers and convolutions"),
         Column("form", str, "", "the form that the ticket is kept and run in"),
-        Column("n", int, "", "the number of seeds"),
+        Column("n", int, "", "the number of distinct trainings"),
         *(
             Column(f"{name}_{bound}", float, unit, f"{meaning} {what}")
             for name, (unit, what) in WHAT.items()
@@ -51,29 +52,8 @@ WORTH = Table(
     " Then what the search took, means.",
 )
 HEADS = ("ticket", "left", "n", "accuracy", "change", "smaller", "faster", "epochs", "TFLOPs", "seconds")
-KEYS = {table.name: table for table in (TICKETS, COST, GRID)}
-"""The tables that are averaged over seeds."""
-
-
-@dataclass
-class Jobs:
-    """The jobs of one setting: data and model, the settings of their kinds; seed -> its tables by name."""
-
-    about: Row
-    settings: frozenset[str]
-    seeds: dict[int, dict[str, list[Row]]] = field(default_factory=dict)
-
-    def over_seeds(self, table: str) -> dict[tuple[object, ...], list[Row]]:
-        """Key of `table` -> its rows, one for each seed."""
-        by_key: dict[tuple[object, ...], list[Row]] = {}
-        for tables in self.seeds.values():
-            for row in tables[table]:
-                by_key.setdefault(tuple(row[key] for key in KEYS[table].key), []).append(row)
-        return by_key
-
-    def means(self, table: str) -> list[Row]:
-        """The rows of `table` as means over seeds; texts are those of the first seed."""
-        return [_mean_row(rows) for rows in self.over_seeds(table).values()]
+RATIOS = ("times_smaller", "batch_1_speedup", "batch_64_speedup")
+"""Ratios of positive quantities, which are averaged as logarithms."""
 
 
 def compare(gathered: Gathered, bars: Summarize) -> list[Comparison]:
@@ -82,13 +62,16 @@ def compare(gathered: Gathered, bars: Summarize) -> list[Comparison]:
     for jobs in jobs_by_setting(gathered):
         about = f"{jobs.about['model']} on {jobs.about['data']}"
         costs, grid = jobs.means("cost"), jobs.means("grid")
+        if not any(row["form"] == "dense" for row in costs):
+            comparisons.append(Comparison("worth", about, table=WORTH, notes=tuple(jobs.lost())))
+            continue
         _, _, sentences = best_forms(costs)
         rows = worth_rows(jobs, bars)
         comparisons.append(
             Comparison(
                 "worth",
                 about,
-                [f"{about}, means over {len(jobs.seeds)} seeds:", *sentences],
+                [f"{about}, means over {len(jobs.seeds)} seeds:", *sentences, *jobs.lost()],
                 WORTH,
                 rows,
                 worth_sheet(f"Tickets of {about}", jobs, rows),
@@ -100,39 +83,21 @@ def compare(gathered: Gathered, bars: Summarize) -> list[Comparison]:
     return comparisons
 
 
-def jobs_by_setting(gathered: Gathered) -> list[Jobs]:
-    """The jobs of `lth deploy` whose kinds all have the same settings; of two jobs of a seed the later."""
-    by_run = {row["run"]: row for row in gathered.rows if row["experiment"] == "deploy"}
-    by_settings: dict[frozenset[str], Jobs] = {}
-    for folder in gathered.folders:
-        if not by_run or not (folder / "tickets.csv").exists() or not (folder / "cost.csv").exists():
-            continue
-        tables = {name: table.read(table.path(folder)) for name, table in KEYS.items()}
-        rows = [by_run[row["run"]] for row in tables["tickets"] if row["run"] in by_run and row["level"]]
-        if not rows:
-            continue
-        settings = frozenset(row["setting"] for row in rows)
-        about = {key: rows[0][key] for key in ("data", "model")}
-        seed = rows[0]["seed"]
-        tables = {name: [row | {"seed": seed} for row in table] for name, table in tables.items()}
-        by_settings.setdefault(settings, Jobs(about, settings)).seeds[seed] = tables
-    return list(by_settings.values())
-
-
 def worth_rows(jobs: Jobs, bars: Summarize = t_interval) -> list[Row]:
     """The rows of the table `worth` for the jobs of one setting."""
-    dense = {seed: _dense_bytes(tables["cost"]) for seed, tables in jobs.seeds.items()}
+    dense = {seed: _dense(tables["cost"]) for seed, tables in jobs.seeds.items()}
     searches = jobs.over_seeds("tickets")
     worth = []
     for (kind, level, form), rows in jobs.over_seeds("cost").items():
-        made = [row | _ratios(row, dense[row["seed"]]) for row in rows if row["test_accuracy"] is not None]
+        made = [_against(dense[row["seed"]], row) for row in rows if row["test_accuracy"] is not None]
         if not made or (form == "dense" and level):  # it could not be made; dense stands beside every ticket
             continue
-        values: Row = jobs.about | {"kind": kind, "level": level, "form": form, "n": len(made)}
+        values: Row = jobs.about | {"kind": kind, "level": level, "form": form}
         values |= {"density": mean(row["density"] for row in made)}
         for name in MEASURED:
-            if measured := [row[name] for row in made if row[name] is not None]:
-                values |= bounds(name, bars(measured))
+            if units := _units(name, made, jobs.examples):
+                values |= bounds(name, _interval(name, units, bars))
+        values |= {"n": len(_units("test_accuracy", made, None))}
         search = searches[kind, level]
         values |= {column.name: mean(row[column.name] for row in search) for column in SEARCH_MEANS}
         worth.append(WORTH.row(values))
@@ -166,21 +131,36 @@ def worth_sheet(title: str, jobs: Jobs, rows: Sequence[Row]) -> Sheet:
     )
 
 
-def _mean_row(rows: Sequence[Row]) -> Row:
-    means: Row = {}
-    for key in rows[0]:
-        values = [row[key] for row in rows if row[key] is not None]
-        same = not values or isinstance(values[0], str) or key in ("level", "bits")
-        means[key] = next(iter(values), None) if same else mean(values)
-    return means
+def _dense(costs: Iterable[Row]) -> Row:
+    return next(row for row in costs if row["form"] == "dense")
 
 
-def _dense_bytes(costs: Iterable[Row]) -> float:
-    return float(next(row["bytes"] for row in costs if row["form"] == "dense"))
+def _against(dense: Row, row: Row) -> Row:
+    """`row` with how many times smaller and faster than `dense` it is.
 
-
-def _ratios(row: Row, dense_bytes: float) -> Row:
-    """How many times smaller a form is, and how many times faster; None where it has no file, or runs as another."""
+    None of a form without a file, and of one that runs as another.
+    """
     timed = row["runs_as"] == row["form"]
     faster = {f"batch_{size}_speedup": times_faster(row, size) if timed else None for size in (1, 64)}
-    return {"times_smaller": dense_bytes / row["bytes"] if row["bytes"] else None} | faster
+    smaller = {"times_smaller": dense["bytes"] / row["bytes"] if row["bytes"] else None}
+    return row | smaller | faster | {"dense_run": dense["run"], "dense_accuracy": dense["test_accuracy"]}
+
+
+def _units(name: str, rows: Iterable[Row], examples: int | None) -> list[Unit]:
+    """The values of a column as units: those of one training are one, ratios are logarithms."""
+    units = []
+    for row in rows:
+        if (value := row[name]) is not None:
+            runs = {run for run in (row["run"], row["dense_run"]) if run}
+            shares = [row["test_accuracy"], row["dense_accuracy"]]
+            change = examples and name == "test_accuracy_change" and None not in shares
+            variance = sum(share * (1 - share) for share in shares) / examples if change else None
+            units.append(Unit(math.log(value) if name in RATIOS else value, frozenset(runs), variance=variance))
+    return distinct(units)
+
+
+def _interval(name: str, units: Sequence[Unit], bars: Summarize) -> Interval:
+    """The interval of a column; a t interval of a change of accuracy is no narrower than the test set's error."""
+    values = [unit.value for unit in units]
+    interval = t_interval(values, floor=shared_error(units)) if bars is t_interval else bars(values)
+    return interval.map(math.exp) if name in RATIOS else interval

@@ -14,9 +14,9 @@ from lth.core.tables import Table
 from lth.discovery import sources
 from lth.experiment import Experiment
 from lth.report.claims.estimators import Estimator
-from lth.report.claims.evidence import read_evidence
 from lth.report.claims.files import Claims, read_claims
 from lth.report.claims.judge import judge, tables_of
+from lth.report.claims.reading import read_evidence
 from lth.report.claims.show import LEGEND, markdown, origin, summary, table
 
 

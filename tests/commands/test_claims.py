@@ -53,7 +53,7 @@ def test_the_references_give_their_claims_again(paper, place, page, tmp_path, mo
         len(re.findall(rf"^ {claim.name} .* (?:yes|no|undecided|unmeasured) *$", printed, re.M)) == 1
         for claim in claims.claims
     )
-    table = printed[: printed.index("yes: the 95% t interval")]
+    table = printed[: printed.index("yes: the 95% interval")]
     assert len(table.splitlines()) == 3 + len(claims.claims) + 2  # a line each, with title and head
 
 

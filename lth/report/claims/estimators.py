@@ -8,41 +8,25 @@ percent or points here.
 
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from inspect import Parameter, signature
 from operator import sub
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 from lth.analysis.connectivity import barrier
 from lth.core.errors import SettingError
 from lth.core.registry import Registry
-from lth.report.claims.evidence import CURVES, RESULTS, Evidence, Values
-from lth.report.early_stop import evaluation_step
+from lth.report.claims.evidence import CURVES, RESULTS, Evidence
+from lth.report.claims.values import Combine, Estimate, Place, Values, derived, estimate, geometric_mean, paired, scaled
 from lth.report.statistics import STOP
+from lth.report.units import examples_of
 
 Which = Mapping[str, Any]
 """Column -> value: selects the rows that have these values."""
 Compute = Callable[..., Values]
 """What is decorated: a function of the evidence and of a claim's arguments; its values are in the estimator's unit."""
-Combine = Callable[[float, float], float | None]
-"""What is computed from a pair of values; None leaves the pair out."""
-
-
-class Scale(NamedTuple):
-    """The scale on which values are averaged: an interval is taken of `forward(value)`, and shown by `back`."""
-
-    forward: Callable[[float], float]
-    back: Callable[[float], float]
-
-
-SCALES = {
-    "linear": Scale(float, float),
-    "log": Scale(math.log, math.exp),
-    "log reduction": Scale(lambda percent: math.log(1 - percent / 100), lambda log: 100 * (1 - math.exp(log))),
-}
-"""`linear`: values as they are. `log`: ratios, as logarithms. `log reduction`: percent less, as the logarithm of the
-remaining share."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +35,7 @@ class Estimator:
 
     unit: of the values. scale: one of SCALES, on which they are averaged. signed: whether a value is a difference or a
     change, which is shown with its sign. tables: the tables that it reads besides the one that its argument `table`
-    names. column: the column that it compares where no argument names one. rises_with: the side of a comparison with
-    which the value rises; it falls with the other.
+    names. serial: whether the values within a seed are successive measurements of one run, which depend on each other.
     """
 
     name: str
@@ -61,8 +44,7 @@ class Estimator:
     scale: str = "linear"
     signed: bool = False
     tables: tuple[str, ...] = ()
-    column: str = ""
-    rises_with: Literal["of", "than"] = "of"
+    serial: bool = False
 
     @property
     def parameters(self) -> dict[str, Parameter]:
@@ -78,14 +60,15 @@ class Estimator:
 
 def estimator(
     unit: str,
-    scale: str = "linear",
+    scale: str = "",
     *,
     signed: bool = False,
     tables: tuple[str, ...] = (),
-    column: str = "",
-    rises_with: Literal["of", "than"] = "of",
+    serial: bool = False,
 ) -> Callable[[Compute], Estimator]:
     """Makes an `Estimator` of a function, for the tuple `estimators` of an `Experiment` or a claim's `module:name`.
+
+    scale: `log` for the unit `times`, else `linear`, where it is not given.
 
     >>> @estimator(unit="nats")
     ... def final_loss(evidence, *, of):
@@ -93,7 +76,8 @@ def estimator(
     >>> final_loss.unit, list(final_loss.parameters)
     ('nats', ['of'])
     """
-    return lambda compute: Estimator(compute.__name__, compute, unit, scale, signed, tables, column, rises_with)
+    scale = scale or ("log" if unit == "times" else "linear")
+    return lambda compute: Estimator(compute.__name__, compute, unit, scale, signed, tables, serial)
 
 
 @estimator(unit="%")
@@ -124,28 +108,25 @@ def difference_of_effects(
 
 @estimator(unit="times")
 def ratio(evidence: Evidence, *, column: str, of: Which, than: Which, table: str = RESULTS) -> Values:
-    """How many times as large `column` is in `of` as in `than`; a pair with 0 in `than` is left out."""
-    return compared(evidence, table, column, of, than, lambda x, y: x / y if y else None)
+    """How many times as large `column` is in `of` as in `than`; infinite where it is 0 in `than`."""
+    return compared(evidence, table, column, of, than, lambda x, y: x / y if y else math.inf, geometric_mean)
 
 
-@estimator(unit="%", scale="log reduction", signed=True, column=STOP, rises_with="than")
+@estimator(unit="%", scale="log reduction", signed=True)
 def earlier_stop(evidence: Evidence, *, of: Which, than: Which) -> Values:
     """Percent that the early stop of `of` comes before that of `than`: 100 (1 - ratio of iterations)."""
     return _compared_stops(evidence, of, than, lambda x, y: 100 * (1 - x / y))
 
 
-@estimator(unit="times", scale="log", column=STOP, rises_with="than")
+@estimator(unit="times")
 def speedup(evidence: Evidence, *, of: Which, than: Which) -> Values:
     """How many times as many iterations `than` needs to its early stop as `of`."""
     return _compared_stops(evidence, of, than, lambda x, y: y / x)
 
 
 def _compared_stops(evidence: Evidence, of: Which, than: Which, combine: Combine) -> Values:
-    """Of early stops, draws averaged as logarithms; one at iteration 0 counts as one step between evaluations."""
-    rows = evidence.rows(RESULTS, {})
-    step = evaluation_step(rows)
-    stops = Evidence({RESULTS: [row | ({STOP: step} if row[STOP] == 0 else {}) for row in rows]}, evidence.by_run)
-    return compared(stops, RESULTS, STOP, of, than, combine, statistics.geometric_mean)
+    """Of early stops, draws averaged as logarithms."""
+    return compared(evidence, RESULTS, STOP, of, than, combine, geometric_mean)
 
 
 @estimator(unit="times", tables=(CURVES,))
@@ -160,25 +141,33 @@ def early_gradient_ratio(evidence: Evidence, *, of: Which, than: Which, until: f
         if row["grad_norm"] and row["iteration"] > 0:
             curves.setdefault(row["run"], []).append((row["iteration"], math.log(row["grad_norm"])))
     rows = [
-        {**row, "log_norm": statistics.fmean(norms)}
-        for row in evidence.rows(RESULTS, {})
+        row | {"log_norm": statistics.fmean(norms)}
+        for row in evidence.tables[RESULTS]
         if (norms := [norm for at, norm in curves.get(row["run"], ()) if at <= until * row["iterations"]])
     ]
-    early = Evidence({RESULTS: rows}, evidence.by_run)
+    early = replace(evidence, tables={**evidence.tables, RESULTS: rows})
     return compared(early, RESULTS, "log_norm", of, than, lambda x, y: math.exp(x - y))
 
 
 @estimator(unit="points", signed=True)
 def error_barrier(evidence: Evidence, *, of: Which, table: str = "lines") -> Values:
     """Points that the error on the straight line between two networks rises above the line between its ends."""
-    lines: dict[tuple[int, int, int], list[tuple[float, float]]] = {}
-    for row in evidence.rows(table, of):
-        place = (evidence.level_of(row), row["seed"], row["draw"])
-        lines.setdefault(place, []).append((row["alpha"], 1 - row["accuracy"]))
+    lines: dict[tuple[int, Place], dict[float, Estimate]] = {}
+    rows = evidence.rows(table, of)
+    examples = examples_of({"final_test_accuracy": row["accuracy"]} for row in rows)
+    for row in rows:
+        at = evidence.trainings.level_of(row), (row["seed"], row["draw"])
+        on, runs = examples if row["split"] == "test" else None, evidence.trainings.runs_of(row)
+        lines.setdefault(at, {})[row["alpha"]] = Estimate.of_test_set(row["accuracy"], on, runs=runs)
     values: Values = {}
-    for (level, seed, draw), points in lines.items():
-        values.setdefault(level, {})[seed, draw] = 100 * barrier(*zip(*points, strict=True))
+    for (level, place), line in lines.items():
+        rise = derived(partial(_barrier, tuple(line)), *line.values())
+        values.setdefault(level, {})[place] = rise or Estimate(0.0)
     return values
+
+
+def _barrier(alphas: Sequence[float], *accuracies: float) -> float:
+    return 100 * barrier(alphas, [1 - accuracy for accuracy in accuracies])
 
 
 def _checked(thing: object, name: str) -> Estimator:
@@ -213,25 +202,18 @@ def compared(
 ) -> Values:
     """`combine` of the values of `column` in `of` and in `than`, of the same level, seed and run.
 
-    A `than` that names its level is paired with every level of `of`. mean: averages draws, where they are averaged.
+    A `than` that names its level is paired with every level of `of`; one that names its draw, with every run of the
+    seed, as a fixed reference that is no sample of its own. mean: averages draws, where they are averaged.
     """
     first, second = (evidence.values(table, column, side, mean) for side in (of, than))
     if "level" in than:
         second = dict.fromkeys(first, second.get(than["level"], {}))
+    if "draw" in than and evidence.by_run:
+        second = {level: _for_each(here, second.get(level, {})) for level, here in first.items()}
     return paired(first, second, combine)
 
 
-def paired(first: Values, second: Values, combine: Combine) -> Values:
-    """`combine` of the values that both have of a level and unit; a pair that it gives None for is left out."""
-    values: Values = {}
-    for level, units in first.items():
-        for unit in units.keys() & second.get(level, {}).keys():
-            combined = combine(units[unit], second[level][unit])
-            if combined is not None:
-                values.setdefault(level, {})[unit] = combined
-    return values
-
-
-def scaled(values: Values, factor: float) -> Values:
-    """The values times `factor`."""
-    return {level: {unit: factor * x for unit, x in units.items()} for level, units in values.items()}
+def _for_each(places: Iterable[Place], references: Mapping[Place, float]) -> dict[Place, float]:
+    """The one reference of the seed at each of `places`, without its trainings."""
+    by_seed = {seed: estimate(value).of_runs(frozenset()) for (seed, _), value in references.items()}
+    return {(seed, run): by_seed[seed] for seed, run in places if seed in by_seed}

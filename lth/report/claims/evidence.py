@@ -1,23 +1,28 @@
 """What claims are judged on: all tables of all replicates of one experiment, on one data set and with one model."""
 
+import math
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from lth.core.errors import LotteryError
-from lth.core.tables import Row, Table
-from lth.report.claims.files import Claim, Claims
-from lth.report.early_stop import censored_seeds
-from lth.report.gather import gather, tables_of_jobs
+from lth.core.tables import Row
+from lth.report.claims.files import Claim
+from lth.report.claims.trainings import Trainings
+from lth.report.claims.values import Estimate, Values, averaged
+from lth.report.correct import hits_of
+from lth.report.early_stop import censored_seeds, evaluation_step, stop_after
 from lth.report.intervals import DENSE
-from lth.report.statistics import densities, measured
+from lth.report.statistics import STOP, densities, measured
+from lth.report.units import examples_of
 
-Values = dict[int, dict[tuple[int, int], float]]
-"""Level -> (seed, run within the seed) -> value; a value of the seed as a whole has run 0."""
 RESULTS, CURVES = "results", "curves"
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+ON_TEST = ("test_accuracy", "ensemble_accuracy", "disagreement", "disagreement_with_pruned")
+"""Columns that end like these are shares of the test set."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +32,14 @@ class Evidence:
     Each row has the `seed` of its replicate, and the `setting` and `schedule` where its job has one; the rows of
     `curves` have the `run` of their results instead. A table without a column `level` is about the last level.
     by_run: whether the runs (draws) within a seed are units of their own; else they are averaged.
-    density_arm: the arm whose mask gives a level its density.
+    density_arm: the arm whose mask gives a level its density. chance: the share of the test set's most frequent class,
+    for results that do not hold it. arms: column of another table -> its value -> the arm in the results.
 
-    >>> row = {"seed": 0, "level": 1, "arm": "ticket", "density": 0.8, "final_test_accuracy": 0.97}
-    >>> evidence = Evidence({"results": [{**row, "draw": 0}, {**row, "draw": 1, "final_test_accuracy": 0.99}]})
+    Trainings that failed are not averaged with others: `rows` and `values` leave them out, `trainings` counts them.
+
+    >>> row = {"seed": 0, "level": 1, "arm": "ticket", "density": 0.8, "status": "done"}
+    >>> rows = [{**row, "draw": x, "run": f"r{x}", "final_test_accuracy": 0.97 + 0.02 * x} for x in (0, 1)]
+    >>> evidence = Evidence({"results": rows})
     >>> evidence.values("results", "final_test_accuracy", {"arm": "ticket"})
     {1: {(0, 0): 0.98}}
     """
@@ -38,30 +47,39 @@ class Evidence:
     tables: Mapping[str, Sequence[Row]]
     by_run: bool = False
     density_arm: str = "ticket"
+    chance: float | None = None
+    arms: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def about(self, claim: Claim) -> "Evidence":
         """What `claim` is about: the rows that its `where` selects, by run where it names a unit within a seed.
 
         A table that lacks a column of `where`, other than the results, stays as it is.
         """
-        unfiltered = [
-            name
-            for name, rows in self.tables.items()
-            if name != RESULTS and rows and not claim.where.keys() <= rows[0].keys()
-        ]
-        tables = {
-            name: rows if name in unfiltered else self.rows(name, claim.where) for name, rows in self.tables.items()
-        }
-        return replace(self, tables=tables, by_run=bool(claim.within))
+        selected = {name: [*self._selected(name, claim.where)] for name in self.tables if self._has(name, claim.where)}
+        return replace(self, tables={**self.tables, **selected}, by_run=bool(claim.within))
 
-    def rows(self, table: str, which: Mapping[str, Any]) -> list[Row]:
-        """The rows of `table` whose columns have the values of `which`; none of a table that was not written.
+    def _has(self, table: str, which: Mapping[str, Any]) -> bool:
+        rows = self.tables[table]
+        return table == RESULTS or not rows or which.keys() <= rows[0].keys()
 
+    def rows(self, table: str, which: Mapping[str, Any], about: Mapping[str, Any] = NOTHING) -> list[Row]:
+        """The rows of `table` whose columns have the values of `which`, of trainings that did not fail.
+
+        about: what each row is about besides its columns, such as {"draw": 0}. No rows of a table that was not written.
         Raises LotteryError for a column that the table does not have.
         """
-        rows = self.tables.get(table, ())
+        rows = ({**about, **row} for row in self._selected(table, which))
+        return [row for row in rows if not self.trainings.is_of_failed(row)]
+
+    def failed_rows(self, table: str, which: Mapping[str, Any]) -> list[Row]:
+        """The rows that `rows` leaves out: of trainings that failed, or of several of which one did."""
+        return [row for row in self._selected(table, which) if self.trainings.is_of_failed(row)]
+
+    def _selected(self, table: str, which: Mapping[str, Any]) -> Iterator[Row]:
         self._check(table, which)
-        return [row for row in rows if all(row[column] == value for column, value in which.items())]
+        for row in self.tables.get(table, ()):
+            if all(row[column] == value for column, value in which.items()):
+                yield row
 
     def values(
         self,
@@ -72,40 +90,69 @@ class Evidence:
     ) -> Values:
         """The finite values of `column` in the rows that `which` selects; `mean` averages draws, where they are.
 
-        Raises LotteryError for a column that is not there, and where `which` selects two rows of one draw.
+        A share of the test set has its error; an early stop has the step between evaluations, and is open above where
+        it is censored. Two rows of one training count once. Raises LotteryError for a column that is not there, and
+        where `which` selects two rows of one draw.
         """
         self._check(table, (column,))
         values: Values = {}
+        runs: set[tuple[int, int, str]] = set()
         for row in self.rows(table, which):
             if measured(row[column]):
-                unit, units = (row["seed"], row.get("draw", 0)), values.setdefault(self.level_of(row), {})
-                if unit in units:
+                place, here = (row["seed"], row.get("draw", 0)), values.setdefault(self.trainings.level_of(row), {})
+                if place in here:
                     raise LotteryError(f"{which} selects several rows of one run in the table {table}")
-                units[unit] = float(row[column])
-        return values if self.by_run else {level: averaged(units, mean) for level, units in values.items()}
+                training = (self.trainings.level_of(row), row["seed"], row.get("run") or f"draw {row.get('draw', 0)}")
+                if training not in runs:
+                    here[place] = self.estimate(row, column)
+                    runs.add(training)
+        return values if self.by_run else {level: averaged(here, mean) for level, here in values.items()}
+
+    def estimate(self, row: Row, column: str) -> Estimate:
+        """The value of `column` in a row of any table, with what is known of its error, and its trainings.
+
+        An early stop at iteration 0, which has no logarithm, counts as one step between evaluations.
+        """
+        runs = self.trainings.runs_of(row)
+        if column.endswith(ON_TEST):
+            return Estimate.of_test_set(row[column], self.examples, hits_of(row, column), runs)
+        if column != STOP:
+            return Estimate(row[column], runs)
+        stop, resolution = stop_after(row[STOP], self.step), self.step / math.sqrt(12)
+        return Estimate(stop, runs, resolution=resolution, above=bool(row["early_stop_censored"]))
 
     def _check(self, table: str, columns: Iterable[str]) -> None:
         rows = self.tables.get(table, ())
         if rows and (unknown := [column for column in columns if column not in rows[0]]):
             raise LotteryError(f"the table {table} has no column {', '.join(unknown)}")
 
-    def level_of(self, row: Row) -> int:
-        """The level that `row` is about."""
-        level = row.get("level")
-        return self.last_level if level is None else int(level)
+    @cached_property
+    def trainings(self) -> Trainings:
+        """The trainings that rows of all tables are about."""
+        return Trainings(self.tables.get(RESULTS, ()), self.chance, self.arms)
 
     @cached_property
-    def last_level(self) -> int:
-        """The sparsest level of the results; 0 where there are none."""
-        return max((row["level"] for row in self.rows(RESULTS, {})), default=0)
+    def examples(self) -> int | None:
+        """How many examples the test set has; None where no accuracy tells."""
+        return examples_of(self.tables.get(RESULTS, ()))
+
+    @cached_property
+    def step(self) -> int:
+        """The iterations from one evaluation to the next, as early stops tell."""
+        return evaluation_step(self.tables.get(RESULTS, ()))
 
     def densities(self) -> dict[int, float]:
         """Level -> density, 0..1."""
-        return densities(self.rows(RESULTS, {})) | densities(self.rows(RESULTS, {"arm": self.density_arm}))
+        results = self.tables.get(RESULTS, ())
+        return densities(results) | densities([row for row in results if row["arm"] == self.density_arm])
 
     def longest(self) -> int:
         """The iterations of the longest training."""
-        return max((row["iterations"] for row in self.rows(RESULTS, {})), default=0)
+        return max((row["iterations"] for row in self.tables.get(RESULTS, ())), default=0)
+
+    def replicate(self, seed: int, level: int) -> frozenset[str]:
+        """The trainings whose masks the replicate of `seed` is about at `level`."""
+        return self.trainings.runs_of({"seed": seed, "level": level, "arm": self.density_arm})
 
     def censored(self, which: Mapping[str, Any], levels: Iterable[int]) -> dict[str, int]:
         """Arm -> how many of its seeds have a censored early stop, at that of `levels` where most have.
@@ -119,55 +166,3 @@ class Evidence:
                 name = "the dense network" if (level, arm) == (DENSE, "ticket") else arm
                 counts[name] = max(count, counts.get(name, 0))
         return counts
-
-
-def averaged(
-    units: Mapping[tuple[int, int], float], mean: Callable[[Sequence[float]], float]
-) -> dict[tuple[int, int], float]:
-    """The values of `units` (seed, run) averaged by `mean` within each seed, as run 0."""
-    by_seed: dict[int, list[float]] = {}
-    for (seed, _), value in sorted(units.items()):
-        by_seed.setdefault(seed, []).append(value)
-    return {(seed, 0): mean(values) for seed, values in by_seed.items()}
-
-
-def read_evidence(
-    places: Sequence[Path], claims: Claims, tables: Iterable[str] = (), declared: Mapping[str, Table] | None = None
-) -> Evidence:
-    """What the jobs in and below `places` have measured of the experiment, data and model of `claims`.
-
-    tables: the names of the tables to read besides results.csv; where a seed was run twice the later table counts.
-    declared: the experiment's tables by name, as it declares them. Raises LotteryError as `results_of` does, and for a
-    file that cannot be read.
-    """
-    gathered = gather(places)
-    results = results_of(gathered.rows, claims)
-    names = [name for name in dict.fromkeys(tables) if name not in (RESULTS, CURVES)]
-    if undeclared := [name for name in names if name not in (declared or {})]:
-        raise LotteryError(f"{claims.path}: lth {claims.experiment} declares no table {', '.join(undeclared)}")
-    others = tables_of_jobs(replace(gathered, rows=results), [(declared or {})[name] for name in names])
-    curves = [row for rows in gathered.curves.values() for row in rows] if CURVES in tables else []
-    return Evidence({CURVES: curves, **others, RESULTS: results}, density_arm=claims.density_arm)
-
-
-def results_of(rows: Iterable[Row], claims: Claims) -> list[Row]:
-    """Those of the `rows` of results.csv that `claims` are about.
-
-    Raises LotteryError where there are none, and where one schedule has two settings: they are never averaged.
-    """
-    results = _about(rows, claims)
-    if not results:
-        raise LotteryError(f"no results of {claims.model} on {claims.data}; run {claims.command}")
-    settings: dict[str, set[str]] = {}
-    for row in results:
-        settings.setdefault(row["schedule"], set()).add(row["setting"])
-    for schedule, names in settings.items():
-        if len(names) > 1:
-            several = f"{len(names)} settings ({', '.join(sorted(names))})"
-            raise LotteryError(f"results of {several} for {schedule}: name the folder of one")
-    return results
-
-
-def _about(rows: Iterable[Row], claims: Claims) -> list[Row]:
-    keys = ("experiment", "data", "model")
-    return [row for row in rows if all(row[key] == getattr(claims, key) for key in keys)]

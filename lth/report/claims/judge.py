@@ -1,54 +1,30 @@
-"""The judge of claims: turns an estimator's values into intervals, and intervals into verdicts and notes."""
+"""The judge of claims: turns an estimator's values into intervals, and intervals into verdicts."""
 
-import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from lth.core.errors import LotteryError
 from lth.core.registry import nearest
-from lth.report.claims.estimators import ESTIMATORS, SCALES, Estimator
+from lth.report.claims.estimators import ESTIMATORS, Estimator
 from lth.report.claims.evidence import Evidence
 from lth.report.claims.files import Claim, Claims
+from lth.report.claims.judged import WORST, Judged, Measured, Verdict
+from lth.report.claims.notes import about_failures, notes
+from lth.report.claims.scales import SCALES, Scale
+from lth.report.claims.serial import block_means
+from lth.report.claims.values import Estimate, Place, derived, interval_of, mean_of
 from lth.report.conditions import SEEDS
+from lth.report.holm import holm
 from lth.report.intervals import Interval, t_interval
-from lth.report.statistics import STOP, percent
 
-Verdict = Literal["reproduced", "not reproduced", "undecided", "not measured"]
-WORST: tuple[Verdict, ...] = ("not reproduced", "undecided", "reproduced")
-"""The verdict on a claim about several densities is the first of these that one of them has."""
+ALPHA = 0.05
+"""A claim is not reproduced where one of its densities lies outside its bounds at this level, two-sided, after Holm's
+correction for their number; of one density that is where its 95% interval lies outside."""
+LAST_BITS = 1e-9
+"""What rounding may change a bound by, which decides nothing."""
 NEAR = 0.02
 """A level is at a claim's density where they differ by at most this share of it: the papers' labels are rounded."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What was measured at one density (0..1): the interval, what its n values are ("seeds"), and the verdict."""
-
-    density: float
-    interval: Interval
-    units: str
-    verdict: Verdict
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A claim, what was measured at each of its densities, the densest first, and what comes of it.
-
-    unit: of the values; signed: whether they are differences, whose sign matters. notes: what is to be said besides.
-    """
-
-    claim: Claim
-    unit: str
-    signed: bool
-    measured: tuple[Measured, ...]
-    verdict: Verdict
-    notes: tuple[str, ...]
-
-    @property
-    def decisive(self) -> Measured | None:
-        """The densest level that has the claim's verdict; None where nothing was measured."""
-        return next((level for level in self.measured if level.verdict == self.verdict), None)
 
 
 def estimators_of(claims: Claims, more: Mapping[str, Estimator]) -> list[Estimator]:
@@ -92,8 +68,8 @@ def judge(claims: Claims, evidence: Evidence, more: Mapping[str, Estimator] | No
 
 
 def _judge(claims: Claims, claim: Claim, estimator: Estimator, evidence: Evidence) -> Judged:
-    def unmeasured(note: str) -> Judged:
-        return Judged(claim, estimator.unit, estimator.signed, (), "not measured", (note,))
+    def unmeasured(*notes: str) -> Judged:
+        return Judged(claim, estimator.unit, estimator.signed, (), "not measured", notes)
 
     longest = evidence.longest()
     if longest < claim.iterations:
@@ -102,17 +78,25 @@ def _judge(claims: Claims, claim: Claim, estimator: Estimator, evidence: Evidenc
         level: units for level, units in estimator.compute(evidence, **claim.arguments).items() if level and units
     }
     if not values:
-        return unmeasured("not among what was trained")
+        failures = about_failures(claim, evidence, evidence.densities())
+        return unmeasured(*(list(failures) or ["not among what was trained"]))
     densities = evidence.densities()
     levels = sorted(level for level in values if is_about(claim, 100 * densities[level]))
     if not levels:
         return unmeasured("no level has that density")
-    measured = tuple(_measure(claims, claim, estimator, densities[level], values[level]) for level in levels)
+    scale = SCALES[estimator.scale]
+    sampled = [_sample(claims, claim, estimator, evidence, level, values[level]) for level in levels]
+    samples = [sample for sample in sampled if sample]
+    if len(samples) < len(levels):
+        note = "a ratio is 0 or infinite, which has no logarithm"
+        return Judged(claim, estimator.unit, estimator.signed, (), "undecided", (note,))
+    measured = tuple(
+        Measured(densities[level], shown(sample.interval, scale), sample.units, verdict, sample.seeds, sample.decides)
+        for level, sample, verdict in zip(levels, samples, _verdicts(claim, samples, scale), strict=True)
+    )
     verdict = min((level.verdict for level in measured), key=WORST.index)
-    notes = [*_about_units(claims, measured), *_about_densities(measured), *_about_paper(claim, measured)]
-    notes += _about_censoring(claim, estimator, evidence, levels)
-    notes += [claim.otherwise] if claim.otherwise and verdict == "not reproduced" else []
-    return Judged(claim, estimator.unit, estimator.signed, measured, verdict, tuple(notes))
+    judged = Judged(claim, estimator.unit, estimator.signed, measured, verdict, ())
+    return replace(judged, notes=tuple(notes(claims, judged, evidence, levels)))
 
 
 def is_about(claim: Claim, density: float) -> bool:
@@ -122,78 +106,89 @@ def is_about(claim: Claim, density: float) -> bool:
     return claim.sparsest <= density <= claim.densest
 
 
-def _measure(
-    claims: Claims, claim: Claim, estimator: Estimator, density: float, units: Mapping[tuple[int, int], float]
-) -> Measured:
-    """The interval over seeds, or where there are too few over the runs within the first, and its verdict."""
-    scale = SCALES[estimator.scale]
-    by_seed: dict[int, list[float]] = {}
-    for (seed, _), value in sorted(units.items()):
-        by_seed.setdefault(seed, []).append(_forward(claim, scale.forward, value))
-    within = claim.within and len(by_seed) < SEEDS
-    values = by_seed[min(by_seed)] if within else [statistics.fmean(runs) for runs in by_seed.values()]
-    interval = shown(t_interval(values), scale.back)
-    return Measured(density, interval, claim.within if within else f"{claims.unit}s", decide(claim, interval))
+@dataclass(frozen=True)
+class Sample:
+    """The values at one level, on the scale of averages: their interval, and what its n values are."""
+
+    interval: Interval
+    units: str
+    seeds: int
+    decides: bool
 
 
-def _forward(claim: Claim, forward: Callable[[float], float], value: float) -> float:
+def _sample(
+    claims: Claims, claim: Claim, estimator: Estimator, evidence: Evidence, level: int, places: Mapping[Place, float]
+) -> Sample | None:
+    """The sample over seeds, or where there are too few over the runs within the first; None for no logarithm."""
+    by_seed: dict[int, list[Estimate]] = {}
+    for (seed, _), value in sorted(places.items()):
+        if (scaled := _on_scale(SCALES[estimator.scale], value)) is None:
+            return None
+        by_seed.setdefault(seed, []).append(scaled)
+    if claim.within and len(by_seed) < SEEDS:
+        within = by_seed[min(by_seed)]
+        if estimator.serial:
+            blocks = block_means(within)
+            return Sample(t_interval(blocks), f"blocks of successive {claim.within}", len(by_seed), False)
+        return Sample(interval_of(within), claim.within, len(by_seed), True)
+    seeds = []
+    for seed, runs in by_seed.items():
+        average = mean_of(runs)
+        seeds.append(average if average.runs else average.of_runs(evidence.replicate(seed, level)))
+    return Sample(interval_of(seeds), f"{claims.unit}s", len(by_seed), True)
+
+
+def _on_scale(scale: Scale, value: float) -> Estimate | None:
     try:
-        return forward(value)
+        scaled = derived(scale.forward, value)
     except ValueError:
-        raise LotteryError(f"claim {claim.name}: the value {value:g} has no logarithm") from None
+        return None
+    return scaled if scaled is not None and math.isfinite(scaled) else None
 
 
-def shown(interval: Interval, back: Callable[[float], float]) -> Interval:
-    """`interval` on the scale that `back` leads to; one that falls swaps the bounds."""
-    mapped = interval.map(back)
-    if mapped.low is not None and mapped.high is not None and mapped.low > mapped.high:
-        return replace(mapped, low=mapped.high, high=mapped.low)
-    return mapped
+def shown(interval: Interval, scale: Scale) -> Interval:
+    """`interval`, taken on `scale`, in the unit of the values; a scale that falls swaps the bounds."""
+    mapped = interval.map(scale.back)
+    return mapped if scale.rising else replace(mapped, low=mapped.high, high=mapped.low)
 
 
 def decide(claim: Claim, interval: Interval) -> Verdict:
-    """Whether all of `interval` lies within the claim's bounds, or all of it beyond one of them."""
-    low, high = interval.low, interval.high
-    if interval.n < SEEDS or low is None or high is None:
+    """Whether all of `interval` lies within the claim's bounds, or all of it beyond one of them; see `within`."""
+    if interval.n < SEEDS:
         return "undecided"
-    if low >= claim.at_least and high <= claim.at_most:
-        return "reproduced"
-    return "not reproduced" if high < claim.at_least or low > claim.at_most else "undecided"
+    if beyond(interval, claim.low, claim.high):
+        return "not reproduced"
+    return "reproduced" if within(interval, claim.low, claim.high) else "undecided"
 
 
-def _about_units(claims: Claims, measured: Sequence[Measured]) -> Iterable[str]:
-    """How many values there are, where they are fewer than needed or no seeds."""
-    fewest = min(measured, key=lambda level: level.interval.n)
-    if fewest.interval.n < SEEDS:
-        yield f"{fewest.interval.n} of at least {SEEDS} {claims.unit}s"
-    elif fewest.units != "seeds":
-        yield f"over {fewest.interval.n} {fewest.units}"
+def within(interval: Interval, lowest: float, highest: float) -> bool:
+    """Whether all of `interval` lies within the bounds; a side that it leaves open lies within no finite one."""
+    low = -math.inf if interval.low is None else interval.low + LAST_BITS
+    high = math.inf if interval.high is None else interval.high - LAST_BITS
+    return low >= lowest and high <= highest
 
 
-def _about_densities(measured: Sequence[Measured]) -> Iterable[str]:
-    """Which densities have which verdict, where they differ."""
-    where = {verdict: [level for level in measured if level.verdict == verdict] for verdict in WORST}
-    parts = [(verdict, levels) for verdict, levels in where.items() if levels]
-    if len(parts) > 1:
-        for verdict, levels in parts:
-            yield f"{verdict} at {', '.join(f'{percent(level.density)}%' for level in levels)}"
+def beyond(interval: Interval, lowest: float, highest: float) -> bool:
+    """Whether all of `interval` lies beyond one of the bounds."""
+    return (interval.high is not None and interval.high < lowest) or (
+        interval.low is not None and interval.low > highest
+    )
 
 
-def _about_paper(claim: Claim, measured: Sequence[Measured]) -> Iterable[str]:
-    """Whether the paper's value lies in the interval of the one density that the claim is about."""
-    low, high = measured[0].interval.low, measured[0].interval.high
-    if claim.paper is not None and low is not None and high is not None and len(measured) == 1:
-        yield f"the paper's value lies {'in' if low <= claim.paper <= high else 'outside'} the interval"
+def _verdicts(claim: Claim, samples: Sequence[Sample], scale: Scale) -> list[Verdict]:
+    """The verdict at each density.
 
-
-def _about_censoring(claim: Claim, estimator: Estimator, evidence: Evidence, levels: Sequence[int]) -> Iterable[str]:
-    """Which early stops are censored since training ended first, and what that makes of the value."""
-    if claim.arguments.get("column", estimator.column) != STOP:
-        return
-    counts = {side: evidence.censored(claim.arguments.get(side, {}), levels) for side in ("of", "than")}
-    sides = [side for side in counts if counts[side]]
-    if sides:
-        stops = " and ".join(f"{count} early stops of {arm}" for side in sides for arm, count in counts[side].items())
-        bound = "a lower bound" if sides == [estimator.rises_with] else "an upper bound"
-        value = "may be too low or too high" if len(sides) > 1 else f"is {bound}"
-        yield f"{stops} are cut off by the end of training: the value {value}"
+    Reproduced needs no correction, since a claim is reproduced where all densities are (an intersection-union test).
+    Not reproduced where one is not: p-values are adjusted for the number of densities by Holm's method.
+    """
+    lowest, highest = scale.bounds(claim.low, claim.high)
+    p = holm([min(x.interval.p_above(highest), x.interval.p_below(lowest)) for x in samples])
+    verdicts: list[Verdict] = []
+    for sample, adjusted in zip(samples, p, strict=True):
+        if not sample.decides or sample.interval.n < SEEDS:
+            verdicts.append("undecided")
+        elif adjusted < ALPHA:
+            verdicts.append("not reproduced")
+        else:
+            verdicts.append("reproduced" if within(sample.interval, lowest, highest) else "undecided")
+    return verdicts

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lth.report.claims.files import Claims
-from lth.report.claims.judge import Judged, Verdict
+from lth.report.claims.judged import Judged, Verdict
 from lth.report.intervals import Interval
 from lth.report.statistics import percent
 
@@ -26,14 +26,22 @@ WORDS: dict[Verdict, str] = {
 }
 """A verdict as the terminal's column `reproduced` has it."""
 LEGEND = """\
-yes: the 95% t interval lies within the claim's bounds; no: it lies outside them; undecided: it crosses a bound, or \
-fewer than three seeds were measured; unmeasured: the results lack the trainings. Of several densities the densest \
-with the claim's verdict is shown; --to FILE.md writes them all, with the paper's values and notes."""
-HEAD = ("claim", "what", "paper", "measured (95% t interval)", "verdict")
+yes: the 95% interval lies within the claim's bounds; no: it lies outside them; undecided: it crosses a bound, or \
+fewer than three distinct trainings were measured; unmeasured: the results lack the trainings. =: the verdict is about \
+the paper's value, else about the direction. Of several densities, over which "no" is corrected, the densest with the \
+claim's verdict is shown; --to FILE.md writes them all, with the paper's values and notes."""
+HEAD = ("claim", "what", "about", "paper", "measured (95% interval)", "verdict")
 FOOT = """\
 A claim is reproduced where the whole interval lies within its bounds, and not reproduced where all of it lies outside;
-fewer than three seeds decide nothing. n counts seeds where no note says otherwise. Differences are paired by seed, or
-by data order within one mask. The intervals are not corrected for the number of claims, or of densities of one claim.
+fewer than three distinct trainings decide nothing. A verdict is about the paper's *value* where the bounds lie around
+it, else about the *direction*; a margin widens the bounds, so that equality can be shown. Intervals are t intervals, of
+ratios on a logarithmic scale, and no narrower than the test set leaves a mean: where it is not known which examples
+each network classifies correctly, accuracies count as independent. n counts seeds where no note says otherwise.
+Differences are paired by seed, or by data order within one mask. Trainings that failed are in no mean.
+
+A claim about several densities is reproduced where it is at each of them, which needs no correction. It is not
+reproduced where one density lies outside its bounds after Holm's correction for their number. Nothing is corrected for
+the number of claims.
 """
 UNITS = {"%": "%", "points": " pts", "times": "x"}
 """Units as the terminal writes them, after the mean."""
@@ -78,23 +86,30 @@ def markdown(about: Claims, claims: Sequence[Judged]) -> str:
 
 
 def cells(judged: Judged) -> list[str]:
-    """The cells of a claim's row: name, text, the paper's value, what was measured by density, verdict and notes."""
+    """The cells of a claim's row, for HEAD: what was measured at each density, verdict and notes last."""
     claim, unit = judged.claim, judged.unit if judged.unit == "%" else f" {judged.unit}"
-    measured = [f"at {percent(x.density)}%: {_with_n(x.interval, unit, _sign(judged))}" for x in judged.measured]
+    measured = [f"at {percent(x.density)}%: {_with_n(x.interval, judged, unit)}" for x in judged.measured]
     paper = "" if claim.paper is None else f"{claim.paper:g}{unit}"
     notes = f" ({'; '.join(judged.notes)})" if judged.notes else ""
-    return [claim.name, claim.text, paper, "\n".join(measured) or "-", judged.verdict + notes]
+    text = claim.text + (f" (margin: {claim.margin:g}{unit})" if claim.margin else "")
+    return [claim.name, text, claim.about, paper, "\n".join(measured) or "-", judged.verdict + notes]
 
 
-def _sign(judged: Judged) -> str:
-    return "+" if judged.signed else ""
+def number(value: float, judged: Judged) -> str:
+    """A value of a claim: two decimals, of a small ratio two digits, and the sign of a difference."""
+    small = judged.unit == "times" and 0 < abs(value) < 0.01
+    return f"{value:{'+' if judged.signed else ''}{'.2g' if small else '.2f'}}"
 
 
-def _with_n(interval: Interval, unit: str, sign: str) -> str:
-    mean = f"{interval.mean:{sign}.2f}{unit}"
-    if interval.low is None or interval.high is None:
-        return f"{mean} (n = {interval.n})"
-    return f"{mean} ({interval.low:{sign}.2f} to {interval.high:{sign}.2f}, n = {interval.n})"
+def _numbers(interval: Interval, judged: Judged) -> list[str]:
+    """Mean, lower and upper bound; an open side is empty."""
+    return ["" if x is None else number(x, judged) for x in (interval.mean, interval.low, interval.high)]
+
+
+def _with_n(interval: Interval, judged: Judged, unit: str) -> str:
+    mean, low, high = _numbers(interval, judged)
+    span = f"{low} to {high}, " if low and high else f"at least {low}, " if low else f"at most {high}, " if high else ""
+    return f"{mean}{unit} ({span}n = {interval.n})"
 
 
 def table(about: Claims, claims: Sequence[Judged]) -> Table:
@@ -111,15 +126,17 @@ def table(about: Claims, claims: Sequence[Judged]) -> Table:
         shown.add_column(Text(name), justify="right" if name in ("at", mean) else "left", no_wrap=name != "what")
     for claim in claims:
         level, unit = claim.decisive, UNITS.get(claim.unit, f" {claim.unit}") if units else ""
-        cells = [claim.claim.name, claim.claim.short or claim.claim.text]
+        mark = " =" if claim.claim.about == "value" else ""
+        cells = [claim.claim.name + mark, claim.claim.short or claim.claim.text]
         cells += [f"{percent(level.density)}%" if level else "-"] if densities else []
-        cells += [_in_brackets(level.interval, unit, _sign(claim)) if level else "-"]
+        cells += [_in_brackets(level.interval, claim, unit) if level else "-"]
         shown.add_row(*map(Text, cells), Text(WORDS[claim.verdict], style=COLOURS[claim.verdict]))
     return shown
 
 
-def _in_brackets(interval: Interval, unit: str, sign: str) -> str:
-    mean = f"{interval.mean:{sign}.2f}{unit}"
-    if interval.low is None or interval.high is None:
-        return f"{mean} (n = {interval.n})"
-    return f"{mean} [{interval.low:{sign}.2f}, {interval.high:{sign}.2f}]"
+def _in_brackets(interval: Interval, judged: Judged, unit: str) -> str:
+    mean, low, high = _numbers(interval, judged)
+    if not low and not high:
+        return f"{mean}{unit} (n = {interval.n})"
+    left = f"[{low}" if low else "(-∞" if judged.signed else "(0"
+    return f"{mean}{unit} {left}, {f'{high}]' if high else '∞)'}"

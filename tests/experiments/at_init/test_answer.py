@@ -1,9 +1,9 @@
 """What methods show together: the most accurate first, and ablations with a verdict from three seeds on."""
 
 import pytest
-from lth.experiments.at_init.answer import NEXT, answer, effect_word, effects, paragraphs
+from lth.experiments.at_init.answer import NEXT, answer, effect_words, effects, paragraphs
 
-from lth.report.intervals import Interval, t_interval
+from lth.report.intervals import t_interval
 from lth.report.results import Results
 
 
@@ -43,8 +43,35 @@ def test_what_was_not_run_is_not_told(make_rows):
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "word"),
-    [(-2, -1, "hurts"), (0.1, 0.2, "helps"), (-1, 1, "is undecided for"), (None, None, "is undecided for")],
+    ("values", "word"),
+    [
+        ((-2.0, -1.9, -2.1), "hurts"),
+        ((0.1, 0.11, 0.12), "helps"),
+        ((-1, 1, 0), "is undecided for"),
+        ((-2.0,), "is undecided for"),
+    ],
 )
-def test_an_effect_is_decided_where_its_interval_lies_on_one_side(low, high, word):
-    assert effect_word(Interval(0.0, low, high, 3)) == word
+def test_an_effect_is_decided_where_its_interval_lies_on_one_side(values, word):
+    assert effect_words({"snip": t_interval(values)}) == {"snip": word}
+
+
+def test_what_an_ablation_does_is_corrected_for_the_number_of_methods():
+    values = (0.5, 0.8, 1.0)  # p = 0.034
+    assert effect_words({"snip": t_interval(values)}) == {"snip": "helps"}
+    intervals = {"snip": t_interval(values), "grasp": t_interval((-1, 1, 0))}
+    assert set(effect_words(intervals).values()) == {"is undecided for"}
+
+
+def test_failed_trainings_are_in_no_mean_and_are_named(make_rows):
+    rows = make_rows(chance=0.5)
+    before = effects(rows, "reinit")["snip"]
+    lost = next(row for row in rows if row["run"] == "snip113reinit")
+    lost |= {"final_test_accuracy": 0.5}
+    (first, second, third) = effects(rows, "reinit")["snip"]
+    assert (first, third) == (before[0], before[2]) and second == pytest.approx(0.11)  # the other two levels
+    assert "In no mean: snip reinit 1 of 9 failed (0% to 48%)." in sentence_of(rows)
+
+
+def test_one_training_under_three_seeds_is_one(make_rows):
+    rows = [row | {"run": f"{row['setting']}{row['level']}{row['arm']}"} for row in make_rows()]
+    assert "One seed: no verdict" in sentence_of(rows)

@@ -7,8 +7,9 @@ import pytest
 from lth.commands.claims import load_claims
 from lth.core.errors import LotteryError
 from lth.pruning.methods import METHODS
-from lth.report.claims.evidence import Evidence, results_of
+from lth.report.claims.evidence import Evidence
 from lth.report.claims.judge import estimators_of, judge
+from lth.report.claims.reading import results_of
 from lth.report.tables import RESULTS
 
 CLAIMS = load_claims("frankle2021")
@@ -24,7 +25,7 @@ def row(method, seed, level, arm, **changes):
     accuracy += EFFECTS.get(method, 0.001 + 0.0001 * seed) if arm != "ticket" else 0
     about = {"experiment": "at_init", "setting": f"s-{method}", "data": "mnist", "model": "lenet_300_100", "seed": seed}
     about |= {"level": level, "arm": arm, "draw": 0, "status": "done", "density": LEVELS[level], "iterations": 100}
-    about |= {"schedule": METHODS[method].word(), "final_test_accuracy": accuracy}
+    about |= {"schedule": METHODS[method].word(), "final_test_accuracy": accuracy, "test_examples": 10**8}
     return dict.fromkeys(RESULTS) | about | changes
 
 

@@ -38,6 +38,19 @@ def test_people_see_the_methods_on_80_columns(make_rows):
     assert all(any(head in line for line in lines) for head in HEADS[:6])
 
 
+def test_failed_trainings_are_counted_and_in_no_mean(make_rows):
+    rows = make_rows(chance=0.5)
+    for row in rows:
+        if row["setting"] == "s-random" and row["level"] == 17 and row["arm"] == "ticket":
+            row |= {"final_test_accuracy": 0.5}
+    by_place = {(row["method"], row["level"]): row for row in method_rows(rows, {})}
+    lost = by_place["random", 17]
+    assert (lost["n"], lost["diverged"], lost["test_accuracy_mean"], lost["shuffle_mean"]) == (0, 3, None, None)
+    assert by_place["random", 13]["n"] == 3
+    (cells,) = [x for x in method_sheet("", method_rows(rows, {})).cells if x[:2] == ["random", "2.2"]]
+    assert cells[2] == "0 (3 failed)"
+
+
 def test_methods_are_compared_with_a_sentence_figures_and_a_table(make_rows):
     (comparison,) = compare(Gathered(make_rows(), {}, []), t_interval)
     assert comparison.about == "mnist, lenet_300_100, 100 iterations" and comparison.name == "methods"

@@ -91,7 +91,7 @@ def search_is_told(table: list[dict[str, str]]) -> None:
     assert epochs["snip"] == epochs["grasp"] > epochs["synflow"] == 0
     free = {row["method"] for row in table if row["level"] == "3" and float(row["search_seconds"]) == 0}
     assert free == {"magnitude", "random"}
-    assert all(float(row["difference"]) == 0 for row in table if row["arm"] == "ticket")
+    assert all(float(row["difference"] or 0) == 0 for row in table if row["arm"] == "ticket")  # none of failed ones
 
 
 def test_another_method_trains_only_what_is_new_and_shares_the_dense_network(at_init):

@@ -1,7 +1,8 @@
 """What tickets are worth over seeds, from made-up tables of jobs with known answers."""
 
 import pytest
-from lth.experiments.deploy.comparison import jobs_by_setting, worth_rows, worth_sheet
+from lth.experiments.deploy.comparison import worth_rows, worth_sheet
+from lth.experiments.deploy.jobs import jobs_by_setting
 from lth.experiments.deploy.tables import COST, GRID, TICKETS
 
 from lth.commands.seeds import report
@@ -21,6 +22,7 @@ def job(folder, seed, accuracy, setting="s", spoilt=1.0):
     for kind, level, density, test in (("dense", 0, 1.0, 0.9), ("weights", 1, 0.25, accuracy)):
         place = {"kind": kind, "level": level, "run": f"{setting}{seed}{level}", "density": density}
         results.append(dict.fromkeys(RESULTS) | about | place | {"final_test_accuracy": test, "weights_left": 4})
+        results[-1] |= {"test_examples": 10**8, "chance": 0.5}
         search = {f"search_{what}": level * 10 for what in ("trainings", "iterations", "epochs", "flops", "seconds")}
         tickets.append(dict.fromkeys(TICKETS) | place | search | {"test_accuracy": test})
         for form in ("dense",) if level == 0 else ("dense", "masked", "csr", "shrunk"):
@@ -56,6 +58,45 @@ def test_a_row_a_form_with_intervals_over_seeds(tmp_path):
     assert masked["batch_64_speedup_mean"] == 1  # its kernels are dense
     (_, ticket) = worth_sheet("", jobs, list(rows.values())).cells
     assert ticket[:7] == ["weights", "25.0", "3", "90.00 ±4.97", "+0.00 ±4.97", "4.0x csr", "2.00x csr"]
+
+
+def test_ratios_are_averaged_as_logarithms(tmp_path):
+    for seed, spoilt in enumerate((0.1, 1.0, 10.0)):
+        job(tmp_path / str(seed), seed, 0.88, spoilt=spoilt)
+    (jobs,) = jobs_by_setting(gather([tmp_path]))
+    (csr,) = [row for row in worth_rows(jobs) if row["form"] == "csr"]
+    assert csr["batch_64_speedup_mean"] == pytest.approx(2.0) and csr["batch_64_speedup_low"] > 0
+    assert csr["batch_64_speedup_low"] * csr["batch_64_speedup_high"] == pytest.approx(4.0)
+
+
+def test_failed_trainings_are_in_no_mean_and_are_named(tmp_path):
+    for seed, accuracy in enumerate((0.88, 0.90, 0.5, 0.92)):
+        job(tmp_path / str(seed), seed, accuracy)
+    (jobs,) = jobs_by_setting(gather([tmp_path]))
+    (csr,) = [row for row in worth_rows(jobs) if row["form"] == "csr"]
+    assert csr["n"] == 3 and csr["test_accuracy_mean"] == pytest.approx(0.9)
+    assert jobs.lost() == ["In no mean: weights at 25.0% 1 of 4 failed (1% to 81%)."]
+
+
+def test_one_training_under_several_seeds_is_one(tmp_path):
+    for seed in range(3):
+        job(tmp_path / str(seed), seed, 0.88)
+    jobs = jobs_by_setting(gather([tmp_path]))[0]
+    for tables in jobs.seeds.values():
+        for row in tables["cost"]:
+            row["run"] = f"{row['level']}"
+    (csr,) = [row for row in worth_rows(jobs) if row["form"] == "csr"]
+    assert (csr["n"], csr["test_accuracy_low"]) == (1, None)
+
+
+def test_the_test_set_bounds_what_equal_changes_say(tmp_path):
+    for seed in range(3):
+        job(tmp_path / str(seed), seed, 0.88)
+    (jobs,) = jobs_by_setting(gather([tmp_path]))
+    jobs.examples = 10_000
+    (csr,) = [row for row in worth_rows(jobs) if row["form"] == "csr"]
+    half = 1.959964 * ((0.88 * 0.12 + 0.9 * 0.1) / 10_000) ** 0.5
+    assert csr["test_accuracy_change_high"] == pytest.approx(-0.02 + half, rel=1e-5)
 
 
 def test_other_settings_are_compared_apart_and_the_later_job_of_a_seed_counts(tmp_path):

@@ -7,8 +7,9 @@ import pytest
 
 from lth.commands.claims import load_claims
 from lth.core.errors import LotteryError
-from lth.report.claims.evidence import Evidence, results_of
+from lth.report.claims.evidence import Evidence
 from lth.report.claims.judge import estimators_of, judge
+from lth.report.claims.reading import results_of
 from lth.report.claims.show import cells, markdown, summary, table
 from lth.report.tables import RESULTS
 
@@ -54,9 +55,10 @@ def test_every_claim_names_an_estimator_a_bound_and_densities():
 def test_a_claim_that_is_not_reproduced_has_a_likely_reason_and_every_value_its_unit():
     found = judged(rows())
     assert "normalises its inputs" in found["L7b"].notes[-1] and not any("normal" in x for x in found["L5"].notes)
-    assert cells(found["L1"])[2] == "38%" and cells(found["L1"])[3].startswith("at 21.1%: +4")
-    assert cells(found["L2"])[2] == "0.3 points" and cells(found["L4"])[2] == "2.51 times"
-    assert cells(found["L4"])[3].startswith("at 21.1%: 2.98 times (2.6")
+    assert cells(found["L1"])[3] == "38%" and cells(found["L1"])[4].startswith("at 21.1%: +4")
+    assert cells(found["L2"])[3] == "0.3 points" and cells(found["L4"])[3] == "2.51 times"
+    assert (cells(found["L1"])[2], cells(found["L3"])[2]) == ("direction", "value")
+    assert cells(found["L4"])[4].startswith("at 21.1%: 2.98 times (2.6")
 
 
 def test_what_holds_is_reproduced_and_what_was_not_run_is_not_measured():

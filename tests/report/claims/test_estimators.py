@@ -6,15 +6,18 @@ import math
 import pytest
 
 from lth.core.errors import LotteryError
-from lth.report.claims.estimators import ESTIMATORS, SCALES, Estimator, estimator
+from lth.report.claims.estimators import ESTIMATORS, Estimator, estimator
 from lth.report.claims.evidence import Evidence
+from lth.report.claims.scales import SCALES
+from lth.report.tables import RESULTS
 
 TICKET, REINIT, DENSE = {"arm": "ticket"}, {"arm": "reinit"}, {"arm": "ticket", "level": 0}
 
 
 def row(seed, level, arm, value, draw=0, column="final_test_accuracy", **more):
     about = {"seed": seed, "level": level, "arm": arm, "draw": draw, "density": 0.5**level, "iterations": 1000}
-    return {**about, "run": f"{seed}{level}{arm}{draw}", column: value, **more}
+    about |= {"status": "done", "schedule": "iterative", "run": f"{seed}{level}{arm}{draw}"}
+    return dict.fromkeys(RESULTS) | about | {column: value, **more}
 
 
 def estimate(name, rows, by_run=False, tables=None, **arguments):
@@ -70,14 +73,38 @@ def test_difference_of_effects():
     assert found == close({1: {(0, 0): 3.0}})  # -1 point against -4
 
 
-def test_ratio_leaves_out_pairs_with_0():
-    rows = [row(0, 1, "ticket", 3.0), row(0, 1, "reinit", 1.5), row(1, 1, "ticket", 3.0), row(1, 1, "reinit", 0.0)]
-    found = estimate("ratio", rows, column="final_test_accuracy", of=TICKET, than=REINIT)
+def test_ratio_to_0_is_infinite():
+    rows = [
+        row(seed, 1, arm, value, column="grad_norm_init")
+        for seed, arm, value in ((0, "ticket", 3.0), (0, "reinit", 1.5), (1, "ticket", 3.0), (1, "reinit", 0.0))
+    ]
+    found = estimate("ratio", rows, column="grad_norm_init", of=TICKET, than=REINIT)
+    assert found == close({1: {(0, 0): 2.0, (1, 0): math.inf}})
+
+
+def test_ratios_average_draws_as_logarithms():
+    rows = [row(0, 1, "ticket", value, draw, "grad_norm_init") for draw, value in enumerate((1.0, 4.0))]
+    found = estimate(
+        "ratio",
+        [*rows, row(0, 1, "reinit", 1.0, column="grad_norm_init")],
+        of=TICKET,
+        than=REINIT,
+        column="grad_norm_init",
+    )
     assert found == close({1: {(0, 0): 2.0}})
 
 
+def test_a_side_that_names_its_draw_is_one_reference_for_every_run_of_its_seed():
+    rows = [row(0, 2, "ticket", value, draw) for draw, value in enumerate((0.92, 0.93, 0.94))]
+    rows += [row(0, 2, "pruned", 0.9), row(0, 2, "pruned", 0.5, 1), row(1, 2, "ticket", 0.9)]
+    sides = {"of": TICKET, "than": {"arm": "pruned", "draw": 0}}
+    found = estimate("difference", rows, by_run=True, column="final_test_accuracy", **sides)
+    assert found == close({2: {(0, draw): 2.0 + draw for draw in range(3)}})
+    assert {place: x.runs for place, x in found[2].items()} == {(0, draw): {f"02ticket{draw}"} for draw in range(3)}
+
+
 def stop(seed, level, arm, iteration, draw=0):
-    return row(seed, level, arm, iteration, draw, "early_stop_iteration")
+    return row(seed, level, arm, iteration, draw, "early_stop_iteration", early_stop_censored=False)
 
 
 def test_early_stops_are_compared_as_ratios():
@@ -132,11 +159,18 @@ def test_an_estimator_knows_its_arguments_and_its_meaning():
         """How much the loss rises."""
         return {}
 
+    @estimator(unit="times")
+    def growth(evidence):
+        """How many times as large."""
+        return {}
+
+    assert (growth.scale, rise.scale) == ("log", "linear")
     assert isinstance(rise, Estimator) and (rise.name, rise.unit, rise.tables) == ("rise", "nats", ("lines",))
     assert list(rise.parameters) == ["of", "split"] and rise.meaning == "How much the loss rises."
     for name in ESTIMATORS:
         known = ESTIMATORS.get(name, "estimator")
         assert known.scale in SCALES and known.meaning.endswith((".", ")."))
+        assert known.unit != "times" or known.scale == "log"
         assert all(x.kind is inspect.Parameter.KEYWORD_ONLY for x in known.parameters.values())
 
 

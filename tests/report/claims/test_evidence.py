@@ -8,8 +8,9 @@ import pytest
 from lth.core.errors import LotteryError
 from lth.core.files import write_csv
 from lth.core.tables import Column, Table
-from lth.report.claims.evidence import Evidence, read_evidence
+from lth.report.claims.evidence import Evidence
 from lth.report.claims.files import Claim, Claims
+from lth.report.claims.reading import read_evidence
 from lth.report.tables import RESULTS
 
 CLAIMS = Claims("T", "imp", "lth imp", "digits", "mlp", (), Path("paper.toml"))
@@ -69,7 +70,7 @@ def test_a_table_without_the_columns_of_where_stays_as_it_is():
     tables = {"results": rows, "curves": [{"run": "r"}], "empty": []}
     about = Evidence(tables).about(Claim("A", "", "value", {}, where={"schedule": "iterative"}, within="runs"))
     assert about.tables == {"results": [], "curves": [{"run": "r"}], "empty": []} and about.by_run
-    assert (about.last_level, about.longest(), about.densities()) == (0, 0, {})
+    assert (about.trainings.last_level, about.longest(), about.densities()) == (0, 0, {})
 
 
 def test_results_of_nothing_are_an_error_that_names_the_command(tmp_path):

@@ -1,7 +1,9 @@
 """The judge's rules: which unit an interval is over, what it decides, and what is to be said besides."""
 
+import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lth.core.errors import LotteryError
@@ -9,7 +11,10 @@ from lth.report.claims.estimators import estimator
 from lth.report.claims.evidence import Evidence
 from lth.report.claims.files import Claim, Claims
 from lth.report.claims.judge import decide, estimators_of, is_about, judge, tables_of
+from lth.report.claims.reading import evidence_of
+from lth.report.correct import KEY, encoded
 from lth.report.intervals import Interval, t_interval
+from lth.report.tables import RESULTS as COLUMNS
 
 
 @estimator(unit="points", signed=True, tables=("layers",))
@@ -27,9 +32,18 @@ def given_ratio(evidence, *, values):
     return given.compute(evidence, values=values)
 
 
-MORE = {"given": given, "given_ratio": given_ratio}
+@estimator(unit="points", serial=True)
+def given_series(evidence, *, values):
+    """The same, as successive values."""
+    return given.compute(evidence, values=values)
+
+
+MORE = {"given": given, "given_ratio": given_ratio, "given_series": given_series}
 RESULTS = [
-    {"seed": 0, "level": level, "arm": arm, "density": density, "iterations": 1000}
+    dict.fromkeys(COLUMNS)
+    | {"seed": seed, "level": level, "arm": arm, "density": density, "iterations": 1000}
+    | {"draw": 0, "status": "done", "schedule": "iterative", "run": f"{seed}{level}{arm}"}
+    for seed in range(5)
     for level, density in ((0, 1.0), (1, 0.5), (2, 0.25))
     for arm, density in (("ticket", density), ("rigl", 0.9 * density))
 ]
@@ -40,10 +54,10 @@ def claim(values, estimator="given", **more):
     return Claim("A", "text", estimator, {"values": values}, **bounds, **more)
 
 
-def judged(*claims, **about):
+def judged(*claims, results=RESULTS, **about):
     known = {"title": "T", "experiment": "imp", "command": "lth imp", "data": "digits", "model": "mlp"}
     file = Claims(**known, claims=claims, path=Path("paper.toml"), **about)
-    (first, *_) = judge(file, Evidence({"results": RESULTS}), MORE)
+    (first, *_) = judge(file, evidence_of({"results": results}, file), MORE)
     return first
 
 
@@ -55,7 +69,7 @@ def test_an_interval_within_the_bounds_reproduces_one_outside_does_not_and_one_a
     between = Claim("A", "", "", {}, at_least=1.0, at_most=2.0)
     for low, high, verdict in (
         (1.0, 2.0, "reproduced"), (0.0, 0.9, "not reproduced"), (2.1, 3.0, "not reproduced"), (0.9, 1.1, "undecided"),
-        (1.9, 2.1, "undecided"), (0.0, 3.0, "undecided"), (None, None, "undecided"),
+        (1.9, 2.1, "undecided"), (0.0, 3000, "undecided"), (None, None, "undecided"),
     ):  # fmt: skip
         assert decide(between, Interval(1.5, low, high, 3)) == verdict
     assert decide(between, Interval(1.5, 1.4, 1.6, 2)) == "undecided"
@@ -84,8 +98,126 @@ def test_a_claim_without_a_unit_within_averages_over_a_mask():
 def test_ratios_are_averaged_as_logarithms():
     interval = judged(claim(one_level([1.0], [2.0], [4.0]), "given_ratio", at_least=0.1)).measured[0].interval
     assert interval.mean == pytest.approx(2.0) and interval.low * interval.high == pytest.approx(4.0)
-    with pytest.raises(LotteryError, match="claim A: the value 0 has no logarithm"):
-        judged(claim(one_level([0.0], [1.0]), "given_ratio"))
+
+
+def test_an_interval_of_a_ratio_holds_no_negative_ratio():
+    interval = judged(claim(one_level([0.01], [0.5], [0.02]), "given_ratio", at_least=0.1)).measured[0].interval
+    assert 0 < interval.low < interval.mean < interval.high
+
+
+@pytest.mark.parametrize("value", [0.0, math.inf, math.nan, -2.0])
+def test_a_ratio_without_a_logarithm_leaves_its_claim_undecided(value):
+    found = judged(claim(one_level([value], [1.0], [1.0]), "given_ratio", at_least=0.1))
+    assert found.verdict == "undecided" and found.measured == () and found.decisive is None
+    assert found.notes == ("a ratio is 0 or infinite, which has no logarithm",)
+
+
+def test_successive_values_of_one_run_decide_nothing():
+    about = {"within": "changes of one run"}
+    one = judged(claim(one_level([float(5 + at % 2) for at in range(12)]), "given_series", **about), unit="mask")
+    assert one.verdict == "undecided" and one.measured[0].interval.low > 0
+    assert one.notes == ("over 12 blocks of successive changes of one run; 1 of at least 3 masks",)
+    three = judged(claim(one_level([1.0, 9.0], [4.9], [5.2]), "given_series", **about), unit="mask")
+    assert three.verdict == "reproduced" and three.measured[0].interval == t_interval([5.0, 4.9, 5.2])
+
+
+def test_seeds_that_share_a_training_are_one():
+    sharing = [row | {"run": f"{row['level']}{row['arm']}"} if row["seed"] < 3 else row for row in RESULTS]
+    values = claim(one_level([1.0], [1.0], [1.0]))
+    found = judged(values, results=sharing)
+    assert found.verdict == "undecided" and found.measured[0].interval == Interval(1.0, None, None, 1)
+    assert found.notes == ("1 of at least 3 seeds", "3 seeds are 1 distinct training")
+    more = judged(claim(one_level([1.0], [1.0], [1.0], [1.5], [1.7])), results=sharing)
+    assert more.measured[0].interval == t_interval([1.0, 1.5, 1.7])
+
+
+def test_what_all_seeds_share_is_said():
+    sharing = [row | {"seed_init": 0, "seed_order": row["seed"]} for row in RESULTS]
+    assert judged(claim(one_level([1.0], [1.1], [1.2])), results=sharing).notes == (
+        "all seeds share one initialisation",
+    )
+
+
+def accuracies(arms, seeds=3, **more):
+    """Results at level 1: arm -> accuracy, the same in every seed."""
+    about = {"level": 1, "draw": 0, "status": "done", "schedule": "iterative", "density": 0.5, "iterations": 9}
+    return [
+        dict.fromkeys(COLUMNS)
+        | about
+        | {"seed": seed, "arm": arm, "run": f"{seed}{arm}", "final_test_accuracy": accuracy, "test_examples": 10_000}
+        | more
+        for seed in range(seeds)
+        for arm, accuracy in arms.items()
+    ]
+
+
+DIFFERENCE = {"column": "final_test_accuracy", "of": {"arm": "ticket"}, "than": {"arm": "reinit"}}
+
+
+def test_the_test_set_bounds_how_much_equal_differences_say():
+    found = judged(
+        Claim("A", "", "difference", DIFFERENCE, at_least=0.0), results=accuracies({"ticket": 0.981, "reinit": 0.98})
+    )
+    interval = found.measured[0].interval
+    error = 100 * math.sqrt((0.981 * 0.019 + 0.98 * 0.02) / 10_000)
+    assert found.verdict == "undecided" and interval.mean == pytest.approx(0.1)
+    assert interval.high - interval.mean == pytest.approx(1.959964 * error, rel=1e-4)
+
+
+def test_which_examples_are_correct_makes_a_difference_sharper():
+    hits = {"ticket": np.arange(10_000) < 9810, "reinit": np.arange(10_000) < 9800}
+    cells = {arm: {KEY: {"final": encoded(np.packbits(x).tobytes())}} for arm, x in hits.items()}
+    results = [row | cells[row["arm"]] for row in accuracies({arm: x.mean() for arm, x in hits.items()})]
+    found = judged(Claim("A", "", "difference", DIFFERENCE, at_least=0.0), results=results)
+    assert found.verdict == "reproduced"  # ten examples that reinit alone gets wrong: 0.1 +- 0.062 points
+
+
+def test_failed_trainings_are_in_no_mean_and_their_rate_is_said():
+    results = accuracies({"ticket": 0.98, "reinit": 0.96}, seeds=4)
+    results[-1] |= {"final_test_accuracy": 0.1135}
+    found = judged(Claim("A", "", "difference", DIFFERENCE, at_least=0.0), results=results, chance=11.35)
+    assert found.verdict == "reproduced" and found.measured[0].interval.n == 3
+    assert found.notes == (
+        "of ticket 0 of 4 failed (0% to 60%); of reinit 1 of 4 failed (1% to 81%): compared are those that train",
+    )
+    lost = [
+        row | ({"status": "diverged", "final_test_accuracy": None} if row["arm"] == "reinit" else {}) for row in results
+    ]
+    found = judged(Claim("A", "", "difference", DIFFERENCE, at_least=0.0), results=lost)
+    assert found.verdict == "not measured" and "of reinit 4 of 4 failed (40% to 100%)" in found.notes[0]
+
+
+STOPS = {"of": {"arm": "ticket"}, "than": {"arm": "reinit"}}
+
+
+@pytest.mark.parametrize(
+    ("late", "reinit", "verdict", "bound"),
+    [
+        ({("reinit", 1)}, 3000, "reproduced", "a lower bound"),  # reinit is later still
+        ({("reinit", 1)}, 300, "undecided", "a lower bound"),
+        ({("ticket", 1)}, 3000, "undecided", "an upper bound"),
+        ({("ticket", 1)}, 300, "not reproduced", "an upper bound"),
+        ({("ticket", 1), ("reinit", 0)}, 3000, "undecided", "may be too low or too high"),
+        ({("ticket", 1), ("reinit", 0)}, 300, "undecided", "may be too low or too high"),
+    ],
+)
+def test_a_censored_stop_decides_on_the_side_that_it_bounds(late, reinit, verdict, bound):
+    results = accuracies({"ticket": 0.98, "reinit": 0.98})
+    for row in results:
+        row |= {"early_stop_iteration": (1000 if row["arm"] == "ticket" else reinit) + 10 * row["seed"]}
+        row |= {"early_stop_censored": (row["arm"], row["seed"]) in late}
+    found = judged(Claim("A", "", "speedup", STOPS, at_least=1.0), results=results)
+    assert found.verdict == verdict and bound in found.notes[-1]
+
+
+def test_equal_early_stops_are_known_to_a_step_between_evaluations():
+    results = accuracies({"ticket": 0.98, "reinit": 0.98})
+    for row in results:
+        row |= {"early_stop_iteration": 100 if row["arm"] == "ticket" else 200, "early_stop_censored": False}
+    interval = judged(Claim("A", "", "speedup", STOPS, at_least=1.0), results=results).measured[0].interval
+    error = 100 / math.sqrt(12) * math.hypot(1 / 100, 1 / 200) / math.sqrt(3)  # stops are multiples of 100
+    assert interval.mean == pytest.approx(2.0)
+    assert interval.high == pytest.approx(2.0 * math.exp(1.959964 * error), rel=1e-3)
 
 
 def test_the_dense_network_and_other_densities_are_not_judged():
@@ -145,3 +277,46 @@ def test_an_estimator_is_found_by_name_or_path_and_its_arguments_are_checked():
     assert tables_of(file("given", values=[]), MORE) == ["layers"]
     assert tables_of(file("ratio", column="c", of={}, than={}, table="signal"), {}) == ["signal"]
     assert tables_of(file("ratio", column="c", of={}, than={}), {}) == ["results"]
+
+
+def share_of_verdicts(claim_of, noise=0.15, effect=0.0, times=400):
+    """Verdict -> its share, of a claim about three densities whose values differ from seed to seed by `noise`."""
+    generator = np.random.default_rng(0)
+    verdicts = [
+        judged(claim_of([[], *generator.normal(effect, noise, (2, 3, 1)).tolist()])).verdict for _ in range(times)
+    ]
+    return {verdict: verdicts.count(verdict) / times for verdict in ("reproduced", "not reproduced", "undecided")}
+
+
+def test_equality_is_reproduced_with_a_margin_and_hardly_ever_without():
+    shares = share_of_verdicts(lambda values: claim(values, margin=0.5))
+    assert shares["reproduced"] >= 0.5 and shares["not reproduced"] <= 0.01
+    assert share_of_verdicts(claim, times=200)["reproduced"] < 0.05
+    loss = share_of_verdicts(lambda values: claim(values, margin=0.5), effect=-0.9, times=200)
+    assert loss["reproduced"] == 0
+
+
+def test_a_claim_that_is_true_at_its_bound_is_rarely_not_reproduced_whatever_the_number_of_densities():
+    for count in (1, 4):
+        generator = np.random.default_rng(count)
+        about = {"level": 1, "arm": "ticket", "draw": 0, "status": "done", "schedule": "iterative", "iterations": 9}
+        results = [
+            dict.fromkeys(COLUMNS)
+            | about
+            | {"seed": seed, "level": level, "density": 0.5**level, "run": f"{seed}{level}"}
+            for seed in range(5)
+            for level in range(1, count + 1)
+        ]
+        verdicts = [
+            judged(claim([[], *generator.normal(size=(count, 5, 1)).tolist()]), results=results).verdict
+            for _ in range(400)
+        ]
+        assert verdicts.count("not reproduced") / 400 < 0.045  # one side of 5% is 2.5%
+
+
+def test_verdicts_at_densities_follow_holm():
+    values = [[], [[-1.0], [-1.1], [-1.2]], [[-0.05], [-0.5], [-0.62]]]
+    found = judged(claim(values))
+    assert found.verdict == "not reproduced" and found.notes == (
+        "not reproduced at 50.0%", "undecided at 25.0%"
+    )  # fmt: skip
