@@ -27,6 +27,7 @@ Shell completion: eval "$(lth -sc install=bash)"   (also zsh, fish)"""
 COMMANDS = {
     "report": "lth.commands.report",
     "claims": "lth.commands.claims",
+    "power": "lth.commands.power",
     "cost": "lth.commands.cost",
     "dashboard": "lth.commands.dashboard",
 }
@@ -35,6 +36,7 @@ COMMANDS = {
 MEANINGS = {
     "report": "results over seeds: tables, intervals, verdicts",
     "claims": "a paper's claims beside what was measured",
+    "power": "how many seeds a difference would take",
     "cost": "a ticket's size, FLOPs, latency and accuracy",
     "dashboard": "a W&B workspace or report with the main panels",
     "list": "the experiments, one line each",

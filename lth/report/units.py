@@ -81,8 +81,10 @@ def _mean(each: Sequence[NDArray[Any] | None]) -> NDArray[np.float32] | None:
     known = [hits for hits in each if hits is not None]
     if len(known) < len(each) or len({len(hits) for hits in known}) != 1:
         return None
-    total: NDArray[np.float32] = np.stack(known).mean(0, dtype=np.float32)
-    return total
+    total: NDArray[np.float32] = known[0].astype(np.float32)
+    for hits in known[1:]:
+        total += hits
+    return total / np.float32(len(known))
 
 
 def differences(first: Mapping[int, Unit], second: Mapping[int, Unit]) -> list[Unit]:
