@@ -10,7 +10,7 @@ import lth.experiments
 from lth.core.tables import Table
 from lth.discovery import sources
 from lth.experiment import declared
-from lth.report.tables import CURVES, LAYERS, RESULTS
+from lth.report.tables import TRAINING_TABLES
 from reference.markdown import plain, table
 
 INTRO = """\
@@ -20,7 +20,6 @@ Every table is a CSV file in the folder of a job, or of a report. An empty cell 
 Accuracies, densities and sparsities are fractions between 0 and 1; times are seconds.
 """
 KINDS = {str: "text", int: "integer", float: "number", bool: "True or False"}
-SHARED = (RESULTS, LAYERS, CURVES)
 
 
 def page() -> str:
@@ -34,9 +33,9 @@ def page() -> str:
 
 def groups() -> dict[str, list[Table]]:
     """Heading -> tables: those that every experiment writes, those of each experiment, and those of reports."""
-    chosen = {"Every experiment": list(SHARED)}
+    chosen = {"Every experiment": list(TRAINING_TABLES)}
     for name, experiment in declared(sources()).items():
-        chosen[f"lth {name}"] = [one for one in experiment.tables if one not in SHARED]
+        chosen[f"lth {name}"] = [one for one in experiment.tables if one not in TRAINING_TABLES]
     known = {one.name for group in chosen.values() for one in group}
     chosen["Reports"] = [one for one in defined() if one.name not in known]
     return {heading: group for heading, group in chosen.items() if group}

@@ -1,24 +1,28 @@
 """What one seed of `lth imp` shows, in plain words: the ticket against its controls, and what finding it took."""
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lth.core.tables import Row
 from lth.report.results import Results
-from lth.report.statistics import accuracy_column, arms_of, at, binomial_error, densities, percent
+from lth.report.statistics import accuracy_column, arms_of, densities, percent
+from lth.report.units import shared_error, units_of
 
 from .sheets import search_cells
 
+NORMAL = 1.96
+"""A 95% interval of a normal distribution reaches so many standard errors to each side."""
 SPARSE = 0.15
 """Differences are averaged over the levels at this density and below, where tickets and controls part."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Ticket less control in accuracy, averaged over `levels`; `error` is the test set's binomial standard error.
+    """Ticket less control in accuracy, averaged over `levels`.
 
-    The error takes the two accuracies as independent and every level as the same test set, so it does not shrink with
-    the number of levels.
+    error: the standard error that the test set leaves in it, 0..1, from which examples the networks of all these levels
+    get right. All levels share the test set, so it does not shrink with their number alone.
     """
 
     control: str
@@ -42,38 +46,38 @@ def answer(results: Results) -> list[str]:
 
 def compared(rows: Sequence[Row], examples: int) -> str:
     """The differences of the ticket to its controls; empty where no control was trained."""
-    shown = differences(rows, examples)
+    shown = differences(rows)
     if not shown:
         return ""
     by_level = densities(rows)
     highest = max(by_level[level] for difference in shown for level in difference.levels)
     points = ", ".join(
-        f"{100 * difference.mean:+.1f} ± {100 * difference.error:.1f} points against {difference.control}"
+        f"{100 * difference.mean:+.1f} ± {100 * NORMAL * difference.error:.1f} points against {difference.control}"
         for difference in shown
     )
     return (
         f"At {percent(highest)}% of the weights and below, the ticket's mean test accuracy differs by {points}"
-        f" (± the binomial standard error of {examples:,} test examples)."
+        f" (95% intervals of these networks, by the {examples:,} test examples that they share)."
     )
 
 
-def differences(rows: Sequence[Row], examples: int) -> list[Difference]:
+def differences(rows: Sequence[Row]) -> list[Difference]:
     """Ticket less each control, over the levels at 15% and below that both have (where none is, the sparsest)."""
     column = accuracy_column(rows)
-    shown = []
+    tickets, shown = units_of(rows, "ticket", column), []
     for control in (arm for arm in arms_of(rows) if arm != "ticket"):
+        others = units_of(rows, control, column)
         pairs = {
-            level: (ticket, other)
-            for level in densities(rows)
-            if (ticket := at(rows, level, "ticket", column)) is not None
-            and (other := at(rows, level, control, column)) is not None
+            level: unit - others[level][seed]
+            for level, seeds in tickets.items()
+            for seed, unit in seeds.items()
+            if seed in others.get(level, {})
         }
         sparse = [level for level in pairs if densities(rows)[level] <= SPARSE] or sorted(pairs)[-1:]
         if sparse:
-            ticket = sum(pairs[level][0] for level in sparse) / len(sparse)
-            other = sum(pairs[level][1] for level in sparse) / len(sparse)
-            error = binomial_error(ticket, other, examples) if examples else 0.0
-            shown.append(Difference(control, tuple(sparse), ticket - other, error))
+            units = [pairs[level] for level in sparse]
+            mean = statistics.fmean(unit.value for unit in units)
+            shown.append(Difference(control, tuple(sparse), mean, shared_error(units)))
     return shown
 
 

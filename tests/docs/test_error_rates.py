@@ -20,21 +20,28 @@ def error_rates():
 
 
 @pytest.mark.parametrize("n", [3, 5, 10])
-@pytest.mark.parametrize(("name", "experiments"), [("null", 20), ("scan", 20), ("correlated", 20), ("worse", 100)])
+@pytest.mark.parametrize(("name", "experiments"), [("correlated", 20), ("worse", 40)])
 def test_the_headline_is_wrong_in_at_most_5_percent(error_rates, name, experiments, n):
     positives = error_rates.positives(error_rates.TRUTHS[name], n, experiments)
     assert positives.failed <= 0.05 * experiments
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [3, 5, 10])
+@pytest.mark.parametrize("name", ["null", "scan", "correlated", "worse"])
+def test_the_headline_is_wrong_in_at_most_5_percent_of_many(error_rates, name, n):
+    assert error_rates.positives(error_rates.TRUTHS[name], n, 80, seed=1).failed <= 4
+
+
+@pytest.mark.parametrize("n", [3, 10])
 def test_a_ticket_that_diverges_wins_only_where_no_seed_shows_it(error_rates, n):
-    truth, experiments = error_rates.TRUTHS["diverging"], 100
+    truth, experiments = error_rates.TRUTHS["diverging"], 50
     never = 0.7**n
     assert error_rates.positives(truth, n, experiments).interval()[0] <= never
 
 
 def test_a_true_winning_ticket_is_found(error_rates):
-    assert error_rates.positives(error_rates.TRUTHS["winning"], 10, 20).failed >= 18
+    assert error_rates.positives(error_rates.TRUTHS["winning"], 10, 5).failed >= 4
 
 
 def test_the_page_has_a_row_for_each_truth_and_no_false_rate_above_5(error_rates):
