@@ -19,6 +19,7 @@ from lth.report.figures.drawing import Sketch
 from lth.report.intervals import Summarize, t_interval
 from lth.report.results import Results
 from lth.report.statistics import densities, measured, percent
+from lth.report.units import once
 
 FIRST, SPARSE = (0.513, 0.211), (0.07, 0.036, 0.019)
 """The densities that the paper's panels show beside the dense network."""
@@ -84,7 +85,7 @@ def mean_curve(
 ) -> Training | None:
     """Test accuracy in percent over the seeds of `arm` at `level`, draws averaged within a seed; None without one."""
     by_seed: dict[int, list[dict[int, float]]] = {}
-    for row in rows:
+    for row in once(rows):
         if (row["arm"], row["level"]) == (arm, level):
             line = test_accuracy(curves.get(row["run"], []))
             if line:

@@ -19,8 +19,8 @@ class Criteria:
     'within 0.2 points, 1.1 times'
     """
 
-    margin: float = setting(0.2, "matching: points of accuracy below dense, at most")
-    slower: float = setting(1.1, "fast: times the dense network's early stop, at most")
+    margin: float = setting(0.2, "matching: points below dense, at most")
+    slower: float = setting(1.1, "fast: times dense's early stop, at most")
 
     def __post_init__(self) -> None:
         if not 0 <= self.margin < math.inf:

@@ -137,6 +137,15 @@ def distinct_seeds(rows: Iterable[Row]) -> int:
     return len(distinct(Unit(0.0, frozenset(names)) for names in runs.values()))
 
 
+def once(rows: Iterable[Row]) -> list[Row]:
+    """`rows` without those whose training another row of the same arm and level already stands for."""
+    known: dict[tuple[object, ...], Row] = {}
+    for row in rows:
+        place = (row["setting"], row["level"], row["arm"])
+        known.setdefault((*place, row["run"] or (row["seed"], row["draw"])), row)
+    return list(known.values())
+
+
 def mcnemar(pair: Unit) -> float | None:
     """The two-sided p of McNemar's exact test of one pair of networks; None where their correct examples are unknown.
 

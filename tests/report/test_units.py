@@ -10,7 +10,17 @@ from scipy import stats
 
 from lth.report.correct import KEY, encoded
 from lth.report.tables import RESULTS
-from lth.report.units import Unit, differences, distinct, distinct_seeds, examples_of, mcnemar, shared_error, units_of
+from lth.report.units import (
+    Unit,
+    differences,
+    distinct,
+    distinct_seeds,
+    examples_of,
+    mcnemar,
+    once,
+    shared_error,
+    units_of,
+)
 
 FINAL = "final_test_accuracy"
 
@@ -100,3 +110,4 @@ def test_seeds_are_counted_by_their_trainings():
     assert distinct_seeds(rows) == 4
     assert distinct_seeds([x | {"run": "a"} if x["seed"] < 3 else x for x in rows]) == 2
     assert distinct_seeds([x | {"run": None} for x in rows]) == 4
+    assert once([*rows, rows[1] | {"seed": 9}]) == rows

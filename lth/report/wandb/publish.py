@@ -107,6 +107,9 @@ def level_rows(summary: Sequence[Row]) -> list[dict[str, Any]]:
         for column, bound in product((*ACCURACIES, STOP), BOUNDS):
             if row[f"{column}_{bound}"] is not None:
                 values[f"report/{row['arm']}/{bound}/{column}"] = row[f"{column}_{bound}"]
+        rate = {"mean": row["failed"] / row["trainings"]} if row["trainings"] else {}
+        rate |= {bound: row[f"failure_rate_{bound}"] for bound in BOUNDS[1:]}
+        values |= {f"report/{row['arm']}/{bound}/failure_rate": value for bound, value in rate.items()}
         for column in ("verdict", "matching"):
             if row[column] is not None:
                 values[f"report/{column}"] = NUMBERS[row[column]]
