@@ -1,6 +1,5 @@
 """The search for lottery tickets: of a network on tensors, from Python; or by a plan, as experiments do."""
 
-import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,17 +11,19 @@ from torch import Tensor, nn
 
 from lth.analysis.sensitivity import measured_densities
 from lth.core.seeds import Seeds
-from lth.core.weights import State, clone
+from lth.core.weights import State, clone, copied
 from lth.data import sources
 from lth.data.tensors import Data, prepare
 from lth.from_settings import check_outputs
 from lth.lottery.arms import Outcome, check, check_possible, outcomes
 from lth.lottery.context import FreshInit, Initialize, context_of
+from lth.lottery.coverage import announce
 from lth.lottery.levels import Fit, Level, levels, rewind_point
 from lth.lottery.plan import ImpPlan
 from lth.lottery.scoring import gradual_of
 from lth.lottery.ticket import Ticket
 from lth.models.initialize import initialize
+from lth.pruning.parameters import check_parameters
 from lth.pruning.resolved import resolve
 from lth.pruning.schedule import Pruning
 from lth.report.tables import RESULTS, result_row
@@ -42,7 +43,7 @@ def search(
     `FreshInit` draws narrower networks by the model's initialiser, any other function by `reset_parameters`. Everything
     is checked before the first training: raises SettingError or LotteryError.
     """
-    pruning = resolve(model, plan.pruning, plan.levels)
+    pruning = resolve(model, plan.pruning, plan.levels, examples=data.train.images[:2])
     check(plan.arms, plan.arm_levels, plan.levels, plan.draws)
     spec = RunSpec(model, initial_state, {}, data, training_plan(plan.recipe, len(data.train), plan.rewind), seeds)
     context = context_of(model, initial_state, fresh, plan.rewiring)
@@ -51,6 +52,7 @@ def search(
         gradual_of(spec, pruning, pruning.level_counts[-1])  # raises where the durations do not fit
     counts = [pruning.weights_left(level) for level in plan.control_levels]
     check_possible(plan.arms, context, spec, pruning.layers, counts, plan.pruning.score_at == "trained")
+    announce(model, pruning)
     measure = None
     if pruning.to_be_measured:
         measure = partial(
@@ -139,8 +141,9 @@ def find_ticket(
 def _initialised(model: nn.Module | Callable[[], nn.Module], seed: int) -> tuple[nn.Module, Initialize]:
     """A network to train, which is not the given one, and what draws new weights for it by seed."""
     if isinstance(model, nn.Module):
-        template = copy.deepcopy(model)  # training changes the network
-        return copy.deepcopy(model), lambda seed: initialize(template, "default", seed)
+        check_parameters(model)
+        template = copied(model)  # training changes the network
+        return copied(model), lambda seed: initialize(template, "default", seed)
     fresh = FreshInit(model, "default")
     return fresh.constructed(seed), fresh
 

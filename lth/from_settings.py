@@ -1,6 +1,5 @@
 """What settings describe, made: the data, the network, the plan of a search, the store."""
 
-import copy
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,7 @@ from torch import nn
 
 from lth.core.errors import LotteryError, SettingError
 from lth.core.seeds import Seeds
-from lth.core.weights import State
+from lth.core.weights import State, copied
 from lth.data import sources
 from lth.data.builtin import SOURCES
 from lth.data.tensors import Data, prepare
@@ -19,6 +18,7 @@ from lth.lottery.context import FreshInit
 from lth.lottery.plan import ImpPlan
 from lth.models import build
 from lth.models.initialize import INITIALIZERS, needs_mask
+from lth.pruning.parameters import check_parameters
 from lth.store.runs import Store
 
 if TYPE_CHECKING:  # only their values are read: this module does without OmegaConf
@@ -75,7 +75,8 @@ def check_initializers(model: "ModelSettings") -> None:
 
 def check_outputs(model: nn.Module, data: Data) -> None:
     """Raises LotteryError where `model` does not take the inputs of `data`, or gives no logit for each class."""
-    probe = copy.deepcopy(model).eval()
+    check_parameters(model)
+    probe = copied(model).eval()
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     try:
         with torch.no_grad():

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from lth.compression.scoring_cost import score_cost
 from lth.compression.search_cost import pace_of
 from lth.experiment import Item
-from lth.lottery.pruned import name_output
 from lth.pruning.methods import METHODS
 from lth.session import Session, Trained
 
@@ -18,7 +17,6 @@ def run(session: Session) -> Iterator[Item]:
     by_method = {method: settings.of(method) for method in settings.methods}
     plans = {method: session.imp_plan(own) for method, own in by_method.items()}
     session.expect(sum(plan.trainings for plan in plans.values()))
-    name_output(session.model, settings.pruning)
     searches = {method: session.search(plan) for method, plan in plans.items()}  # checks all before it trains any
     for method, outcomes in searches.items():
         about = by_method[method].about(METHODS[method].word())

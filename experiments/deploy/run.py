@@ -7,7 +7,6 @@ from lth.compression.scoring_cost import score_cost
 from lth.core.tables import Row
 from lth.experiment import Item
 from lth.lottery.plan import ImpPlan
-from lth.lottery.pruned import name_output
 from lth.pruning.schedule import Pruning
 from lth.session import Session, Trained
 
@@ -17,7 +16,6 @@ from .ticket_benchmark import TicketBenchmark, TrainedTicket, fitted, rounded_ro
 def run(session: Session) -> Iterator[Item]:
     """Yields the trained tickets of each kind, then the rows of the tables of forms, bits and sensitivity."""
     settings = session.settings
-    name_output(session.model, settings.pruning)
     benchmark = TicketBenchmark(session.model, session.data, session.store, session.folder / "forms")
     kinds = {kind: (fitted(pruning, session.model), levels) for kind, (pruning, levels) in settings.kinds.items()}
     plans = {

@@ -15,8 +15,11 @@ from lth.core.weights import State
 from lth.lottery import arms as controls
 from lth.lottery.arms import ARMS
 from lth.lottery.context import Context
+from lth.lottery.coverage import announce
 from lth.lottery.levels import Level
 from lth.pruning.mask import dense, prunable
+from lth.pruning.resolved import resolve
+from lth.pruning.schedule import Pruning
 from lth.pruning.updates import GradualPruning, RigL
 from lth.training.run_result import RunResult
 from lth.training.run_spec import RunSpec
@@ -112,6 +115,7 @@ class GradientFlowPlan:
                 if name not in known:
                     raise SettingError(key, name, f"unknown; known: {', '.join(known)}")
         layers, spec = prunable(self.spec.model), self.spec
+        announce(spec.model, resolve(spec.model, Pruning(), 0, examples=spec.data.train.images))
         self.gradual.check(dense(layers), spec.plan.start, spec.plan.total)
         arms = [arm for arm in self.arms if arm in ARMS]
         count = sum(round(self.gradual.density * layer.size) for layer in layers)

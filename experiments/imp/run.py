@@ -9,7 +9,6 @@ from lth.compression.search_cost import pace_of, search_cost
 from lth.core.tables import Row
 from lth.experiment import Item
 from lth.lottery.arms import Outcome
-from lth.lottery.pruned import name_output
 from lth.session import Session
 from lth.training.gradient import EXAMPLES
 
@@ -23,7 +22,6 @@ def run(session: Session) -> Iterator[Item]:
     session.expect(plan.trainings)
     warn_of_slow_probes(session)
     probes = session.probes(settings.probes, settings.line_examples)
-    name_output(session.model, settings.pruning)
     for _, outcomes in groupby(session.search(plan), key=lambda outcome: outcome.level.index):
         level_outcomes: list[Outcome] = []
         for outcome in outcomes:

@@ -39,23 +39,27 @@ def levels(rows: Sequence[Row]) -> Sheet:
     """A row for each level: accuracies, early-stop iterations and weights. For the page."""
     column, arms = accuracy_column(rows), arms_of(rows)
     early = column.startswith("early_stop")
+    of_all = any(row["parameter_density"] is not None for row in rows)
     cells = []
     for level, density in densities(rows).items():
         here = [row for row in rows if row["level"] == level]
         stops = [stop_cell([row for row in here if row["arm"] == arm]) for arm in arms] if early else []
-        weights = (f"{100 * here[0]['sparsity']:.1f}", f"{here[0]['weights_left']:,}")
+        weights = [f"{100 * here[0]['sparsity']:.1f}", f"{here[0]['weights_left']:,}"]
+        if of_all:
+            share = here[0]["parameter_density"]
+            weights.append(DASH if share is None else percent(share))
         cells.append([str(level), percent(density), *accuracy_cells(here, arms, column), *stops, *weights])
     accuracy = f"test accuracy {'at early stop' if early else 'at the end'} (%)"
     return Sheet(
         "Results",
-        ("level", "density (%)", *arms, *(arms if early else ()), "sparsity (%)", "left"),
+        ("level", "density (%)", *arms, *(arms if early else ()), "sparsity (%)", "left", *["of all (%)"] * of_all),
         cells,
         note=levels_note(rows, early),
         groups=[
             ("", 2),
             (accuracy, len(arms)),
             *([("early-stop iteration", len(arms))] if early else []),
-            ("weights", 2),
+            ("weights", 2 + of_all),
         ],
         legend={arm: meaning(arm) for arm in arms},
         terminal=False,
@@ -72,6 +76,9 @@ def levels_note(rows: Sequence[Row], early: bool) -> str:
         "The early stop is the evaluation with the lowest validation loss, found after full training.": early,
         "≥ marks an early stop in the last 5% of training: the minimum may come later.": any(
             row["early_stop_censored"] for row in rows
+        ),
+        "of all: the density of all parameters, those that are not prunable too.": any(
+            row["parameter_density"] is not None for row in rows
         ),
         "All columns are in results.csv.": True,
     }

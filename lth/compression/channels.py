@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from lth.compression.measure import Weighted
 from lth.core.errors import LotteryError, SettingError
 from lth.core.weights import Mask, modes_kept
+from lth.pruning.outputs import output_axes
 
 Side = Literal["output", "input"]
 
@@ -167,7 +168,7 @@ def channel_mask(
             importance=library.importance.GroupMagnitudeImportance(p=norm),
             pruning_ratio=share,
             round_to=round_to,
-            ignored_layers=ignored_layers(network, ignore),
+            ignored_layers=ignored_layers(network, ignore, example),
         )
         for group in pruner.step(interactive=True):
             for slices in slices_of(group, names, pruner.DG.is_out_channel_pruning_fn):
@@ -180,11 +181,16 @@ def channel_mask(
     return mask
 
 
-def ignored_layers(model: nn.Module, patterns: Sequence[str]) -> list[nn.Module]:
-    """The Linear layers and convolutions that match a pattern, and the Linear layer that was defined last."""
+def ignored_layers(model: nn.Module, patterns: Sequence[str], example: Tensor) -> list[nn.Module]:
+    """The Linear layers and convolutions that match a pattern, and those that give the outputs for `example`."""
     layers = {name: module for name, module in model.named_modules() if isinstance(module, Weighted)}
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in layers):
             raise SettingError("ignore", pattern, f"matches none of {', '.join(layers)}")
-    last = [module for module in layers.values() if isinstance(module, nn.Linear)][-1:]
-    return last + [layers[name] for name in layers if any(fnmatchcase(name, pattern) for pattern in patterns)]
+    outputs = {id(model.get_parameter(name)) for name in output_axes(model, example)}
+    return [
+        module
+        for name, module in layers.items()
+        if any(id(parameter) in outputs for parameter in module.parameters())
+        or any(fnmatchcase(name, pattern) for pattern in patterns)
+    ]

@@ -1,8 +1,10 @@
 """State dicts and masks as plain data: copying, masking, loading, hashing."""
 
+import copy
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -57,6 +59,28 @@ def load(model: nn.Module, state: Mapping[str, Tensor], mask: Mapping[str, Tenso
     parameters = dict(model.named_parameters())
     for name, kept in mask.items():  # a tensor with two names was loaded twice, the second time unmasked
         parameters[name].detach().masked_fill_(~kept.to(parameters[name].device), 0)
+
+
+def copied(model: nn.Module) -> nn.Module:
+    """A copy of `model`, also where it keeps tensors that it has computed, which `copy.deepcopy` alone refuses.
+
+    Such are the weight under `torch.nn.utils.weight_norm`, or an activation that a module keeps; the copy has them
+    without their gradient graph.
+    """
+    memo: dict[int, Any] = {}
+    for module in model.modules():
+        for tensor in _computed(vars(module)):
+            memo[id(tensor)] = tensor.detach().clone()
+    return copy.deepcopy(model, memo)
+
+
+def _computed(value: object) -> Iterator[Tensor]:
+    """The tensors with a gradient graph in `value`, or in the lists, tuples and dicts that it consists of."""
+    if isinstance(value, Tensor) and value.grad_fn is not None:
+        yield value
+    elif isinstance(value, (Mapping, list, tuple)):
+        for item in value.values() if isinstance(value, Mapping) else value:
+            yield from _computed(item)
 
 
 @contextmanager

@@ -1,13 +1,12 @@
 """What arms draw: initial weights, shuffled masks, masks that change in training; every draw by its address."""
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from torch import nn
 
 from lth.core.rng import address, global_rng, rng
-from lth.core.weights import Mask, State, clone, load
+from lth.core.weights import Mask, State, clone, copied, load
 from lth.lottery.levels import Level
 from lth.models.initialize import initialize
 from lth.pruning.mask import shuffled
@@ -89,7 +88,7 @@ class Context:
 
 def context_of(model: nn.Module, initial_state: State, fresh: Initialize, rewiring: Rewiring) -> Context:
     """What arms on `model` can draw: by `fresh`, and by its initialiser scaled to a mask or for a narrower network."""
-    template = copy.deepcopy(model)  # training changes the model
+    template = copied(model)  # training changes the model
     load(template, initial_state)
     initializer, plus = (
         (fresh.initializer, fresh.plus) if isinstance(fresh, FreshInit) else ("default", "sparsity_aware")

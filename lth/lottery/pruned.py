@@ -1,6 +1,5 @@
 """The mask of a model by its present weights."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,20 +10,11 @@ from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import rng
 from lth.core.weights import clone
 from lth.pruning.mask import Layer
-from lth.pruning.resolved import ResolvedPruning, collapsed, layers_of, prune_to, resolve
+from lth.pruning.resolved import ResolvedPruning, collapsed, prune_to, resolve
 from lth.pruning.schedule import Pruning
 from lth.pruning.scores import score_of
 from lth.pruning.scores.inputs import Network, ScoreInputs
 from lth.training.masking import check_fit
-
-log = logging.getLogger(__name__)
-
-
-def name_output(model: nn.Module, pruning: Pruning) -> None:
-    """Logs which layer counts as the output; once a job, however many searches it makes."""
-    for layer in layers_of(model, pruning):
-        if layer.kind == "output":
-            log.info("output layer: %s", layer.name)
 
 
 def prune(
@@ -41,7 +31,8 @@ def prune(
 
     fraction: 0..1, of single weights, or of channels with such a `granularity`; `N:M` has a density of its own. seed:
     of a random score. initial: the weights that training began with, for a score that compares. examples: (inputs,
-    labels) of the training split as the model takes them, for a score of the network, on the device of the model.
+    labels) of the training split as the model takes them, on the device of the model: for a score of the network, and
+    to find by its forward pass which layers give the outputs (None: the last Linear defined).
     settings: the other fields of `Pruning`, such as score, granularity, scope, layer_densities, exclude. The model is
     unchanged. Raises SettingError for settings that do not fit, and LotteryError for a mask of another model, for a
     score whose `initial` or `examples` are missing, and where a layer would lose its last weight.
@@ -54,7 +45,7 @@ def prune(
     pruning = Pruning(fraction=fraction, **settings)
     if mask is not None:
         check_fit(model, mask)
-    resolved = resolve(model, pruning, 1, mask)
+    resolved = resolve(model, pruning, 1, mask, None if examples is None else examples[0])
     mask = resolved.dense() if mask is None else mask
     _check_given(resolved, initial, examples)
     state = clone(model.state_dict())

@@ -177,13 +177,15 @@ def _kept(model: nn.Module, mask: Mapping[str, Tensor]) -> dict[nn.Module, Tenso
 def check_redrawn(model: nn.Module, first: State, second: State, prunable: list[str]) -> None:
     """Raises LotteryError where a weight is the same in both draws: then `reinit` would be no control.
 
-    prunable: the names of the weights to compare, besides those of modules without `reset_parameters`.
+    prunable: the names of the weights to compare, besides those of modules without `reset_parameters`, or with a weight
+    that is computed from others, which `reset_parameters` does not reach.
     """
     names = set(prunable)
     for place, module in model.named_modules():
-        if not callable(getattr(module, "reset_parameters", None)):
+        computed = isinstance(vars(module).get("weight"), Tensor)  # as by torch.nn.utils.weight_norm
+        if computed or not callable(getattr(module, "reset_parameters", None)):
             parameters = module.named_parameters(prefix=place, recurse=False)
             names |= {name for name, weight in parameters if weight.ndim >= 2 and weight.requires_grad}
     same = [name for name in sorted(names) if torch.equal(first[name], second[name])]
     if same:
-        raise LotteryError(f"{same[0]} was not redrawn: give its module a reset_parameters(), as torch's layers have")
+        raise LotteryError(f"{same[0]} was not redrawn: give its module a reset_parameters() that redraws it")

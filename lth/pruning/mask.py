@@ -8,9 +8,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from lth.core.errors import SettingError
+from lth.core.errors import LotteryError, SettingError
 from lth.core.weights import Mask
 from lth.pruning.layer_densities import KINDS
+from lth.pruning.outputs import Axes
+from lth.pruning.parameters import check_parameters
 
 Kind = Literal["conv", "linear", "output"]
 
@@ -28,13 +30,15 @@ _CONVOLUTIONS = (
 class Layer:
     """A prunable tensor: its name in the state dict, its shape and what kind of layer it belongs to.
 
-    channels: the axes of its (output, input) channels; None where no slice of the tensor is one channel.
+    channels: the axes of its (output, input) channels; None where no slice of the tensor is one channel. output_axes:
+    those that the outputs of the network, the classes, lie along; none but in a layer of the kind `output`.
     """
 
     name: str
     shape: tuple[int, ...]
     kind: Kind
     channels: tuple[int | None, int | None] = (0, 1)
+    output_axes: Axes = frozenset()
 
     @property
     def size(self) -> int:
@@ -51,39 +55,75 @@ class Layer:
         return patterns[0] if patterns else self.kind if self.kind in options else None
 
 
-def prunable(model: nn.Module, exclude: Sequence[str] = (), output: str | None = None) -> list[Layer]:
+def prunable(
+    model: nn.Module,
+    exclude: Sequence[str] = (),
+    output: str | None = None,
+    traced: Mapping[str, Axes] | None = None,
+) -> list[Layer]:
     """The prunable tensors of `model` in order of definition: the weight of every Linear and convolution.
 
-    exclude: patterns (`fnmatch`) of tensors to leave out. output: the name of the output module; None: the last Linear
-    defined. A tensor that two modules share counts once. Raises SettingError where a pattern or `output` matches
-    nothing, or nothing is left.
+    A tensor that modules share counts once, by the first name that the model has for it. exclude: patterns (`fnmatch`)
+    of tensors to leave out. output: the name, or a pattern of names, of the modules that give the outputs; None: those
+    of `traced`, by `lth.pruning.outputs.output_axes`, and without it the last Linear defined. Raises SettingError where
+    a pattern or `output` matches nothing, or nothing is left, LotteryError where every weight is parametrised.
 
     >>> [layer.name for layer in prunable(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)), exclude=["0.*"])]
     ['2.weight']
     """
+    check_parameters(model)
     modules = {
         name: module for name, module in model.named_modules() if isinstance(module, (nn.Linear, *_CONVOLUTIONS))
     }
-    linears = [name for name, module in modules.items() if isinstance(module, nn.Linear)]
-    if output is not None and output not in modules:
-        raise SettingError("pruning.output", output, f"no such layer; the model has {', '.join(modules)}")
-    last = output if output is not None else linears[-1] if linears else None
-    parameters = {name for name, _ in model.named_parameters()}  # a shared tensor is listed once
-    layers = []
-    for name, module in modules.items():
-        weight = f"{name}.weight" if name else "weight"
-        if weight in parameters:
-            kind: Kind = "output" if name == last else "linear" if name in linears else "conv"
-            layers.append(Layer(weight, tuple(module.weight.shape), kind, _channels(module)))
+    layers = _layers(model, modules, output, traced)
     for pattern in exclude:
         if not any(layer.matches(pattern) for layer in layers):
             raise SettingError("pruning.exclude", pattern, f"matches none of {', '.join(x.name for x in layers)}")
-    kept = [layer for layer in layers if not any(layer.matches(pattern) for pattern in exclude)]
-    if not kept:
+    left = [layer for layer in layers if not any(layer.matches(pattern) for pattern in exclude)]
+    if not left:
         raise SettingError(
             "pruning.exclude", list(exclude), "leaves nothing to prune; a model needs a Linear or Conv layer"
         )
-    return kept
+    return left
+
+
+def _layers(
+    model: nn.Module, modules: Mapping[str, nn.Module], output: str | None, traced: Mapping[str, Axes] | None
+) -> list[Layer]:
+    """The weights of `modules` that are parameters of `model`, a shared one once; as in `prunable`."""
+    names = {id(parameter): name for name, parameter in model.named_parameters()}  # a shared one has its first name
+    outputs = _outputs(modules, output) if output is not None or traced is None else []
+    layers: dict[str, Layer] = {}
+    for place, module in modules.items():
+        weight = module._parameters.get("weight")  # a parametrised one is no parameter
+        if weight is None:
+            continue
+        name, channels = names[id(weight)], _channels(module)
+        axes: Axes = frozenset()
+        if place in outputs:
+            axes = frozenset({channels[0] or 0})
+        elif traced and output is None:
+            axes = traced.get(name, axes)
+        kind: Kind = "output" if axes else "linear" if isinstance(module, nn.Linear) else "conv"
+        if name not in layers or axes:
+            layers[name] = Layer(name, tuple(weight.shape), kind, channels, axes)
+    if modules and not layers:
+        place, module = next(iter(modules.items()))
+        sources = [name for name, x in module.named_parameters(prefix=place) if not name.endswith("bias")]
+        problem = "only weights that are parameters themselves can be pruned, so remove what computes it"
+        name = f"{place}.weight" if place else "weight"
+        raise LotteryError(f"{name} is parametrised, computed from {', '.join(sources)}: {problem}")
+    return list(layers.values())
+
+
+def _outputs(modules: Mapping[str, nn.Module], output: str | None) -> list[str]:
+    """The names of the `modules` that `output` names; of the last Linear for None."""
+    if output is None:
+        return [name for name, module in modules.items() if isinstance(module, nn.Linear)][-1:]
+    matches = [name for name in modules if name == output or fnmatchcase(name, output)]
+    if not matches:
+        raise SettingError("pruning.output", output, f"no such layer; the model has {', '.join(modules)}")
+    return matches
 
 
 def _channels(module: nn.Module) -> tuple[int | None, int | None]:

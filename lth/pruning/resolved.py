@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NoReturn
 
 from torch import Tensor, nn
 
 from lth.core.errors import LotteryError, SettingError
 from lth.core.weights import Mask
-from lth.pruning.granularity import blocks, units_of
+from lth.pruning.granularity import CHANNELS, axis_of, blocks, units_of
 from lth.pruning.layer_densities import MEASURED
 from lth.pruning.level_counts import level_counts
 from lth.pruning.mask import Layer, dense, prunable
+from lth.pruning.outputs import Axes, UntraceableError, output_axes
 from lth.pruning.schedule import Pruning
 from lth.pruning.scores import check_score, score_of, steps_of
 from lth.pruning.scores.inputs import ScoreInputs
@@ -23,13 +25,15 @@ class ResolvedPruning:
 
     layers: those that are pruned, in order of definition. selection: which units compete. level_counts: the units that
     each part keeps at level 0, 1, ...; where layer densities are still to be measured, the counts of equal densities,
-    until `with_layer_densities` gives those measured.
+    until `with_layer_densities` gives those measured. outputs: the layers that give the network's outputs, by name,
+    those too that are not pruned since their channels are the classes.
     """
 
     settings: Pruning
     layers: Sequence[Layer]
     selection: Selection
     level_counts: Sequence[Mapping[str, int]]
+    outputs: Sequence[str] = ()
 
     @property
     def levels(self) -> int:
@@ -65,34 +69,62 @@ class ResolvedPruning:
 
 
 def resolve(
-    model: nn.Module, pruning: Pruning, levels: int, mask: Mapping[str, Tensor] | None = None
+    model: nn.Module,
+    pruning: Pruning,
+    levels: int,
+    mask: Mapping[str, Tensor] | None = None,
+    examples: Tensor | None = None,
 ) -> ResolvedPruning:
     """`pruning` of `model` for the levels 0 to `levels`, level 0 keeping what `mask` keeps (None: every weight).
 
-    Raises SettingError for settings that do not fit the network or leave a level nothing to do, and LotteryError for a
-    mask of other layers.
+    examples: inputs (N, ...), by which the output layers are found unless `pruning.output` names them; without them it
+    is the last Linear defined. Raises SettingError for settings that do not fit the network or leave a level nothing to
+    do, and where it matters and is not clear which layers give the outputs; LotteryError for a mask of other layers.
     """
-    layers = layers_of(model, pruning)
+    check_score(pruning)
+    covered = prunable(model, pruning.exclude, pruning.output, _traced(model, pruning, examples))
+    layers = _without_classes(model, covered, pruning, examples)
     selection = selection_of(pruning, layers)
     alive = None if mask is None else _alive(selection, layers, mask)
     known = replace(pruning, layer_densities={"*": 1.0}) if pruning.layer_densities == MEASURED else pruning
-    return ResolvedPruning(pruning, layers, selection, level_counts(layers, known, levels, alive))
+    outputs = [layer.name for layer in covered if layer.kind == "output"]
+    return ResolvedPruning(pruning, layers, selection, level_counts(layers, known, levels, alive), outputs)
 
 
-def layers_of(model: nn.Module, pruning: Pruning) -> list[Layer]:
-    """The layers of `model` that `pruning` prunes; with granularity=output all but the output layer.
+def _without_classes(model: nn.Module, layers: list[Layer], pruning: Pruning, examples: Tensor | None) -> list[Layer]:
+    """Those of `layers` whose units are not the classes: of channels, all but the output layers.
 
-    The channels of the output layer are the classes, which stay. Raises SettingError for a score or a pattern that
-    does not fit.
+    Raises SettingError where none is left, and where the order of definition alone does not tell the output layer.
     """
-    check_score(pruning)
-    layers = prunable(model, pruning.exclude, pruning.output)
-    if pruning.granularity == "output":
-        layers = [layer for layer in layers if layer.kind != "output"]
-        if not layers:
-            problem = "leaves nothing to prune: the outputs of the last layer are the classes"
-            raise SettingError("pruning.granularity", "output", problem)
-    return layers
+    if pruning.granularity not in CHANNELS:
+        return layers
+    if pruning.granularity == "output" and pruning.output is None and examples is None:
+        every = prunable(model)
+        if every[-1].kind != "output":  # such as a convolution: the order of definition says nothing then
+            _ask_for_output(every, "that is not clear without examples of the inputs")
+    left = [x for x in layers if not x.output_axes or axis_of(x, pruning.granularity) not in x.output_axes]
+    if not left:
+        problem = "leaves nothing to prune: the channels are the classes"
+        raise SettingError("pruning.granularity", pruning.granularity, problem)
+    return left
+
+
+def _traced(model: nn.Module, pruning: Pruning, examples: Tensor | None) -> Mapping[str, Axes] | None:
+    """The parameters that give the outputs; None where they are not to be traced, or cannot be and it matters not."""
+    if pruning.output is not None or examples is None:
+        return None
+    try:
+        return output_axes(model, examples)
+    except UntraceableError as error:
+        options = (pruning.fractions, pruning.layer_densities)
+        if pruning.granularity in CHANNELS or any(isinstance(x, Mapping) and "output" in x for x in options):
+            _ask_for_output(prunable(model), str(error))
+        return None
+
+
+def _ask_for_output(layers: Sequence[Layer], reason: str) -> NoReturn:
+    names = ", ".join(layer.name.removesuffix(".weight") for layer in layers)
+    raise SettingError("pruning.output", None, f"name the layer whose outputs are the classes, of {names}: {reason}")
 
 
 def _alive(selection: Selection, layers: Sequence[Layer], mask: Mapping[str, Tensor]) -> dict[str, int]:

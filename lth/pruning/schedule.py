@@ -43,7 +43,7 @@ class Pruning:
     fraction: float = setting(0.2, "share of remaining weights pruned at each level")
     fractions: dict[str, float] = setting({}, "by kind (conv, linear, output) or name pattern")
     exclude: list[str] = setting([], "layers that stay dense, by name pattern")
-    output: str | None = setting(None, "the output layer; null: the last linear one")
+    output: str | None = setting(None, "the output layers, by name pattern; null: by the forward pass")
     score_at: str = setting(
         "trained",
         "weights scored: trained, init (rewind point)",

@@ -256,10 +256,21 @@ def job_facts(rows: Sequence[Row]) -> dict[str, str]:
     draws = 1 + max(row["draw"] for row in rows)
     return {
         "data": str(first["data"]),
-        "network": f"{first['model']}, {first['weights_left']:,} prunable weights",
+        "network": f"{first['model']}, {parameters_fact(rows)}",
         "levels": f"0 to {last}, {percent(levels[last])}% of the weights left at the last" if last else "0, dense",
         "arms": ", ".join(arms_of(rows)),
         "training": f"iterations {first['rewind']:,} to {first['iterations']:,} at every level",
         "seed": f"{first['seed']}" + (f", {draws} draws of each random control" if draws > 1 else ""),
         "setting": f"{first['setting']}, the same for every seed",
     }
+
+
+def parameters_fact(rows: Sequence[Row]) -> str:
+    """How many parameters of the network are prunable, and of how many, where a pruned row tells that."""
+    prunable = round(rows[0]["weights_left"] / rows[0]["density"])
+    masked = [row for row in rows if row["arm"] != "small_dense" and (row.get("parameter_density") or 1) < 1]
+    if not masked:
+        return f"{prunable:,} prunable weights"
+    sparsest = min(masked, key=lambda row: row["parameter_density"])
+    pruned = prunable - sparsest["weights_left"]
+    return f"{prunable:,} prunable of {round(pruned / (1 - sparsest['parameter_density'])):,} parameters"

@@ -11,6 +11,7 @@ from lth.data.tensors import Split
 from lth.lottery.arms import Outcome
 from lth.pruning.mask import density as density_of
 from lth.pruning.mask import kept
+from lth.pruning.parameters import parameter_density
 from lth.report.correct import KEY, encoded
 from lth.training.run_result import CORRECT as CORRECT_STATES
 from lth.training.run_result import RunResult
@@ -46,7 +47,7 @@ RESULTS = Table(
         Column("iterations", int, "iterations", "the iteration that training ends at"),
         Column("seconds", float, "s", "the time that the training took, wherever it was done"),
         Column("run", str, "", "the fingerprint of the training: its folder in the store"),
-        Column("parameter_density", float, "0..1", "nonzero parameters / all parameters of the network", added=True),
+        Column("parameter_density", float, "0..1", "parameters that no mask prunes / all of the network", added=True),
         Column("test_examples", int, "examples", "the size of the test set", added=True),
         Column("chance", float, "0..1", "the share of the test set that its most frequent class has", added=True),
         Column("seed_init", int, "", "the seed of the initial weights", added=True),
@@ -144,6 +145,7 @@ def result_row(outcome: Outcome, about: Mapping[str, Any]) -> Row:
         run=result.run,
         test_examples=len(spec.data.test),
         chance=chance(spec.data.test),
+        parameter_density=parameter_density(spec.model, mask, outcome.level.spec.model),
     )
     row[KEY] = {
         kind: encoded(bits.numpy().tobytes()) for kind, bits in on_cpu(result.states.get(CORRECT_STATES, {})).items()

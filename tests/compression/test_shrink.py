@@ -11,10 +11,12 @@ from torch import nn
 from lth.compression.channels import channel_mask
 from lth.compression.shrink import Removal, removal, shrunk, whole_channels
 from lth.core.errors import LotteryError, SettingError
+from lth.core.rng import rng
 from lth.core.weights import Mask, clone, load
 from lth.models import build
 from lth.models.resnet import ResNet
 from lth.pruning.mask import dense, prunable
+from tests.networks import images_to_classes
 
 Case = tuple[nn.Module, torch.Tensor]
 
@@ -160,6 +162,17 @@ def test_a_layer_removed_whole_and_bad_values_are_named() -> None:
         removal(model, {"conv1.weight": torch.ones(2, dtype=torch.bool)}, images)
     kept = channel_mask(model, images, 0.5, ignore=["conv*"])
     assert kept["conv1.weight"].all() and kept["conv2.weight"].all() and not kept["fc1.weight"].all()
+
+
+@pytest.mark.parametrize("classifier", [nn.Conv2d(8, 4, 1), nn.ConvTranspose2d(8, 4, 2)])
+def test_channels_that_are_the_classes_stay(classifier: nn.Module) -> None:
+    """Also where the classifier is a convolution that is defined first."""
+    model, images = images_to_classes(classifier), torch.randn(2, 3, 8, 8, generator=rng(0))
+    mask = channel_mask(model, images, 0.5)
+    axis = int(isinstance(classifier, nn.ConvTranspose2d))
+    assert mask["classifier.weight"].movedim(axis, 0).flatten(1).any(1).all()
+    assert int(mask["features.weight"].flatten(1).any(1).sum()) == 4
+    assert shrunk(model, mask, images)(images).shape == (2, 4)
 
 
 def test_a_missing_extra_is_named_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:

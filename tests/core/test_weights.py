@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from lth.core.weights import clone, digest, load, masked, modes_kept, on_cpu
+from lth.core.weights import clone, copied, digest, load, masked, modes_kept, on_cpu
 
 
 def test_masked_puts_zero_where_pruned_and_keeps_the_rest() -> None:
@@ -17,8 +17,8 @@ def test_masked_puts_zero_where_pruned_and_keeps_the_rest() -> None:
 
 def test_masked_and_clone_copy() -> None:
     state = {"w": torch.ones(2, 2), "b": torch.ones(2)}
-    for copied in (masked(state, {"w": torch.ones(2, 2, dtype=torch.bool)}), clone(state), on_cpu(state)):
-        for tensor in copied.values():
+    for other in (masked(state, {"w": torch.ones(2, 2, dtype=torch.bool)}), clone(state), on_cpu(state)):
+        for tensor in other.values():
             tensor.zero_()
         assert all(bool((tensor == 1).all()) for tensor in state.values())
 
@@ -90,3 +90,20 @@ def test_load_copies() -> None:
     with torch.no_grad():
         model.weight.zero_()
     assert torch.equal(state["weight"], torch.ones(1, 2)) and torch.equal(model.bias, torch.ones(1))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("kind", ["weight norm", "an activation", "activations in a list"])
+def test_a_copy_also_has_what_a_network_has_computed(kind: str) -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+    if kind == "weight norm":
+        nn.utils.weight_norm(model[0])
+    else:
+        activation = model(torch.ones(2, 3))
+        model.kept = activation if kind == "an activation" else {"all": [activation]}
+    inputs = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
+    same, before = copied(model), digest(model.state_dict())
+    assert torch.equal(same(inputs), model(inputs)) and same[1].weight is not model[1].weight
+    same(inputs).sum().backward()
+    assert model[1].weight.grad is None and digest(model.state_dict()) == before
+    assert (copied(copied(model))[1].weight == model[1].weight).all()

@@ -127,6 +127,14 @@ def test_a_weight_that_is_not_redrawn_is_an_error() -> None:
     check_redrawn(model, initialize(model, "glorot_normal", 0), initialize(model, "glorot_normal", 1), names)
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("norm", [nn.utils.weight_norm, nn.utils.parametrizations.weight_norm])
+def test_a_parametrised_weight_that_is_not_redrawn_is_an_error_too(norm: Callable[[nn.Module], nn.Module]) -> None:
+    model = nn.Sequential(nn.Linear(2, 2), norm(nn.Linear(2, 2)))
+    with pytest.raises(LotteryError, match=r"1\..* was not redrawn"):
+        check_redrawn(model, initialize(model, "default", 0), initialize(model, "default", 1), ["0.weight"])
+
+
 SPARSE = [name for name in INITIALIZERS if needs_mask(name)]
 FANS = {
     "sparsity_aware": lambda fan_in, fan_out: 2 / fan_in,

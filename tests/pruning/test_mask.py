@@ -1,17 +1,20 @@
 """What is prunable, and masks as data."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn.utils import prune
 
-from lth.core.errors import SettingError
+from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import rng
 from lth.models.lenet import lenet5
 from lth.pruning.mask import dense, density, kept, prunable, shuffled
+from tests.networks import bare_matrix, tied_language, tied_layers
 
 
 def test_weights_of_linear_and_convolution_layers_and_no_others() -> None:
@@ -68,6 +71,71 @@ def test_a_name_that_is_not_there_is_an_error(settings: dict, named: str) -> Non
 def test_a_model_without_prunable_layers_is_an_error() -> None:
     with pytest.raises(SettingError, match="needs a Linear or Conv"):
         prunable(nn.Sequential(nn.BatchNorm1d(3)))
+
+
+@pytest.mark.parametrize(
+    ("model", "names"),
+    [
+        (tied_layers(), ["first.weight", "a.weight", "out.weight"]),
+        (tied_language(), ["hidden.weight", "embedding.weight"]),
+        (bare_matrix(), ["matrix", "out.weight"]),
+    ],
+)
+def test_a_shared_weight_has_the_first_name_that_the_model_has_for_it(model: nn.Module, names: list[str]) -> None:
+    layers = prunable(model)
+    assert [layer.name for layer in layers] == names and layers[-1].kind == "output"
+    parameters = dict(model.named_parameters())
+    assert all(layer.shape == parameters[layer.name].shape for layer in layers)
+
+
+@pytest.mark.parametrize("output", ["heads.*", "heads.?", "heads.[01]"])
+def test_a_pattern_names_several_outputs(output: str) -> None:
+    model = nn.Sequential(OrderedDict(first=nn.Linear(4, 4), heads=nn.Sequential(nn.Linear(4, 2), nn.Linear(4, 2))))
+    kinds = {layer.name: layer.kind for layer in prunable(model, output=output)}
+    assert kinds == {"first.weight": "linear", "heads.0.weight": "output", "heads.1.weight": "output"}
+
+
+def test_traced_outputs_come_before_the_order_of_definition_and_named_ones_before_both() -> None:
+    model, traced = nn.Sequential(nn.Linear(4, 4), nn.Conv1d(4, 4, 1), nn.Linear(4, 4)), {"1.weight": frozenset({0})}
+    assert [layer.kind for layer in prunable(model)] == ["linear", "conv", "output"]
+    assert [layer.kind for layer in prunable(model, traced=traced)] == ["linear", "output", "linear"]
+    assert [layer.kind for layer in prunable(model, traced={})] == ["linear", "conv", "linear"]
+    named = prunable(model, output="0", traced=traced)
+    assert [layer.kind for layer in named] == ["output", "conv", "linear"] and named[0].output_axes == {0}
+
+
+parametrizations = nn.utils.parametrizations
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize(
+    ("change", "source"),
+    [
+        (parametrizations.weight_norm, "parametrizations.weight.original0, "),
+        (parametrizations.spectral_norm, "parametrizations.weight.original"),
+        (parametrizations.orthogonal, "parametrizations.weight.original"),
+        (lambda layer: nn.utils.weight_norm(layer), "weight_g, "),
+        (nn.utils.spectral_norm, "weight_orig"),
+        (lambda layer: prune.l1_unstructured(layer, "weight", 0.5), "weight_orig"),
+    ],
+)
+def test_parametrised_weights_are_not_prunable_and_a_model_of_them_alone_is_refused(
+    change: Callable[[nn.Module], nn.Module], source: str
+) -> None:
+    layers = [change(nn.Linear(4, 4)), change(nn.Linear(4, 3))]
+    assert [layer.name for layer in prunable(nn.Sequential(*layers, nn.Linear(3, 3)))] == ["2.weight"]
+    for model, place in ((nn.Sequential(*layers), "0."), (layers[0], "")):
+        with pytest.raises(LotteryError, match=f"^{place}weight is parametrised, computed from {place}{source}"):
+            prunable(model)
+
+
+def test_layers_of_torchs_own_modules_and_subclasses_are_prunable() -> None:
+    class Scaled(nn.Linear):
+        """A layer of one's own."""
+
+    model = nn.Sequential(Scaled(8, 8), nn.TransformerEncoderLayer(8, 2, 16))
+    named = ["0.weight", *(f"1.{name}.weight" for name in ("self_attn.out_proj", "linear1", "linear2"))]
+    assert [layer.name for layer in prunable(model)] == named
 
 
 def test_shared_weights_count_once() -> None:

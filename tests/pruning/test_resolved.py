@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import rng
@@ -13,6 +14,7 @@ from lth.pruning.mask import dense, kept
 from lth.pruning.resolved import collapsed, prune_to, resolve
 from lth.pruning.schedule import Pruning
 from lth.pruning.scores.inputs import ScoreInputs
+from tests.networks import Net, hidden, hidden_and_out, images_to_classes, tied_language
 
 
 def test_counts_begin_with_what_the_mask_keeps(
@@ -48,6 +50,73 @@ def test_the_output_layer_keeps_its_channels(make_network: Callable[[], nn.Modul
     assert [layer.name for layer in resolved.layers] == ["fc1.weight", "fc2.weight"]
     with pytest.raises(SettingError, match=r"pruning\.granularity=output: leaves nothing to prune"):
         resolve(nn.Sequential(nn.Flatten(), nn.Linear(36, 3)), Pruning(granularity="output"), 1)
+
+
+VECTORS, IMAGES = torch.zeros(2, 12), torch.zeros(2, 3, 8, 8)
+CLASSIFIERS: dict[str, tuple[nn.Module, torch.Tensor, list[str]]] = {
+    "a convolution before pooling": (images_to_classes(nn.Conv2d(8, 4, 1)), IMAGES, ["features.weight"]),
+    "a transposed one": (images_to_classes(nn.ConvTranspose2d(8, 4, 2)), IMAGES, ["features.weight"]),
+    "one that is flattened": (
+        nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 6), nn.Flatten()),
+        IMAGES,
+        ["0.weight"],
+    ),
+    "a layer before another": (
+        Net(lambda n, x: n.out(hidden(n, x)), **hidden_and_out(side=nn.Linear(10, 4))),
+        VECTORS,
+        ["hidden.weight", "side.weight"],
+    ),
+    "two heads": (
+        Net(lambda n, x: n.out(hidden(n, x)) + n.skip(x), **hidden_and_out(skip=nn.Linear(12, 4))),
+        VECTORS,
+        ["hidden.weight"],
+    ),
+    "an embedding": (tied_language(), torch.zeros(2, 5), ["hidden.weight"]),
+    "a weight of the first layer, transposed": (
+        Net(lambda n, x: functional.linear(torch.relu(n.encoder(x)), n.encoder.weight.t()), encoder=nn.Linear(12, 7)),
+        VECTORS,
+        ["encoder.weight"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CLASSIFIERS)
+def test_channels_that_are_the_classes_are_never_pruned(case: str) -> None:
+    model, examples, layers = CLASSIFIERS[case]
+    resolved = resolve(model, Pruning(granularity="output"), 1, examples=examples)
+    assert [layer.name for layer in resolved.layers] == layers == list(resolved.dense())
+    traced = [name for name in resolved.outputs if name not in layers or name == "encoder.weight"]
+    assert list(resolved.outputs) == traced != []
+    single = resolve(model, Pruning(fraction=0.5, fractions={"output": 0.25}), 1, examples=examples)
+    for layer in single.layers:
+        lost = 0.25 if layer.name in single.outputs else 0.5
+        assert single.level_counts[1][layer.name] == layer.size - round(lost * layer.size)
+
+
+def test_input_channels_that_are_the_classes_stay_too() -> None:
+    model, examples, _ = CLASSIFIERS["a weight of the first layer, transposed"]
+    with pytest.raises(SettingError, match=r"pruning\.granularity=input: leaves nothing to prune"):
+        resolve(model, Pruning(granularity="input"), 1, examples=examples)
+    model, examples, _ = CLASSIFIERS["two heads"]
+    resolved = resolve(model, Pruning(granularity="input"), 1, examples=examples)
+    assert {layer.name for layer in resolved.layers} == {"out.weight", "hidden.weight", "skip.weight"}
+
+
+@pytest.mark.parametrize("examples", [None, IMAGES])
+def test_where_the_outputs_are_not_clear_and_matter_they_are_asked_for(examples: torch.Tensor | None) -> None:
+    """Without examples the classifier may be any layer; with them, autograd records nothing of this one."""
+    parts = {"features": nn.Conv2d(3, 8, 3), "classifier": nn.Conv2d(8, 4, 1)}
+    model = Net(lambda n, x: n.classifier(n.features(x)).mean((2, 3)).detach(), **parts)
+    question = r"pruning\.output=None: name the layer whose outputs are the classes, of features, classifier: "
+    with pytest.raises(SettingError, match=question):
+        resolve(model, Pruning(granularity="output"), 1, examples=examples)
+    named = resolve(model, Pruning(granularity="output", output="classifier"), 1, examples=examples)
+    assert [layer.name for layer in named.layers] == ["features.weight"] and named.outputs == ["classifier.weight"]
+    assert len(resolve(model, Pruning(), 1, examples=examples).layers) == 2
+    by_kind = [Pruning(fractions={"output": 0.1}), Pruning(layer_densities={"output": 1.0, "conv": 0.5})]
+    for pruning in by_kind if examples is not None else []:
+        with pytest.raises(SettingError, match=question):
+            resolve(model, pruning, 1, examples=examples)
 
 
 def test_every_step_of_a_random_score_draws_the_same_numbers(make_network: Callable[[], nn.Module]) -> None:

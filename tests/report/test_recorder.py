@@ -10,6 +10,7 @@ import pytest
 from lth.core.tables import Column, Table
 from lth.lottery.ticket import Ticket
 from lth.report.figures.drawing import Drawing, Sketch
+from lth.report.recorder import parameters_fact
 from lth.report.results import Results
 from lth.report.sheet import Sheet
 from lth.report.statistics import percent
@@ -202,3 +203,16 @@ def test_a_job_that_measured_nothing_leaves_nothing(make_recorder, tmp_path, cap
     with make_recorder(tables=(NORMS,)) as recorder:
         recorder.finish({})
     assert not (tmp_path / "job").exists() and capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("prunable", "total"), [(266_200, 266_610), (61_470, 61_706), (50_000, 100_000_007)])
+def test_the_page_says_how_many_of_all_parameters_are_prunable(prunable, total):
+    rows = []
+    for kept in (prunable, prunable - 1, prunable // 3 + 1):
+        values = {"arm": "ticket", "weights_left": kept, "density": kept / prunable}
+        rows.append(values | {"parameter_density": (total - prunable + kept) / total})
+    assert parameters_fact(rows) == parameters_fact(rows[::2]) == f"{prunable:,} prunable of {total:,} parameters"
+    assert parameters_fact(rows[1:]) == parameters_fact(rows)  # the first row may be of a pruned network
+    assert parameters_fact(rows[:1]) == f"{prunable:,} prunable weights"
+    older = [row | {"parameter_density": None} for row in rows]
+    assert parameters_fact(older) == f"{prunable:,} prunable weights"

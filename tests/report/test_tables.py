@@ -4,9 +4,11 @@ import csv
 from dataclasses import replace
 
 import pytest
+from torch import nn
 
 from lth.analysis.gradient import GradientNorm
 from lth.core.tables import Column
+from lth.pruning.mask import dense, prunable
 from lth.pruning.updates import GradualPruning
 from lth.report.tables import CURVES, LAYERS, RESULTS, curve_rows, layer_rows, result_row, with_observed
 from lth.training.loop import train
@@ -80,6 +82,19 @@ def test_a_further_observer_fills_the_columns_that_it_declares(make_outcome, tmp
     assert {iteration: float(cell) for iteration, cell in curve.items() if cell} == {
         iteration: values["total"] for iteration, values in largest.items()
     }
+
+
+def test_the_density_of_all_parameters_is_that_of_the_levels_network(make_outcome):
+    """Of 552 weights and 23 biases; a narrower network counts with what it has."""
+    done = make_outcome()
+    assert result_row(done, ABOUT)["parameter_density"] == 1
+    mask = {name: kept.clone() for name, kept in done.spec.mask.items()}
+    mask["fc1.weight"][:6] = False
+    pruned = replace(done, spec=replace(done.spec, mask=mask))
+    assert result_row(pruned, ABOUT)["parameter_density"] == (575 - 216) / 575
+    small = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
+    narrow = replace(done, spec=replace(done.spec, model=small, mask=dense(prunable(small))))
+    assert result_row(narrow, ABOUT)["parameter_density"] == 23 / 575
 
 
 def test_a_diverged_run_has_empty_cells(make_outcome):

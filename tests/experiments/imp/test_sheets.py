@@ -94,6 +94,15 @@ def test_the_table_on_the_page_has_a_row_for_every_level():
         assert word in sheet.note
 
 
+def test_the_density_of_all_parameters_stands_beside_that_of_the_prunable_ones_where_it_is_known():
+    rows = [row | {"parameter_density": 0.3 + 0.7 * row["density"]} for row in replicate()]
+    sheet = levels(rows)
+    assert [row[-1] for row in sheet.cells] == ["100", "86.0", "74.8", "65.8"] and sheet.heads[-1] == "of all (%)"
+    assert sum(count for _, count in sheet.groups) == len(sheet.heads) == 9 and "all parameters" in sheet.note
+    rows[0]["parameter_density"] = None  # from before there was the column
+    assert levels(rows).cells[0][-1] == DASH and "of all (%)" not in levels(replicate()).heads
+
+
 def test_without_a_validation_split_there_are_no_early_stop_columns():
     early = dict.fromkeys(("early_stop_iteration", "early_stop_censored", "early_stop_test_accuracy"))
     sheet = levels(replicate(**early))
