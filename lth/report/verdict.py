@@ -124,12 +124,12 @@ def verdicts(rows: Sequence[Row], criteria: Criteria | None = None) -> dict[int,
         here = [row for row in rows if row["level"] == level]
         tickets = _whose_dense_trained(rows, level)
         parts = (
-            trains(tickets),
             above("matching", _points(dense, level), -criteria.margin),
             fast(rows, level, speed, criteria.slower),
             *(better(arm, here, _points(by_level, level)) for arm, by_level in controls.items()),
+            trains(tickets),
         )
-        n = parts[1].interval.n if parts[1].interval else 0
+        n = parts[0].interval.n if parts[0].interval else 0
         judged[level] = Verdict(level, densities(rows)[level], n, _decide(parts), parts, tickets, criteria)
     return _adjusted(judged)
 

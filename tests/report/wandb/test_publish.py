@@ -89,7 +89,9 @@ def test_the_means_and_bounds_are_those_of_the_summary(outputs):
 
 def test_one_seed_has_means_without_bounds():
     values = level_rows(summary_rows(rows_of(0)))
-    assert {key.split("/")[2] for row in values for key in row if key.count("/") == 3} == {"mean"}
+    assert {key.split("/")[2] for row in values for key in row if key.count("/") == 3} == {"mean", "low", "high"}
+    bounded = {key for row in values for key in row if key.count("/") == 3 and "/mean/" not in key}
+    assert {key.rsplit("/", 1)[1] for key in bounded} == {"failure_rate"}
     assert [row.get("report/verdict") for row in values] == [None, NUMBERS["undecided"], NUMBERS["undecided"]]
 
 
