@@ -44,8 +44,13 @@ class GradientFlowAnalyses:
 
         Accuracies and disagreements are 0..1; the standard deviation is the sample's over runs, disagreement the mean
         over pairs of runs, and the distance that of the final weights, pruned ones at zero, from the pruned solution's.
+        Runs that failed are in no mean.
         """
-        return [self._row(init, runs) for init, arm in INITS.items() if (runs := self.trained.done(arm))]
+        return [
+            self._row(init, runs) | {"failed": self.trained.failed(arm)}
+            for init, arm in INITS.items()
+            if (runs := self.trained.done(arm))
+        ]
 
     def agreement(self) -> list[Row]:
         """How each run agrees on test with the others of its row (means over them), and with the pruned solution.

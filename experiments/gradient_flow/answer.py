@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from lth.core.tables import Row
+from lth.report.failures import failures
 from lth.report.results import Results
 from lth.report.sheet import DASH, Sheet
 from lth.report.statistics import arms_of
@@ -14,8 +15,15 @@ HEADS = ("init", "runs", "accuracy", "ensemble", "disagree", "pruned", "L2")
 
 
 def answer(results: Results) -> list[str]:
-    """Lottery against scratch, in words, and that all of it is about one mask."""
-    return [sentence(results["table"])]
+    """Lottery against scratch, in words, that all of it is about one mask, and how many runs failed."""
+    return [sentence(results["table"]), *failing(results["results"])]
+
+
+def failing(rows: Sequence[Row]) -> list[str]:
+    """How many runs of each arm failed, where some did, from the rows of `results.csv`."""
+    rates = {arm: failures(row for row in rows if row["arm"] == arm) for arm in arms_of(rows)}
+    failed = [f"of {paper_name(arm)} {rate}" for arm, rate in rates.items() if rate.failed]
+    return [f"Runs that diverged, or ended no better than one class: {'; '.join(failed)}."] if failed else []
 
 
 def sentence(rows: Sequence[Row]) -> str:
@@ -42,9 +50,9 @@ def sentence(rows: Sequence[Row]) -> str:
 def sheets(results: Results) -> list[Sheet]:
     """The paper's table, a row for each kind of initial weights."""
     note = (
-        "Means over runs, accuracies with their standard deviation. disagree: pairs of runs that classify a test"
-        " example differently, in % of the test set; pruned: the same of a run and the pruned solution; L2: the"
-        " distance of a run's final weights from those of the pruned solution."
+        "Means over runs that did not fail, accuracies with their standard deviation. disagree: pairs of runs that"
+        " classify a test example differently, in % of the test set; pruned: the same of a run and the pruned solution;"
+        " L2: the distance of a run's final weights from those of the pruned solution."
     )
     legend = {paper_name(arm): about(arm) for arm in arms_of(results["results"])}
     rows = [cells(row) for row in results["table"]]
@@ -57,4 +65,5 @@ def cells(row: Row) -> list[str]:
     accuracy = f"{100 * row['test_accuracy']:.2f}" + (f" ± {100 * std:.2f}" if std is not None else "")
     shares = [row[key] for key in ("ensemble_accuracy", "disagreement", "disagreement_with_pruned")]
     texts = [DASH if share is None else f"{100 * share:.2f}" for share in shares]
-    return [row["init"], str(row["seeds"]), accuracy, *texts, f"{row['distance_to_pruned']:.2f}"]
+    runs = f"{row['seeds']}" + (f" ({row['failed']} failed)" if row["failed"] else "")
+    return [row["init"], runs, accuracy, *texts, f"{row['distance_to_pruned']:.2f}"]

@@ -17,6 +17,7 @@ TABLE = Table(
         Column("disagreement", float, "0..1", "test examples classified differently, the mean over pairs of runs"),
         Column("disagreement_with_pruned", float, "0..1", "test examples classified unlike the pruned solution"),
         Column("distance_to_pruned", float, "", "the mean L2 distance of the final weights from the pruned solution's"),
+        Column("failed", int, "", "how many runs failed; they are in no mean, unless all did", added=True),
     ),
     key=("init",),
     meaning="The table of Evci et al. 2022 within one mask: a row for each kind of initial weights.",

@@ -8,6 +8,8 @@ from lth.core.weights import Mask, State
 from lth.lottery import arms as controls
 from lth.lottery.arms import ARMS, Outcome
 from lth.lottery.levels import Level
+from lth.report.failures import failed
+from lth.report.tables import chance
 from lth.store.runs import Store
 from lth.training.run_result import RunResult
 from lth.training.run_spec import RunSpec
@@ -46,8 +48,20 @@ class TrainedPlan:
         return self.level.result
 
     def done(self, arm: str) -> list[Outcome]:
-        """The runs of `arm` that did not diverge."""
-        return [outcome for outcome in self.outcomes.get(arm, ()) if outcome.result.status == "done"]
+        """The runs of `arm` that did not fail, which are compared; where all failed, those that did not diverge."""
+        done = [outcome for outcome in self.outcomes.get(arm, ()) if outcome.result.status == "done"]
+        return [outcome for outcome in done if not _failed(outcome)] or done
+
+    def failed(self, arm: str) -> int:
+        """How many runs of `arm` failed."""
+        return sum(_failed(outcome) for outcome in self.outcomes.get(arm, ()))
+
+
+def _failed(outcome: Outcome) -> bool:
+    result, test = outcome.result, outcome.spec.data.test
+    accuracy = result.points[-1].test_accuracy if result.points else None
+    about = {"chance": chance(test), "test_examples": len(test)}
+    return failed({"status": result.status, "final_test_accuracy": accuracy, **about})
 
 
 def train_plan(plan: GradientFlowPlan, store: Store, fit: Fit) -> TrainedPlan:

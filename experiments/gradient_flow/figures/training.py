@@ -9,6 +9,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
 from lth.core.tables import Row
+from lth.report.failures import failed
 from lth.report.figures.axes import count_axis, legend_above, log_axis, new_figure
 from lth.report.figures.captions import about_bars, about_diverged
 from lth.report.figures.curves import Curve, curve
@@ -68,10 +69,13 @@ def masks_in(rows: Sequence[Row]) -> int:
 
 
 def accuracies_of(rows: Sequence[Row], arm: str) -> list[float]:
-    """The final test accuracies of `arm`, in percent: of the runs of one mask, or of several masks their means."""
+    """The final test accuracies of `arm`, in percent: of the runs of one mask, or of several masks their means.
+
+    Runs that failed are left out.
+    """
     by_seed: dict[int, list[float]] = {}
     for row in rows:
-        if row["arm"] == arm and row["status"] == "done":
+        if row["arm"] == arm and not failed(row):
             by_seed.setdefault(row["seed"], []).append(100 * row["final_test_accuracy"])
     if masks_in(rows) == 1:
         return [value for values in by_seed.values() for value in values]
@@ -102,12 +106,15 @@ def error_axis(axes: Axes, accuracies: Sequence[float]) -> None:
 
 
 def norms(results: Sequence[Row], curves: Sequence[Row], arm: str) -> Curve:
-    """The gradient norm in training: mean, lowest and highest over the runs of `arm`, at iterations that all have."""
+    """The gradient norm in training: mean, lowest and highest over the runs of `arm`, at iterations that all have.
+
+    Runs that failed are left out.
+    """
     by_run: dict[str, list[Row]] = {}
     for row in curves:
         if measured(row["grad_norm"]):
             by_run.setdefault(row["run"], []).append(row)
-    runs = [row["run"] for row in results if row["arm"] == arm and row["status"] == "done"]
+    runs = [row["run"] for row in results if row["arm"] == arm and not failed(row)]
     measured_runs = [by_run[run] for run in runs if run in by_run]
     common = (
         set.intersection(*({row["iteration"] for row in rows} for rows in measured_runs)) if measured_runs else set()

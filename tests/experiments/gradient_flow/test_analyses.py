@@ -1,5 +1,7 @@
 """The analyses of the trained networks give the networks' own numbers."""
 
+from dataclasses import replace
+
 import pytest
 from lth.experiments.gradient_flow.analyses import GradientFlowAnalyses
 from lth.experiments.gradient_flow.plan import INITS
@@ -12,11 +14,29 @@ def test_the_table_is_that_of_the_networks(trained, store, data):
     rows = {row["init"]: row for row in analyses.table()}
     assert list(rows) == list(INITS) and rows == {row["init"]: row for row in analyses.table()}
     for init, arm in INITS.items():
-        accuracies = [outcome.result.points[-1].test_accuracy for outcome in trained.outcomes[arm]]
-        assert rows[init]["seeds"] == len(accuracies)
+        accuracies = [outcome.result.points[-1].test_accuracy for outcome in trained.done(arm)]
+        assert rows[init]["seeds"] == len(accuracies) and rows[init]["failed"] == trained.failed(arm)
         assert rows[init]["test_accuracy"] == pytest.approx(sum(accuracies) / len(accuracies), abs=1e-12)
     pruned = rows["pruned"]
     assert pruned["disagreement_with_pruned"] == 0 == pruned["distance_to_pruned"] and pruned["disagreement"] is None
+
+
+def test_runs_that_failed_are_compared_only_where_all_did(trained):
+    test = trained.level.spec.data.test
+    share = int(test.labels.bincount().max()) / len(test)
+
+    def with_accuracies(*accuracies):
+        outcomes = []
+        for outcome, accuracy in zip(trained.outcomes["reinit"], accuracies, strict=True):
+            points = [*outcome.result.points[:-1], replace(outcome.result.points[-1], test_accuracy=accuracy)]
+            outcomes.append(replace(outcome, result=replace(outcome.result, points=points)))
+        return replace(trained, outcomes={"reinit": outcomes})
+
+    one = with_accuracies(share, 1.0)
+    assert [outcome.draw for outcome in one.done("reinit")] == [1] and one.failed("reinit") == 1
+    both = with_accuracies(share, share)
+    assert len(both.done("reinit")) == both.failed("reinit") == 2
+    assert one.failed("rigl") == 0 and one.done("rigl") == []
 
 
 def test_the_agreement_of_runs_averages_to_the_table(trained, store, data):
@@ -24,7 +44,7 @@ def test_the_agreement_of_runs_averages_to_the_table(trained, store, data):
     rows, table = analyses.agreement(), {row["init"]: row for row in analyses.table()}
     for init, arm in INITS.items():
         row_runs = [row for row in rows if row["init"] == init]
-        assert [row["draw"] for row in row_runs] == [outcome.draw for outcome in trained.outcomes[arm]]
+        assert [row["draw"] for row in row_runs] == [outcome.draw for outcome in trained.done(arm)]
         for column in ("disagreement", "disagreement_with_pruned"):
             values = [row[column] for row in row_runs]
             assert values == [None] or table[init][column] == pytest.approx(sum(values) / len(values))
@@ -39,9 +59,10 @@ def test_lines_begin_and_end_at_the_networks_themselves(trained, store, data):
         for row in rows
         if row["split"] == "test" and row["alpha"] == 0
     }
-    assert len(ends) == 6  # two starts, and the ends of two runs each
-    for init in ("lottery", "scratch"):
-        for outcome in trained.outcomes[INITS[init]]:
+    runs = {init: trained.done(INITS[init]) for init in ("lottery", "scratch")}
+    assert len(ends) == 2 + sum(map(len, runs.values()))  # two starts, and the ends of all runs
+    for init, outcomes in runs.items():
+        for outcome in outcomes:
             assert ends[init, "end", outcome.draw] == outcome.result.points[-1].test_accuracy
     assert len({row["loss"] for row in rows if row["alpha"] == 1 and row["split"] == "train"}) == 1
     few = GradientFlowAnalyses(trained, data, store, 10).lines()

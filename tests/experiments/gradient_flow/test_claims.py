@@ -2,13 +2,14 @@
 
 import csv
 
+import numpy as np
 import pytest
 from lth.experiments.gradient_flow.tables import TABLES as DECLARED
 
 from lth.commands.claims import declared, load_claims, main
 from lth.core.errors import LotteryError
 from lth.report.claims import judge as judging
-from lth.report.claims.evidence import Evidence
+from lth.report.claims import reading
 from lth.report.claims.judge import judge
 from lth.report.claims.reading import read_evidence
 from lth.report.claims.show import cells
@@ -54,7 +55,7 @@ def mask(seed=0, runs=5, **changes):
         "results": results,
         "curves": curves,
         "table": [
-            {"init": init, "test_accuracy": 0.97, "ensemble_accuracy": 0.97 + gain}
+            {"init": init, "seeds": runs, "test_accuracy": 0.97, "ensemble_accuracy": 0.97 + gain}
             for init, gain in (("lottery", 0.0005), ("scratch", 0.01))
         ],
         "agreement": [
@@ -96,7 +97,7 @@ def evidence_of(*masks):
     tables = {
         name: [{"seed": seed} | row for seed, tables in enumerate(masks) for row in tables[name]] for name in masks[0]
     }
-    return Evidence(tables, density_arm=CLAIMS.density_arm)
+    return reading.evidence_of(tables, CLAIMS)
 
 
 def judged(*masks):
@@ -146,6 +147,76 @@ def test_over_three_masks_the_unit_is_the_mask():
     assert measured(claims["G3"]).n == 3 and "over 3 masks" in note(claims["G3"])
     assert claims["G18"].verdict == claims["G9a"].verdict == "reproduced" and measured(claims["G9a"]).n == 3
     assert measured(judged(mask(), mask(1, reinit=0.5))["G3"]).mean == pytest.approx(1.5)  # two: the first alone
+
+
+def with_failed(tables, *draws):
+    """The tables with runs of scratch that failed: their accuracy is that of one class."""
+    failed = [
+        row | {"final_test_accuracy": 0.1135} if row["arm"] == "reinit" and row["draw"] in draws else row
+        for row in tables["results"]
+    ]
+    return tables | {"results": failed}
+
+
+def test_failed_runs_are_compared_with_none_and_their_rate_is_said():
+    claims = judged(*(with_failed(mask(seed), 3) for seed in range(3)))
+    rate = "of ticket 0 of 15 failed (0% to 22%); of reinit 3 of 15 failed (4% to 48%): compared are those that train"
+    names = ("3", "4", "5", "8", "9a", "9b", "12", "14", "16")
+    assert all(claims[f"G{name}"].verdict == "reproduced" for name in names)
+    assert rate in note(claims["G3"]) and measured(claims["G3"]).mean == pytest.approx(1.5, abs=0.02)
+    # the rows of scratch compare every run with those that failed, and average them
+    assert claims["G15"].verdict == claims["G18"].verdict == "not measured" and rate in note(claims["G15"])
+    assert claims["G17"].verdict == "reproduced"
+
+
+def test_rows_that_leave_failed_runs_out_are_compared():
+    tables = with_failed(mask(), 3)
+    tables["agreement"] = [row for row in tables["agreement"] if (row["init"], row["draw"]) != ("scratch", 3)]
+    tables["table"] = [row | {"seeds": 4 if row["init"] == "scratch" else 5} for row in tables["table"]]
+    claims = judged(tables)
+    assert measured(claims["G18"]).mean == pytest.approx(1.0) and measured(claims["G15"]).mean < 0.2
+
+
+def test_disagreements_of_runs_are_no_independent_values():
+    generator = np.random.default_rng(0)
+    of_pairs = {}
+    for init, size in (("lottery", 0.004), ("scratch", 0.03)):
+        pairs = np.triu(size * np.exp(0.3 * generator.normal(size=(5, 5))), 1)
+        of_pairs[init] = pairs + pairs.T
+    tables = mask()
+    tables["agreement"] = [
+        {"init": init, "draw": draw, "disagreement": of_pairs[init][draw].sum() / 4, "disagreement_with_pruned": 0.0}
+        for init in of_pairs
+        for draw in range(5)
+    ]
+    interval = measured(judged(tables)["G15"])
+    ratio = of_pairs["lottery"].sum() / of_pairs["scratch"].sum()
+    assert interval.mean == pytest.approx(ratio, rel=0.02)
+    left_out = [
+        np.log(np.delete(np.delete(of_pairs["lottery"], run, 0), run, 1).sum())
+        - np.log(np.delete(np.delete(of_pairs["scratch"], run, 0), run, 1).sum())
+        for run in range(5)
+    ]
+    error = (4 / 5 * ((left_out - np.mean(left_out)) ** 2).sum()) ** 0.5  # the jackknife's
+    assert np.log(interval.high / interval.mean) == pytest.approx(2.776445 * error, rel=1e-6)
+
+
+def test_changes_of_one_runs_mask_decide_nothing():
+    (claim,) = (judged(mask())[name] for name in ("G10",))
+    assert (
+        measured(claim).low > 0 and claim.verdict == "undecided" and "blocks of successive mask updates" in note(claim)
+    )
+    assert judged(*(mask(seed) for seed in range(3)))["G10"].verdict == "reproduced"
+
+
+def test_a_ticket_is_compared_with_the_pruned_solution_of_its_own_mask():
+    claims = judged(mask(ticket=-0.004))
+    assert measured(claims["G2b"]).mean == pytest.approx(-0.36) and measured(claims["G2b"]).n == 5
+    worse = mask(ticket=-0.004)
+    worse["results"] = [
+        row | ({"final_test_accuracy": 0.995} if row["arm"] == "pruned" else {}) for row in worse["results"]
+    ]
+    assert measured(judged(worse)["G2b"]).mean == pytest.approx(-1.36)
 
 
 def test_what_does_not_hold_is_said_with_a_likely_reason():

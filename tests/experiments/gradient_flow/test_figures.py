@@ -1,7 +1,7 @@
 """Figures, table and answer of `lth gradient_flow`: what they need, what they leave out, equal bytes for equal rows."""
 
 import pytest
-from lth.experiments.gradient_flow.answer import HEADS, sentence, sheets
+from lth.experiments.gradient_flow.answer import HEADS, failing, sentence, sheets
 from lth.experiments.gradient_flow.figures import FIGURES
 from lth.experiments.gradient_flow.figures.landscape import sketch_signal
 from lth.experiments.gradient_flow.figures.styles import about, paper_name
@@ -70,7 +70,10 @@ def analyses():
 def table():
     share = {"test_accuracy_std": 0.001, "ensemble_accuracy": 0.98, "distance_to_pruned": 3.0}
     share |= {"disagreement": 0.01, "disagreement_with_pruned": 0.02}
-    return [{"init": init, "seeds": 5, "test_accuracy": 0.97 + 0.01 * (init == "lottery"), **share} for init in INITS]
+    return [
+        {"init": init, "seeds": 5, "test_accuracy": 0.97 + 0.01 * (init == "lottery"), "failed": 0, **share}
+        for init in INITS
+    ]
 
 
 @pytest.mark.rendered
@@ -140,6 +143,14 @@ def test_the_sheet_is_the_papers_table_in_percent(results, table):
     assert list(rows) == list(INITS) and rows["lottery"]["accuracy"] == "98.00 ± 0.10"
     assert (rows["scratch"]["disagree"], rows["scratch"]["pruned"], rows["scratch"]["L2"]) == ("1.00", "2.00", "3.00")
     assert list(sheet.legend) == [paper_name(arm) for arm in ARMS]
+
+
+def test_runs_that_failed_are_counted_in_the_sheet_and_named(results, table):
+    (sheet,) = sheets(Results({"results": results, "table": [row | {"failed": 2, "seeds": 3} for row in table]}))
+    assert {cells[1] for cells in sheet.cells} == {"3 (2 failed)"}
+    lost = [row | {"status": "diverged"} if row["arm"] == "reinit" else row for row in results]
+    assert failing(results) == [] and "of scratch 3 of 3 failed (29% to 100%)" in failing(lost)[0]
+    assert accuracies_of(lost, "reinit") == []
 
 
 def test_the_sentence_says_that_it_is_one_mask(table):
