@@ -34,10 +34,11 @@ Decision = Literal["winning", "not winning", "undecided"]
 
 @dataclass(frozen=True)
 class Verdict:
-    """The verdict on the tickets of one level, and its conditions.
+    """The verdict on the tickets of one level.
 
-    n: how many distinct pairs of ticket and dense network are compared. failures: of the tickets whose dense network
-    trained. p, p_matching: of the verdict and of `matching`; p_adjusted, p_matching_adjusted: over all levels judged.
+    parts: its conditions on intervals: matching, fast, better than each control. n: how many distinct pairs of ticket
+    and dense network are compared. failures: of the tickets whose dense network trained. p, p_matching: of the verdict
+    and of `matching`; p_adjusted, p_matching_adjusted: over all levels judged.
     """
 
     level: int
@@ -51,9 +52,14 @@ class Verdict:
     p_matching_adjusted: float = 1.0
 
     @property
+    def conditions(self) -> tuple[Part, ...]:
+        """All conditions: `parts`, and that the ticket trains."""
+        return (*self.parts, trains(self.failures))
+
+    @property
     def part(self) -> Mapping[str, Part]:
         """Name -> condition."""
-        return {part.name: part for part in self.parts}
+        return {part.name: part for part in self.conditions}
 
     @property
     def matching(self) -> bool | None:
@@ -69,7 +75,7 @@ class Verdict:
     @property
     def p(self) -> float:
         """The p of a winning ticket: the largest of the conditions'."""
-        return max(part.p for part in self.parts)
+        return max(part.p for part in self.conditions)
 
     @property
     def answer(self) -> Answer:
@@ -83,7 +89,7 @@ class Verdict:
         if self.n < SEEDS and self.part["trains"].holds:
             return f"{self.n} of at least {SEEDS} distinct trainings"
         wanted = False if self.decision == "not winning" else None
-        open_parts = [_say(part) for part in self.parts if part.holds is wanted and part.note != NO_CONTROL]
+        open_parts = [_say(part) for part in self.conditions if part.holds is wanted and part.note != NO_CONTROL]
         absent = [part.name.removeprefix("better than ") for part in self.parts if part.note == NO_CONTROL]
         missing = [f"no {' and '.join(absent)} to compare"] if absent and wanted is None else []
         return "; ".join([*open_parts, *missing])
@@ -127,10 +133,11 @@ def verdicts(rows: Sequence[Row], criteria: Criteria | None = None) -> dict[int,
             above("matching", _points(dense, level), -criteria.margin),
             fast(rows, level, speed, criteria.slower),
             *(better(arm, here, _points(by_level, level)) for arm, by_level in controls.items()),
-            trains(tickets),
         )
         n = parts[0].interval.n if parts[0].interval else 0
-        judged[level] = Verdict(level, densities(rows)[level], n, _decide(parts), parts, tickets, criteria)
+        judged[level] = Verdict(
+            level, densities(rows)[level], n, _decide([*parts, trains(tickets)]), parts, tickets, criteria
+        )
     return _adjusted(judged)
 
 

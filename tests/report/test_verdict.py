@@ -51,14 +51,14 @@ def judge(*args, **more):
 
 
 def holds(verdict):
-    return [part.holds for part in verdict.parts]
+    return [part.holds for part in verdict.conditions]
 
 
 def test_a_winning_ticket():
     verdict = judge()
     assert (verdict.decision, verdict.n, verdict.density, verdict.why) == ("winning", 5, 0.5, "")
     assert verdict.matching and holds(verdict) == [True] * 5
-    matching, fast, reinit, *_ = (part.interval for part in verdict.parts)
+    matching, fast, reinit, _ = (part.interval for part in verdict.parts)
     assert verdict.words == "winning (within 0.2 points, 1.1 times)" and verdict.p < 0.05
     assert matching.mean == pytest.approx(0.0) and reinit.mean == pytest.approx(1.0)  # points
     assert fast.high < math.log(1.1)
