@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from lth.analysis.sensitivity import measured_densities
+from lth.core.places import copied, kept
 from lth.core.seeds import Seeds
-from lth.core.weights import State, clone, copied
+from lth.core.side_state import SideState
+from lth.core.weights import State, clone
 from lth.data import sources
 from lth.data.tensors import Data, prepare
 from lth.from_settings import check_outputs
@@ -35,17 +37,28 @@ from lth.training.run_spec import RunSpec
 
 
 def search(
-    model: nn.Module, initial_state: State, data: Data, seeds: Seeds, plan: ImpPlan, fit: Fit, fresh: Initialize
+    model: nn.Module,
+    initial_state: State,
+    data: Data,
+    seeds: Seeds,
+    plan: ImpPlan,
+    fit: Fit,
+    fresh: Initialize,
+    side: SideState | None = None,
 ) -> Iterator[Outcome]:
     """Trains the levels and arms of `plan`, and gives each outcome as it comes.
 
     initial_state: that of iteration 0. fit: trains, or finds a kept result. fresh: another initial state by seed; a
-    `FreshInit` draws narrower networks by the model's initialiser, any other function by `reset_parameters`. Everything
-    is checked before the first training: raises SettingError or LotteryError.
+    `FreshInit` draws narrower networks by the model's initialiser, any other function by `reset_parameters`. side: what
+    the model keeps beside its state dict at iteration 0; None: what it keeps now. Everything is checked before the
+    first training: raises SettingError or LotteryError.
     """
-    pruning = resolve(model, plan.pruning, plan.levels, examples=data.train.images[:2])
+    side = side or SideState(model)
+    with kept(model):
+        pruning = resolve(model, plan.pruning, plan.levels, examples=data.train.images[:2])
     check(plan.arms, plan.arm_levels, plan.levels, plan.draws)
-    spec = RunSpec(model, initial_state, {}, data, training_plan(plan.recipe, len(data.train), plan.rewind), seeds)
+    training = training_plan(plan.recipe, len(data.train), plan.rewind)
+    spec = RunSpec(model, initial_state, {}, data, training, seeds, side=side)
     context = context_of(model, initial_state, fresh, plan.rewiring)
     context = replace(context, selection=pruning.selection, finetune_lr=plan.finetune_lr)
     if plan.pruning.schedule == "gradual":
@@ -130,7 +143,8 @@ def find_ticket(
     plan = ImpPlan(recipe, pruning or Pruning(fractions={"output": 0.1}), levels, rewind, tuple(arms))
     fit: Fit = store.train if store else train_loop
     state = clone(network.state_dict())
-    trained = list(search(network, state, data, Seeds().resolved(seed), plan, fit, fresh))
+    with kept(network, shared=True):
+        trained = list(search(network, state, data, Seeds().resolved(seed), plan, fit, fresh))
     ticket_levels = [outcome.level for outcome in trained if outcome.arm == "ticket"]
     tickets = [level.ticket(seed=seed) for level in ticket_levels]
     about = {"data": data.name, "model": type(network).__name__, "seed": seed, "schedule": plan.pruning.schedule_label}

@@ -9,8 +9,10 @@ import torch
 from torch import nn
 
 from lth.core.errors import LotteryError, SettingError
+from lth.core.places import copied, kept
+from lth.core.rng import generators_kept
 from lth.core.seeds import Seeds
-from lth.core.weights import State, copied
+from lth.core.weights import State
 from lth.data import sources
 from lth.data.builtin import SOURCES
 from lth.data.tensors import Data, prepare
@@ -79,7 +81,7 @@ def check_outputs(model: nn.Module, data: Data) -> None:
     probe = copied(model).eval()
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     try:
-        with torch.no_grad():
+        with torch.no_grad(), kept(probe, shared=True), generators_kept([]):
             shape = tuple(probe(data.train.images[:2].to(device)).shape)
     except Exception as error:  # whatever a user's own network raises
         reason = (str(error) or type(error).__name__).splitlines()[0]

@@ -1,6 +1,5 @@
 """Measures trained tickets in every form that they can be stored and run in, and what finding them took."""
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from lth.compression.quantize import accuracy_grid
 from lth.compression.search_cost import ScoreCost, SearchCost, pace_of, search_cost
 from lth.compression.tables import BATCHES
 from lth.core.errors import SettingError
+from lth.core.places import copied
 from lth.core.tables import Row
 from lth.core.weights import Mask, State, load, on_cpu
 from lth.data.tensors import Data
@@ -82,7 +82,7 @@ class TicketBenchmark:
     """
 
     def __init__(self, model: nn.Module, data: Data, store: Store, files: Path) -> None:
-        self.model, self.data, self.store, self.files = copy.deepcopy(model).cpu(), data, store, files
+        self.model, self.data, self.store, self.files = copied(model).cpu(), data, store, files
         self.sizes = {layer.name: layer.size for layer in prunable(self.model)}
 
     def place(self, ticket: TrainedTicket) -> Row:
@@ -93,7 +93,7 @@ class TicketBenchmark:
 
     def costs(self, ticket: TrainedTicket, dense: TrainedTicket, rounds: int, onnx: bool, batch_size: int) -> list[Row]:
         """Rows COST: the dense network and every form of `ticket`, timed by turns, each file read again."""
-        network, dense_network = copy.deepcopy(self.model), copy.deepcopy(self.model)
+        network, dense_network = copied(self.model), copied(self.model)
         load(network, ticket.state, ticket.mask)
         load(dense_network, dense.state, dense.mask)
         images = self.data.test.images[: max(BATCHES)]

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from lth.analysis.geometry import Tensors, check_fit
 from lth.core.errors import LotteryError
+from lth.core.places import kept
 from lth.core.weights import clone, load, modes_kept
 from lth.data.tensors import Split
 from lth.training.evaluate import CHUNK
@@ -23,12 +24,13 @@ from lth.training.evaluate import CHUNK
 def holding(model: nn.Module, state: Tensors, mask: Tensors | None = None) -> Iterator[None]:
     """Within, `model` has the weights of `state` (on any device), pruned ones at zero; afterwards it is as before.
 
-    Every bit of it, `.grad` too. Raises LotteryError naming the tensor where state or mask do not fit the model.
+    Every bit of it, `.grad` and what it keeps beside its state dict, too. Raises LotteryError naming the tensor where
+    state or mask do not fit the model.
     """
     check_fit(model, [state], mask)
     before = clone(dict(model.named_parameters()) | dict(model.named_buffers()))
     try:
-        with modes_kept(model):
+        with modes_kept(model), kept(model):
             load(model, state, mask)
             yield
     finally:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lth.analysis.agreement import holding
 from lth.analysis.geometry import Tensors, check_fit
 from lth.core.errors import LotteryError
-from lth.core.weights import State, masked, modes_kept
+from lth.core.weights import State, beside, masked, modes_kept, with_beside
 from lth.data.tensors import Data, Split
 from lth.training.evaluate import CHUNK, Score, evaluate
 from lth.training.run_spec import Progress
@@ -98,14 +98,18 @@ def interpolate(
 
 
 def mixed(start: Tensors, end: Tensors, alpha: float) -> State:
-    """(1 - alpha) * start + alpha * end, exactly `start` at 0 and `end` at 1; integer tensors from the nearer end."""
+    """(1 - alpha) * start + alpha * end, exactly `start` at 0 and `end` at 1; integer tensors from the nearer end.
+
+    So is what the network keeps beside them.
+    """
 
     def between(first: Tensor, second: Tensor) -> Tensor:
         if alpha in (0, 1) or not first.is_floating_point():
             return second if alpha >= 0.5 else first
         return (1 - alpha) * first + alpha * second
 
-    return {name: between(first, end[name].to(first.device)) for name, first in start.items()}
+    tensors = {name: between(first, end[name].to(first.device)) for name, first in start.items()}
+    return with_beside(tensors, beside(end if alpha >= 0.5 else start))
 
 
 @contextmanager

@@ -5,9 +5,11 @@ So resuming, rewinding and running in parallel cannot change a result.
 
 import hashlib
 import json
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 
 
@@ -35,13 +37,32 @@ def rng(seed: int, *where: str | int) -> torch.Generator:
     return torch.Generator().manual_seed(address(seed, *where))
 
 
+def seed_python(number: int) -> None:
+    """Seeds the global generators of NumPy and of Python's `random` by `number`."""
+    np.random.seed(number % 2**32)
+    random.seed(number)
+
+
+@contextmanager
+def generators_kept(devices: list[int] | list[torch.device]) -> Iterator[None]:
+    """Restores the global generators afterwards: torch's on the CPU and on `devices`, NumPy's and Python's."""
+    arrays, numbers = np.random.get_state(), random.getstate()
+    try:
+        with torch.random.fork_rng(devices=devices):
+            yield
+    finally:
+        np.random.set_state(arrays)
+        random.setstate(numbers)
+
+
 @contextmanager
 def global_rng(seed: int, *where: str | int) -> Iterator[None]:
-    """Seeds torch's global generators by the address `where` under `seed`; restores them afterwards.
+    """Seeds the global generators of torch, NumPy and Python by the address `where` under `seed`; restores them after.
 
     For code that takes no generator, such as dropout and a module's `reset_parameters`.
     """
     devices = list(range(torch.cuda.device_count())) if torch.cuda.is_initialized() else []
-    with torch.random.fork_rng(devices=devices):
+    with generators_kept(devices):
         torch.manual_seed(address(seed, *where))
+        seed_python(address(seed, *where))
         yield

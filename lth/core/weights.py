@@ -1,29 +1,70 @@
 """State dicts and masks as plain data: copying, masking, loading, hashing."""
 
-import copy
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from lth.core.side_state import load_side_state
+
 State = dict[str, Tensor]
 """Parameter and buffer name -> tensor: what `nn.Module.state_dict()` returns."""
+
+BESIDE = "beside/"
+"""How the names of tensors in files begin that hold what a network keeps beside its state dict."""
 
 Mask = dict[str, Tensor]
 """Prunable parameter name -> bool tensor of its shape; True is kept."""
 
 
+class FullState(dict[str, Tensor]):
+    """A state dict that also knows, in `beside`, what its network kept beside it where a training had changed that.
+
+    Its names are those of any state dict. `lth.core.side_state` says what `beside` holds.
+    """
+
+    def __init__(self, tensors: Mapping[str, Tensor], beside: Mapping[str, Tensor]) -> None:
+        super().__init__(tensors)
+        self.beside = dict(beside)
+
+
+def beside(state: Mapping[str, Tensor]) -> State:
+    """What `state` knows of its network beside the state dict; nothing for most."""
+    return state.beside if isinstance(state, FullState) else {}
+
+
+def with_beside(tensors: State, beside: Mapping[str, Tensor]) -> State:
+    """`tensors`, with what a network keeps `beside` them where there is any."""
+    return FullState(tensors, beside) if beside else tensors
+
+
+def flat(state: Mapping[str, Tensor]) -> State:
+    """Every tensor of `state` by its name in a file, what is beside it too."""
+    return dict(state) | {f"{BESIDE}{name}": tensor for name, tensor in beside(state).items()}
+
+
+def from_flat(tensors: Mapping[str, Tensor]) -> State:
+    """The state that `flat` gave the tensors of."""
+    further = {name.removeprefix(BESIDE): x for name, x in tensors.items() if name.startswith(BESIDE)}
+    return with_beside({name: x for name, x in tensors.items() if not name.startswith(BESIDE)}, further)
+
+
+def mapped(state: Mapping[str, Tensor], change: Callable[[Tensor], Tensor]) -> State:
+    """`state` with `change` of each tensor, of those beside it too."""
+    tensors = {name: change(tensor) for name, tensor in state.items()}
+    return with_beside(tensors, {name: change(tensor) for name, tensor in beside(state).items()})
+
+
 def clone(state: Mapping[str, Tensor]) -> State:
     """A copy of `state` that shares no memory with it and has no gradient graph."""
-    return {name: tensor.detach().clone() for name, tensor in state.items()}
+    return mapped(state, lambda tensor: tensor.detach().clone())
 
 
 def on_cpu(state: Mapping[str, Tensor]) -> State:
     """A contiguous copy of `state` on the CPU."""
-    return {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in state.items()}
+    return mapped(state, lambda tensor: tensor.detach().to("cpu", copy=True).contiguous())
 
 
 def masked(state: Mapping[str, Tensor], mask: Mapping[str, Tensor]) -> State:
@@ -32,14 +73,16 @@ def masked(state: Mapping[str, Tensor], mask: Mapping[str, Tensor]) -> State:
     >>> masked({"w": torch.tensor([1.0, 2.0])}, {"w": torch.tensor([True, False])})
     {'w': tensor([1., 0.])}
     """
-    return {
+    tensors = {
         name: torch.where(mask[name].to(tensor.device), tensor, 0) if name in mask else tensor.clone()
         for name, tensor in ((name, tensor.detach()) for name, tensor in state.items())
     }
+    return with_beside(tensors, beside(state))
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:
     """A hash of names, dtypes, shapes and every byte (blake2b, 128 bits, hexadecimal)."""
+    tensors = flat(tensors)
     total = hashlib.blake2b(digest_size=16)
     for name in sorted(tensors):
         tensor = tensors[name].detach().cpu().contiguous()
@@ -50,37 +93,16 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
 
 
 def load(model: nn.Module, state: Mapping[str, Tensor], mask: Mapping[str, Tensor] | None = None) -> None:
-    """Copies `state` into `model` in place, pruned weights as zeros.
+    """Copies `state` into `model` in place, pruned weights as zeros; and what is beside it, else as at the start.
 
     Raises RuntimeError where names or shapes differ, as `load_state_dict` does.
     """
     mask = mask or {}
     model.load_state_dict(masked(state, mask))
+    load_side_state(model, beside(state))
     parameters = dict(model.named_parameters())
     for name, kept in mask.items():  # a tensor with two names was loaded twice, the second time unmasked
         parameters[name].detach().masked_fill_(~kept.to(parameters[name].device), 0)
-
-
-def copied(model: nn.Module) -> nn.Module:
-    """A copy of `model`, also where it keeps tensors that it has computed, which `copy.deepcopy` alone refuses.
-
-    Such are the weight under `torch.nn.utils.weight_norm`, or an activation that a module keeps; the copy has them
-    without their gradient graph.
-    """
-    memo: dict[int, Any] = {}
-    for module in model.modules():
-        for tensor in _computed(vars(module)):
-            memo[id(tensor)] = tensor.detach().clone()
-    return copy.deepcopy(model, memo)
-
-
-def _computed(value: object) -> Iterator[Tensor]:
-    """The tensors with a gradient graph in `value`, or in the lists, tuples and dicts that it consists of."""
-    if isinstance(value, Tensor) and value.grad_fn is not None:
-        yield value
-    elif isinstance(value, (Mapping, list, tuple)):
-        for item in value.values() if isinstance(value, Mapping) else value:
-            yield from _computed(item)
 
 
 @contextmanager

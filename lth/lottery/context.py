@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 
 from torch import nn
 
+from lth.core.places import copied
 from lth.core.rng import address, global_rng, rng
-from lth.core.weights import Mask, State, clone, copied, load
+from lth.core.weights import Mask, State, clone, load
 from lth.lottery.levels import Level
 from lth.models.initialize import initialize
 from lth.pruning.mask import shuffled

@@ -69,6 +69,7 @@ def small_dense(level: Level, context: Context) -> RunSpec:
     Every hidden width times one factor: as near to the weights that the mask keeps as that comes (Evci et al. 2022).
     """
     assert context.small is not None, "needs small_network"
+    level.spec.side.rewind()  # the narrower network begins with what this one began with
     model = narrowed(level.spec.model, weights_of(level.spec.model, level.spec.mask))
     parameters = dict(model.named_parameters())
     full_mask = {name: torch.ones(parameters[name].shape, dtype=torch.bool) for name in level.spec.mask}

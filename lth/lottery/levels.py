@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lth.core.errors import SettingError
+from lth.core.places import kept
 from lth.core.rng import rng
-from lth.core.weights import Mask, State, on_cpu
+from lth.core.side_state import load_side_state
+from lth.core.weights import Mask, State, beside, on_cpu
 from lth.lottery.scoring import gradual_of, scored_network
 from lth.lottery.ticket import Ticket
 from lth.pruning.mask import density
@@ -135,7 +137,9 @@ def _pruned(
         {name: dense.initial_state[name] for name in before},
         scored_network(dense, source, pruning),
     )
-    return prune_to(pruning, keep, inputs), source
+    with kept(dense.model):
+        load_side_state(dense.model, beside(source))
+        return prune_to(pruning, keep, inputs), source
 
 
 def _gradually(

@@ -1,12 +1,12 @@
 """A narrower network of the same architecture, with as many weights as a ticket keeps."""
 
-import copy
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from torch import nn
 
 from lth.core.errors import SettingError
+from lth.core.places import copied
 from lth.core.weights import Mask
 from lth.pruning.mask import kept, prunable
 
@@ -59,7 +59,7 @@ def resized(model: nn.Module, widths: Sequence[int]) -> nn.Module:
     hidden = len(_weighted(_chain(model))) - 1
     if len(widths) != hidden or min(widths, default=1) < 1:
         raise SettingError("widths", list(widths), f"must be {hidden} widths of at least 1")
-    small = copy.deepcopy(model)
+    small = copied(model)
     for layer, inputs, outputs in list(_resizing(_chain(small), widths)):
         if isinstance(layer, NORMS):
             layer.num_features = outputs

@@ -10,7 +10,7 @@ from torch import nn
 from lth.core.bits import pack, unpack
 from lth.core.errors import LotteryError
 from lth.core.sealed import DamagedFileError, read_sealed, write_sealed
-from lth.core.weights import Mask, State, load
+from lth.core.weights import Mask, State, flat, from_flat, load
 from lth.pruning.mask import density
 
 FORMAT = "lth-ticket-1"
@@ -21,7 +21,8 @@ class Ticket:
     """Which weights are kept, and the state that every training of the ticket starts from.
 
     mask: bool, by parameter name, of the parameter's shape. state: every parameter and buffer; weights at pruned
-    positions are there, too, and become zero when the ticket is applied or its training starts. rewind: the iteration
+    positions are there, too, and become zero when the ticket is applied or its training starts. It also knows what the
+    network keeps beside them, such as a counter of steps, where that is not as at initialisation. rewind: the iteration
     of the state. provenance: where the ticket came from, as JSON can hold it.
 
     >>> ticket = Ticket({"weight": torch.tensor([[True, False]])}, {"weight": torch.ones(1, 2), "bias": torch.zeros(1)})
@@ -62,7 +63,7 @@ class Ticket:
 
     def save(self, path: str | Path) -> Path:
         """Writes the ticket as one safetensors file: masks packed eight to a byte, the state, the provenance."""
-        tensors = {f"state/{name}": tensor for name, tensor in self.state.items()}
+        tensors = {f"state/{name}": tensor for name, tensor in flat(self.state).items()}
         for name, kept in self.mask.items():
             tensors[f"mask/{name}"] = pack(kept)
         body = {
@@ -86,4 +87,4 @@ def load_ticket(path: str | Path) -> Ticket:
         raise LotteryError(f"{path} is not a ticket of lth")
     mask = {name: unpack(tensors[f"mask/{name}"], shape) for name, shape in body["shapes"]}
     state = {name.removeprefix("state/"): tensor for name, tensor in tensors.items() if name.startswith("state/")}
-    return Ticket(mask, state, body["rewind"], body["provenance"])
+    return Ticket(mask, from_flat(state), body["rewind"], body["provenance"])

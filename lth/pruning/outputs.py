@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.autograd.function import BackwardCFunction
 
 from lth.core.errors import LotteryError
+from lth.core.places import copied
 from lth.core.rng import global_rng
-from lth.core.weights import copied
 
 Axes = frozenset[int]
 """The axes of a weight along which the outputs of the network lie."""

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from lth.core.errors import LotteryError
 from lth.core.files import replacing, write_json
 from lth.core.sealed import DamagedFileError
-from lth.core.weights import State
+from lth.core.weights import State, flat, from_flat
 from lth.training.run_result import CORRECT, RunResult, result_from
 
 RUN = "run.json"
@@ -21,7 +21,7 @@ WEIGHTS = "weights.safetensors"
 
 def write_run(folder: Path, inputs: Mapping[str, Any], result: RunResult, machine: Mapping[str, Any]) -> None:
     """Writes `result`, whose weights are on the CPU, of the fingerprint `inputs`; `run.json` last: it ends the run."""
-    weights = {f"{kind}/{key}": tensor for kind, state in result.states.items() for key, tensor in state.items()}
+    weights = {f"{kind}/{key}": tensor for kind, state in result.states.items() for key, tensor in flat(state).items()}
     with replacing(folder / WEIGHTS) as temporary:
         save_file(weights, temporary)
         checksum = _file_digest(temporary)
@@ -84,7 +84,9 @@ def _with_weights(folder: Path, body: Mapping[str, Any]) -> RunResult:
     for key, tensor in load_file(path).items():
         kind, _, name = key.partition("/")
         states.setdefault(kind, {})[name] = tensor
-    return result_from(body["trace"], states)
+    result = result_from(body["trace"], {kind: from_flat(state) for kind, state in states.items()})
+    result.machine = body["machine"]
+    return result
 
 
 def _digest(body: Mapping[str, Any]) -> str:

@@ -51,6 +51,7 @@ class Store:
     checkpoint_seconds: float = 60.0
     trained: set[str] = field(default_factory=set)
     measured: set[str] = field(default_factory=set)
+    _unread: set[str] = field(default_factory=set, repr=False)
 
     def __post_init__(self) -> None:
         with writing(self.folder):
@@ -66,11 +67,13 @@ class Store:
         """The result of `spec`, with its weights after the iterations `keep_at`.
 
         It is read where it is kept together with those weights and all observations of `observers`, else trained and
-        kept. A run that is trained again because one of them was missing keeps both afterwards. Raises what
+        kept. A run that is trained again because one of them was missing keeps both afterwards. A network that holds
+        something unreadable is always trained: its runs have names that never come again; a line says so. Raises what
         `lth.training.loop.train` raises, and LotteryError for a folder that cannot be read or written.
         """
         inputs = fingerprint_inputs(spec)
         run = fingerprint(inputs)
+        self._name_unread(inputs)
         requested = RequestedArtifacts(tuple(observer.key for observer in observers), tuple(sorted(set(keep_at))))
         try:
             result = self._read(run, inputs, requested)
@@ -96,6 +99,12 @@ class Store:
         except FileNotFoundError:
             pass
         return False
+
+    def _name_unread(self, inputs: Mapping[str, Any]) -> None:
+        for path, kind in inputs["model"].get("unread", {}).get("paths", {}).items():
+            if path not in self._unread:
+                self._unread.add(path)
+                log.warning("run is not answered from the store: %s (%s) cannot be read", path, kind)
 
     def path(self, run: str) -> Path:
         """The folder of the run named `run`."""
@@ -151,7 +160,7 @@ class Store:
             leftover.unlink(missing_ok=True)
         machine = describe(spec.data.train.labels.device)
         path = folder / f"checkpoint-{requested.digest()}.safetensors"
-        checkpoint = Checkpoint(path, self.checkpoint_seconds, machine, run)
+        checkpoint = None if "unread" in inputs["model"] else Checkpoint(path, self.checkpoint_seconds, machine, run)
         result = train(spec, observers, checkpoint, progress, requested.iterations)
         result.states = {kind: on_cpu(state) for kind, state in result.states.items()}
         self.trained.add(run)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lth.core.sealed import DamagedFileError, read_sealed, write_sealed
-from lth.core.weights import State
+from lth.core.weights import State, flat, from_flat
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class Checkpoint:
         """Writes `snapshot`, which replaces the previous one."""
         tensors = {f"optimizer/{name}": tensor for name, tensor in snapshot.optimizer.items()}
         for kind, state in snapshot.states.items():
-            tensors |= {f"state/{kind}/{name}": tensor for name, tensor in state.items()}
+            tensors |= {f"state/{kind}/{name}": tensor for name, tensor in flat(state).items()}
         body = {
             "iteration": snapshot.iteration,
             "records": snapshot.records,
@@ -81,6 +81,7 @@ class Checkpoint:
             else:
                 which, _, rest = rest.partition("/")
                 snapshot.states.setdefault(which, {})[rest] = tensor
+        snapshot.states = {which: from_flat(state) for which, state in snapshot.states.items()}
         return snapshot
 
 

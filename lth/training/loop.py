@@ -16,12 +16,14 @@ from torch.nn import functional
 
 from lth.core.bits import pack
 from lth.core.errors import SettingError
-from lth.core.rng import address
-from lth.core.weights import clone, load, on_cpu
-from lth.data.tensors import batches, flip_crop
+from lth.core.machine import describe
+from lth.core.places import is_plain, kept
+from lth.core.rng import address, generators_kept, seed_python
+from lth.core.weights import State, clone, load, mapped, on_cpu, with_beside
+from lth.data.tensors import Split, batches, flip_crop
 from lth.pruning.updates import MaskUpdate, UpdateContext
 from lth.training.checkpoint import Checkpoint, Snapshot, optimizer_tensors, restore_optimizer
-from lth.training.evaluate import evaluate
+from lth.training.evaluate import Score, evaluate
 from lth.training.gradient import dense_gradient
 from lth.training.masking import Masking, check_fit
 from lth.training.optimizer import make_optimizer
@@ -49,7 +51,8 @@ def train(
     does not fit the plan.
     """
     _check(spec, keep_at)
-    with _determined(spec):
+    spec.model.to(spec.data.train.labels.device)
+    with _determined(spec), spec.side.training():
         run = _Run(spec, observers, keep_at)
         snapshot = checkpoint.read() if checkpoint else None
         iteration = run.restore(snapshot) if snapshot else run.begin()
@@ -65,7 +68,7 @@ def train(
             if progress and (iteration % PROGRESS_EVERY == 0 or iteration == spec.plan.stop):
                 progress(iteration)
             if checkpoint and iteration < spec.plan.stop and checkpoint.due():
-                checkpoint.write(run.snapshot(iteration))
+                run.write(checkpoint, iteration)
         return run.end()
 
 
@@ -81,12 +84,12 @@ def _check(spec: RunSpec, keep_at: Collection[int]) -> None:
 
 @contextmanager
 def _determined(spec: RunSpec) -> Iterator[None]:
-    """Flushes denormal numbers, which slow a converged Adam down many times; restores torch's generators afterwards."""
+    """Flushes denormal numbers, which slow a converged Adam down many times; restores global generators afterwards."""
     device = spec.data.train.labels.device
     flushed = (torch.tensor([1e-40]) * 1).item() == 0  # torch has no getter for it
     torch.set_flush_denormal(True)
     try:
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        with generators_kept([device] if device.type == "cuda" else []):
             yield
     finally:
         torch.set_flush_denormal(flushed)
@@ -99,7 +102,10 @@ class _Run:
         self.spec = replace(spec, mask=on_cpu(spec.mask)) if spec.update else spec  # with the present mask
         self.observers, self.keep_at = observers, set(keep_at)
         self.device = spec.data.train.labels.device
-        self.model = spec.model.to(self.device)
+        self.model = spec.model
+        self.draws_in_python = not is_plain(
+            self.model
+        )  # code of the user's may draw from NumPy's or Python's generator
         columns = {x.key: {name: column.name for name, column in x.columns.items()} for x in observers}
         self.result = RunResult(spec.plan.start, spec.plan.stop, columns=columns)
         self.loss = torch.zeros((), device=self.device)  # summed over the batches since the last evaluation
@@ -109,10 +115,15 @@ class _Run:
         self.model.train()
         self.optimizer = make_optimizer(self.model, spec.plan)
         self.masking = Masking(self.model, self.spec.mask, self.optimizer)
+        self.noise = address(spec.seeds.order, "dropout")
+        self.generator = torch.default_generator
+        if self.device.type == "cuda":
+            self.generator = torch.cuda.default_generators[self.device.index or 0]
         self.before: dict[str, dict[str, float]] = {}  # observer -> observation right before the mask changed
 
     def begin(self) -> int:
         """Evaluates, keeps and observes the untrained network; the iteration that training starts at."""
+        self.seed(self.spec.plan.start)
         self.evaluate(self.spec.plan.start)
         self.keep(self.spec.plan.start)
         self.observe(self.spec.plan.start)
@@ -122,8 +133,6 @@ class _Run:
         """Trains from iteration `first`; yields the number of iterations done after each step."""
         spec, plan, model, optimizer = self.spec, self.spec.plan, self.model, self.optimizer
         parameters = list(model.parameters())
-        generator = self._global_generator()
-        noise = address(spec.seeds.order, "dropout")
         rate_varies = plan.schedule != "constant" or plan.warmup > 0
         augment = spec.data.augment == "flip_crop"
         for iteration, images, labels in batches(spec.data.train, plan.batch_size, spec.seeds.order, first, plan.stop):
@@ -132,7 +141,7 @@ class _Run:
                     group["lr"] = plan.rate(iteration)
             if augment:
                 images = flip_crop(images, spec.seeds.augment, iteration)
-            generator.manual_seed((noise + iteration) % 2**63)  # dropout by address: the same after resuming
+            self.seed(iteration)
             loss = functional.cross_entropy(model(images), labels)
             for parameter in parameters:
                 parameter.grad = None
@@ -143,21 +152,24 @@ class _Run:
             self.batches += 1
             yield iteration + 1
 
-    def _global_generator(self) -> torch.Generator:
-        if self.device.type == "cuda":
-            return torch.cuda.default_generators[self.device.index or 0]
-        return torch.default_generator
+    def seed(self, iteration: int) -> None:
+        """Seeds the global generators by address, so that dropout is the same after resuming."""
+        noise = (self.noise + iteration) % 2**63
+        self.generator.manual_seed(noise)
+        if self.draws_in_python:
+            seed_python(noise)
 
     def update(self, iteration: int, update: MaskUpdate) -> None:
         """Changes the mask, also in the spec that observers get."""
         observers = [observer for observer in self.observers if getattr(observer, "before_updates", False)]
-        self.before = {observer.key: observer(self.model, self.spec) for observer in observers}
+        self.before = {observer.key: self._observed(observer) for observer in observers}
         plan, weights = self.spec.plan, dict(self.model.named_parameters())
         masked = on_cpu({name: weights[name] for name in self.spec.mask})
         rate = plan.rate(iteration) / plan.lr
         gradient = partial(dense_gradient, self.model, self.spec.data.train, self.spec.mask)
         context = UpdateContext(iteration, self.spec.mask, masked, rate, self.spec.seeds.mask, gradient, plan.total)
-        self.spec = replace(self.spec, mask=update.mask(context))
+        with kept(self.model):
+            self.spec = replace(self.spec, mask=update.mask(context))
         self.masking.change(self.spec.mask)
 
     def keep(self, iteration: int) -> None:
@@ -165,8 +177,21 @@ class _Run:
         if iteration in self.keep_at and iteration < self.spec.plan.stop and self.result.status == "done":
             self._keep(f"at_{iteration}")
 
+    @property
+    def state(self) -> State:
+        """The present weights and buffers, with what the network keeps beside them where training has changed it."""
+        return with_beside(self.model.state_dict(), self.spec.side.packed())
+
+    def _score(self, split: Split) -> Score:
+        with kept(self.model):
+            return evaluate(self.model, split)
+
+    def _observed(self, observer: Observer) -> dict[str, float]:
+        with kept(self.model):
+            return observer(self.model, self.spec)
+
     def _keep(self, kind: str) -> None:
-        self.result.states[kind] = clone(self.model.state_dict())
+        self.result.states[kind] = clone(self.state)
         if self.spec.update:
             self.result.states[f"{kind}_mask"] = clone(self.spec.mask)
 
@@ -175,11 +200,11 @@ class _Run:
         began = time.perf_counter()
         data, plan, best = self.spec.data, self.spec.plan, self.result.early_stop
         train_loss = self.loss.item() / self.batches if self.batches else None
-        validation = evaluate(self.model, data.validation) if len(data.validation) else None
+        validation = self._score(data.validation) if len(data.validation) else None
         finite = all(math.isfinite(x) for x in (train_loss or 0.0, validation.loss if validation else 0.0))
         improved = validation is not None and (best is None or validation.loss < (best.val_loss or 0.0))
         tested = finite and (improved or iteration == plan.stop or plan.test == "always")
-        test = evaluate(self.model, data.test) if tested else None
+        test = self._score(data.test) if tested else None
         self.result.points.append(
             Point(
                 iteration,
@@ -212,21 +237,27 @@ class _Run:
             before = self.before.pop(observer.key, {})
             if before or iteration in ends or (observer.every and iteration % observer.every == 0):
                 observation = {f"before/{name}": value for name, value in before.items()}
-                observation |= observer(self.model, self.spec)
+                observation |= self._observed(observer)
                 self.result.observed.setdefault(observer.key, []).append((iteration, observation))
+
+    def write(self, checkpoint: Checkpoint, iteration: int) -> None:
+        """Writes a checkpoint, unless it would lack something that changes in training."""
+        snapshot = self.snapshot(iteration)
+        if self.spec.side.complete:
+            checkpoint.write(snapshot)
 
     def snapshot(self, iteration: int) -> Snapshot:
         """Everything that `restore` needs."""
         seconds = self.result.seconds + time.perf_counter() - self.began
         records = self.result.records() | {"seconds": seconds, "batches": self.batches}
-        states = {**self.result.states, "model": self.model.state_dict(), "sums": {"loss": self.loss}}
+        states = {**self.result.states, "model": self.state, "sums": {"loss": self.loss}}
         if self.spec.update:
             states["mask"] = self.spec.mask
         return Snapshot(iteration, states, optimizer_tensors(self.optimizer), records)
 
     def restore(self, snapshot: Snapshot) -> int:
         """Restores `snapshot`; the iteration that it was taken at."""
-        states = {name: {key: x.to(self.device) for key, x in state.items()} for name, state in snapshot.states.items()}
+        states = {name: mapped(state, lambda x: x.to(self.device)) for name, state in snapshot.states.items()}
         load(self.model, states.pop("model"))
         self.loss.copy_(states.pop("sums")["loss"])
         restore_optimizer(self.optimizer, snapshot.optimizer)
@@ -241,7 +272,7 @@ class _Run:
         """The complete result, with the final weights and the accuracy on the training split."""
         if self.result.status == "done":
             if all(bool(parameter.isfinite().all()) for parameter in self.model.parameters()):
-                self.result.train_accuracy = evaluate(self.model, self.spec.data.train).accuracy
+                self.result.train_accuracy = self._score(self.spec.data.train).accuracy
                 self._keep("final")
             else:  # the last step did it, and no loss was computed since
                 self.result.states.get(CORRECT, {}).pop("final", None)
@@ -249,4 +280,5 @@ class _Run:
         if self.spec.update:  # of a diverged training too, where it ended
             self.result.states["final_mask"] = clone(self.spec.mask)
         self.result.seconds += time.perf_counter() - self.began
+        self.result.machine = describe(self.device)
         return self.result

@@ -1,5 +1,6 @@
 """What a training gives: its curve, observations, and the weights that are kept."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -60,7 +61,7 @@ class RunResult:
     `correct` holds which test examples `final` and `early_stop` classify correctly, as packed bits (`lth.core.bits`).
     columns: key of an observer -> name in its observations -> the column of the tables that they fill. train_accuracy:
     0..1, of the final weights. seconds: of the training, evaluation included; evaluation_seconds: of that alone. run:
-    the name under which a store keeps it, else empty.
+    the name under which a store keeps it, else empty. machine: where it was trained, see `lth.core.machine.describe`.
 
     >>> result = RunResult(0, 200, points=[Point(0, 0.1, val_loss=2.3), Point(100, 0.1, val_loss=0.4)])
     >>> result.early_stop.iteration, result.censored
@@ -79,6 +80,7 @@ class RunResult:
     evaluation_seconds: float = 0.0
     states: dict[str, State] = field(default_factory=dict)
     run: str = ""
+    machine: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def final(self) -> State:
@@ -130,9 +132,9 @@ class RunResult:
         }
 
     def records(self) -> dict[str, Any]:
-        """All but the weights and the run's name, as values that JSON can hold."""
+        """All but the weights, the run's name and the machine, as values that JSON can hold."""
         values = asdict(replace(self, states={}))
-        return {key: value for key, value in values.items() if key not in ("states", "run")}
+        return {key: value for key, value in values.items() if key not in ("states", "run", "machine")}
 
 
 def result_from(records: dict[str, Any], states: dict[str, State]) -> RunResult:

@@ -1,12 +1,13 @@
 """A training to be done, as data, and what may observe it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from torch import nn
 
 from lth.core.seeds import Seeds
+from lth.core.side_state import SideState
 from lth.core.tables import Column
 from lth.core.weights import Mask, State
 from lth.data.tensors import Data
@@ -21,6 +22,9 @@ class RunSpec:
     `initial_state` is a complete state dict (pruned positions and buffers too); it is masked when the training starts.
     An empty mask is a dense network. `model` gives the architecture and is trained in place; its current weights do not
     matter. With an `update` the mask is the initial one: the layers that it names change.
+
+    side: what the model keeps beside its state dict, such as a counter of steps: as it is when the first spec of the
+    model is made, and for specs that `dataclasses.replace` makes of it the same.
     """
 
     model: nn.Module
@@ -30,6 +34,11 @@ class RunSpec:
     plan: Plan
     seeds: Seeds
     update: MaskUpdate | None = None
+    side: SideState = field(default=None, repr=False, compare=False)  # type: ignore[assignment]  # made of the model
+
+    def __post_init__(self) -> None:
+        if self.side is None or self.side.model is not self.model:
+            object.__setattr__(self, "side", SideState(self.model))
 
 
 class Observer(Protocol):

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from lth.core.weights import clone, copied, digest, load, masked, modes_kept, on_cpu
+from lth.core.places import copied
+from lth.core.weights import clone, digest, load, masked, modes_kept, on_cpu
 
 
 def test_masked_puts_zero_where_pruned_and_keeps_the_rest() -> None:

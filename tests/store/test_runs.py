@@ -9,12 +9,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from lth.analysis.gradient import GradientNorm
 from lth.core.errors import LotteryError
+from lth.core.weights import clone
 from lth.pruning.mask import dense, prunable
 from lth.pruning.updates import GradualPruning, RigL
-from lth.store.files import write_run
+from lth.store.files import read_run, write_run
 from lth.store.fingerprint import fingerprint_inputs
 from lth.store.runs import Store
 from lth.training import loop
@@ -318,3 +320,27 @@ def test_probes_of_other_weights_are_forgotten(spec, tmp_path, monkeypatch):
     monkeypatch.setattr("lth.store.runs.train", otherwise)
     store.train(spec, keep_at=[5])
     assert store.probed(run, "sum", lambda: 2) == 2
+
+
+class Unreadable(nn.Module):
+    """Holds a generator, which nothing can look into without using it up."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc, self.source = nn.Linear(36, 3), [(x for x in (1, 2))]
+
+    def forward(self, x):
+        return self.fc(x.flatten(1))
+
+
+def test_what_cannot_be_read_is_never_answered_from_the_store(make_job, tmp_path, counted, caplog):
+    model = Unreadable()
+    spec = make_job(model=model, initial_state=clone(model.state_dict()), iterations=20)
+    store = Store(tmp_path, checkpoint_seconds=0)
+    first, second = store.train(spec), store.train(spec)
+    assert len(counted) == 2 and first.run != second.run and not store.busy(spec)
+    same(first, second)
+    said = [record.message for record in caplog.records if "not answered" in record.message]
+    assert said == ["run is not answered from the store: source[0] (generator) cannot be read"]
+    assert read_run(store.path(first.run)).records() == first.records(), "it is kept, for probes and reports"
+    assert store.probed(first.run, "key", lambda: 1) == store.probed(first.run, "key", lambda: 2) == 1
