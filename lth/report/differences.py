@@ -105,7 +105,9 @@ def _stops(rows: Sequence[Row]) -> list[Row]:
 
 
 def _p(interval: Interval, units: Sequence[Unit]) -> float | None:
-    """The two-sided p of no difference; of one pair McNemar's, where its correct examples are known, else None."""
+    """The two-sided p of no difference; of one pair McNemar's, where its correct examples are known; else None."""
+    if interval.n > 1 and interval.low is None and interval.high is None:
+        return None
     if interval.n > 1:
         return min(interval.p_above(0.0), interval.p_below(0.0))
     return mcnemar(units[0]) if units else None

@@ -131,6 +131,7 @@ def test_a_ratio_of_censored_early_stops_is_a_bound_of_its_side(dense, ticket, b
     found, shown = ratio(dense, ticket)
     assert (found["bound"], shown) == (bound, text)
     assert (found["low"] is not None, found["high"] is not None) == (bound == "lower", bound == "upper")
+    assert (found["p"] is None) == (bound == "neither")
 
 
 def test_a_ratio_of_early_stops_that_were_seen_has_its_interval():
