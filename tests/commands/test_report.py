@@ -117,6 +117,32 @@ def test_folders_of_different_launchers_give_one_table(tmp_path, lth_report):
     assert len(read_csv(tmp_path / "outputs" / "report" / "results.csv")) == 25
 
 
+def test_margins_are_words_of_the_command_line(tmp_path, lth_report):
+    """The ticket of level 2 is 8 points less accurate than dense."""
+    folder = write(tmp_path / "outputs" / "imp" / "now", range(5))
+    shown, error = lth_report(folder, "report.margin=9", "report.slower=0.5")
+    words = " ".join(shown.split())
+    assert error is None and "smallest density with a matching ticket is 25.0%" in words
+    assert "(within 9 points, 0.5 times)" in words and "at no density is the ticket found to be winning" in words
+    summary = (folder / "summary.csv").read_text().splitlines()[2]
+    assert ",9.0,0.5," in summary and ",not winning," in summary
+
+
+@pytest.mark.parametrize(
+    ("word", "problem"),
+    [
+        (
+            "report.margn=1",
+            "report.margn=1: is no setting of lth report; did you mean report.margin? known: report.margin, report.slower",
+        ),
+        ("report.margin=wide", "report.margin=wide: must be a number"),
+        ("report.margin=-1", "report.margin=-1.0: must be at least 0 points"),
+    ],
+)
+def test_a_mistaken_margin_is_an_error_in_a_line(tmp_path, lth_report, word, problem):
+    assert lth_report(write(tmp_path / "now", range(1)), word) == ("", problem)
+
+
 def test_two_seeds_get_no_verdict_and_settings_are_apart(tmp_path, lth_report):
     write(tmp_path / "outputs" / "a", range(2))
     write(tmp_path / "outputs" / "b", range(2), setting="two", schedule="one_shot")
