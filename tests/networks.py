@@ -39,9 +39,9 @@ def shared(net: Net, place: str, other: str) -> Net:
 
 
 def tied_language() -> Net:
-    """Five words to a score for each of twelve; the output shares its weight with the embedding."""
+    """Words to a score for each of twelve; the output shares its weight with the embedding."""
     parts = {"embedding": nn.Embedding(12, 16), "hidden": nn.Linear(16, 16), "decoder": nn.Linear(16, 12, bias=False)}
-    net = Net(lambda net, words: net.decoder(torch.relu(net.hidden(net.embedding(words.long()).mean(1)))), **parts)
+    net = Net(lambda net, words: net.decoder(torch.relu(net.hidden(net.embedding(words.long() % 12).mean(1)))), **parts)
     return shared(net, "embedding.weight", "decoder")
 
 
@@ -57,6 +57,23 @@ def tied_layers() -> Net:
     net = Net(lambda net, x: net.out(functional.relu(net.b(functional.relu(net.a(net.first(x)))))), **parts)
     net.out = nn.Linear(12, 4)
     return shared(net, "a.weight", "b")
+
+
+def layer_twice() -> Net:
+    """A hidden layer that is called twice, once by the name of another module that holds it."""
+    parts = {"first": nn.Linear(12, 12), "again": nn.Sequential(), "out": nn.Linear(12, 4)}
+    net = Net(lambda net, x: net.out(torch.relu(net.again(torch.relu(net.first(x))))), **parts)
+    net.again.append(net.first)
+    return net
+
+
+SHARED: dict[str, Callable[[], Net]] = {
+    "two layers": tied_layers,
+    "an embedding and the output": tied_language,
+    "a layer and a bare parameter": bare_matrix,
+    "one layer twice": layer_twice,
+}
+"""Networks with a weight under several names, by what shares it; all take (N, 12)."""
 
 
 def images_to_classes(classifier: nn.Module) -> Net:

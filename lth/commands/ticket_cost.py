@@ -15,7 +15,7 @@ from lth.compression.onnx import export_onnx
 from lth.compression.scoring_cost import score_cost
 from lth.compression.search_cost import SearchCost, pace_of, search_cost
 from lth.core.errors import LotteryError
-from lth.core.weights import load, masked
+from lth.core.weights import load, masked, shared_names, under_all_names
 from lth.data.tensors import Split
 from lth.pruning.mask import density
 from lth.report.cost import print_cost, write_cost
@@ -86,9 +86,10 @@ def measure(
 
 def export_all(loaded: LoadedTicket, folder: Path) -> Iterator[str]:
     """Writes the ticket to `folder` in every format and reads it again; a line for each file, with its difference."""
-    expected = masked(loaded.state, loaded.mask)
+    shared = shared_names(loaded.model.state_dict())
+    expected = masked(loaded.state, under_all_names(loaded.mask, shared))
     for form in FORMATS:
-        path = export(folder / f"{form}.safetensors", loaded.state, loaded.mask, form)
+        path = export(folder / f"{form}.safetensors", loaded.state, loaded.mask, form, shared)
         state = load_exported(path)
         difference = max(float((state[name] - tensor).abs().max()) for name, tensor in expected.items())
         yield f"{path}: read again, weights {'equal' if difference == 0 else f'within {difference:.2g}'}"

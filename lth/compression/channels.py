@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from lth.compression.measure import Weighted
 from lth.core.errors import LotteryError, SettingError
-from lth.core.weights import Mask, modes_kept
+from lth.core.weights import Mask, modes_kept, shared_names
 from lth.pruning.outputs import output_axes
 
 Side = Literal["output", "input"]
@@ -148,7 +148,7 @@ def channel_mask(
     The norm is Torch-Pruning's group norm: over every slice that outputs, normalises or takes a channel. A channel is
     pruned on both sides, so that removing it changes nothing. `round_to`: channels are kept in multiples of it.
     `ignore`: name patterns of layers whose outputs are kept; the classifier's always are. Raises SettingError for a
-    value out of range, LotteryError where a layer would lose all channels.
+    value out of range, LotteryError where a layer would lose all channels, or shares its weight with another.
     """
     if not 0 < share < 1:
         raise SettingError("share", share, "must be between 0 and 1: some channels of a layer must stay")
@@ -159,7 +159,9 @@ def channel_mask(
     library, network = torch_pruning(), copy.deepcopy(model).requires_grad_(True).eval()
     names = {module: name for name, module in network.named_modules()}
     layers = {name: module for module, name in names.items() if isinstance(module, Weighted)}
+    shared = shared_names(network.state_dict())
     mask = {f"{name}.weight": torch.ones(x.weight.shape, dtype=torch.bool) for name, x in layers.items()}
+    mask = {shared.get(name, name): kept for name, kept in mask.items()}
     across = transposed(network)
     with torch.enable_grad():
         pruner = library.pruner.BasePruner(
@@ -172,7 +174,12 @@ def channel_mask(
         )
         for group in pruner.step(interactive=True):
             for slices in slices_of(group, names, pruner.DG.is_out_channel_pruning_fn):
-                mask[f"{slices.layer}.weight"].movedim(slices.axis(across), 0)[slices.indices] = False
+                name = f"{slices.layer}.weight"
+                if name in shared or name in shared.values():
+                    raise LotteryError(
+                        f"{slices.layer} shares its weight with another layer: ignore what it is next to"
+                    )
+                mask[name].movedim(slices.axis(across), 0)[slices.indices] = False
     for name, kept in mask.items():
         if not kept.any():
             raise LotteryError(

@@ -101,9 +101,9 @@ def _forms(subject: Subject, names: Sequence[str] | None, strict: bool) -> dict[
 
 def nonzero_mask(model: nn.Module) -> Mask:
     """The mask that keeps the weights of Linear layers and convolutions that are not zero."""
-    parameters = dict(model.named_parameters())
-    names = [f"{name}.weight" if name else "weight" for name, x in model.named_modules() if isinstance(x, Weighted)]
-    return {name: parameters[name].detach() != 0 for name in names if name in parameters}
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    weights = [x._parameters.get("weight") for x in model.modules() if isinstance(x, Weighted)]
+    return {names[id(weight)]: weight.detach() != 0 for weight in weights if weight is not None}
 
 
 def _row(name: str, form: Form, dense: Counts, ticket: Counts, test: Split | None) -> Row:
@@ -163,7 +163,7 @@ def layer_rows(counted: Counts, mask: Mapping[str, Tensor]) -> list[Row]:
     """A row for each layer of a ticket, with the columns of LAYER_COST."""
     rows = []
     for layer in counted.layers:
-        kept = mask.get(f"{layer.layer}.weight" if layer.layer else "weight")
+        kept = mask.get(layer.weight)
         row = LAYER_COST.row(
             layer=layer.layer,
             kind=layer.kind,

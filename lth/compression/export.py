@@ -5,6 +5,8 @@ csr           each masked weight as compressed sparse rows: int32 row pointers, 
 packed        each mask as bits, eight to a byte, and the kept values in order
 int8          each masked weight as int8 with a scale for each output channel
 packed_int8   the bits, the kept values as int8, the scales: the smallest
+
+A tensor that the network has under several names is stored once, under the first; the header names the others.
 """
 
 import gzip
@@ -22,16 +24,19 @@ from lth.compression.quantize import levels
 from lth.compression.sparse import rows
 from lth.core.errors import LotteryError, SettingError
 from lth.core.files import write_bytes
-from lth.core.weights import State, masked, on_cpu
+from lth.core.weights import State, masked, on_cpu, shared_names
 
 FORMATS = ("dense", "csr", "packed", "int8", "packed_int8")
 KIND = "lth-weights-1"
 
 
-def content(state: Mapping[str, Tensor], mask: Mapping[str, Tensor], form: str) -> bytes:
+def content(
+    state: Mapping[str, Tensor], mask: Mapping[str, Tensor], form: str, shared: Mapping[str, str] | None = None
+) -> bytes:
     """The bytes of the file: `state` with its pruned weights at zero. Tensors that `mask` lacks are stored as they are.
 
-    Raises SettingError for an unknown format, LotteryError where the mask does not fit the state.
+    shared: further name of a tensor -> its first, by which `mask` goes; None: what shares its memory in `state`, as in
+    a `state_dict()`. Raises SettingError for an unknown format, LotteryError where the mask does not fit the state.
 
     >>> state, mask = {"weight": torch.ones(100, 100)}, {"weight": torch.eye(100).bool()}
     >>> {form: round(len(content(state, mask, form)) / 1000, 1) for form in FORMATS}  # kB
@@ -42,7 +47,9 @@ def content(state: Mapping[str, Tensor], mask: Mapping[str, Tensor], form: str) 
     for name, kept in mask.items():
         if name not in state or state[name].shape != kept.shape:
             raise LotteryError(f"the mask does not fit: the weights have no {name} of shape {tuple(kept.shape)}")
-    pruned = masked(on_cpu(state), {name: kept.cpu() for name, kept in mask.items()})
+    shared = shared_names(state) if shared is None else shared
+    once = {name: tensor for name, tensor in state.items() if name not in shared}
+    pruned = masked(on_cpu(once), {name: kept.cpu() for name, kept in mask.items()})
     tensors: State = {}
     for name, tensor in pruned.items():
         if form == "dense" or name not in mask:
@@ -51,7 +58,7 @@ def content(state: Mapping[str, Tensor], mask: Mapping[str, Tensor], form: str) 
             parts = _parts(tensor, mask[name].cpu(), form)
             tensors |= {f"{name}/{part}": value.contiguous() for part, value in parts.items()}
     shapes = {name: list(mask[name].shape) for name in mask}
-    about = {"kind": KIND, "format": form, "shapes": shapes}
+    about = {"kind": KIND, "format": form, "shapes": shapes} | ({"shared": dict(shared)} if shared else {})
     return save(tensors, metadata={"about": json.dumps(about, sort_keys=True)})  # one key: the order of several varies
 
 
@@ -70,15 +77,22 @@ def _parts(weight: Tensor, kept: Tensor, form: str) -> dict[str, Tensor]:
     return {"bits": bits, "numbers": numbers[kept], "scales": scales}
 
 
-def export(path: str | Path, state: Mapping[str, Tensor], mask: Mapping[str, Tensor], form: str) -> Path:
+def export(
+    path: str | Path,
+    state: Mapping[str, Tensor],
+    mask: Mapping[str, Tensor],
+    form: str,
+    shared: Mapping[str, str] | None = None,
+) -> Path:
     """Writes `content` to `path`, completely or not at all; the path."""
-    write_bytes(Path(path), content(state, mask, form))
+    write_bytes(Path(path), content(state, mask, form, shared))
     return Path(path)
 
 
 def load_exported(path: str | Path) -> State:
     """The state dict that `export` wrote to `path`, dense again: bit by bit, or within half a step of int8.
 
+    A shared tensor is one tensor under all of its names.
     Raises LotteryError naming the file where it is damaged or of another kind.
     """
     try:
@@ -91,6 +105,7 @@ def load_exported(path: str | Path) -> State:
         state = {name: tensor for name, tensor in tensors.items() if "/" not in name}
         for name, shape in shapes.items() if form != "dense" else ():
             state[name] = _weight({key: tensors[f"{name}/{key}"] for key in _KEYS[form]}, shape, form)
+        state |= {name: state[first] for name, first in dict(about.get("shared", {})).items()}
     except (SafetensorError, OSError, ValueError, KeyError, IndexError, TypeError, RuntimeError) as error:
         raise LotteryError(f"{path} cannot be read as exported weights: {error}") from error
     return state

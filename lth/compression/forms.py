@@ -13,7 +13,7 @@ from lth.compression.onnx import OnnxNetwork, onnx_content
 from lth.compression.shrink import removal, shrunk
 from lth.compression.sparse import CsrConv2d, CsrLinear, csr_network
 from lth.core.errors import LotteryError
-from lth.core.weights import Mask
+from lth.core.weights import Mask, shared_names, under_all_names
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,9 @@ def _packed(subject: Subject) -> Form:
 
 def _packed_int8(subject: Subject) -> Form:
     network = copy.deepcopy(subject.network)
-    network.load_state_dict(quantize.fake_quantized(network.state_dict(), subject.mask, 8))
+    state = network.state_dict()
+    names = under_all_names(subject.mask, shared_names(state))
+    network.load_state_dict(quantize.fake_quantized(state, names, 8))
     rounded = counts(network, subject.images)  # small kept weights become zero as well
     note = "as packed, with kept values in 8 bits; runs as masked"
     return Form(note, subject.content("packed_int8"), network, False, rounded)
@@ -83,20 +85,25 @@ def _packed_int8(subject: Subject) -> Form:
 
 def _int8_dynamic(subject: Subject) -> Form:
     network = quantize.dynamic_int8(subject.network)
-    names = quantize.int8_weights(network).keys() & subject.mask.keys()
-    file = subject.content("int8", {name: subject.mask[name] for name in names})
+    file = subject.content("int8", _quantised(subject, network))
     return Form("int8 weights of Linear layers; ReLU and other activations are unchanged", file, network)
 
 
 def _int8_static(subject: Subject) -> Form:
     network = quantize.static_int8(subject.network, subject.calibration)
-    names = quantize.int8_weights(network).keys() & subject.mask.keys()
-    file = subject.content("int8", {name: subject.mask[name] for name in names})
+    file = subject.content("int8", _quantised(subject, network))
     return Form(
         "int8 weights and activations, calibrated on training batches; their ranges are not in the file",
         file,
         network,
     )
+
+
+def _quantised(subject: Subject, network: nn.Module) -> Mask:
+    """The masks of the weights that `network` has in int8, a shared one in every layer that uses it."""
+    quantised, shared = quantize.int8_weights(network), shared_names(subject.network.state_dict())
+    floats = {first for name, first in shared.items() if name not in quantised}
+    return {name: kept for name, kept in subject.mask.items() if name in quantised and name not in floats}
 
 
 def _shrunk(subject: Subject) -> Form:

@@ -22,8 +22,10 @@ Weighted = nn.Linear | nn.modules.conv._ConvNd
 class LayerCount:
     """A module that has parameters itself, not only in its submodules.
 
-    shape: of its weight. parameters, nonzero: all of its parameters, and those that are not zero. density: non-zeros /
-    size of its weight. flops: of one input with dense kernels; sparse_flops: flops x density.
+    shape: of its weight. parameters, nonzero: all of its parameters, and those that are not zero; one that modules
+    share counts in the first of them. density: non-zeros / size of its weight. flops: of one input with dense kernels;
+    sparse_flops: flops x density. weight: the name of its weight among the model's parameters, the first of a shared
+    one; empty where it is none.
     """
 
     layer: str
@@ -34,6 +36,7 @@ class LayerCount:
     density: float
     flops: int
     sparse_flops: float
+    weight: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,33 +67,45 @@ class Counts:
 
     @property
     def density(self) -> float:
-        """Non-zeros / size of the weights of all Linear layers and convolutions."""
-        weights = [(torch.Size(layer.shape).numel(), layer.density) for layer in self.layers if _counts(layer.kind)]
+        """Non-zeros / size of the weights of all Linear layers and convolutions; a shared one counts once."""
+        layers = {layer.weight or layer.layer: layer for layer in self.layers if _counts(layer.kind)}
+        weights = [(torch.Size(layer.shape).numel(), layer.density) for layer in layers.values()]
         return sum(size * density for size, density in weights) / sum(size for size, _ in weights)
 
 
 def counts(model: nn.Module, example: Tensor) -> Counts:
     """The counts of `model`; FLOPs are those of a forward pass of the first input of `example` (N, ...).
 
-    A parameter that two modules share counts in the first of them. Raises LotteryError where `model` does not take the
-    example, or has no Linear layer or convolution.
+    A parameter that two modules share counts in the first of them, their FLOPs in each. Raises LotteryError where
+    `model` does not take the example, or has no Linear layer or convolution.
 
     >>> network = counts(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)), torch.zeros(1, 4))
     >>> network.parameters, network.flops
     (23, 36)
     """
     flops, counted, layers = dense_flops(model, example), set[int](), []
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
     for name, module in model.named_modules():
-        parameters = [x for x in module.parameters(recurse=False) if id(x) not in counted]
-        counted |= {id(parameter) for parameter in parameters}
-        if parameters:
+        if parameters := list(module.parameters(recurse=False)):
             weight = getattr(module, "weight", parameters[0])
             weight = weight if isinstance(weight, Tensor) else parameters[0]
+            new = [parameter for parameter in parameters if id(parameter) not in counted]
+            counted |= {id(parameter) for parameter in new}
             density = int(weight.count_nonzero()) / weight.numel()
             dense = flops.get(name, 0) if isinstance(module, Weighted) else 0
-            size, nonzero = sum(x.numel() for x in parameters), sum(int(x.count_nonzero()) for x in parameters)
-            kind = type(module).__name__
-            layers.append(LayerCount(name, kind, tuple(weight.shape), size, nonzero, density, dense, dense * density))
+            layers.append(
+                LayerCount(
+                    name,
+                    type(module).__name__,
+                    tuple(weight.shape),
+                    sum(parameter.numel() for parameter in new),
+                    sum(int(parameter.count_nonzero()) for parameter in new),
+                    density,
+                    dense,
+                    dense * density,
+                    names.get(id(weight), ""),
+                )
+            )
     if not any(_counts(layer.kind) for layer in layers):
         raise LotteryError("the model has no Linear layer or convolution to count")
     return Counts(layers)
@@ -118,7 +133,11 @@ def dense_flops(model: nn.Module, example: Tensor) -> dict[str, int]:
             ) from error
     root = type(model).__name__
     flops = {key: sum(by_operation.values()) for key, by_operation in counter.get_flop_counts().items()}
-    return {name: flops.get(f"{root}.{name}" if name else root, 0) for name, _ in model.named_modules()}
+    places: dict[nn.Module, list[str]] = {}
+    for name, module in model.named_modules(remove_duplicate=False):
+        places.setdefault(module, []).append(f"{root}.{name}" if name else root)
+    # a module with several names is counted under one of them
+    return {name: sum(flops.get(place, 0) for place in places[module]) for name, module in model.named_modules()}
 
 
 def training_flops(model: nn.Module, images: Tensor, labels: Tensor) -> int:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from lth.core.errors import LotteryError, SettingError
-from lth.core.weights import State, load
+from lth.core.weights import State, load, shared_names, under_all_names
 from lth.data.tensors import Split
 from lth.training.evaluate import evaluate
 
@@ -70,12 +70,12 @@ def accuracy_grid(
 ) -> list[dict[str, Any]]:
     """Rows `density, bits, nonzero, test_accuracy`: each ticket (trained state, mask) in 32 bits and in each of `bits`.
 
-    The weights in the mask are quantised, others are not. nonzero: parameters that are not zero; small kept weights
-    become zero as well. `model` gives the architecture and is unchanged.
+    The weights in the mask are quantised, a shared one under all of its names; others are not. nonzero: parameters that
+    are not zero; small kept weights become zero as well. `model` gives the architecture and is unchanged.
     """
     for width in bits:
         check_bits(width)
-    before, rows = copy.deepcopy(model.state_dict()), []
+    before, rows, shared = copy.deepcopy(model.state_dict()), [], shared_names(model.state_dict())
     try:
         for state, mask in tickets:
             sizes = [(int(kept.sum()), kept.numel()) for kept in mask.values()]
@@ -83,7 +83,8 @@ def accuracy_grid(
             load(model, state, mask)
             masked = copy.deepcopy(model.state_dict())
             for width in (32, *bits):
-                load(model, masked if width == 32 else fake_quantized(masked, mask, width))
+                names = under_all_names(mask, shared)
+                load(model, masked if width == 32 else fake_quantized(masked, names, width))
                 nonzero = sum(int(x.count_nonzero()) for x in model.parameters())
                 accuracy = evaluate(model, test).accuracy
                 rows.append({"density": density, "bits": width, "nonzero": nonzero, "test_accuracy": accuracy})

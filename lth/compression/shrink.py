@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from lth.compression.channels import Group, coupled, graph, transposed
 from lth.core.errors import LotteryError
 from lth.core.rng import rng
-from lth.core.weights import Mask, clone, load
+from lth.core.weights import Mask, clone, load, shared_names, under_all_names
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,13 @@ def whole_channels(model: nn.Module, mask: Mapping[str, Tensor], example: Tensor
     (N, ...), of which one is used.
     """
     extended, across = {name: kept.clone() for name, kept in mask.items()}, transposed(model)
+    shared = shared_names(model.state_dict())
+    masks = under_all_names(mask, shared)
     for group in coupled(copy.deepcopy(model), example):
-        pruned = group.pruned(mask, "output", across) | group.pruned(mask, "input", across)
+        pruned = group.pruned(masks, "output", across) | group.pruned(masks, "input", across)
         for slices in group.slices:
-            if (kept := extended.get(f"{slices.layer}.weight")) is not None:
+            name = f"{slices.layer}.weight"
+            if (kept := extended.get(shared.get(name, name))) is not None:
                 kept.movedim(slices.axis(across), 0)[slices.indices[pruned[slices.channels]]] = False
     return extended
 
@@ -59,8 +62,9 @@ def removal(model: nn.Module, mask: Mapping[str, Tensor], example: Tensor) -> Re
     network = _masked(model, mask)
     groups, across, channels, stay = coupled(network, example), transposed(network), dict[str, list[int]](), 0
     constants = _inputs(network, _with_noise(example))
+    masks = under_all_names(mask, shared_names(network.state_dict()))
     for group in groups:
-        unread, unmade = group.pruned(mask, "input", across), group.pruned(mask, "output", across)
+        unread, unmade = group.pruned(masks, "input", across), group.pruned(masks, "output", across)
         if unread.all() or unmade.all():
             raise LotteryError(f"{group.root} would lose all channels: the mask keeps none of its {group.size}")
         foldable = unmade & ~unread & _foldable(network, group, constants)
@@ -77,24 +81,28 @@ def shrunk(model: nn.Module, mask: Mapping[str, Tensor], example: Tensor, remove
 
     The same `removed` serves the rewound weights and, after training, the trained ones: both small networks then have
     the same shapes. example: inputs (N, ...), on which the outputs are compared. Raises LotteryError where they differ,
-    and what `removal` raises.
+    for a channel of a weight that layers share, and what `removal` raises.
     """
     network = _masked(model, mask)
     removed = removal(model, mask, example) if removed is None else removed
     example = _with_noise(example)
     expected, across = network(example), transposed(network)
-    constants = _inputs(network, example)
+    constants, shared = _inputs(network, example), shared_names(network.state_dict())
+    masks = under_all_names(mask, shared)
     for group in coupled(network, example):
         if group.root in removed.channels:
             channels = torch.zeros(group.size, dtype=torch.bool)
             channels[removed.channels[group.root]] = True
-            _fold(network, group, channels & ~group.pruned(mask, "input", across), constants)
+            _fold(network, group, channels & ~group.pruned(masks, "input", across), constants)
     frozen = {name for name, parameter in network.named_parameters() if not parameter.requires_grad}
     with graph(network, example) as traced:
         for root, indices in removed.channels.items():
             layer = network.get_submodule(root)
             prune: Callable[..., Any] = traced.get_pruner_of_module(layer).prune_out_channels
             traced.get_pruning_group(layer, prune, indices).prune()
+    for name, first in shared.items():
+        if shared_names(network.state_dict()).get(name) != first:
+            raise LotteryError(f"{name} is {first} too: channels of a weight that layers share cannot be removed")
     for name, parameter in network.named_parameters():
         parameter.requires_grad_(name not in frozen)
         parameter.grad = None

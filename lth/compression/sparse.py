@@ -74,6 +74,8 @@ def replaced(module: nn.Module) -> nn.Module:
         return CsrLinear(module)
     if type(module) is nn.Conv2d and module.groups == 1 and module.padding_mode == "zeros":
         return module if isinstance(module.padding, str) else CsrConv2d(module)
-    for name, child in module.named_children():
-        setattr(module, name, replaced(child))
+    made = {child: replaced(child) for child in module.children()}
+    for name, child in module._modules.items():  # one that has two names is replaced under both
+        if child is not None:
+            setattr(module, name, made[child])
     return module

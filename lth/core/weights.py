@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -80,6 +81,31 @@ def masked(state: Mapping[str, Tensor], mask: Mapping[str, Tensor]) -> State:
     return with_beside(tensors, beside(state))
 
 
+def shared_names(state: Mapping[str, Tensor]) -> dict[str, str]:
+    """Further name of a tensor in `state` -> its first name, by which masks and `named_parameters` go.
+
+    state: the `state_dict()` of a model, or another whose tensors share their memory; copies of them do not.
+
+    >>> model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    >>> model[1].weight = model[0].weight
+    >>> shared_names(model.state_dict())
+    {'1.weight': '0.weight'}
+    """
+    first: dict[tuple[Any, ...], str] = {}
+    shared = {}
+    for name, tensor in state.items():
+        if tensor.numel() and tensor.data_ptr():
+            place = (tensor.device, tensor.data_ptr(), tensor.shape, tensor.stride(), tensor.dtype)
+            if first.setdefault(place, name) != name:
+                shared[name] = first[place]
+    return shared
+
+
+def under_all_names(tensors: Mapping[str, Tensor], shared: Mapping[str, str]) -> dict[str, Tensor]:
+    """`tensors` by first name, and by the further names of `shared` too."""
+    return {**tensors, **{name: tensors[first] for name, first in shared.items() if first in tensors}}
+
+
 def digest(tensors: Mapping[str, Tensor]) -> str:
     """A hash of names, dtypes, shapes and every byte (blake2b, 128 bits, hexadecimal)."""
     tensors = flat(tensors)
@@ -100,7 +126,7 @@ def load(model: nn.Module, state: Mapping[str, Tensor], mask: Mapping[str, Tenso
     mask = mask or {}
     model.load_state_dict(masked(state, mask))
     load_side_state(model, beside(state))
-    parameters = dict(model.named_parameters())
+    parameters = dict(model.named_parameters(remove_duplicate=False))
     for name, kept in mask.items():  # a tensor with two names was loaded twice, the second time unmasked
         parameters[name].detach().masked_fill_(~kept.to(parameters[name].device), 0)
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn.utils import prune
 
 from lth.core.errors import LotteryError
-from lth.core.weights import load
-from lth.lottery.ticket import Ticket
+from lth.core.weights import load, shared_names
+from lth.lottery.ticket import Ticket, check_shared
 
 ORIGINAL, MASK = "_orig", "_mask"
 """The suffixes that torch gives a pruned parameter: its weights, pruned ones too, and its mask of 0 and 1."""
@@ -22,7 +22,8 @@ def from_torch_pruning(pruned: nn.Module | Mapping[str, Tensor] | str | Path, mo
     pruned: the model, its state dict, or a file of the state dict (read by `torch.load` with `weights_only=True`).
     model: one of the same architecture, pruned or not; None: `pruned` itself. Linear and convolution layers without a
     mask are dense. Raises LotteryError for a state dict of another architecture, for one without masks or with one
-    missing, for a pruned bias, and for a layer without weights left.
+    missing, for a pruned bias, for a layer without weights left, and for a weight that layers share where torch has not
+    pruned it in the same way in all of them.
 
     >>> layer = prune.l1_unstructured(nn.Linear(4, 2), "weight", amount=0.5)
     >>> from_torch_pruning(layer).density
@@ -36,7 +37,11 @@ def from_torch_pruning(pruned: nn.Module | Mapping[str, Tensor] | str | Path, mo
         state_dict = _read(Path(state_dict))
     shapes = _shapes(model)
     state, masks = _parted(state_dict, shapes)
-    weights = _prunable(model)
+    shared = _shared(model)
+    full = {name: torch.ones(shapes[name], dtype=torch.bool) for name in (*shared, *shared.values())}
+    check_shared(state, full | masks, shared)
+    masks = {shared.get(name, name): mask for name, mask in masks.items()}
+    weights = _prunable(model, shared)
     for name, mask in masks.items():
         if name not in weights and not mask.all():
             raise LotteryError(f"{name} is pruned there; a ticket prunes the weights of Linear and convolution layers")
@@ -100,12 +105,19 @@ def _read(path: Path) -> Mapping[str, Tensor]:
     return state_dict
 
 
-def _prunable(model: nn.Module) -> list[str]:
+def _prunable(model: nn.Module, shared: Mapping[str, str]) -> list[str]:
     """The names of Linear and convolution weights, as in `lth.pruning.mask.prunable`; a shared one counts once."""
     parameters = {_base(name) if name.endswith(ORIGINAL) else name for name, _ in model.named_parameters()}
     layers = (nn.Linear, nn.modules.conv._ConvNd)
     names = [f"{name}.weight" if name else "weight" for name, x in model.named_modules() if isinstance(x, layers)]
-    return [name for name in names if name in parameters]
+    return [name for name in dict.fromkeys(shared.get(name, name) for name in names) if name in parameters]
+
+
+def _shared(model: nn.Module) -> dict[str, str]:
+    """Further name -> first name of each tensor that `model` has under several, without torch's pruning."""
+    tensors = model.state_dict()
+    plain = {name: _base(name) if _base(name) + MASK in tensors else name for name in tensors}
+    return {plain[name]: plain[first] for name, first in shared_names(tensors).items()}
 
 
 def _shapes(model: nn.Module) -> dict[str, torch.Size]:

@@ -7,7 +7,7 @@ from torch import nn
 
 from lth.core.errors import SettingError
 from lth.core.places import copied
-from lth.core.weights import Mask
+from lth.core.weights import Mask, shared_names
 from lth.pruning.mask import kept, prunable
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -116,13 +116,17 @@ def _chain(model: nn.Module) -> list[nn.Module]:
             unsuitable.append(layer)
         elif isinstance(layer, (*CONVOLUTIONS, nn.Linear)):
             inputs, outputs = _sides(layer)
-            if getattr(layer, "groups", 1) != 1 or (before is not None and inputs % before):
+            grouped = getattr(layer, "groups", 1) != 1
+            if grouped or layer._parameters.get("weight") is None or (before is not None and inputs % before):
                 unsuitable.append(layer)
             before = outputs
     if unsuitable or before is None:
         kind = type(unsuitable[0] if unsuitable else model).__name__
         problem = f"narrows only a plain sequence of Linear, convolution and BatchNorm layers; here is {kind}"
         raise SettingError("arms", "small_dense", problem)
+    if shared := shared_names(model.state_dict()):
+        name, first = next(iter(shared.items()))
+        raise SettingError("arms", "small_dense", f"narrows no layers that share a weight; here {name} is {first}")
     return chain
 
 

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from lth.core.bits import pack, unpack
 from lth.core.errors import LotteryError
 from lth.core.sealed import DamagedFileError, read_sealed, write_sealed
-from lth.core.weights import Mask, State, flat, from_flat, load
+from lth.core.weights import Mask, State, digest, flat, from_flat, load, shared_names
 from lth.pruning.mask import density
 
 FORMAT = "lth-ticket-1"
@@ -43,7 +44,8 @@ class Ticket:
     def apply(self, model: nn.Module) -> nn.Module:
         """`model`, with the ticket's weights in it and its pruned weights at zero.
 
-        Raises LotteryError, with the model unchanged, where names or shapes differ.
+        Raises LotteryError, with the model unchanged, where names or shapes differ, and where a tensor that has several
+        names in the model is not the same under all of them.
         """
         tensors = model.state_dict()
         for name, tensor in self.state.items():
@@ -58,12 +60,17 @@ class Ticket:
         extra = sorted(set(tensors) - set(self.state))
         if extra:
             raise LotteryError(f"the ticket does not fit: the model also has {extra[0]}")
+        check_shared(self.state, self.mask, shared_names(tensors))
         load(model, self.state, self.mask)
         return model
 
     def save(self, path: str | Path) -> Path:
-        """Writes the ticket as one safetensors file: masks packed eight to a byte, the state, the provenance."""
-        tensors = {f"state/{name}": tensor for name, tensor in flat(self.state).items()}
+        """Writes the ticket as one safetensors file: masks packed eight to a byte, the state, the provenance.
+
+        Of tensors with the same values, as a shared weight has under all of its names, the file holds the first.
+        """
+        same = _same(self.state)
+        tensors = {f"state/{name}": tensor for name, tensor in flat(self.state).items() if name not in same}
         for name, kept in self.mask.items():
             tensors[f"mask/{name}"] = pack(kept)
         body = {
@@ -73,6 +80,8 @@ class Ticket:
             "density": self.density,
             "provenance": dict(self.provenance),
         }
+        if same:
+            body["same"] = same
         write_sealed(Path(path), tensors, body)
         return Path(path)
 
@@ -87,4 +96,27 @@ def load_ticket(path: str | Path) -> Ticket:
         raise LotteryError(f"{path} is not a ticket of lth")
     mask = {name: unpack(tensors[f"mask/{name}"], shape) for name, shape in body["shapes"]}
     state = {name.removeprefix("state/"): tensor for name, tensor in tensors.items() if name.startswith("state/")}
+    state |= {name: state[first] for name, first in body.get("same", {}).items()}
     return Ticket(mask, from_flat(state), body["rewind"], body["provenance"])
+
+
+def check_shared(state: Mapping[str, Tensor], mask: Mapping[str, Tensor], shared: Mapping[str, str]) -> None:
+    """Raises LotteryError where a tensor has other values, or another mask, under one of its names than under another.
+
+    shared: further name -> first name, as `shared_names` gives them.
+    """
+    for name, first in shared.items():
+        if not torch.equal(state[name], state[first]):
+            raise LotteryError(f"{name} and {first} are one tensor in the model, and have different values here")
+        if name in mask and first in mask and not torch.equal(mask[name], mask[first]):
+            raise LotteryError(f"{name} and {first} are one tensor in the model, and are pruned differently here")
+
+
+def _same(state: Mapping[str, Tensor]) -> dict[str, str]:
+    """Name -> the first name of a tensor with the same values; of those with two dimensions or more."""
+    first: dict[str, str] = {}
+    same = {}
+    for name, tensor in state.items():
+        if tensor.ndim > 1 and first.setdefault(digest({"": tensor}), name) != name:
+            same[name] = first[digest({"": tensor})]
+    return same

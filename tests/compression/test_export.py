@@ -12,7 +12,8 @@ from torch import nn
 
 from lth.compression.export import FORMATS, content, export, load_exported, sizes
 from lth.core.errors import LotteryError, SettingError
-from lth.core.weights import Mask, clone, masked
+from lth.core.weights import Mask, clone, masked, shared_names, under_all_names
+from tests.networks import SHARED
 
 
 @pytest.fixture
@@ -76,3 +77,22 @@ def test_bad_formats_masks_and_files_are_named(ticket, tmp_path: Path) -> None:
     save_file(tensors, path, metadata={"about": json.dumps(about)})
     with pytest.raises(LotteryError, match="other cannot be read"):
         load_exported(path)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("kind", SHARED)
+def test_a_shared_weight_is_masked_under_all_of_its_names_and_stored_once(
+    form: str, kind: str, half_mask: Callable[[nn.Module], Mask], tmp_path: Path
+) -> None:
+    """From copies of its tensors too, which do not share memory, where they are said to be one."""
+    model = SHARED[kind]()
+    state, mask = model.state_dict(), half_mask(model)
+    shared = shared_names(state)
+    assert content(state, mask, form) == content(clone(state), mask, form, shared)
+    loaded = load_exported(export(tmp_path / "weights", clone(state), mask, form, shared))
+    expected = masked(clone(state), under_all_names(mask, shared))
+    assert set(loaded) == set(expected)
+    for name, tensor in expected.items():
+        close = {"rtol": 0, "atol": float(tensor.abs().max()) / 254} if "int8" in form else {"rtol": 0, "atol": 0}
+        torch.testing.assert_close(loaded[name], tensor, **close)
+        assert loaded[name] is loaded[shared.get(name, name)]

@@ -3,15 +3,20 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
+import safetensors.torch
 import torch
 from torch import nn
 
-from lth.compression.export import content
+from lth.compression.export import content, load_exported
 from lth.compression.files import write_and_verify
 from lth.compression.forms import FORMS, Form, Subject
+from lth.compression.onnx import OnnxNetwork, onnx_content
 from lth.core.errors import LotteryError
-from lth.core.weights import Mask, clone, load
+from lth.core.weights import Mask, clone, load, shared_names
+from tests.networks import SHARED
 
 
 def test_files_are_read_again_and_wrong_ones_are_named(
@@ -35,3 +40,41 @@ def test_files_are_read_again_and_wrong_ones_are_named(
     regrown = Form("", content(unpruned, {}, "dense"), model)
     with pytest.raises(LotteryError, match=r"packed_int8.safetensors: fc1.weight is not zero where it is pruned"):
         write_and_verify(tmp_path, {**made, "packed_int8": regrown}, mask, images)
+
+
+@pytest.mark.parametrize("kind", SHARED)
+def test_a_shared_weight_is_once_in_every_file_and_comes_back_under_all_of_its_names(
+    kind: str, half_mask: Callable[[nn.Module], Mask], tmp_path: Path
+) -> None:
+    model, images = SHARED[kind](), (torch.arange(60.0).reshape(5, 12) * 7) % 12
+    mask = half_mask(model)
+    load(model, clone(model.state_dict()), mask)
+    subject = Subject(model.eval(), mask, images)
+    shared = shared_names(model.state_dict())
+    names = ["masked", "csr", "packed", "packed_int8", "int8_dynamic"]
+    made = {form: FORMS[form](subject) for form in names}
+    files = write_and_verify(tmp_path, made, mask, images)
+    for form, (path, _) in files.items():
+        stored = safetensors.torch.load_file(path)
+        assert not {key.split("/")[0] for key in stored} & set(shared), form
+        state = load_exported(path)
+        assert set(state) == set(model.state_dict())
+        assert all(state[name] is state[first] for name, first in shared.items())
+        again = SHARED[kind]()
+        again.load_state_dict(state)
+        network = made[form].network
+        assert network is not None
+        if form != "int8_dynamic":  # it quantises activations too
+            torch.testing.assert_close(again.eval()(images), network(images))
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    held = sum(x.numel() for x in safetensors.torch.load_file(files["masked"][0]).values())
+    assert held == parameters
+
+
+@pytest.mark.parametrize("kind", SHARED)
+def test_onnx_holds_a_shared_weight_once(kind: str) -> None:
+    model, images = SHARED[kind]().eval(), (torch.arange(60.0).reshape(5, 12) * 7) % 12
+    content = onnx_content(model, images)
+    torch.testing.assert_close(OnnxNetwork(content)(images), model(images))
+    held = sum(np.prod(tensor.dims) for tensor in onnx.load_from_string(content).graph.initializer if tensor.dims)
+    assert held <= sum(parameter.numel() for parameter in model.parameters()) + 2

@@ -6,10 +6,13 @@ import pytest
 import torch
 from torch import nn
 
+from lth.compression.cost import layer_rows, nonzero_mask
 from lth.compression.measure import compression_ratio, counts, theoretical_speedup, training_flops
 from lth.core.errors import LotteryError
-from lth.core.weights import Mask
+from lth.core.weights import Mask, clone, load
 from lth.models import build
+from lth.pruning.mask import density
+from tests.networks import SHARED
 
 LENET5 = {"conv1": 25 * 6 * 24**2, "conv2": 6 * 25 * 16 * 8**2, "fc1": 256 * 120, "fc2": 120 * 84, "output": 84 * 10}
 
@@ -64,3 +67,29 @@ def test_an_input_or_a_model_that_cannot_be_counted_is_named() -> None:
         counts(nn.Linear(5, 2), torch.zeros(1, 4))
     with pytest.raises(LotteryError, match="no Linear layer"):
         counts(nn.BatchNorm1d(4), torch.zeros(2, 4))
+
+
+@pytest.mark.parametrize(
+    ("kind", "products"),
+    [
+        ("two layers", 3 * 12 * 12 + 12 * 4),
+        ("an embedding and the output", 16 * 16 + 16 * 12),
+        ("a layer and a bare parameter", 12 * 10 + 10 * 4),
+        ("one layer twice", 2 * 12 * 12 + 12 * 4),
+    ],
+)
+def test_a_shared_weight_counts_once_in_parameters_and_density_and_in_each_layers_flops(
+    kind: str, products: int, half_mask: Callable[[nn.Module], Mask]
+) -> None:
+    model = SHARED[kind]()
+    mask = half_mask(model)
+    load(model, clone(model.state_dict()), mask)
+    counted = counts(model, torch.zeros(2, 12))
+    assert counted.parameters == sum(parameter.numel() for parameter in model.parameters())
+    assert counted.nonzero == sum(int(parameter.count_nonzero()) for parameter in model.parameters())
+    assert counted.flops == 2 * products
+    assert counted.density == pytest.approx(density(mask)) and density(nonzero_mask(model)) == density(mask)
+    rows = {row["layer"]: row for row in layer_rows(counted, mask)}
+    weights = {layer.layer: layer.weight for layer in counted.layers if layer.weight in mask}
+    assert set(weights.values()) == set(mask)
+    assert all(rows[layer]["kept"] == int(mask[weight].sum()) for layer, weight in weights.items())

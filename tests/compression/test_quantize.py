@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from torch import nn
 
+from lth.compression import quantize
 from lth.compression.quantize import (
     BITS,
     accuracy_grid,
@@ -18,9 +19,10 @@ from lth.compression.quantize import (
     static_int8,
 )
 from lth.core.errors import LotteryError, SettingError
-from lth.core.weights import Mask, clone, load, masked
-from lth.data.tensors import Data
+from lth.core.weights import Mask, clone, load, masked, shared_names
+from lth.data.tensors import Data, Split
 from lth.training.evaluate import evaluate
+from tests.networks import SHARED
 
 
 @settings(max_examples=20)
@@ -102,3 +104,28 @@ def test_what_cannot_be_quantised_is_said() -> None:
 
     with pytest.raises(LotteryError, match="does not support the model"):
         static_int8(nn.Sequential(Branching(2, 2)), [torch.ones(1, 2)])
+
+
+@pytest.mark.parametrize("kind", SHARED)
+@pytest.mark.parametrize("bits", [8, 3])
+def test_what_is_evaluated_is_quantised_under_all_of_its_names(
+    kind: str, bits: int, half_mask: Callable[[nn.Module], Mask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = SHARED[kind]()
+    mask, state, evaluated = half_mask(model), clone(model.state_dict()), []
+
+    def watch(network: nn.Module, test: Split) -> object:
+        evaluated.append(clone(network.state_dict()))
+        return evaluate(network, test)
+
+    monkeypatch.setattr(quantize, "evaluate", watch)
+    test = Split(torch.arange(60.0).reshape(5, 12) % 7, torch.zeros(5, dtype=torch.long))
+    rows = accuracy_grid(model, [(state, mask)], [bits], test)
+    expected = masked(state, mask)
+    for name, kept in mask.items():
+        numbers, scales = levels(expected[name], bits)
+        assert torch.equal(evaluated[1][name], numbers * scales) and not evaluated[1][name][~kept].any()
+    for name, first in shared_names(model.state_dict()).items():
+        assert torch.equal(evaluated[1][name], evaluated[1][first])
+    load(model, evaluated[1])
+    assert rows[1]["nonzero"] == sum(int(x.count_nonzero()) for x in model.parameters())

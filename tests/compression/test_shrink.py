@@ -16,7 +16,7 @@ from lth.core.weights import Mask, clone, load
 from lth.models import build
 from lth.models.resnet import ResNet
 from lth.pruning.mask import dense, prunable
-from tests.networks import images_to_classes
+from tests.networks import Net, images_to_classes, shared, tied_layers
 
 Case = tuple[nn.Module, torch.Tensor]
 
@@ -173,6 +173,30 @@ def test_channels_that_are_the_classes_stay(classifier: nn.Module) -> None:
     assert mask["classifier.weight"].movedim(axis, 0).flatten(1).any(1).all()
     assert int(mask["features.weight"].flatten(1).any(1).sum()) == 4
     assert shrunk(model, mask, images)(images).shape == (2, 4)
+
+
+def test_channels_of_a_shared_weight_are_not_removed_and_others_are() -> None:
+    model, inputs = tied_layers(), torch.randn(4, 12, generator=rng(0))
+    mask = full_mask(model)
+    mask["a.weight"][3] = mask["a.weight"][:, 3] = False
+    with pytest.raises(LotteryError, match=r"b\.weight is a\.weight too"):
+        shrunk(model, whole_channels(model, mask, inputs), inputs)
+    with pytest.raises(LotteryError, match="shares its weight with another layer"):
+        channel_mask(model, inputs, 0.5)
+    wide = shared(
+        Net(
+            lambda net, x: net.out(torch.relu(net.hidden(torch.relu(net.b(torch.relu(net.a(x))))))),
+            **{name: nn.Linear(12, 12) for name in ("a", "b")},
+            hidden=nn.Linear(12, 9),
+            out=nn.Linear(9, 4),
+        ),
+        "a.weight",
+        "b",
+    )
+    mask = full_mask(wide)
+    mask["out.weight"][:, 2] = False  # nothing takes this hidden unit
+    small = shrunk(wide, mask, inputs)
+    assert small.hidden.out_features == 8 and small.b.weight is small.a.weight
 
 
 def test_a_missing_extra_is_named_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from lth.compression.sparse import CsrConv2d, CsrLinear, csr_network
+from tests.networks import SHARED
 
 
 @pytest.mark.parametrize(
@@ -42,3 +43,11 @@ def test_what_csr_cannot_do_stays_dense_and_the_model_as_it_was() -> None:
     assert [type(layer) for layer in network][:3] == [nn.Conv2d] * 3 and isinstance(network[3][1], CsrConv2d)
     torch.testing.assert_close(network(images), model.eval()(images))
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+@pytest.mark.parametrize("kind", SHARED)
+def test_layers_that_share_a_weight_are_all_replaced(kind: str) -> None:
+    model = SHARED[kind]().eval()
+    network, inputs = csr_network(model), (torch.arange(60.0).reshape(5, 12) * 7) % 12
+    assert not any(isinstance(module, nn.Linear) for module in network.modules())
+    torch.testing.assert_close(network(inputs), model(inputs))

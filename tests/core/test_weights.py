@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lth.core.places import copied
-from lth.core.weights import clone, digest, load, masked, modes_kept, on_cpu
+from lth.core.weights import clone, digest, load, masked, modes_kept, on_cpu, shared_names, under_all_names
+from tests.networks import SHARED
 
 
 def test_masked_puts_zero_where_pruned_and_keeps_the_rest() -> None:
@@ -108,3 +109,23 @@ def test_a_copy_also_has_what_a_network_has_computed(kind: str) -> None:
     same(inputs).sum().backward()
     assert model[1].weight.grad is None and digest(model.state_dict()) == before
     assert (copied(copied(model))[1].weight == model[1].weight).all()
+
+
+@pytest.mark.parametrize("kind", SHARED)
+def test_further_names_lead_to_the_first_by_which_parameters_go(kind: str) -> None:
+    model = SHARED[kind]()
+    state, parameters = model.state_dict(), dict(model.named_parameters())
+    shared = shared_names(state)
+    assert shared and set(shared.values()) <= set(parameters) and not set(shared) & set(parameters)
+    every = dict(model.named_parameters(remove_duplicate=False))
+    assert all(every[name] is parameters[first] for name, first in shared.items())
+    assert set(parameters) | set(shared) == set(state)
+    mask = {name: torch.ones(1) for name in parameters}
+    assert set(under_all_names(mask, shared)) == set(state)
+    assert under_all_names({}, shared) == {} == shared_names(clone(state))
+
+
+def test_empty_tensors_and_views_of_another_shape_are_not_shared() -> None:
+    weight = torch.ones(2, 3)
+    state = {"a": weight, "b": weight.T, "c": weight[:1], "d": torch.zeros(0), "e": torch.zeros(0), "f": weight}
+    assert shared_names(state) == {"f": "a"}

@@ -8,12 +8,23 @@ import torch
 from torch import nn
 
 import lth
+from lth.api import search
+from lth.core.seeds import Seeds
+from lth.core.weights import shared_names
+from lth.data.sources import NAMES
+from lth.data.tensors import prepare
+from lth.lottery.context import FreshInit
 from lth.lottery.coverage import announce, unpruned_line
+from lth.lottery.plan import ImpPlan
 from lth.pruning.mask import prunable
 from lth.pruning.parameters import parameter_count, unpruned
 from lth.pruning.resolved import resolve
+from lth.pruning.rewiring import Rewiring
 from lth.pruning.schedule import Pruning
-from tests.networks import Net, bare_matrix, hidden, hidden_and_out, tied_language, tied_layers
+from lth.training.loop import train
+from lth.training.run_result import RunResult
+from lth.training.run_spec import RunSpec
+from tests.networks import SHARED, Net, bare_matrix, hidden, hidden_and_out, tied_language, tied_layers
 
 X = torch.randn(90, 12, generator=torch.Generator().manual_seed(0))
 Y = (X[:, 0] > 0).long() + 2 * (X[:, 1] > 0).long()
@@ -132,3 +143,29 @@ def test_a_network_that_is_searched_again_is_announced_once_and_another_again(ca
     for model in (first := recurrent(nn.LSTM), first, recurrent(nn.LSTM)):
         announce(model, resolve(model, Pruning(), 1))
     assert caplog.text.count("not pruned") == 2
+
+
+@pytest.mark.parametrize("kind", SHARED)
+def test_every_arm_trains_a_shared_weight_as_one(kind: str) -> None:
+    words = (X.abs() * 4).long().clamp(max=11)
+    inputs, labels = (words.float(), words[:, 0] % 4)
+    arms = ["ticket", "reinit", "reinit_plus", "shuffle", "scratch", "finetune", "restart", "set", "rigl", "rigl_plus"]
+    seen = []
+
+    def fit(spec: RunSpec) -> RunResult:
+        result = train(spec)
+        mask = result.mask(spec.mask)
+        shared = shared_names(spec.model.state_dict())
+        for name, first in shared.items():
+            assert torch.equal(result.final[name], result.final[first])
+            assert first not in mask or not result.final[name][~mask[first]].any()
+        seen.append(sum(int((~kept).sum()) for name, kept in mask.items() if name in shared.values()))
+        return result
+
+    model = SHARED[kind]()
+    data = prepare("words", dict(zip(NAMES, (inputs, labels) * 2, strict=True)), validation=10, normalize="none")
+    plan = ImpPlan(RECIPE, Pruning(fraction=0.5), 1, 0, arms, rewiring=Rewiring(0.3, 5))
+    fresh = FreshInit(SHARED[kind], "default")
+    outcomes = list(search(model, fresh(0), data, Seeds().resolved(), plan, fit, fresh))
+    assert [outcome.arm for outcome in outcomes] == ["ticket", *arms] and len(seen) == 11
+    assert seen[0] == 0 and len(set(seen[1:])) == 1 and seen[1] > 0

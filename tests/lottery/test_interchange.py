@@ -15,6 +15,7 @@ from lth.core.weights import clone, digest, masked
 from lth.lottery.interchange import from_torch_pruning, make_permanent, to_torch_pruning
 from lth.lottery.ticket import Ticket
 from lth.models.lenet import lenet5, mlp
+from tests.networks import SHARED, tied_layers
 
 
 @pytest.fixture
@@ -162,11 +163,50 @@ def test_a_ticket_that_does_not_fit_changes_nothing(pruned: nn.Module) -> None:
         make_permanent(other)
 
 
-def test_a_shared_weight_is_refused() -> None:
-    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
-    model[1].weight = model[0].weight
-    ticket = Ticket({"0.weight": torch.eye(3).bool()}, clone(model.state_dict()))
-    state = less(model.state_dict(), "0.weight") | {"0.weight_orig": torch.ones(3, 3), "0.weight_mask": torch.eye(3)}
-    assert list(from_torch_pruning(state, model).mask) == ["0.weight"]
-    with pytest.raises(LotteryError, match=r"0\.weight is shared by two modules"):
-        to_torch_pruning(ticket, model)
+PAIRS = {"two layers": ("a", "b"), "an embedding and the output": ("embedding", "decoder")}
+"""The modules that share a weight, the first name first."""
+
+
+@pytest.mark.parametrize("kind", PAIRS)
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("source", ["model", "state dict", "file"])
+def test_a_shared_weight_that_torch_pruned_in_one_of_its_modules_is_refused(
+    kind: str, which: int, source: str, tmp_path: Path
+) -> None:
+    model = SHARED[kind]()
+    prune.l1_unstructured(model.get_submodule(PAIRS[kind][which]), "weight", 0.5)
+    torch.save(model.state_dict(), tmp_path / "pruned.pt")
+    given = {"model": model, "state dict": model.state_dict(), "file": tmp_path / "pruned.pt"}[source]
+    first, other = PAIRS[kind]
+    for plain in (SHARED[kind](), *([None] if source == "model" else [])):
+        with pytest.raises(LotteryError, match=f"{other}.weight and {first}.weight are one .* pruned differently"):
+            from_torch_pruning(given, plain)
+
+
+@pytest.mark.parametrize("kind", PAIRS)
+def test_a_shared_weight_that_torch_pruned_alike_is_a_ticket_with_the_same_outputs(kind: str) -> None:
+    model = SHARED[kind]()
+    for name in PAIRS[kind]:
+        prune.l1_unstructured(model.get_submodule(name), "weight", 0.5)
+    inputs = (torch.arange(60.0).reshape(5, 12) * 7) % 12
+    first = f"{PAIRS[kind][0]}.weight"
+    for ticket in (from_torch_pruning(model), from_torch_pruning(model.state_dict(), SHARED[kind]())):
+        assert first in ticket.mask and f"{PAIRS[kind][1]}.weight" not in ticket.mask
+        assert 2 * int(ticket.mask[first].sum()) == ticket.mask[first].numel()
+        torch.testing.assert_close(ticket.apply(SHARED[kind]())(inputs), model(inputs), rtol=0, atol=0)
+
+
+def test_a_shared_weight_of_which_torch_has_two_values_is_refused() -> None:
+    model = tied_layers()
+    prune.l1_unstructured(model.first, "weight", 0.5)
+    state = model.state_dict() | {"b.weight": torch.ones(12, 12)}
+    with pytest.raises(LotteryError, match=r"b\.weight and a\.weight are one tensor .* have different values"):
+        from_torch_pruning(state, tied_layers())
+
+
+@pytest.mark.parametrize("kind", SHARED)
+def test_torch_is_not_given_a_shared_weight(kind: str, half_mask: Callable[[nn.Module], dict]) -> None:
+    model = SHARED[kind]()
+    with pytest.raises(LotteryError, match="is shared by two modules"):
+        to_torch_pruning(Ticket(half_mask(model), clone(model.state_dict())), model)
+    assert not prune.is_pruned(model)

@@ -77,6 +77,9 @@ def test_narrowing_draws_nothing() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+parametrizations = nn.utils.parametrizations
+
+
 class Own(nn.Module):
     """What it does with its layers cannot be told from outside."""
 
@@ -92,6 +95,8 @@ class Own(nn.Module):
         (nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4), nn.Linear(4, 3)), "here is LayerNorm"),
         (nn.Sequential(nn.Conv2d(4, 4, 3, groups=4), nn.Flatten(), nn.Linear(4, 3)), "here is Conv2d"),
         (nn.Sequential(nn.Flatten()), "here is Sequential"),
+        (nn.Sequential(parametrizations.weight_norm(nn.Linear(4, 4)), nn.Linear(4, 3)), "here is ParametrizedLinear"),
+        (nn.Sequential(nn.Flatten(), *[nn.Linear(4, 4)] * 2, nn.Linear(4, 3)), r"here 2\.weight is 1\.weight"),
         (nn.Sequential(nn.Linear(36, 8), nn.Linear(8, 3)), "one unit a layer has 39 weights, more than the 38 "),
     ],
 )

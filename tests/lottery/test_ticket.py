@@ -9,14 +9,15 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from lth.core.errors import LotteryError
 from lth.core.rng import rng
-from lth.core.weights import Mask, clone, digest, masked
+from lth.core.weights import Mask, clone, digest, masked, shared_names
 from lth.lottery.ticket import Ticket, load_ticket
 from lth.training.checkpoint import Checkpoint, Snapshot
+from tests.networks import SHARED
 
 
 @pytest.fixture
@@ -147,3 +148,38 @@ def test_apply_refuses_a_mask_that_does_not_fit_its_state(mask: Mask) -> None:
 def test_density_is_kept_over_prunable() -> None:
     mask = {"a": torch.tensor([True, False, False, False]), "b": torch.ones(4, dtype=torch.bool)}
     assert Ticket(mask, {}).density == 5 / 8
+
+
+@pytest.mark.parametrize("kind", SHARED)
+def test_a_shared_weight_is_stored_once_and_comes_back_under_all_of_its_names(
+    kind: str, half_mask: Callable[[nn.Module], Mask], tmp_path: Path
+) -> None:
+    model = SHARED[kind]()
+    ticket = Ticket(half_mask(model), clone(model.state_dict()))
+    path = ticket.save(tmp_path / "t.safetensors")
+    stored = {key.removeprefix("state/"): x for key, x in load_file(path).items() if key.startswith("state/")}
+    weights = [x.numel() for x in stored.values() if x.ndim > 1]
+    assert sum(weights) == sum(x.numel() for x in model.parameters() if x.ndim > 1)
+    assert parts(load_ticket(path)) == parts(ticket)
+    again = load_ticket(path).apply(SHARED[kind]())
+    for name, first in shared_names(again.state_dict()).items():
+        tensor = again.state_dict()[name]
+        assert tensor.data_ptr() == again.state_dict()[first].data_ptr()
+        assert not tensor[~ticket.mask[first]].any() if first in ticket.mask else True
+
+
+@pytest.mark.parametrize("kind", SHARED)
+def test_a_ticket_of_a_network_that_shares_nothing_does_not_fit_one_that_does(
+    kind: str, half_mask: Callable[[nn.Module], Mask]
+) -> None:
+    model = SHARED[kind]()
+    mask, state, shared = half_mask(model), clone(model.state_dict()), shared_names(model.state_dict())
+    name, first = next((name, first) for name, first in shared.items() if first in mask)
+    before = digest(model.state_dict())
+    with pytest.raises(LotteryError, match=f"{name} and {first} are one tensor in the model, and have different"):
+        Ticket(mask, state | {name: state[name] + 1}).apply(model)
+    with pytest.raises(LotteryError, match=f"{name} and {first} are one tensor in the model, and are pruned"):
+        Ticket(mask | {name: ~mask[first]}, state).apply(model)
+    assert digest(model.state_dict()) == before
+    by_both = Ticket(mask | {name: mask[first]}, state).apply(SHARED[kind]())
+    assert not by_both.state_dict()[first][~mask[first]].any()
