@@ -54,8 +54,7 @@ def search(
     first training: raises SettingError or LotteryError.
     """
     side = side or SideState(model)
-    with kept(model):
-        pruning = resolve(model, plan.pruning, plan.levels, examples=data.train.images[:2])
+    pruning = resolve(model, plan.pruning, plan.levels, examples=data.train.images[:2])
     check(plan.arms, plan.arm_levels, plan.levels, plan.draws)
     training = training_plan(plan.recipe, len(data.train), plan.rewind)
     spec = RunSpec(model, initial_state, {}, data, training, seeds, side=side)
@@ -68,9 +67,8 @@ def search(
     announce(model, pruning)
     measure = None
     if pruning.to_be_measured:
-        measure = partial(
-            measured_densities, model, data, pruning.layers, plan.pruning.tolerance, plan.pruning.granularity
-        )
+        how = (plan.pruning.tolerance, plan.pruning.granularity)
+        measure = partial(measured_densities, model, data, pruning.layers, *how)
 
     def run() -> Iterator[Outcome]:
         dense = replace(spec, initial_state=rewind_point(spec, fit))

@@ -6,7 +6,7 @@ only be removed from all of them at once.
 
 import copy
 import importlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -157,12 +157,6 @@ def channel_mask(
     if round_to is not None and round_to < 1:
         raise SettingError("round_to", round_to, "must be at least 1")
     library, network = torch_pruning(), copy.deepcopy(model).requires_grad_(True).eval()
-    names = {module: name for name, module in network.named_modules()}
-    layers = {name: module for module, name in names.items() if isinstance(module, Weighted)}
-    shared = shared_names(network.state_dict())
-    mask = {f"{name}.weight": torch.ones(x.weight.shape, dtype=torch.bool) for name, x in layers.items()}
-    mask = {shared.get(name, name): kept for name, kept in mask.items()}
-    across = transposed(network)
     with torch.enable_grad():
         pruner = library.pruner.BasePruner(
             network,
@@ -172,19 +166,28 @@ def channel_mask(
             round_to=round_to,
             ignored_layers=ignored_layers(network, ignore, example),
         )
-        for group in pruner.step(interactive=True):
-            for slices in slices_of(group, names, pruner.DG.is_out_channel_pruning_fn):
-                name = f"{slices.layer}.weight"
-                if name in shared or name in shared.values():
-                    raise LotteryError(
-                        f"{slices.layer} shares its weight with another layer: ignore what it is next to"
-                    )
-                mask[name].movedim(slices.axis(across), 0)[slices.indices] = False
+        mask = _without(network, pruner.step(interactive=True), pruner.DG.is_out_channel_pruning_fn)
     for name, kept in mask.items():
         if not kept.any():
             raise LotteryError(
                 f"{name.removesuffix('.weight')} would lose all channels: give a smaller share, or ignore it"
             )
+    return mask
+
+
+def _without(model: nn.Module, groups: Iterable[Any], is_output: Callable[[Any], bool]) -> Mask:
+    """The mask of `model` that prunes the slices of Torch-Pruning's `groups`; LotteryError for a shared weight."""
+    names = {module: name for name, module in model.named_modules()}
+    layers = {name: module for module, name in names.items() if isinstance(module, Weighted)}
+    shared, across = shared_names(model.state_dict()), transposed(model)
+    mask = {f"{name}.weight": torch.ones(x.weight.shape, dtype=torch.bool) for name, x in layers.items()}
+    mask = {shared.get(name, name): kept for name, kept in mask.items()}
+    for group in groups:
+        for slices in slices_of(group, names, is_output):
+            name = f"{slices.layer}.weight"
+            if name in shared or name in shared.values():
+                raise LotteryError(f"{slices.layer} shares its weight with another layer: ignore its neighbours")
+            mask[name].movedim(slices.axis(across), 0)[slices.indices] = False
     return mask
 
 

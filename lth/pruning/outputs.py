@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.function import BackwardCFunction
 
 from lth.core.errors import LotteryError
-from lth.core.places import copied
+from lth.core.places import copied, kept
 from lth.core.rng import global_rng
 
 Axes = frozenset[int]
@@ -46,18 +46,17 @@ def output_axes(model: nn.Module, examples: Tensor) -> dict[str, Axes]:
         parameter.requires_grad_(parameter.is_floating_point())
     device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
     inputs = examples[:2].detach().to(device)
-    try:
-        evaluation = _traced(network.eval(), inputs)
-    except UntraceableError:
-        raise
-    except Exception as error:  # a user's network may raise anything
-        raise UntraceableError((str(error) or type(error).__name__).splitlines()[0]) from error
-    try:
-        training = _traced(network.train(), inputs)
-    except Exception:  # such as one that takes more than its inputs there
-        training = {}
-    none: Axes = frozenset()
-    return {name: evaluation.get(name, none) | training.get(name, none) for name in {**evaluation, **training}}
+    axes: dict[str, Axes] = {}
+    with kept(network, shared=True):
+        for training in (False, True):
+            try:
+                traced = _traced(network.train(training), inputs)
+            except Exception as error:  # a user's network may raise anything
+                if training:  # it may take more than its inputs there
+                    break
+                raise UntraceableError((str(error) or type(error).__name__).splitlines()[0]) from error
+            axes = {name: axes.get(name, frozenset()) | traced.get(name, frozenset()) for name in {**axes, **traced}}
+    return axes
 
 
 def _traced(network: nn.Module, inputs: Tensor) -> dict[str, Axes]:
