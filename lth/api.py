@@ -16,7 +16,7 @@ from lth.core.side_state import SideState
 from lth.core.weights import State, clone
 from lth.data import sources
 from lth.data.tensors import Data, prepare
-from lth.from_settings import check_outputs
+from lth.from_settings import architecture_digest, check_outputs
 from lth.lottery.arms import Outcome, check, check_possible, outcomes
 from lth.lottery.context import FreshInit, Initialize, context_of
 from lth.lottery.coverage import announce
@@ -28,7 +28,7 @@ from lth.models.initialize import initialize
 from lth.pruning.parameters import check_parameters
 from lth.pruning.resolved import resolve
 from lth.pruning.schedule import Pruning
-from lth.report.tables import RESULTS, result_row
+from lth.report.tables import RESULTS, identity, result_row
 from lth.store.runs import Store
 from lth.training.loop import train as train_loop
 from lth.training.recipe import Duration, Recipe
@@ -136,6 +136,7 @@ def find_ticket(
     network, fresh = _initialised(model, seed)
     data = _prepared(train, test, len(train[1]) // 10 if validation is None else validation)
     check_outputs(network, data)
+    architecture = architecture_digest(network, data, fresh if isinstance(fresh, FreshInit) else None)
     data = data.to(next(network.parameters()).device)
     store = Store(Path(store)) if isinstance(store, (str, Path)) else store
     plan = ImpPlan(recipe, pruning or Pruning(fractions={"output": 0.1}), levels, rewind, tuple(arms))
@@ -146,6 +147,7 @@ def find_ticket(
     ticket_levels = [outcome.level for outcome in trained if outcome.arm == "ticket"]
     tickets = [level.ticket(seed=seed) for level in ticket_levels]
     about = {"data": data.name, "model": type(network).__name__, "seed": seed, "schedule": plan.pruning.schedule_label}
+    about |= identity(data, architecture)
     rows = [RESULTS.columns_of(result_row(outcome, about)) for outcome in trained]
     return Search(ticket_levels, tickets, tickets[_best(ticket_levels)], rows)
 

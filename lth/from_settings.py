@@ -1,7 +1,7 @@
 """What settings describe, made: the data, the network, the plan of a search, the store."""
 
-from collections.abc import Callable
-from dataclasses import asdict
+import logging
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,18 +10,23 @@ from torch import nn
 
 from lth.core.errors import LotteryError, SettingError
 from lth.core.places import copied, kept
-from lth.core.rng import generators_kept
+from lth.core.rng import generators_kept, global_rng
 from lth.core.seeds import Seeds
-from lth.core.weights import State
+from lth.core.weights import digest
 from lth.data import sources
 from lth.data.builtin import SOURCES
 from lth.data.tensors import Data, prepare
-from lth.lottery.context import FreshInit
+from lth.lottery.context import FreshInit, unequal
 from lth.lottery.plan import ImpPlan
 from lth.models import build
 from lth.models.initialize import INITIALIZERS, needs_mask
 from lth.pruning.parameters import check_parameters
+from lth.store.architecture import architecture
+from lth.store.passing import tried
+from lth.store.reading import hashed
 from lth.store.runs import Store
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:  # only their values are read: this module does without OmegaConf
     from lth.settings import LevelSettings, ModelSettings, TrainingSettings
@@ -33,8 +38,12 @@ def load_data(settings: "TrainingSettings") -> Data:
     root = Path(chosen.root).expanduser() if chosen.root else None
     if chosen._target_ and chosen.name in SOURCES:
         raise SettingError("data._target_", chosen._target_, f"is for data=custom, not {chosen.name}")
-    tensors = sources.custom(chosen._target_, chosen.args) if chosen._target_ else sources.load(chosen.name, root)
-    return prepare(
+    if chosen._target_:
+        with global_rng(0, "data"):
+            tensors = sources.custom(chosen._target_, chosen.args)
+    else:
+        tensors = sources.load(chosen.name, root)
+    data = prepare(
         chosen.name,
         tensors,
         validation=chosen.validation,
@@ -42,9 +51,10 @@ def load_data(settings: "TrainingSettings") -> Data:
         split_seed=settings.seeds.split,
         augment=chosen.augment,
     )
+    return replace(data, content=digest(tensors))
 
 
-def build_model(settings: "TrainingSettings", data: Data, seeds: Seeds) -> tuple[nn.Module, Callable[[int], State]]:
+def build_model(settings: "TrainingSettings", data: Data, seeds: Seeds) -> tuple[nn.Module, FreshInit]:
     """The network that `settings` name for `data`, and its initialiser: a new initial state by seed.
 
     Raises SettingError and LotteryError for a network that cannot be built, or does not take the data.
@@ -90,6 +100,35 @@ def check_outputs(model: nn.Module, data: Data) -> None:
         raise LotteryError(
             f"the model gives {shape} for 2 images of {data.classes} classes; it should give (2, classes)"
         )
+
+
+def architecture_digest(model: nn.Module, data: Data, fresh: FreshInit | None = None) -> str:
+    """A hash of the network and of the code in it, 20 hexadecimal digits; of its weights nothing.
+
+    fresh: what builds the network; then the hash is the same for every seed, and one line says so where two networks
+    that are built under one seed differ.
+    """
+    if fresh is None:
+        return _digest_of(model, data)
+    first, second = (fresh.constructed(0) for _ in range(2))
+    digests = [_digest_of(network, data) for network in (first, second)]
+    name = unequal(fresh.state_of(first, 0), fresh.state_of(second, 0))
+    if not name and digests[0] == digests[1]:
+        return digests[0]
+    log.warning(
+        "two networks that are built under one seed differ%s: something in them draws from a generator that cannot be"
+        " seeded from outside, such as numpy.random.default_rng(), so no result of theirs can be repeated",
+        f" in {name}" if name else "",
+    )
+    sections = architecture(first)  # only the code is the same each time
+    return hashed({key: sections.get(key) for key in ("sources", "helpers")})
+
+
+def _digest_of(model: nn.Module, data: Data) -> str:
+    sections = architecture(model, tried(model, data.train.images))
+    if "unread" in sections:
+        sections["unread"] = sections["unread"]["paths"]
+    return hashed(sections)
 
 
 def imp_plan(settings: "LevelSettings", examples: int) -> ImpPlan:

@@ -3,8 +3,9 @@
 import logging
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -17,19 +18,30 @@ from lth.analysis.gradient import GradientNorm
 from lth.analysis.probes import LevelProbes
 from lth.api import search
 from lth.core.machine import prepare
+from lth.core.places import Taken, restore, take
 from lth.core.seeds import Seeds
+from lth.core.side_state import SideState
 from lth.core.tables import Table
 from lth.core.weights import State
 from lth.data.tensors import Data
 from lth.discovery import source_of
 from lth.experiment import Experiment
-from lth.from_settings import build_model, imp_plan, load_data, network_provenance, store_of
+from lth.from_settings import (
+    architecture_digest,
+    build_model,
+    imp_plan,
+    load_data,
+    network_provenance,
+    store_of,
+)
 from lth.lottery.arms import Outcome
+from lth.lottery.context import FreshInit
 from lth.lottery.levels import Level
 from lth.lottery.plan import ImpPlan
 from lth.lottery.ticket import Ticket
 from lth.report.progress import Progress
 from lth.report.recorder import Facts, Recorder
+from lth.report.tables import identity
 from lth.report.wandb.levels import LevelMetrics
 from lth.report.wandb.tracking import tracker
 from lth.store.runs import Store
@@ -59,6 +71,7 @@ class Session:
         self.device: torch.device = prepare(settings.device, settings.threads, job or 0)
         self.tickets: dict[str, Ticket] = {}
         self.recorder: Recorder | None = None
+        self._shared: Mapping[str, Taken] = {}
 
     @cached_property
     def seeds(self) -> Seeds:
@@ -77,8 +90,12 @@ class Session:
         return self.data.to(self.device)
 
     @cached_property
-    def _network(self) -> tuple[nn.Module, Callable[[int], State]]:
-        return build_model(self.settings, self.data, self.seeds)
+    def _network(self) -> tuple[nn.Module, FreshInit, SideState, str]:
+        model, fresh = build_model(self.settings, self.data, self.seeds)
+        drawn_anew = fresh if self.settings.model._target_ else None
+        digest = architecture_digest(model, self.data, drawn_anew)
+        self._shared = take(model, shared=True)
+        return model, fresh, SideState(model), digest
 
     @property
     def model(self) -> nn.Module:
@@ -89,6 +106,29 @@ class Session:
     def fresh(self) -> Callable[[int], State]:
         """The initialiser: a new initial state by seed."""
         return self._network[1]
+
+    @property
+    def side(self) -> SideState:
+        """What the network keeps beside its state dict, as it was built: where every training starts."""
+        return self._network[2]
+
+    @property
+    def architecture(self) -> str:
+        """A hash of the network, with the user's code in it as it was built, whatever the seed."""
+        return self._network[3]
+
+    def setting(self, settings: Any = None) -> str:
+        """The setting of rows of results: a hash of `settings` (None: the session's), of data, network and threads."""
+        setting: str = (settings or self.settings).setting(self.data.content, self.architecture)
+        return setting
+
+    def about(self, schedule: str, settings: Any = None) -> dict[str, Any]:
+        """The columns of the results that name what was run by `settings` (None: the session's).
+
+        schedule: how the masks come about.
+        """
+        about = {**(settings or self.settings).about(schedule), "setting": self.setting(settings)}
+        return about | identity(self.data, self.architecture)
 
     @cached_property
     def store(self) -> Store:
@@ -116,7 +156,7 @@ class Session:
     def search(self, plan: ImpPlan) -> Iterator[Outcome]:
         """Trains the levels and arms of `plan`, and gives each outcome as it comes."""
         state = self.fresh(self.seeds.init)
-        return search(self.model, state, self.device_data, self.seeds, plan, self.fit, self.fresh)
+        return search(self.model, state, self.device_data, self.seeds, plan, self.fit, self.fresh, self.side)
 
     def levels(self, plan: ImpPlan) -> Iterator[list[Outcome]]:
         """The outcomes of `search`, a list for each level once all its arms are trained."""
@@ -158,8 +198,13 @@ class Session:
 
     def keep(self, level: Level, name: str = "ticket", **provenance: Any) -> None:
         """Keeps the ticket of `level` as the file `name`.safetensors of the job; a later one takes its place."""
-        about = {"setting": self.settings.setting(), "seed": self.settings.seed, "level": level.index} | provenance
+        about = {"setting": self.setting(), "seed": self.settings.seed, "level": level.index} | provenance
         self.tickets[name] = level.ticket(**about, **network_provenance(self.settings))
+
+    def close(self) -> None:
+        """Puts back what trainings have changed in classes and modules of the user's: another job may follow here."""
+        if self._shared:
+            restore(self._shared, take(self.model, shared=True))
 
 
 def five_seeds(experiment: str) -> str:
@@ -172,9 +217,9 @@ def execute(experiment: Experiment, settings: Any, folder: Path, job: int | None
     """Runs one job of `experiment` and leaves its results in `folder`; job: its number, where it is one of a sweep."""
     session = Session(settings, folder, job)
     metrics = LevelMetrics(series=experiment.series)
-    wandb = tracker(settings, asdict(settings), metrics) if hasattr(settings, "recipe") else None
+    wandb = tracker(settings, asdict(settings), session.setting, metrics) if hasattr(settings, "recipe") else None
     session.recorder = Recorder(experiment, session_facts(experiment, session), wandb)
-    with session.recorder as recorder:
+    with closing(session), session.recorder as recorder:
         for item in experiment.run(session):
             if isinstance(item, Outcome):
                 recorder.add(item, {})
@@ -188,7 +233,6 @@ def execute(experiment: Experiment, settings: Any, folder: Path, job: int | None
 def session_facts(experiment: Experiment, session: Session) -> Facts:
     """What the recorder is told of a session."""
     settings = session.settings
-    about: Mapping[str, Any] = {}
-    if hasattr(settings, "recipe"):
-        about = settings.about(settings.pruning.schedule_label if hasattr(settings, "pruning") else "")
-    return Facts(session.folder, settings, session.store, about, five_seeds(experiment.name), session.job)
+    schedule = settings.pruning.schedule_label if hasattr(settings, "pruning") else ""
+    about = partial(session.about, schedule)
+    return Facts(session.folder, settings, session.store, about, five_seeds(experiment.name), session.job, schedule)

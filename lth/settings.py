@@ -74,11 +74,11 @@ class WandbSettings:
 
 @dataclass
 class MachineSettings:
-    """Where an experiment runs and writes. In no hash: only the last bits of a result depend on device and threads."""
+    """Where an experiment runs and writes. In no hash, but threads above one are a part of a row's setting."""
 
     experiment: str = setting(MISSING, "")
     device: str = setting("auto", "cpu, cuda, cuda:1, mps; auto: a GPU if any", unhashed=True)
-    threads: int = setting(1, "CPU threads of each job", unhashed=True)
+    threads: int = setting(1, "CPU threads of each job", unhashed=True)  # `TrainingSettings.setting` adds it
     outputs: str = setting("outputs", "folder of results, store and W&B files", unhashed=True)
     store: StoreSettings = setting(StoreSettings, "the store of trainings", unhashed=True)
     wandb: WandbSettings = setting(WandbSettings, "Weights & Biases", unhashed=True)
@@ -112,19 +112,25 @@ class TrainingSettings(MachineSettings):
         if self.model._target_ and self.model.name != "custom":
             raise SettingError("model._target_", self.model._target_, f"is for model=custom, not {self.model.name}")
 
-    def setting(self) -> str:
-        """A hash of all that gives a result its meaning, without seeds: reports never average across it."""
-        return hash_of(self, "setting", 10)
+    def setting(self, data: str = "", architecture: str = "") -> str:
+        """A hash of all that gives a result its meaning, without seeds: reports never average across it.
+
+        data: a hash of what the data hold, wherever they lie; without it their folder stands for them. architecture: a
+        hash of the network and the user's code in it. `Session.setting` knows both; rows of results have no other.
+        """
+        threads = str(self.threads) if self.threads > 1 else ""
+        known = {"data": data or self.data.root, "architecture": architecture, "threads": threads}
+        base, further = hash_of(self, "setting", 10), {key: value for key, value in known.items() if value}
+        return _hash([base, further], 10) if further else base
 
     def replicate(self) -> str:
         """A hash of all that is to be run, seeds included: the stable name of its W&B run."""
         return hash_of(self, "replicate", 12)
 
     def about(self, schedule: str) -> dict[str, Any]:
-        """The columns of the results that name the experiment; `schedule` is how its masks come about."""
+        """The columns of the results that name the experiment, without `setting`; schedule: how masks come about."""
         return {
             "experiment": self.experiment,
-            "setting": self.setting(),
             "data": self.data.name,
             "model": self.model.name if not self.model._target_ else self.model._target_,
             "seed": self.seed,
@@ -183,7 +189,11 @@ def check_line_examples(examples: int | None) -> None:
 
 def hash_of(settings: Any, name: Hash, digits: int) -> str:
     """The first hex `digits` of the hash `name` of a settings dataclass, as the marks of its fields define it."""
-    return hashlib.sha256(json.dumps(_hashed(settings, name), sort_keys=True).encode()).hexdigest()[:digits]
+    return _hash(_hashed(settings, name), digits)
+
+
+def _hash(values: Any, digits: int) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:digits]
 
 
 def _hashed(settings: Any, name: Hash) -> dict[str, Any]:

@@ -1,10 +1,12 @@
 """The Python interface: a ticket of one's own network on one's own tensors."""
 
+import random
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -256,3 +258,50 @@ def test_the_snippet_in_the_readme_runs(tmp_path):
     for snippet in snippets:
         subprocess.run([sys.executable, "-W", "error", "-c", snippet], cwd=tmp_path, check=True)
     assert (tmp_path / "ticket.safetensors").exists()
+
+
+def test_rows_say_what_was_trained_by_which_seeds_and_where(tensors, make_network):
+    train, test = ((tensors[f"{part}_images"], tensors[f"{part}_labels"]) for part in ("train", "test"))
+    how = {"levels": 1, "recipe": lth.Recipe(iterations=5)}
+    first, second = (lth.find_ticket(make_network, train, test, **how, seed=seed).rows[0] for seed in (0, 3))
+    flipped = lth.find_ticket(make_network, (train[0], train[1].flip(0)), test, **how).rows[0]
+    assert [second[f"seed_{name}"] for name in ("init", "order", "augment", "mask", "split")] == [3, 3, 3, 3, 0]
+    assert first["architecture"] == second["architecture"] == flipped["architecture"]
+    assert first["data_digest"] == second["data_digest"] != flipped["data_digest"]
+    assert (first["torch"], first["threads"]) == (torch.__version__, 1)
+
+
+class Drawn(nn.Module):
+    """Draws its weights by NumPy, and its noise too."""
+
+    def __init__(self, generator=None):
+        super().__init__()
+        self.first, self.last = nn.Linear(36, 8), nn.Linear(8, 3)
+        with torch.no_grad():
+            weights = (generator or np.random).normal(0, 0.3, (8, 36)) * random.uniform(0.9, 1.1)
+            self.first.weight.copy_(torch.from_numpy(weights))
+
+    def forward(self, x):
+        noise = torch.from_numpy(np.random.normal(0, 0.1, (len(x), 3))).float()
+        return self.last(self.first(x.flatten(1)).relu()) + noise + random.gauss(0, 0.1)
+
+
+def test_one_seed_is_one_result_whatever_the_network_draws_by(tensors):
+    train, test = ((tensors[f"{part}_images"], tensors[f"{part}_labels"]) for part in ("train", "test"))
+    how = {"levels": 1, "recipe": lth.Recipe(iterations=20), "arms": ["ticket", "reinit"]}
+    numbers = np.random.get_state()[1].copy(), random.getstate()
+    first, second, other = (lth.find_ticket(Drawn, train, test, **how, seed=seed) for seed in (1, 1, 2))
+    assert (np.random.get_state()[1] == numbers[0]).all() and random.getstate() == numbers[1]
+    without = [
+        [row | {"seconds": 0, "evaluation_seconds": 0} for row in search.rows] for search in (first, second, other)
+    ]
+    assert without[0] == without[1] != without[2]
+    assert torch.equal(first.best.state["first.weight"], second.best.state["first.weight"])
+
+
+def test_a_network_that_no_seed_repeats_is_named(tensors, caplog):
+    train, test = ((tensors[f"{part}_images"], tensors[f"{part}_labels"]) for part in ("train", "test"))
+    lth.find_ticket(lambda: Drawn(np.random.default_rng()), train, test, levels=0, recipe=lth.Recipe(iterations=5))
+    assert [x.message.partition(":")[0] for x in caplog.records if "under one seed" in x.message] == [
+        "two networks that are built under one seed differ in first.weight"
+    ]

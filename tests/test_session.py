@@ -1,5 +1,7 @@
 """A session: what a run works with, made when it is first used; and the run itself, from its declaration alone."""
 
+import importlib
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +14,15 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from lth.core.errors import LotteryError
+from lth.core.machine import describe
 from lth.core.seeds import Seeds
 from lth.core.tables import Column, Table
 from lth.experiment import Experiment, Item
 from lth.lottery.ticket import load_ticket
+from lth.pruning.rewiring import Rewiring
 from lth.report.results import Results
 from lth.report.tables import RESULTS
+from lth.report.wandb.tracking import tracker
 from lth.session import Session, Trained, execute, five_seeds
 from lth.settings import DataSettings, LevelSettings, MachineSettings, ModelSettings, WandbSettings
 from lth.training.recipe import Recipe
@@ -83,7 +88,7 @@ def test_a_run_leaves_its_tables_its_ticket_and_its_page(make_settings: Make, tm
     assert {(row["experiment"], row["data"], row["model"], row["schedule"]) for row in rows} == {
         ("made_up", "small", "mlp", "iterative")
     }
-    assert {row["setting"] for row in rows} == {settings.setting()}
+    assert {row["setting"] for row in rows} == {Session(settings, tmp_path).setting()} != {settings.setting()}
     norms = NORMS.read(tmp_path / "job" / "norms.csv")
     assert [row["level"] for row in norms] == [0, 1]
     ticket = load_ticket(tmp_path / "job" / "ticket.safetensors")
@@ -135,7 +140,7 @@ def test_an_arm_may_belong_to_another_setting(make_settings: Make, tmp_path: Pat
         (outcome,) = session.search(session.imp_plan())
         yield outcome
         yield Trained(outcome, {"setting": "other", "schedule": "snip_at_init"})
-        assert [row["setting"] for row in session.rows("results")] == [session.settings.setting(), "other"]
+        assert [row["setting"] for row in session.rows("results")] == [session.setting(), "other"]
 
     execute(declare(two), make_settings(levels=0), tmp_path / "job")
     rows = read_csv(tmp_path / "job" / "results.csv")
@@ -193,3 +198,117 @@ def test_the_command_for_five_seeds_is_the_same_but_for_its_seed(monkeypatch: py
     monkeypatch.setattr("lth.session.HydraConfig", SimpleNamespace(get=lambda: config))
     monkeypatch.setattr("lth.session.source_of", lambda name: SimpleNamespace(command=name))
     assert five_seeds("imp") == "lth imp -m levels=3 'arms=[ticket, reinit]' seeds.init=2 seed=0,1,2,3,4"
+
+
+NET = """
+import numpy
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    calls = 0
+
+    def __init__(self, generator=None):
+        super().__init__()
+        self.fc = nn.Linear(36, 3)
+        self.register_buffer("mix", torch.randn(36), persistent=False)
+        with torch.no_grad():
+            self.fc.weight.copy_(torch.from_numpy({numbers}.normal(0, 0.1, (3, 36))))
+
+    def forward(self, x):
+        type(self).calls += 1
+        return self.fc(x.flatten(1) * self.mix.sign()) * {scale}
+"""
+
+
+@pytest.fixture
+def make_custom(make_settings: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+    """Settings of a network of the user's, whose file is written anew."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def make(scale: float = 1, numbers: str = "numpy.random", **changes: Any) -> LevelSettings:
+        (tmp_path / "their_net.py").write_text(NET.format(scale=scale, numbers=numbers))
+        sys.modules.pop("their_net", None)
+        importlib.invalidate_caches()
+        model = ModelSettings("custom", initializer="default", _target_="their_net.Net")
+        return make_settings(model=model, **changes)
+
+    yield make
+    sys.modules.pop("their_net", None)
+
+
+def test_the_setting_of_rows_tells_code_apart_and_not_seeds(make_custom: Make, tmp_path: Path) -> None:
+    settings = {
+        name: Session(make_custom(**changes), tmp_path).setting()
+        for name, changes in {
+            "": {},
+            "again": {},
+            "seed": {"seed": 3},
+            "split": {"seeds": Seeds(split=4)},
+            "outputs": {"outputs": str(tmp_path / "elsewhere")},
+            "code": {"scale": 2},
+            "threads": {"threads": 2},
+        }.items()
+    }
+    torch.set_num_threads(1)
+    assert settings[""] == settings["again"] == settings["seed"] == settings["split"] == settings["outputs"]
+    assert len({settings[""], settings["code"], settings["threads"]}) == 3
+
+
+def test_the_setting_of_rows_tells_data_apart_by_what_they_hold(
+    make_settings: Make, tmp_path: Path, tensors: dict[str, Tensor]
+) -> None:
+    other = tensors | {"train_labels": tensors["train_labels"].flip(0)}
+    settings = []
+    for place, held in (("same", tensors), ("other", other)):
+        (tmp_path / place).mkdir()
+        save_file(held, tmp_path / place / "small.safetensors")
+        data = DataSettings("small", root=str(tmp_path / place), validation=23)
+        settings.append(Session(make_settings(data=data), tmp_path).setting())
+    assert Session(make_settings(), tmp_path).setting() == settings[0] != settings[1]
+
+
+def test_rows_say_what_they_were_trained_by(make_settings: Make, tmp_path: Path) -> None:
+    rewiring = Rewiring(every=5)
+    settings = make_settings(seed=3, seeds=Seeds(order=7), arms=["ticket", "reinit", "set"], rewiring=rewiring)
+    execute(declare(tables=(NORMS,)), settings, tmp_path / "job")
+    rows = RESULTS.read(tmp_path / "job" / "results.csv")
+    seeds = {tuple(row[f"seed_{name}"] for name in ("init", "order", "augment", "mask", "split")) for row in rows}
+    assert len(rows) == 4 and seeds == {(3, 7, 3, 3, 0)}
+    session = Session(settings, tmp_path)
+    assert {row["data_digest"] for row in rows} == {session.data.digest[:10]}
+    assert {row["architecture"] for row in rows} == {session.architecture[:10]}
+    here = describe(torch.device("cpu"))
+    assert {(row["torch"], row["processor"], row["threads"]) for row in rows} == {
+        (here["torch"], here["processor"], here["threads"])
+    }
+
+
+def test_jobs_in_one_process_leave_classes_of_the_users_as_they_were(make_custom: Make, tmp_path: Path) -> None:
+    settings = make_custom()
+    for name in ("first", "second"):
+        execute(declare(tables=(NORMS,)), settings, tmp_path / name)
+    assert len(list(tmp_path.glob("outputs/store/*/*/run.json"))) == 2
+    assert importlib.import_module("their_net").Net.calls == 0
+
+
+def test_a_network_that_no_seed_repeats_is_named_and_its_seeds_are_one_setting(
+    make_custom: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = [make_custom(numbers="numpy.random.default_rng()", seed=seed) for seed in (0, 1)]
+    assert len({Session(one, tmp_path).setting() for one in settings}) == 1
+    assert {x.message.partition(":")[0] for x in caplog.records if "under one seed" in x.message} == {
+        "two networks that are built under one seed differ in fc.weight"
+    }
+
+
+def test_weights_and_biases_groups_by_the_setting_of_rows_and_tells_code_apart(
+    make_custom: Make, make_settings: Make, tmp_path: Path
+) -> None:
+    def info(settings: LevelSettings) -> Any:
+        session = Session(settings, tmp_path)
+        return tracker(settings, {}, session.setting).info, session.setting()
+
+    (first, setting), (edited, _), (again, _) = info(make_custom()), info(make_custom(scale=2)), info(make_custom())
+    assert first.group == f"made_up-{setting}" and first.id == again.id != edited.id

@@ -79,7 +79,7 @@ def test_a_paper_of_another_experiment_is_refused():
 
 def test_the_setting_of_gradient_flow_leaves_out_seeds_extent_and_machine():
     base = composed(experiment="gradient_flow")
-    for override in ("seed=3", "repeats=2", "inits=[pruned]", "methods=[]", "worker=1", "outputs=x", "data.root=y"):
+    for override in ("seed=3", "repeats=2", "inits=[pruned]", "methods=[]", "worker=1", "outputs=x"):
         assert composed(override, experiment="gradient_flow").setting() == base.setting(), override
     plus = "model.plus_initializer=layer_scaled"
     for override in ("recipe.lr=0.1", "gradual.density=0.1", "rewiring.drop=0.1", plus):
@@ -170,11 +170,23 @@ def test_a_bad_value_is_named_with_its_key(override, message):
 
 def test_the_setting_leaves_out_seeds_extent_and_machine():
     base = composed().setting()
-    for override in ("seed=3", "seeds.order=4", "levels=3", "arms=[ticket]", "draws=2", "outputs=x", "data.root=y"):
+    for override in ("seed=3", "seeds.order=4", "levels=3", "arms=[ticket]", "draws=2", "outputs=x", "device=cpu"):
         assert composed(override).setting() == base, override
     others = ("data=digits", "model=mlp", "pruning=global", "rewind=5", "data.validation=7", "rewiring.drop=0.1")
     for override in ("recipe.lr=0.1", *others):
         assert composed(override).setting() != base, override
+
+
+def test_the_setting_of_rows_adds_what_the_session_knows():
+    base = composed()
+    others = [
+        base.setting("data"),
+        base.setting("", "architecture"),
+        composed("threads=2").setting(),
+        composed("data.root=y").setting(),
+    ]
+    assert len({base.setting(), *others}) == 5
+    assert composed("data.root=y").setting("data") == base.setting("data"), "what the data hold counts, not where"
 
 
 def test_the_hashes_of_older_results_stay():

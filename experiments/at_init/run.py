@@ -19,7 +19,7 @@ def run(session: Session) -> Iterator[Item]:
     session.expect(sum(plan.trainings for plan in plans.values()))
     searches = {method: session.search(plan) for method, plan in plans.items()}  # checks all before it trains any
     for method, outcomes in searches.items():
-        about = by_method[method].about(METHODS[method].word())
+        about = session.about(METHODS[method].word(), by_method[method])
         for outcome in outcomes:
             yield Trained(outcome, about)
             session.keep(outcome.level, method, setting=about["setting"])

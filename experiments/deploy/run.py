@@ -26,7 +26,7 @@ def run(session: Session) -> Iterator[Item]:
     tickets: list[TrainedTicket] = []
     for kind, outcomes in searches.items():
         pruning = kinds[kind][0]
-        about = replace(settings, pruning=pruning).about(schedule_of(kind, pruning))
+        about = session.about(schedule_of(kind, pruning), replace(settings, pruning=pruning))
         for outcome in outcomes:
             yield Trained(outcome, about)
             ticket = trained_ticket(kind, outcome.level)

@@ -37,7 +37,7 @@ def run(session: Session) -> Iterator[Item]:
     if settings.worker:
         log.info("worker %d leaves the results to worker 0", settings.worker)
         return
-    about = settings.about("gradual")
+    about = session.about("gradual")
     yield from (Trained(outcome, about) for outcomes in trained.outcomes.values() for outcome in outcomes)
     session.keep(trained.level)
     analyses = GradientFlowAnalyses(trained, session.device_data, store, settings.line_examples)
@@ -52,7 +52,8 @@ def plan_of(session: Session) -> GradientFlowPlan:
     """What the settings have trained, with every duration in iterations."""
     settings, data, seeds = session.settings, session.device_data, session.seeds
     initial_state, examples = session.fresh(seeds.init), len(data.train)
-    spec = RunSpec(session.model, initial_state, {}, data, training_plan(settings.recipe, examples), seeds)
+    training = training_plan(settings.recipe, examples)
+    spec = RunSpec(session.model, initial_state, {}, data, training, seeds, side=session.side)
     per_epoch = examples // settings.recipe.batch_size
     rewiring, gradual = settings.rewiring.in_iterations(per_epoch), settings.gradual.in_iterations(per_epoch)
     context = context_of(session.model, initial_state, session.fresh, rewiring)

@@ -182,10 +182,11 @@ def kept(model: nn.Module, shared: bool = False) -> Iterator[None]:
     try:
         yield
     finally:
-        _restore(before, take(model, shared))
+        restore(before, take(model, shared))
 
 
-def _restore(before: Mapping[str, Taken], now: Mapping[str, Taken]) -> None:
+def restore(before: Mapping[str, Taken], now: Mapping[str, Taken]) -> None:
+    """Takes the side state of a network from what it is `now` to what it was `before`."""
     for name, taken in now.items():
         if name not in before:
             taken.place.set(ABSENT)

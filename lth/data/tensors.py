@@ -32,7 +32,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Data:
-    """The three splits of a data set, ready to train on. `validation` may be empty."""
+    """The three splits of a data set, ready to train on. `validation` may be empty.
+
+    content: a hash of the data set before it was split and normalised, where that is known.
+    """
 
     name: str
     train: Split
@@ -40,6 +43,7 @@ class Data:
     test: Split
     classes: int
     augment: str = "none"
+    content: str = ""
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from torch import nn
 
 from lth.core.places import copied
 from lth.core.rng import address, global_rng, rng
-from lth.core.weights import Mask, State, clone, load
+from lth.core.weights import Mask, State, clone, digest, load
 from lth.lottery.levels import Level
 from lth.models.initialize import initialize
 from lth.pruning.mask import shuffled
@@ -32,13 +32,21 @@ class FreshInit:
     plus: str = "sparsity_aware"
 
     def __call__(self, seed: int) -> State:
-        model = self.constructed(seed)
+        return self.state_of(self.constructed(seed), seed)
+
+    def state_of(self, model: nn.Module, seed: int) -> State:
+        """The initial state of `model`, which was built under `seed`."""
         return clone(model.state_dict()) if self.initializer == "default" else initialize(model, self.initializer, seed)
 
     def constructed(self, seed: int) -> nn.Module:
         """The network, built under `seed`."""
         with global_rng(seed, "build"):
             return self.construct()
+
+
+def unequal(first: State, second: State) -> str:
+    """The name of the first tensor that differs between two states of one network; empty where none does."""
+    return next((name for name, tensor in first.items() if digest({"": tensor}) != digest({"": second[name]})), "")
 
 
 @dataclass(frozen=True)

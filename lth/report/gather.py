@@ -12,6 +12,9 @@ from lth.report.correct import attach
 from lth.report.criteria import Criteria
 from lth.report.reading import ASKED, criteria_of, folder_of, read_correct, read_curves, read_results, results_below
 
+MACHINE = {"processor": "processor", "torch": "torch", "threads": "threads"}
+"""Column of the results -> what of a machine it says: on another one, the last bits of a training differ."""
+
 
 @dataclass(frozen=True)
 class Gathered:
@@ -57,7 +60,7 @@ def gather(places: Sequence[Path], criteria: Mapping[str, float] | None = None) 
             asked = tuple(row[column] for column in ASKED)
             if asked in kept:
                 repeats += 1
-                changed += kept[asked]["run"] != row["run"]
+                changed += not _one_training(kept[asked], row)
             kept[asked] = row
     if not kept:
         raise LotteryError(f"no results in {', '.join(map(str, places))}")
@@ -67,6 +70,25 @@ def gather(places: Sequence[Path], criteria: Mapping[str, float] | None = None) 
     folders = list(dict.fromkeys(map(folder_of, ordered)))
     margins = Criteria() if criteria is None else criteria_of(folders, criteria)
     return Gathered(rows, _curves(ordered, rows), folders, repeats, changed, margins)
+
+
+def _one_training(first: Row, second: Row) -> bool:
+    """Whether two rows are of one training, as far as they say: of one fingerprint, done on one machine."""
+    known = [column for column in MACHINE if first[column] is not None and second[column] is not None]
+    return all(first[column] == second[column] for column in ("run", *known))
+
+
+def machines(rows: Sequence[Row]) -> str:
+    """In what the machines differ that the trainings of one setting were done on, in a line; empty where in nothing."""
+    differing = []
+    for column, name in MACHINE.items():
+        values = sorted({str(row[column]) for row in rows if row.get(column) is not None})
+        if len(values) > 1:
+            differing.append(f"{name} {', '.join(values)}")
+    if not differing:
+        return ""
+    text = f"{rows[0]['setting']} averages over trainings on different machines ({'; '.join(differing)})"
+    return f"{text}: that can change accuracies by some tenths of a point."
 
 
 def tables_of_jobs(gathered: Gathered, tables: Sequence[Table]) -> dict[str, list[Row]]:

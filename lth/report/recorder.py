@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -69,16 +70,18 @@ class Presented(Protocol):
 class Facts:
     """What the recorder is told of a job: where it writes, its settings, the store, and the command for five seeds.
 
-    about: the columns of its results that name the experiment, its setting, data, model, seed and schedule. job: its
-    number, where it is one of a sweep: several jobs share the terminal then, and each has a line.
+    about: gives the columns of its results that name the experiment, its setting, data, model, seed and schedule; it is
+    called with the first result, since it takes the data. job: its number, where it is one of a sweep: several jobs
+    share the terminal then, and each has a line. schedule: how the masks come about, for its title.
     """
 
     folder: Path
     settings: Any
     store: Store
-    about: Mapping[str, Any]
+    about: Callable[[], Mapping[str, Any]]
     command: str = ""
     job: int | None = None
+    schedule: str = ""
 
 
 class Recorder:
@@ -94,7 +97,7 @@ class Recorder:
         self._places: set[tuple[Any, ...]] = set()
         self._charted: dict[str, int] = {}  # table -> how many of its rows W&B has
         self._level: list[Outcome] = []  # the outcomes of the present level
-        self.title = ", ".join(filter(None, [f"seed {self.settings.seed}", facts.about.get("schedule")]))
+        self.title = ", ".join(filter(None, [f"seed {self.settings.seed}", facts.schedule]))
         self.progress = Progress(0, self.title, row=facts.job)
         self.began = time.perf_counter()
 
@@ -117,6 +120,10 @@ class Recorder:
             columns = (*RESULT_COLUMNS, *measured_columns(self._further()))
             self.wandb.metrics = replace(self.wandb.metrics, columns=columns)
 
+    @cached_property
+    def _about(self) -> Mapping[str, Any]:
+        return self.facts.about()
+
     def rows(self, table: str) -> list[Row]:
         """The rows of `table` so far."""
         return self._rows[table]
@@ -126,7 +133,7 @@ class Recorder:
         if self._level and self._level[0].level.index != outcome.level.index:
             self._close_level()
         self._level.append(outcome)
-        row = result_row(outcome, {**self.facts.about, **about})
+        row = result_row(outcome, {**self._about, **about})
         self._rows["results"].append(row)
         self.store.keep_row(row)
         self._add_details(outcome, row)

@@ -1,13 +1,14 @@
 """The tables that every experiment which trains has: results, layers and curves. Scripts rely on their columns."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
 
 from lth.core.tables import Column, Row, Table
 from lth.core.weights import on_cpu
-from lth.data.tensors import Split
+from lth.data.tensors import Data, Split
 from lth.lottery.arms import Outcome
 from lth.pruning.mask import density as density_of
 from lth.pruning.mask import kept
@@ -15,6 +16,9 @@ from lth.pruning.parameters import parameter_density
 from lth.report.correct import KEY, encoded
 from lth.training.run_result import CORRECT as CORRECT_STATES
 from lth.training.run_result import RunResult
+
+SHORT = 10
+"""The hexadecimal digits of a hash in a column."""
 
 RESULTS = Table(
     "results",
@@ -130,7 +134,7 @@ def result_row(outcome: Outcome, about: Mapping[str, Any]) -> Row:
     mask = result.mask(spec.mask)
     density = outcome.level.density if mask is spec.mask else density_of(mask)  # a mask that changed has its own
     row = RESULTS.row(
-        {"experiment": "imp"} | dict(about),
+        {"experiment": "imp"} | dict(about) | seeds_of(outcome) | machine_of(result),
         level=outcome.level.index,
         arm=outcome.arm,
         draw=outcome.draw,
@@ -163,6 +167,27 @@ def result_row(outcome: Outcome, about: Mapping[str, Any]) -> Row:
         final = result.points[-1]
         row |= {"final_val_loss": final.val_loss, "final_test_accuracy": final.test_accuracy}
     return row
+
+
+def seeds_of(outcome: Outcome) -> Row:
+    """The columns of the seeds that a training was done by.
+
+    A mask that changes by chance in training is drawn by its arm and draw; its seed is the replicate's.
+    """
+    seeds = replace(outcome.spec.seeds, mask=outcome.level.spec.seeds.mask)
+    return {f"seed_{name}": seed for name, seed in asdict(seeds).items()}
+
+
+def identity(data: Data, architecture: str) -> Row:
+    """The columns that tell data and networks apart, short hashes of them."""
+    return {"data_digest": data.digest[:SHORT], "architecture": architecture[:SHORT]}
+
+
+def machine_of(result: RunResult) -> Row:
+    """The columns of the machine that a training was done on; None where it is not known."""
+    machine = result.machine
+    processor = machine.get("processor") if machine.get("device") == "cpu" else machine.get("device")
+    return {"torch": machine.get("torch"), "processor": processor, "threads": machine.get("threads")}
 
 
 def chance(split: Split) -> float | None:

@@ -29,12 +29,14 @@ _KNOWN: "WeakKeyDictionary[SideState, Changes]" = WeakKeyDictionary()
 def changes_of(spec: RunSpec) -> Changes:
     """What a pass through the network of `spec` changes, tried once for all specs that come from one."""
     if spec.side not in _KNOWN:
-        _KNOWN[spec.side] = Changes() if is_plain(spec.model) else tried(spec.model, spec.data.train.images)
+        _KNOWN[spec.side] = tried(spec.model, spec.data.train.images)
     return _KNOWN[spec.side]
 
 
 def tried(model: nn.Module, inputs: Tensor) -> Changes:
     """What a pass of some `inputs` (N, ...) through `model` changes; nothing where it fails. Nothing stays changed."""
+    if is_plain(model):
+        return Changes()
     variables = {path: parts_of(x) for path, x in read_network(model, Changes())[1].code.mutable.items()}
     try:
         with kept(model), generators_kept([]):

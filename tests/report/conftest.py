@@ -94,7 +94,9 @@ def make_recorder(tmp_path: Path) -> Callable[..., Recorder]:
         settings = LevelSettings(experiment="made_up", data=DataSettings("small"), model=ModelSettings("mlp"))
         parts: dict[str, Any] = {"name": "made_up", "settings": LevelSettings, "run": None, "answer": lambda _: ["So."]}
         store = Store(tmp_path / "store")
-        facts = Facts(tmp_path / "job", settings, store, settings.about("iterative"), "lth made_up -m seed=0,1", job)
+        about = settings.about("iterative") | {"setting": settings.setting()}
+        command = "lth made_up -m seed=0,1"
+        facts = Facts(tmp_path / "job", settings, store, lambda: about, command, job, "iterative")
         return Recorder(Experiment(**(parts | experiment)), facts, None)
 
     return make

@@ -7,7 +7,7 @@ import pytest
 from lth.core.errors import LotteryError
 from lth.core.files import write_csv
 from lth.core.seeds import Seeds
-from lth.report.gather import gather, pairs_by_schedule
+from lth.report.gather import gather, machines, pairs_by_schedule
 from lth.report.tables import CURVES, RESULTS, curve_rows
 from lth.store.runs import Store
 
@@ -70,6 +70,24 @@ def test_of_repeats_the_later_file_counts(tmp_path):
     found = gather([tmp_path, tmp_path / "a"])  # a folder given twice is read once
     assert [x["final_test_accuracy"] for x in found.rows] == [0.2, 0.9]
     assert (found.repeats, found.changed) == (1, 1)
+
+
+@pytest.mark.parametrize(("column", "other"), [("torch", "2.7"), ("processor", "H100"), ("threads", 2)])
+def test_a_training_on_another_machine_is_another_training(tmp_path, column, other):
+    here = {"torch": "2.6", "processor": "EPYC", "threads": 1}
+    job(tmp_path / "b", [row(0, **here)], age=50)
+    job(tmp_path / "a", [row(0, **here | {column: other})], age=10)
+    assert gather([tmp_path]).changed == 1
+    job(tmp_path / "a", [row(0)], age=10)  # older results do not say
+    assert gather([tmp_path]).changed == 0
+
+
+def test_what_differs_between_machines_is_said_in_one_line():
+    here = {"torch": "2.6", "processor": "EPYC", "threads": 1}
+    rows = [row(seed, **here) for seed in range(3)]
+    assert machines(rows) == machines([*rows, row(3)]) == ""
+    line = machines([*rows, row(3, **here | {"torch": "2.7", "processor": "H100"})])
+    assert line.startswith("one averages over trainings on different machines (processor EPYC, H100; torch 2.6, 2.7)")
 
 
 def test_a_merged_table_counts_only_where_no_job_is_left(tmp_path):

@@ -4,6 +4,7 @@ import csv
 from dataclasses import replace
 
 import pytest
+import torch
 from torch import nn
 
 from lth.analysis.gradient import GradientNorm
@@ -40,6 +41,8 @@ def test_the_columns_are_the_contract_and_values_survive_the_file(make_outcome, 
     row = result_row(done, ABOUT)
     assert RESULTS.read(tmp_path / "results.csv") == [RESULTS.columns_of(row)]
     assert row["test_examples"] == 37 and 0 < row["chance"] < 1
+    assert [row[f"seed_{name}"] for name in vars(done.spec.seeds)] == list(vars(done.spec.seeds).values())
+    assert (row["torch"], row["threads"]) == (torch.__version__, 1) and row["processor"]
     layers = written(tmp_path, LAYERS, layer_rows(done))
     assert list(layers[0]) == LAYERS.names and [layer["layer"] for layer in layers] == ["fc1", "fc2", "output"]
     norms = done.result.observed[GradientNorm(10).key]

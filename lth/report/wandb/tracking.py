@@ -1,7 +1,9 @@
 """One W&B run for one replicate. W&B shows and never stores: the job's own files are the truth."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,11 +38,13 @@ class Wandb:
     A W&B agent waits for a run whatever was found in the store: for it, the run begins at once.
 
     directory: the outputs folder. mode: auto, online, offline or disabled; the environment wins. info: what the run is
-    called. metrics: what it charts of each level.
+    called, or what gives it once the run begins. metrics: what it charts of each level.
     """
 
-    def __init__(self, directory: Path, mode: str, info: RunInfo, metrics: LevelMetrics | None = None) -> None:
-        self.directory, self.info, self.metrics = directory, info, metrics or LevelMetrics()
+    def __init__(
+        self, directory: Path, mode: str, info: RunInfo | Callable[[], RunInfo], metrics: LevelMetrics | None = None
+    ) -> None:
+        self.directory, self._info, self.metrics = directory, info, metrics or LevelMetrics()
         self.mode: Any = wandb_mode(mode)
         self.run: Any = None
         self.rows: list[Row] = []  # of every level so far
@@ -50,6 +54,11 @@ class Wandb:
         self._defined: set[str] = set()  # prefixes of metrics whose axis is the level
         self._undefined: set[str] = set()  # those whose axis is W&B's step
         self._failed = self.mode == "disabled"
+
+    @cached_property
+    def info(self) -> RunInfo:
+        """What the run is called."""
+        return self._info if isinstance(self._info, RunInfo) else self._info()
 
     def start(self, trained: bool = True) -> None:
         """Begins the run, if it has not begun, and logs what has been waiting; `trained`: whether anything was."""
@@ -137,16 +146,30 @@ class Wandb:
             gave_up(error, "the job goes on without it, its own files hold everything")
 
 
-def tracker(settings: "TrainingSettings", config: Mapping[str, Any], metrics: LevelMetrics | None = None) -> Wandb:
-    """The W&B run of the replicate that `settings` describe, not yet begun; `config` is what it shows of them."""
-    info = RunInfo(
-        id=settings.replicate(),
-        name=f"{settings.data.name}-{settings.model.name}-seed{settings.seed}",
-        group=f"{settings.experiment}-{settings.setting()}",
-        job_type=settings.experiment,
-        project=settings.wandb.project,
-        entity=settings.wandb.entity,
-        tags=tuple(settings.wandb.tags),
-        config=config,
-    )
+def tracker(
+    settings: "TrainingSettings",
+    config: Mapping[str, Any],
+    setting: Callable[[], str],
+    metrics: LevelMetrics | None = None,
+) -> Wandb:
+    """The W&B run of the replicate that `settings` describe, not yet begun; `config` is what it shows of them.
+
+    setting: gives the setting of the replicate's results, by which W&B groups seeds; called when the run begins. With
+    code or data of the user's it is also in the run's id: once they are edited, the replicate is another one.
+    """
+    custom = settings.model._target_ or settings.data._target_ or settings.data.root
+
+    def info() -> RunInfo:
+        replicate, group = settings.replicate(), setting()
+        return RunInfo(
+            id=hashlib.sha256(f"{replicate} {group}".encode()).hexdigest()[:12] if custom else replicate,
+            name=f"{settings.data.name}-{settings.model.name}-seed{settings.seed}",
+            group=f"{settings.experiment}-{group}",
+            job_type=settings.experiment,
+            project=settings.wandb.project,
+            entity=settings.wandb.entity,
+            tags=tuple(settings.wandb.tags),
+            config=config,
+        )
+
     return Wandb(Path(settings.outputs), settings.wandb.mode, info, metrics)
