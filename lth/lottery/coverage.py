@@ -24,12 +24,14 @@ def announce(model: nn.Module, pruning: ResolvedPruning) -> None:
     """Logs which layers give the outputs of `model`, and which parameters `pruning` does not cover; each line once.
 
     Those are parameters of two or more dimensions, such as embeddings and weights of recurrent layers, where they are
-    over 1% of all parameters together. Those that `pruning.exclude` names were left out on purpose.
+    over 1% of all parameters together. Those that `pruning.exclude` names were left out on purpose; where channels are
+    pruned, output layers stay by rule, which is no warning.
     """
     lines = {f"output layer: {name}": logging.INFO for name in pruning.outputs}
     names = [layer.name for layer in pruning.layers]
     if line := unpruned_line(model, names, pruning.settings.exclude):
-        lines[line] = logging.WARNING
+        by_rule = set(unpruned(model, names, pruning.settings.exclude)) <= set(pruning.outputs)
+        lines[line] = logging.INFO if by_rule else logging.WARNING
     for line, level in lines.items():
         if line not in _said.setdefault(model, set()):
             log.log(level, line)

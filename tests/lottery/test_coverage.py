@@ -145,6 +145,18 @@ def test_a_network_that_is_searched_again_is_announced_once_and_another_again(ca
     assert caplog.text.count("not pruned") == 2
 
 
+def test_outputs_that_stay_where_channels_are_pruned_are_said_without_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    dense, sparse = with_hidden(nn.Linear(12, 10)), recurrent(nn.LSTM)
+    sparse.out = nn.Sequential(nn.Linear(6, 6), nn.Linear(6, 4))
+    with caplog.at_level(logging.INFO):
+        for model in (dense, sparse):
+            announce(model, resolve(model, Pruning(granularity="output"), 1, examples=X))
+    levels = [record.levelname for record in caplog.records if "not pruned" in record.message]
+    assert levels == ["INFO", "WARNING"] and "not pruned: out.weight, 23% of all 174 parameters" in caplog.text
+
+
 @pytest.mark.parametrize("kind", SHARED)
 def test_every_arm_trains_a_shared_weight_as_one(kind: str) -> None:
     words = (X.abs() * 4).long().clamp(max=11)
