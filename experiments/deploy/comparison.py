@@ -65,7 +65,7 @@ def compare(gathered: Gathered, bars: Summarize) -> list[Comparison]:
         if not any(row["form"] == "dense" for row in costs):
             comparisons.append(Comparison("worth", about, table=WORTH, notes=tuple(jobs.lost())))
             continue
-        _, _, sentences = best_forms(costs)
+        _, _, sentences = best_forms(costs, gathered.criteria.margin)
         rows = worth_rows(jobs, bars)
         comparisons.append(
             Comparison(
