@@ -147,13 +147,16 @@ def _against(dense: Row, row: Row) -> Row:
 
 
 def _units(name: str, rows: Iterable[Row], examples: int | None) -> list[Unit]:
-    """The values of a column as units: those of one training are one, ratios are logarithms."""
+    """The values of a column as units: those of one training are one, ratios are logarithms.
+
+    The forms of the dense network are one network, of which the test set is no two samples.
+    """
     units = []
     for row in rows:
         if (value := row[name]) is not None:
             runs = {run for run in (row["run"], row["dense_run"]) if run}
             shares = [row["test_accuracy"], row["dense_accuracy"]]
-            change = examples and name == "test_accuracy_change" and None not in shares
+            change = examples and name == "test_accuracy_change" and None not in shares and row["kind"] != "dense"
             variance = sum(share * (1 - share) for share in shares) / examples if change else None
             units.append(Unit(math.log(value) if name in RATIOS else value, frozenset(runs), variance=variance))
     return distinct(units)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def gather(places: Sequence[Path], criteria: Mapping[str, float] | None = None) 
             kept[asked] = row
     if not kept:
         raise LotteryError(f"no results in {', '.join(map(str, places))}")
-    rows = sorted(kept.values(), key=_order)
+    rows = sorted(kept.values(), key=partial(_order, list(ARMS)))
     for path in ordered:  # of a run that several files hold the latest counts
         attach(rows, read_correct(path))
     folders = list(dict.fromkeys(map(folder_of, ordered)))
@@ -158,8 +159,7 @@ def _match(first: Sequence[Row], second: Sequence[Row]) -> bool | None:
     return all(dense[0][seed]["run"] == dense[1][seed]["run"] for seed in common) if common else None
 
 
-def _order(row: Row) -> tuple[Any, ...]:
-    arms = list(ARMS)
+def _order(arms: Sequence[str], row: Row) -> tuple[Any, ...]:
     arm = arms.index(row["arm"]) if row["arm"] in arms else len(arms)
     about = (row["experiment"], str(row["data"]), str(row["model"]), row["schedule"], row["setting"])
     return (*about, row["seed"], row["level"], arm, row["arm"], row["draw"])

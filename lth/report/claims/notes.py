@@ -7,17 +7,16 @@ from lth.report.claims.evidence import RESULTS, Evidence
 from lth.report.claims.files import Claim, Claims
 from lth.report.claims.judged import WORST, Judged, Measured
 from lth.report.conditions import SEEDS
+from lth.report.headline import shared
 from lth.report.statistics import percent
-
-SHARED = {"seed_init": "initialisation", "seed_order": "order of examples"}
-"""Column of the results -> what all replicates have in common where they have one value there."""
 
 
 def notes(claims: Claims, judged: Judged, evidence: Evidence, levels: Sequence[int]) -> Iterator[str]:
     """The notes on a claim that was measured at `levels`."""
     claim, measured = judged.claim, judged.measured
     yield from _about_units(claims, measured)
-    yield from _about_seeds(claims, evidence)
+    if common := shared(evidence.tables.get(RESULTS, ())):
+        yield f"{common[0].lower()}{common[1:].removesuffix('.')}"
     yield from _about_densities(measured)
     yield from _about_paper(claim, measured)
     yield from about_failures(claim, evidence, levels)
@@ -38,17 +37,6 @@ def _about_units(claims: Claims, measured: Sequence[Measured]) -> Iterator[str]:
         yield f"over {n} {fewest.units}"
     if over_seeds and n < fewest.seeds:
         yield f"{fewest.seeds} {claims.unit}s are {n} distinct training{'s' if n > 1 else ''}"
-
-
-def _about_seeds(claims: Claims, evidence: Evidence) -> Iterator[str]:
-    """What the replicates have in common, so that the interval says nothing of others."""
-    rows = evidence.tables.get(RESULTS, ())
-    if len({row["seed"] for row in rows}) < 2:
-        return
-    for column, what in SHARED.items():
-        values = {row.get(column) for row in rows}
-        if len(values) == 1 and None not in values:
-            yield f"all {claims.unit}s share one {what}"
 
 
 def _about_densities(measured: Sequence[Measured]) -> Iterator[str]:
