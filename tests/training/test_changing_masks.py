@@ -234,7 +234,7 @@ def test_what_is_kept_on_the_way_is_what_a_training_that_stops_there_ends_with(
 def test_without_an_update_the_weights_on_the_way_are_kept_too(make_job: Callable[..., RunSpec]) -> None:
     spec = make_job()
     full, part = train(spec, keep_at=[11]), train(make_job(stop=11))
-    assert digest(full.at(11)) == digest(part.final) and set(full.states) == {"final", "early_stop", "at_11"}
+    assert digest(full.at(11)) == digest(part.final) and set(full.states) == {"final", "early_stop", "at_11", "correct"}
     assert full.mask(spec.mask) is spec.mask is full.mask(spec.mask, "early_stop") is full.mask(spec.mask, 11)
 
 
