@@ -32,7 +32,7 @@ def is_library_file(name: str) -> bool:
 def is_library(module: str | None) -> bool:
     """Whether the module of that name belongs to Python, to an installed package or to lth, and not to the user.
 
-    >>> is_library("torch.nn"), is_library("json"), is_library("__main__")
+    >>> is_library("torch.nn"), is_library("json"), is_library("my_net")
     (True, True, False)
     """
     top = (module or "").split(".")[0]

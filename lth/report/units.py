@@ -164,7 +164,7 @@ def examples_of(rows: Iterable[Row]) -> int | None:
     None where no count of at most a million gives them.
 
     >>> examples_of([{"test_examples": None, "final_test_accuracy": x} for x in (0.975, 0.9764)])
-    2500
+    5000
     """
     fewest = 1
     for row in rows:
