@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from lth.core.code import is_library_function, unwrapped
 from lth.core.errors import LotteryError, SettingError
 from lth.core.places import copied, kept
 from lth.core.rng import generators_kept, global_rng
@@ -16,12 +17,14 @@ from lth.core.weights import digest
 from lth.data import sources
 from lth.data.builtin import SOURCES
 from lth.data.tensors import Data, prepare
+from lth.lottery.arms import requested
 from lth.lottery.context import FreshInit, unequal
 from lth.lottery.plan import ImpPlan
 from lth.models import build
 from lth.models.initialize import INITIALIZERS, needs_mask
 from lth.pruning.parameters import check_parameters
-from lth.store.architecture import architecture
+from lth.pruning.scores import SCORES
+from lth.store.architecture import architecture, code_of
 from lth.store.passing import tried
 from lth.store.reading import hashed
 from lth.store.runs import Store
@@ -129,6 +132,16 @@ def _digest_of(model: nn.Module, data: Data) -> str:
     if "unread" in sections:
         sections["unread"] = sections["unread"]["paths"]
     return hashed(sections)
+
+
+def code_digest(settings: "TrainingSettings") -> str:
+    """A hash of the user's own score and arms that `settings` name; empty where they name none."""
+    functions: list[Any] = []
+    if hasattr(settings, "pruning"):
+        functions.append(SCORES.get(settings.pruning.score, "pruning.score").function)
+    functions += [one.make for one in requested(getattr(settings, "scheduled_arms", []))]
+    own = [x for function in functions for x in unwrapped(function) if not is_library_function(x)]
+    return hashed(code_of(own)) if own else ""
 
 
 def imp_plan(settings: "LevelSettings", examples: int) -> ImpPlan:

@@ -29,6 +29,7 @@ from lth.experiment import Experiment
 from lth.from_settings import (
     architecture_digest,
     build_model,
+    code_digest,
     imp_plan,
     load_data,
     network_provenance,
@@ -118,8 +119,10 @@ class Session:
         return self._network[3]
 
     def setting(self, settings: Any = None) -> str:
-        """The setting of rows of results: a hash of `settings` (None: the session's), of data, network and threads."""
-        setting: str = (settings or self.settings).setting(self.data.content, self.architecture)
+        """The setting of rows of results: a hash of `settings` (None: its own), of data, network, code and threads."""
+        settings = settings or self.settings
+        code = [self.architecture, *filter(None, [code_digest(settings)])]
+        setting: str = settings.setting(self.data.content, " ".join(code))
         return setting
 
     def about(self, schedule: str, settings: Any = None) -> dict[str, Any]:

@@ -18,8 +18,11 @@ from lth.core.machine import describe
 from lth.core.seeds import Seeds
 from lth.core.tables import Column, Table
 from lth.experiment import Experiment, Item
+from lth.lottery.arms import ARMS
 from lth.lottery.ticket import load_ticket
 from lth.pruning.rewiring import Rewiring
+from lth.pruning.schedule import Pruning
+from lth.pruning.scores import SCORES
 from lth.report.results import Results
 from lth.report.tables import RESULTS
 from lth.report.wandb.tracking import tracker
@@ -312,3 +315,40 @@ def test_weights_and_biases_groups_by_the_setting_of_rows_and_tells_code_apart(
 
     (first, setting), (edited, _), (again, _) = info(make_custom()), info(make_custom(scale=2)), info(make_custom())
     assert first.group == f"made_up-{setting}" and first.id == again.id != edited.id
+
+
+METHODS = """
+from dataclasses import replace
+import lth
+from their_help import factor
+
+
+@lth.score
+def scaled(inputs):
+    return {name: weight.abs() * factor() for name, weight in inputs.weights.items()}
+
+
+@lth.arm
+def same(level, context):
+    return replace(level.spec)
+"""
+
+
+@pytest.mark.parametrize("uses", [{"pruning": Pruning(score="their_methods:scaled")}, {"arms": ["their_methods:same"]}])
+def test_the_setting_of_rows_tells_code_of_scores_and_arms_apart(
+    make_settings: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uses: dict[str, Any]
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "their_methods.py").write_text(METHODS)
+    settings = []
+    for factor in (1, 2, 1):
+        (tmp_path / "their_help.py").write_text(f"def factor():\n    return {factor}\n")
+        for name in ("their_methods", "their_help"):
+            sys.modules.pop(name, None)
+        for registry in (SCORES, ARMS):
+            for name in list(registry._known):
+                registry._known.pop(name) if name.startswith("their_methods") else None
+        importlib.invalidate_caches()
+        settings.append(Session(make_settings(**uses), tmp_path).setting())
+    assert settings[0] == settings[2] != settings[1]
+    assert Session(make_settings(), tmp_path).setting() not in settings

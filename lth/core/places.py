@@ -165,14 +165,20 @@ def copied(model: nn.Module) -> nn.Module:
     tensors = [part.thing for part in parts_of(held, known) if isinstance(part.thing, Tensor)]
     memo: dict[int, Any] = {id(x): x.detach().clone() for x in tensors if x.grad_fn is not None}
     try:
-        return copy.deepcopy(model, dict(memo))
+        network = copy.deepcopy(model, dict(memo))
     except Exception:  # whatever the things that it keeps raise
         for value in held:
             try:
                 copy.deepcopy(value, dict(memo))
             except Exception:
                 memo[id(value)] = value
-        return copy.deepcopy(model, memo)
+        network = copy.deepcopy(model, memo)
+    for parameter, copied in zip(model.parameters(), network.parameters(), strict=True):
+        for hook in (parameter._backward_hooks or {}).values():  # which a copy of a tensor does without
+            copied.register_hook(hook)
+        for hook in (getattr(parameter, "_post_accumulate_grad_hooks", None) or {}).values():
+            copied.register_post_accumulate_grad_hook(hook)
+    return network
 
 
 @contextmanager

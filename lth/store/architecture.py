@@ -4,11 +4,12 @@ import hashlib
 import inspect
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -74,6 +75,18 @@ def read_network(model: nn.Module, changes: Changes) -> tuple[dict[str, Any], Re
     frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
     sections = {"modules": modules, "sources": dict(sorted(sources.items())), "frozen": frozen}
     return sections | {key: value for key, value in further.items() if value}, reader
+
+
+def code_of(functions: Iterable[FunctionType]) -> dict[str, Any]:
+    """What functions of the user's are: their files and those that these import, and what no file says of them.
+
+    Nothing for functions of libraries. Whatever they hold that cannot be read is left out.
+    """
+    reader = Reader({})
+    for function in functions:
+        reader.code.function(function)
+    sections = {"helpers": helpers([*reader.code.modules]), "code": reader.code.listed}
+    return {name: dict(sorted(section.items())) for name, section in sections.items() if section}
 
 
 def _name(kind: type) -> str:

@@ -5,14 +5,22 @@ changed or since they were set from outside; variables of closures, defaults, an
 not the literals and imports of the file.
 """
 
-import ast
-import builtins
-from collections.abc import Callable, Collection
+import sys
+from collections.abc import Callable, Collection, Mapping
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
 from typing import Any
 
-from lth.core.code import cells, code_digest, is_library, is_library_function, names_of, user_classes
+from lth.core.code import (
+    cells,
+    code_digest,
+    functions_of,
+    is_library,
+    is_library_function,
+    names_of,
+    user_classes,
+)
 from lth.core.parts import IMMUTABLE, parts_of
+from lth.store.as_written import AsWritten
 from lth.store.sources import Source, source_of
 
 _UNREAD = {
@@ -21,10 +29,9 @@ _UNREAD = {
     *("__orig_bases__", "__abstractmethods__", "_abc_impl", "__classcell__", "__hash__"),
 }
 """What Python puts into a class body itself."""
-_WRAPPERS = {"staticmethod": staticmethod, "classmethod": classmethod, "property": property}
 
 
-class CodeReader:
+class CodeReader(AsWritten):
     """Functions and classes that were read, each once.
 
     read: reads a value at a path. changing: the ids of things that a pass through the network changes. listed: what
@@ -38,51 +45,73 @@ class CodeReader:
         self.modules: dict[str, None] = {}
         self.mutable: dict[str, Any] = {}
         self._keys: dict[int, str] = {}
-        self._visited: set[str] = set()
+        self._visited: set[tuple[int, str]] = set()
         self._alive: list[Any] = []  # so that no id is used again
 
     def function(self, function: FunctionType) -> dict[str, Any]:
         """The function by its name, after whatever its file does not say of it is listed."""
-        if is_library_function(function) and _importable(function):
+        library = is_library_function(function)
+        if library and _importable(function):
             return {"function": f"{function.__module__}.{function.__qualname__}"}
         if id(function) not in self._keys:
             key = self._key(function)
-            source = self._source(function.__module__, function.__globals__)
-            entry = self._entry(function, key, None if is_library_function(function) else source)
-            if entry:
-                self.listed[key] = entry
-            if not is_library_function(function):
-                self._globals_of(function)
+            self._list(key, self._entry(function, key, None if library else self._source(function.__module__)))
+            if not library:
+                read, _, attributes = names_of(function.__code__)
+                for name in read:
+                    if name in function.__globals__:
+                        self.variable(function.__globals__, name, attributes)
         return {"function": self._keys[id(function)]}
 
     def kind(self, kind: type) -> dict[str, Any]:
-        """The class by its name, after it and its bases are read."""
-        for each in user_classes(kind):
-            if id(each) in self._keys:
-                continue
-            key = self._key(each)
-            source = self._source(each.__module__)
-            body = {
-                name: self._variable(f"{key}.{name}", value)
-                for name, value in vars(each).items()
-                if name not in _UNREAD
-                and not isinstance(value, (MemberDescriptorType, GetSetDescriptorType))
-                and not (source and self._as_written(source, f"{each.__qualname__}.{name}", value, each))
-            }
-            if source is None:
-                body["__bases__"] = [f"{base.__module__}.{base.__qualname__}" for base in each.__bases__]
-            if body:
-                self.listed[key] = {"body": dict(sorted(body.items()))}
-        return {"class": self._keys.get(id(kind), f"{kind.__module__}.{kind.__qualname__}")}
+        """The class by its name, after it and its bases are read; of a library's what was set from outside."""
+        if id(kind) not in self._keys:
+            for base in kind.__mro__:
+                if id(base) not in self._keys and is_library(base.__module__):
+                    self._keys[id(base)] = f"{base.__module__}.{base.__qualname__}"
+                    set_here = [x for x in functions_of(base) if not is_library_function(x)]
+                    self._list(self._keys[id(base)], {x.__name__: self.function(x) for x in set_here})
+            for each in user_classes(kind):
+                if id(each) not in self._keys:
+                    self._body(each)
+                    self.kind(type(each))
+        return {"class": self._keys[id(kind)]}
 
     def module(self, module: ModuleType, names: Collection[str] = ()) -> dict[str, Any]:
-        """The module by its name; of the user's, the values of `names` in it are read."""
-        if not is_library(module.__name__):
+        """The module by its name, after the values of `names` in it are read; of a library's those set from outside."""
+        library = is_library(module.__name__)
+        if not library:
             self.modules[module.__name__] = None
-            for name in names:
-                if name in vars(module):
-                    self._global(vars(module), name, names)
+        for name in names:
+            if not library and name in vars(module):
+                self.variable(vars(module), name, names)
+            elif (id(module), name) not in self._visited:
+                self._visited.add((id(module), name))
+                value = vars(module).get(name)
+                if isinstance(value, FunctionType) and not is_library_function(value):
+                    self._list(f"{module.__name__}:{name}", self.function(value))
+                elif isinstance(value, ModuleType):
+                    self.module(value, names)
         return {"module": module.__name__}
+
+    def variable(self, namespace: dict[str, Any], name: str, attributes: Collection[str]) -> None:
+        """Reads a global variable, unless its file says what it is."""
+        value, module = namespace[name], str(namespace.get("__name__"))
+        if isinstance(value, ModuleType):
+            self.module(value, attributes)
+        if (id(namespace), name) in self._visited or is_library(module):
+            return
+        others = sum(visited == name for _, visited in self._visited)  # of another namespace of that name, say
+        self._visited.add((id(namespace), name))
+        source, path = self._source(module), f"{module}:{name}" + (f"#{others}" if others else "")
+        changes = self._changes(path, value)
+        if changes or source is None or not self.as_written(source, name, value, namespace):
+            self._list(path, self._held(path, value))
+
+    def _list(self, name: str, entry: Any) -> None:
+        """Lists what there is under a name that nothing else has."""
+        if entry != {}:
+            self.listed[name] = entry
 
     def _key(self, thing: Any) -> str:
         name = f"{thing.__module__}.{thing.__qualname__}"
@@ -91,8 +120,8 @@ class CodeReader:
         self._alive.append(thing)
         return self._keys[id(thing)]
 
-    def _source(self, module: str, namespace: dict[str, Any] | None = None) -> Source | None:
-        """The source of a module of the user's; None for one without a file, and where another one has its name now."""
+    def _source(self, module: str) -> Source | None:
+        """The source of a module of the user's; None for one without a file."""
         if module is None or is_library(module):
             return None
         self.modules[module] = None
@@ -104,39 +133,32 @@ class CodeReader:
         digest = code_digest(function.__code__)
         if source is None or source.codes.get(function.__qualname__) != [digest]:
             entry["code"] = digest
-        closure = {name: self._variable(f"{key}:{name}", x) for name, x in cells(function) if name != "__class__"}
+        closure = {name: self._held(f"{key}:{name}", x) for name, x in cells(function) if name != "__class__"}
         if closure:
             entry["closure"] = closure
         defaults = {"": function.__defaults__, **(function.__kwdefaults__ or {})}
-        if any(x is not None for x in defaults.values()) and not self._defaults_as_written(function, source):
-            entry["defaults"] = {name: self._variable(f"{key}({name})", x) for name, x in defaults.items()}
+        if any(x is not None for x in defaults.values()) and not self.defaults_as_written(function, source):
+            entry["defaults"] = {name: self._held(f"{key}({name})", x) for name, x in defaults.items()}
         if vars(function):
-            entry["attributes"] = {
-                name: self._variable(f"{key}.{name}", x) for name, x in sorted(vars(function).items())
-            }
+            entry["attributes"] = {name: self._held(f"{key}.{name}", x) for name, x in sorted(vars(function).items())}
         return entry
 
-    def _globals_of(self, function: FunctionType) -> None:
-        read, _, attributes = names_of(function.__code__)
-        for name in read:
-            if name in function.__globals__:
-                self._global(function.__globals__, name, attributes)
+    def _body(self, kind: type) -> None:
+        """Lists what the file does not say of the body of a class."""
+        key, source = self._key(kind), self._source(kind.__module__)
+        namespace: Mapping[str, Any] = vars(sys.modules[kind.__module__]) if kind.__module__ in sys.modules else {}
+        body = {
+            name: self._held(f"{key}.{name}", value)
+            for name, value in sorted(vars(kind).items())
+            if name not in _UNREAD
+            and not isinstance(value, (MemberDescriptorType, GetSetDescriptorType))
+            and not (source and self.as_written(source, f"{kind.__qualname__}.{name}", value, dict(namespace)))
+        }
+        if source is None:
+            body["__bases__"] = [f"{base.__module__}.{base.__qualname__}" for base in kind.__bases__]
+        self._list(key, {"body": body} if body else {})
 
-    def _global(self, namespace: dict[str, Any], name: str, attributes: Collection[str]) -> None:
-        """Reads a global variable, unless its file says what it is."""
-        value, module = namespace[name], str(namespace.get("__name__"))
-        if isinstance(value, ModuleType):
-            self.module(value, attributes)
-        path = f"{module}:{name}"
-        if path in self._visited or is_library(module):
-            return
-        self._visited.add(path)
-        source = self._source(module)
-        changes = self._changes(path, value)
-        if changes or source is None or not self._as_written(source, name, value, None, namespace):
-            self.listed[path] = self._variable(path, value)
-
-    def _variable(self, path: str, value: Any) -> Any:
+    def _held(self, path: str, value: Any) -> Any:
         """What was read of a variable outside of the network."""
         self._changes(path, value)
         return self._read(value, path)
@@ -150,94 +172,9 @@ class CodeReader:
             self.mutable[path] = value
         return any(id(part.thing) in self._changing for part in parts)
 
-    def _as_written(
-        self, source: Source, name: str, value: Any, owner: type | None, namespace: dict[str, Any] | None = None
-    ) -> bool:
-        """Whether `value` is what the file binds `name` to; functions and classes among it are then read."""
-        node = source.binding(name)
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            return self._function_as_written(node, name, value)
-        if isinstance(node, ast.ClassDef):
-            fits = isinstance(value, type) and value.__qualname__ == name and not node.decorator_list
-            if fits:
-                self.kind(value)
-            return fits
-        if namespace is None and owner is not None:
-            namespace = getattr(__import__("sys").modules.get(owner.__module__), "__dict__", {})
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            return self._import_as_written(node, name, value, namespace or {})
-        return node is not None and self._expression_as_written(node, value, namespace or {})
-
-    def _function_as_written(self, node: ast.FunctionDef | ast.AsyncFunctionDef, name: str, value: Any) -> bool:
-        decorators = [getattr(x, "id", "") for x in node.decorator_list]
-        if decorators:
-            wrapper = _WRAPPERS.get(decorators[0]) if len(decorators) == 1 else None
-            if wrapper is None or type(value) is not wrapper:
-                return False
-            value = getattr(value, "fget" if wrapper is property else "__func__")
-        fits = isinstance(value, FunctionType) and value.__qualname__ == name
-        if fits:
-            self.function(value)
-        return fits
-
-    def _import_as_written(self, node: ast.Import | ast.ImportFrom, name: str, value: Any, namespace: Any) -> bool:
-        import sys
-
-        alias = next(x for x in node.names if (x.asname or x.name.split(".")[0]) == name)
-        if isinstance(node, ast.Import):
-            return value is sys.modules.get(alias.name if alias.asname else alias.name.split(".")[0])
-        base = node.module or ""
-        if node.level:
-            package = str(namespace.get("__package__") or "").split(".")
-            base = ".".join([*package[: len(package) - node.level + 1], *([base] if base else [])])
-        module = sys.modules.get(base)
-        if module is None or vars(module).get(alias.name) is not value:
-            return value is sys.modules.get(f"{base}.{alias.name}")
-        if not is_library(base):
-            self._global(vars(module), alias.name, ())
-        return True
-
-    def _expression_as_written(self, node: ast.AST, value: Any, namespace: dict[str, Any]) -> bool:
-        """Whether `value` is what the expression says: a literal, or a name such as `functional.relu`."""
-        try:
-            literal = ast.literal_eval(node)
-            return type(literal) is type(value) and repr(literal) == repr(value)
-        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-            pass
-        names: list[str] = []
-        while isinstance(node, ast.Attribute):
-            names.insert(0, node.attr)
-            node = node.value
-        if not isinstance(node, ast.Name):
-            return False
-        there = namespace.get(node.id, getattr(builtins, node.id, None))
-        if node.id in namespace:
-            self._global(namespace, node.id, names)
-        for name in names:
-            there = getattr(there, name, None)
-        return there is value and value is not None
-
-    def _defaults_as_written(self, function: FunctionType, source: Source | None) -> bool:
-        node = source.binding(function.__qualname__) if source else None
-        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            return False
-        arguments, values = node.args, [*(function.__defaults__ or ())]
-        nodes: list[ast.expr] = [*arguments.defaults]
-        for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-            if (default is None) != (argument.arg not in (function.__kwdefaults__ or {})):
-                return False
-            if default is not None:
-                nodes.append(default)
-                values.append((function.__kwdefaults__ or {})[argument.arg])
-        return len(nodes) == len(values) and all(
-            self._expression_as_written(x, value, function.__globals__) for x, value in zip(nodes, values, strict=True)
-        )
-
 
 def _importable(function: FunctionType) -> bool:
     """Whether the function is what its module has under its name."""
-    import sys
-
     thing: Any = sys.modules.get(function.__module__)
     for name in function.__qualname__.split("."):
         thing = getattr(thing, name, None)

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from lth.core.code import unwrapped
 from lth.core.weights import digest
-from lth.store.architecture import architecture
+from lth.pruning.scores import SCORES
+from lth.pruning.updates import GradualCounts, MaskUpdate
+from lth.store.architecture import architecture, code_of
 from lth.store.passing import changes_of
 from lth.training.run_spec import RunSpec
 
@@ -30,7 +33,7 @@ def fingerprint_inputs(spec: RunSpec) -> dict[str, Any]:
     plan = asdict(spec.plan)
     if spec.plan.schedule != "cosine" and not update:
         plan["total"] = spec.plan.stop
-    changes = {"update": update.fingerprint()} if update else {}
+    changes = {"update": update.fingerprint() | _further_code(update)} if update else {}
     spec.side.rewind()
     return changes | {
         "loop": LOOP,
@@ -50,3 +53,12 @@ def fingerprint(inputs: Mapping[str, Any]) -> str:
     '32f16a72435116615f0d'
     """
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def _further_code(update: MaskUpdate) -> dict[str, Any]:
+    """The user's code in an update besides the file of its score, which is a part of the update's own fingerprint."""
+    if not isinstance(update, GradualCounts) or not (score := SCORES.get(update.score, "pruning.score")).custom:
+        return {}
+    sections = code_of(unwrapped(score.function))
+    helpers = {name: x for name, x in sections.pop("helpers", {}).items() if x != score.source}
+    return sections | ({"helpers": helpers} if helpers else {})

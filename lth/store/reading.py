@@ -4,7 +4,7 @@ Objects are read by what they hold, or as `pickle` would take them apart, never 
 hash. What cannot be read, such as an open file or a generator, is named.
 """
 
-import copyreg
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -18,32 +18,15 @@ from torch import Tensor, nn
 
 from lth.core.code import code_digest, is_library
 from lth.core.parts import attributes_of
-from lth.core.places import attributes
+from lth.core.places import attributes, hooks_of
 from lth.core.weights import digest
 from lth.store.code_reading import CodeReader
+from lth.store.objects import CONTAINERS, UnreadableError, container_of, is_opaque, pickled
 
 _DEEP = 40
 """From this depth on a hash stands for what is inside: JSON is read recursively."""
 _LONG = 100
 """The length of a path in a message."""
-CONTAINERS: dict[type, Callable[[Any], Any]] = {
-    dict: lambda x: dict(dict.items(x)),
-    list: lambda x: list(list.__iter__(x)),
-    tuple: lambda x: tuple(tuple.__iter__(x)),
-    set: lambda x: set(set.__iter__(x)),
-    frozenset: lambda x: frozenset(frozenset.__iter__(x)),
-    str: str.__str__,
-    int: int.__int__,
-    float: float.__float__,
-    complex: lambda x: complex(x.real, x.imag),
-    bytes: lambda x: b"".join([x]),
-    bytearray: lambda x: b"".join([x]),
-}
-"""Built-in type -> the plain content of an object of a class derived from it."""
-
-
-class _Unreadable(Exception):
-    """Something that no reading gives the content of."""
 
 
 class Reader:
@@ -63,7 +46,11 @@ class Reader:
         self._depth = 0
 
     def read(self, value: Any, path: str, plain: bool = False) -> Any:
-        """`value` as JSON. plain: a tuple reads as a list, as in the settings of a library's modules."""
+        """`value` as JSON.
+
+        plain: as the settings of a library's modules are kept in stores: a tuple is a list, a class its name, and a
+        list that comes again is not told from an equal one.
+        """
         if value is None or type(value) in (bool, int):
             return value
         if type(value) is str:
@@ -76,13 +63,13 @@ class Reader:
             return {"changes": True}
         if id(value) in self._numbers:
             return {"again": self._numbers[id(value)]}
-        if type(value) not in (tuple, frozenset, bytes, complex):
+        if type(value) not in (tuple, frozenset, bytes, complex) and not (plain and type(value) is list):
             self._numbers[id(value)] = len(self._numbers)
             self._alive.append(value)
         self._depth += 1
         try:
             content = self._composite(value, path, plain)
-        except (_Unreadable, RecursionError):
+        except (UnreadableError, RecursionError):
             self.unread[path if len(path) < _LONG else f"{path[:_LONG]}..."] = type(value).__name__
             return {"unread": type(value).__name__}
         finally:
@@ -92,7 +79,9 @@ class Reader:
 
     def _composite(self, value: Any, path: str, plain: bool) -> Any:
         kind = type(value)
-        if kind in (list, tuple):
+        if plain and isinstance(value, type):
+            return self.code.kind(value)["class"]
+        if kind in (list, tuple) or (plain and kind is torch.Size):
             items = [self.read(item, f"{path}[{number}]", plain) for number, item in enumerate(value)]
             return items if kind is list or plain else {"tuple": items}
         if kind in (dict, MappingProxyType):
@@ -119,6 +108,7 @@ class Reader:
             (ModuleType, lambda x, path: self.code.module(x)),
             (MethodType, lambda x, path: {"method": self.read(x.__func__, path), "of": self.read(x.__self__, path)}),
             ((staticmethod, classmethod), lambda x, path: {type(x).__name__: self.read(x.__func__, path)}),
+            (functools.cached_property, lambda x, path: {"cached_property": self.read(x.func, path)}),
             (property, lambda x, path: {"property": [self.read(f, path) for f in (x.fget, x.fset, x.fdel)]}),
             (CodeType, lambda x, path: {"code": code_digest(x)}),
             (ReferenceType, lambda x, path: {"weak": self.read(x(), path)}),
@@ -132,9 +122,8 @@ class Reader:
     def _tensor(self, tensor: Tensor, path: str) -> Any:
         if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_nested:
             return self._object(tensor, path)
-        content: Any = (
-            {"shape": [*tensor.shape], "dtype": str(tensor.dtype)} if tensor.is_meta else digest({"": tensor})
-        )
+        shape = {"shape": [*tensor.shape], "dtype": str(tensor.dtype)}
+        content: Any = shape if tensor.is_meta else digest({"": tensor})
         learns = tensor.requires_grad and tensor.is_leaf
         extra = {key: self.read(x, f"{path}.{key}") for key, x in sorted(vars(tensor).items())} if vars(tensor) else {}
         if type(tensor) is Tensor and not learns and not extra:
@@ -146,17 +135,14 @@ class Reader:
             return {"array": [*np.shape(array)], "items": self.read(array.tolist(), path)}
         content = hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:32]
         kind = "array" if isinstance(array, np.ndarray) else "scalar"
-        entry = {
-            kind: content,
-            "shape": [*np.shape(array)],
-            "dtype": str(array.dtype.descr if array.dtype.names else array.dtype.str),
-        }
+        dtype = str(array.dtype.descr if array.dtype.names else array.dtype.str)
+        entry = {kind: content, "shape": [*np.shape(array)], "dtype": dtype}
         return entry if type(array) is np.ndarray or kind == "scalar" else entry | {"object": self._object(array, path)}
 
     def _ufunc(self, function: Any, path: str) -> Any:
         name = str(function.__name__)
         if getattr(np, name, None) is not function:
-            raise _Unreadable
+            raise UnreadableError
         return {"ufunc": name}
 
     def _network(self, network: nn.Module, path: str) -> Any:
@@ -164,10 +150,11 @@ class Reader:
         modules = list(network.named_modules())
         self._known |= {id(module): {"module": f"{path}: {name}"} for name, module in modules}
         tensors = {name: digest({"": x}) for name, x in (*network.named_parameters(), *network.named_buffers())}
-        return {
-            "network": [[name, *self.module(module, f"{path}.{name}")] for name, module in modules],
-            "tensors": tensors,
-        }
+        read = []
+        for name, module in modules:
+            inner = f"{path}.{name}"
+            read.append([name, *self.module(module, inner), [self.read(hook, inner) for hook in hooks_of(module)]])
+        return {"network": read, "tensors": tensors}
 
     def module(self, module: nn.Module, path: str, without: Collection[str] = ()) -> list[Any]:
         """[class, settings] of a module of a network; settings are its attributes by name, without some."""
@@ -183,9 +170,8 @@ class Reader:
         kind = type(value)
         if callable(value) and not hasattr(value, "__dict__") and hasattr(value, "__qualname__"):
             return self._built_in(value, path)
-        container = next((base for base in kind.__mro__ if base in CONTAINERS), None)
         entry = {"object": self.code.kind(kind)["class"]}
-        taken_apart = _is_opaque(kind, container)
+        container, taken_apart = container_of(kind), is_opaque(kind)
         if taken_apart:
             entry["pickled"] = self._pickled(value, path)
         elif container:
@@ -201,21 +187,15 @@ class Reader:
         return {key: item for key, item in entries if (id(value), key) not in self._changing}
 
     def _built_in(self, function: Any, path: str) -> Any:
-        name, owner = (
-            f"{getattr(function, '__module__', None)}.{function.__qualname__}",
-            getattr(function, "__self__", None),
-        )
+        name = f"{getattr(function, '__module__', None)}.{function.__qualname__}"
+        owner = getattr(function, "__self__", None)
         if owner is None or isinstance(owner, (type, ModuleType)):
             return name
         return {"method": name, "of": self.read(owner, path)}
 
     def _pickled(self, value: Any, path: str) -> Any:
         """What `pickle` would write of an object of a library: what to call with which arguments, and its content."""
-        reduce = copyreg.dispatch_table.get(type(value))
-        try:
-            parts = reduce(value) if reduce else value.__reduce_ex__(4)
-        except Exception as error:  # it cannot be pickled, and says so in whatever way
-            raise _Unreadable from error
+        parts = pickled(value)
         if isinstance(parts, str):
             inner: Any = getattr(value, "__wrapped__", None)  # a function with a cache
             module = getattr(value, "__module__", None) or type(value).__module__
@@ -238,19 +218,3 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_opaque(kind: type, container: type | None) -> bool:
-    """Whether objects hold more than attributes and a built-in type's content, or say themselves how to be read."""
-    for base in kind.__mro__:
-        custom = {"__reduce__", "__reduce_ex__", "__getstate__"} & set(vars(base)) or base in copyreg.dispatch_table
-        if base not in (object, *CONTAINERS) and is_library(base.__module__) and custom:
-            return True
-    names = sum(
-        len((x,) if isinstance(x, str) else tuple(x)) for base in kind.__mro__ if (x := vars(base).get("__slots__"))
-    )
-    managed = (kind.__flags__ & (1 << 4) != 0, kind.__flags__ & (1 << 3) != 0)  # the dict, the weak references
-    own = names + (kind.__dictoffset__ != 0 and not managed[0]) + (kind.__weakrefoffset__ > 0 and not managed[1])
-    return kind.__basicsize__ > (container or object).__basicsize__ + 8 * own or (
-        kind.__itemsize__ != 0 and not container
-    )

@@ -96,14 +96,24 @@ def imported(module: str, source: Source) -> Iterator[str]:
     there = sys.modules.get(module)
     is_package = hasattr(there, "__path__") or ((path := file_of(module)) is not None and path.stem == "__init__")
     package = module if is_package else module.rpartition(".")[0]
-    for base, name, level in source.imports:
-        if level:
-            above = package.split(".")
-            base = ".".join([*above[: len(above) - level + 1], *([base] if base else [])])
+    for relative, name, level in source.imports:
+        base = absolute(relative, level, package)
         parts = base.split(".")
         yield from (".".join(parts[:count]) for count in range(1, len(parts) + 1) if base)
         if name and file_of(f"{base}.{name}") is not None:
             yield f"{base}.{name}"
+
+
+def absolute(module: str, level: int, package: str) -> str:
+    """The full name of a module that is imported from within `package` with `level` dots before its name.
+
+    >>> absolute("acts", 2, "kit.inner")
+    'kit.acts'
+    """
+    if not level:
+        return module
+    above = package.split(".")
+    return ".".join([*above[: len(above) - level + 1], *([module] if module else [])])
 
 
 def _digest(content: bytes) -> str:

@@ -192,3 +192,13 @@ def test_a_side_state_is_made_anew_with_its_network(form):
     side = SideState(nn.Linear(2, 2))
     model, other = form((side.model, side))
     assert other.model is model
+
+
+def test_a_copy_has_the_hooks_of_parameters():
+    model = nn.Linear(2, 2)
+    model.weight.register_hook(lambda gradient: gradient * 0)
+    after: list[int] = []
+    model.weight.register_post_accumulate_grad_hook(lambda weight: after.append(1))
+    other = copied(model)
+    other(torch.ones(1, 2)).sum().backward()
+    assert not other.weight.grad.any() and other.bias.grad.all() and after == [1] and model.weight.grad is None

@@ -210,3 +210,28 @@ def test_a_console_has_one_architecture_in_every_process():
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout for _ in "ab"
     }
     assert len(shown) == 1 and "unread" not in json.loads(shown.pop())
+
+
+def test_a_function_that_is_set_in_a_library_counts(monkeypatch):
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+    before = architecture(model)
+    monkeypatch.setattr(nn.ReLU, "forward", lambda self, x: x * 2)
+    assert architecture(model) != before
+    made = cell("def act(x):\n    return torch.nn.functional.elu(x)\n").act
+    model.act = made
+    before = architecture(model)
+    monkeypatch.setattr(nn.functional, "elu", lambda x: x * 2)
+    assert architecture(model) != before
+
+
+def test_two_cells_of_one_name_are_both_read():
+    first, other = (cell("def act(x):\n    return x * SCALE\n", SCALE=scale).act for scale in (1, 2))
+    models = [nn.Linear(2, 2) for _ in range(2)]
+    models[0].acts, models[1].acts = [first, first], [first, other]
+    assert architecture(models[0]) != architecture(models[1])
+
+
+def test_a_property_that_is_computed_once_can_be_read(project):
+    twice = "    @functools.cached_property\n    def twice(self):\n        return 2\n\n    def forward"
+    code = net(imports="import functools\n").replace("    def forward", twice)
+    assert "unread" not in architecture(project(net=code).Net())

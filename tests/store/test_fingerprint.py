@@ -13,7 +13,9 @@ from torch import nn
 
 from lth.core.seeds import Seeds
 from lth.data.tensors import Data, Split
-from lth.pruning.updates import GradualPruning, RigL, Set
+from lth.pruning.scores import SCORES
+from lth.pruning.select import Selection
+from lth.pruning.updates import GradualCounts, GradualPruning, RigL, Set
 from lth.store.fingerprint import architecture, fingerprint, fingerprint_inputs
 from lth.training.recipe import Plan, Recipe, plan
 from lth.training.run_spec import RunSpec
@@ -212,3 +214,20 @@ def test_with_an_update_whole_layers_and_the_schedules_length_are_in_the_fingerp
     longer = replace(spec, plan=replace(spec.plan, total=spec.plan.total + 1))
     assert name_of(spec) == name_of(longer)
     assert name_of(replace(spec, update=Set(0.3, 5))) != name_of(replace(longer, update=Set(0.3, 5)))
+
+
+def test_helpers_of_a_score_that_prunes_in_training_are_in_the_fingerprint(spec, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    code = "import lth\nfrom helping import factor\n\n@lth.score\ndef scaled(inputs):\n    return inputs.weights\n"
+    (tmp_path / "scoring.py").write_text(code)
+    selection = Selection({"all": list(spec.mask)})
+    seen = []
+    for factor in (1, 2):
+        (tmp_path / "helping.py").write_text(f"factor = {factor}\n")
+        for name in ("scoring", "helping"):
+            sys.modules.pop(name, None)
+        importlib.invalidate_caches()
+        monkeypatch.setitem(SCORES._known, "scoring:scaled", importlib.import_module("scoring").scaled)
+        seen.append(fingerprint_inputs(replace(spec, update=GradualCounts("scoring:scaled", selection, {}, 5, 25, 5))))
+    first, second = (inputs["update"] for inputs in seen)
+    assert first["source"] == second["source"] and first["helpers"] != second["helpers"]
