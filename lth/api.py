@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lth.analysis.sensitivity import measured_densities
-from lth.core.places import copied, kept
+from lth.core.keeping import copied, kept
 from lth.core.seeds import Seeds
 from lth.core.side_state import SideState
 from lth.core.weights import State, clone

@@ -10,7 +10,7 @@ from torch import nn
 
 from lth.core.code import is_library_function, unwrapped
 from lth.core.errors import LotteryError, SettingError
-from lth.core.places import copied, kept
+from lth.core.keeping import copied, kept
 from lth.core.rng import generators_kept, global_rng
 from lth.core.seeds import Seeds
 from lth.core.weights import digest

@@ -17,8 +17,8 @@ from torch import nn
 from lth.analysis.gradient import GradientNorm
 from lth.analysis.probes import LevelProbes
 from lth.api import search
+from lth.core.keeping import Taken, restore, take
 from lth.core.machine import prepare
-from lth.core.places import Taken, restore, take
 from lth.core.seeds import Seeds
 from lth.core.side_state import SideState
 from lth.core.tables import Table

@@ -15,7 +15,7 @@ from lth.compression.quantize import accuracy_grid
 from lth.compression.search_cost import ScoreCost, SearchCost, pace_of, search_cost
 from lth.compression.tables import BATCHES
 from lth.core.errors import SettingError
-from lth.core.places import copied
+from lth.core.keeping import copied
 from lth.core.tables import Row
 from lth.core.weights import Mask, State, load, on_cpu
 from lth.data.tensors import Data

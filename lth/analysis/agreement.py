@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lth.analysis.geometry import Tensors, check_fit
 from lth.core.errors import LotteryError
-from lth.core.places import kept
+from lth.core.keeping import kept
 from lth.core.weights import clone, load, modes_kept
 from lth.data.tensors import Split
 from lth.training.evaluate import CHUNK

@@ -80,10 +80,8 @@ def names_of(code: CodeType) -> tuple[tuple[str, ...], tuple[str, ...], tuple[st
     written: dict[str, None] = {}
     attributes: dict[str, None] = {}
     for instruction in dis.get_instructions(code):
-        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-            read[instruction.argval] = None
-        elif instruction.opname in ("STORE_GLOBAL", "DELETE_GLOBAL"):
-            written[instruction.argval] = None
+        if "GLOBAL" in instruction.opname or instruction.opname == "LOAD_NAME":
+            (read if instruction.opname.startswith("LOAD") else written)[instruction.argval] = None
         elif "ATTR" in instruction.opname or "METHOD" in instruction.opname:
             attributes[str(instruction.argval)] = None
     for constant in code.co_consts:

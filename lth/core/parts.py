@@ -150,27 +150,30 @@ def slots_of(thing: Any) -> dict[str, Any]:
 
 
 def parts_of(value: Any, known: Set[int] = frozenset()) -> list[Part]:
-    """Every thing that can change in place and is reached from `value`, with its content.
+    """Every thing that can change in place and is reached from `value`, with its content; known: as in `things_of`."""
+    return [Part(thing, kind, kind.read(thing)) for thing, kind in things_of(value, known)]
+
+
+def things_of(value: Any, known: Set[int] = frozenset()) -> Iterator[tuple[Any, Kind]]:
+    """Every thing that can change in place and is reached from `value`, and how it is read.
 
     It follows containers, partial functions, methods, modules and objects of the user's classes, but neither functions
     nor objects of libraries. known: ids of things to leave out.
     """
-    parts, waiting, visited = [], [value], set(known)
+    waiting, visited = [value], set(known)
     while waiting:
         thing = waiting.pop()
         if isinstance(thing, (*IMMUTABLE, type)) or id(thing) in visited:
             continue
         visited.add(id(thing))
-        if kind := _kind_of(thing):
-            part = Part(thing, kind, kind.read(thing))
-            parts.append(part)
-            waiting += _inside(part.content)
-        else:
-            waiting += _inside(thing)
-        if kind and kind is not OBJECT and not is_library(type(thing).__module__):
-            parts.append(Part(thing, OBJECT, attributes_of(thing)))
-            waiting += _inside(parts[-1].content)
-    return parts
+        kind = _kind_of(thing)
+        if kind:
+            yield thing, kind
+        waiting += _inside(thing)
+        if isinstance(thing, nn.Module) or not is_library(type(thing).__module__):
+            waiting += attributes_of(thing).values()
+            if kind is not OBJECT:
+                yield thing, OBJECT
 
 
 def _kind_of(thing: Any) -> Kind | None:
@@ -186,7 +189,7 @@ def _inside(thing: Any) -> Iterator[Any]:
     """The things that `thing` holds."""
     if isinstance(thing, dict):
         yield from thing.values()
-    elif isinstance(thing, (list, tuple, set, frozenset)):
+    elif isinstance(thing, (list, tuple, set, frozenset, deque)):
         yield from thing
     elif isinstance(thing, partial):
         yield from (thing.func, thing.args, thing.keywords)

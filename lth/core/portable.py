@@ -41,16 +41,17 @@ def packed(value: Any, name: str) -> dict[str, Tensor]:
     return {name: torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)} | named
 
 
-def unpacked(tensors: Mapping[str, Tensor], name: str, present: Any) -> Any:
+def unpacked(tensors: Mapping[str, Tensor], name: str, present: Any, device: torch.device | str = "cpu") -> Any:
     """The value that `packed` kept under `name`; `present` is what is there now, which objects are put back into.
+
+    A tensor comes where the one lies that is there, else to `device`.
 
     >>> unpacked(packed((1, 2.5), "count"), "count", None)
     (1, 2.5)
     """
     code = json.loads(bytes(tensors[name].cpu().numpy()).decode())
-    return _decoded(
-        code, present, [tensors[f"{name}|{n}"] for n in range(sum(key.startswith(f"{name}|") for key in tensors))]
-    )
+    count = sum(key.startswith(f"{name}|") for key in tensors)
+    return _decoded(code, present, [tensors[f"{name}|{number}"].to(device) for number in range(count)])
 
 
 def _encoded(value: Any, tensors: list[Tensor]) -> Any:

@@ -14,8 +14,9 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from lth.core.keeping import Taken, take
 from lth.core.parts import ABSENT
-from lth.core.places import Place, Taken, inner_places, shared_places, take
+from lth.core.places import Place, inner_places, shared_places
 from lth.core.portable import NotPortable, packed, unpacked
 
 log = logging.getLogger(__name__)
@@ -101,11 +102,12 @@ def load_side_state(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     if not names:
         return
     places = dict(shared_places(model)) | dict(inner_places(model))
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     for name in names:
         place = places.get(name) or _attribute(model, name)
         if place is not None:
             there = tensors[name].numel()
-            place.set(unpacked(tensors, name, place.get()) if there else ABSENT)
+            place.set(unpacked(tensors, name, place.get(), device) if there else ABSENT)
             _CHANGING.setdefault(model, {})[name] = place
 
 

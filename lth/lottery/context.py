@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from torch import nn
 
-from lth.core.places import copied
+from lth.core.keeping import copied
 from lth.core.rng import address, global_rng, rng
 from lth.core.weights import Mask, State, clone, digest, load
 from lth.lottery.levels import Level

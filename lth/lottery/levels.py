@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lth.core.errors import SettingError
-from lth.core.places import kept
+from lth.core.keeping import kept
 from lth.core.rng import rng
 from lth.core.side_state import load_side_state
 from lth.core.weights import Mask, State, beside, on_cpu

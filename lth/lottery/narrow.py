@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from lth.core.errors import SettingError
-from lth.core.places import copied
+from lth.core.keeping import copied
 from lth.core.weights import Mask, shared_names
 from lth.pruning.mask import kept, prunable
 

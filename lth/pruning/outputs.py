@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.function import BackwardCFunction
 
 from lth.core.errors import LotteryError
-from lth.core.places import copied, kept
+from lth.core.keeping import copied, kept
 from lth.core.rng import global_rng
 
 Axes = frozenset[int]

@@ -136,7 +136,7 @@ def _order(model: nn.Module) -> dict[str, list[str]]:
     """Name -> the modules within a module that may run them in their order, unless they are numbered in it."""
     orders = {}
     for name, module in model.named_modules():
-        children = tuple(module._modules)
+        children = tuple(module._modules.keys())
         if _runs_in_order(module) and children not in _known_orders(len(children)):
             orders[name] = list(children)
     return orders

@@ -6,7 +6,7 @@ not the literals and imports of the file.
 """
 
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Set
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
 from typing import Any
 
@@ -19,7 +19,7 @@ from lth.core.code import (
     names_of,
     user_classes,
 )
-from lth.core.parts import IMMUTABLE, parts_of
+from lth.core.parts import IMMUTABLE, Part, parts_of, things_of
 from lth.store.as_written import AsWritten
 from lth.store.sources import Source, source_of
 
@@ -34,13 +34,14 @@ _UNREAD = {
 class CodeReader(AsWritten):
     """Functions and classes that were read, each once.
 
-    read: reads a value at a path. changing: the ids of things that a pass through the network changes. listed: what
-    the files do not say, by name; modules: those of the user that the code lies in; mutable: path -> each variable
-    outside of the network that holds something which can change in place.
+    read: reads a value at a path. changing: the ids of things that a pass through the network changes. known: the ids
+    of what belongs to the network itself. listed: what the files do not say, by name; modules: those of the user that
+    the code lies in; mutable: path -> each variable outside of the network that holds something which can change in
+    place.
     """
 
-    def __init__(self, read: Callable[[Any, str], Any], changing: Collection[int]) -> None:
-        self._read, self._changing = read, changing
+    def __init__(self, read: Callable[[Any, str], Any], changing: Collection[int], known: Set[int]) -> None:
+        self._read, self._changing, self._known = read, changing, known
         self.listed: dict[str, Any] = {}
         self.modules: dict[str, None] = {}
         self.mutable: dict[str, Any] = {}
@@ -108,6 +109,10 @@ class CodeReader(AsWritten):
         if changes or source is None or not self.as_written(source, name, value, namespace):
             self._list(path, self._held(path, value))
 
+    def parts(self) -> dict[str, list[Part]]:
+        """Path -> what can change in place in each variable outside of the network, with its content."""
+        return {path: parts_of(value, self._known) for path, value in self.mutable.items()}
+
     def _list(self, name: str, entry: Any) -> None:
         """Lists what there is under a name that nothing else has."""
         if entry != {}:
@@ -167,10 +172,10 @@ class CodeReader(AsWritten):
         """Whether a pass through the network changes something in a variable."""
         if isinstance(value, (*IMMUTABLE, type, FunctionType, ModuleType)):
             return False
-        parts = parts_of(value)
-        if parts:
+        things = [id(thing) for thing, _ in things_of(value, self._known)]
+        if things:
             self.mutable[path] = value
-        return any(id(part.thing) in self._changing for part in parts)
+        return any(thing in self._changing for thing in things)
 
 
 def _importable(function: FunctionType) -> bool:

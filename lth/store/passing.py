@@ -13,8 +13,9 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from lth.core.parts import ABSENT, Part, parts_of, same
-from lth.core.places import copied, is_plain, kept
+from lth.core.keeping import copied, kept
+from lth.core.parts import ABSENT, GENERATORS, Part, same
+from lth.core.places import REWOUND, is_plain
 from lth.core.rng import generators_kept
 from lth.core.side_state import SideState
 from lth.store.architecture import Changes, read_network
@@ -37,32 +38,37 @@ def tried(model: nn.Module, inputs: Tensor) -> Changes:
     """What a pass of some `inputs` (N, ...) through `model` changes; nothing where it fails. Nothing stays changed."""
     if is_plain(model):
         return Changes()
-    variables = {path: parts_of(x) for path, x in read_network(model, Changes())[1].code.mutable.items()}
+    variables = read_network(model, Changes())[1].code.parts()
     try:
-        with kept(model), generators_kept([]):
+        with kept(model), generators_kept([inputs.device] if inputs.is_cuda else []):
             attributes = _set_first(_disturbed(model).to(inputs.device), inputs)
             changed = {path: [part for part in parts if part.changed] for path, parts in variables.items()}
-            entries = frozenset(entry for parts in changed.values() for part in parts for entry in _entries(part))
+            left_out = {path: [x for part in parts for x in _entries(part)] for path, parts in changed.items()}
     except Exception:  # whatever a user's own network raises; then all of it counts
         return Changes()
     finally:
         for parts in variables.values():
             for part in parts:
                 part.restore()
-    for path in sorted(path for path, parts in changed.items() if parts):
+    for path in sorted(path for path, entries in left_out.items() if entries):
         log.info("a pass through the network changes %s: that is neither rewound nor a part of the fingerprint", path)
-    return Changes(attributes, entries, tuple(part.thing for parts in changed.values() for part in parts))
+    things = tuple(part.thing for parts in changed.values() for part in parts)
+    return Changes(attributes, frozenset(entry for entries in left_out.values() for entry in entries), things)
 
 
 def _entries(part: Part) -> Iterator[tuple[int, Any]]:
-    """(id, key) of each entry of a dict or an object that has changed; (id, None) of another thing."""
-    now = part.kind.read(part.thing)
-    if not isinstance(now, dict):
+    """(id, key) of each entry of a dict or an object that has changed; (id, None) of another thing.
+
+    Numbers, text and generators are left out: they are rewound.
+    """
+    now, before = part.kind.read(part.thing), part.content
+    if isinstance(now, dict):
+        changed = {key for key in now.keys() | before if not same(now.get(key, ABSENT), before.get(key, ABSENT))}
+        yield from ((id(part.thing), key) for key in changed if not isinstance(now.get(key), REWOUND))
+    elif not isinstance(part.thing, GENERATORS) and not (
+        isinstance(now, list) and len(now) == len(before) and all(isinstance(x, REWOUND) for x in now)
+    ):
         yield id(part.thing), None
-        return
-    for key in now.keys() | part.content:
-        if not same(now.get(key, ABSENT), part.content.get(key, ABSENT)):
-            yield id(part.thing), key
 
 
 def _disturbed(model: nn.Module) -> nn.Module:

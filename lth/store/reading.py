@@ -39,7 +39,7 @@ class Reader:
 
     def __init__(self, known: Mapping[int, Any], changing: Collection[tuple[int, Any]] = ()) -> None:
         self.unread: dict[str, str] = {}
-        self.code = CodeReader(self.read, {number for number, _ in changing})
+        self.code = CodeReader(self.read, {number for number, _ in changing}, set(known))
         self._changing = frozenset(changing)
         self._known, self._numbers = dict(known), dict[int, int]()
         self._alive: list[Any] = []  # so that no id is used again

@@ -16,8 +16,9 @@ from torch.nn import functional
 
 from lth.core.bits import pack
 from lth.core.errors import SettingError
+from lth.core.keeping import kept
 from lth.core.machine import describe
-from lth.core.places import is_plain, kept
+from lth.core.places import is_plain
 from lth.core.rng import address, generators_kept, seed_python
 from lth.core.weights import State, clone, load, mapped, on_cpu, with_beside
 from lth.data.tensors import Split, batches, flip_crop

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from lth.core.places import copied, kept, take
+from lth.core.keeping import copied, kept, take
+from lth.core.places import is_plain
 from lth.core.side_state import SideState, load_side_state
 
 CALLS = 0
@@ -202,3 +203,51 @@ def test_a_copy_has_the_hooks_of_parameters():
     other = copied(model)
     other(torch.ones(1, 2)).sum().backward()
     assert not other.weight.grad.any() and other.bias.grad.all() and after == [1] and model.weight.grad is None
+
+
+def test_a_layer_of_torch_that_calls_code_of_the_users_is_not_plain():
+    layer = nn.TransformerEncoderLayer(4, 2, activation=nn.functional.relu)
+    assert is_plain(layer)
+    layer.activation = lambda x: x.relu()
+    assert not is_plain(layer)
+
+
+STEPS = {"n": 0}
+PAST = [0]
+
+
+class Outside(nn.Module):
+    """Counts in a dict and a list outside of itself, in an object that a hook holds, and in a default argument."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(2, 2)
+        ramp, log = Ramp(), []
+        self.ramp_of_hook = ramp
+
+        def hook(module, inputs, output):
+            ramp.step += 1
+            log.append(1)
+
+        self.fc.register_forward_hook(hook)
+        self.log = lambda: log
+
+    def forward(self, x, counts={"calls": 0}):  # noqa: B006
+        STEPS["n"] += 1
+        STEPS["new"] = STEPS.get("new", 0) + 1
+        PAST[0] += 1
+        counts["calls"] += 1
+        return self.fc(x)
+
+
+def test_numbers_in_things_outside_go_back_and_logs_stay():
+    model = Outside()
+    side = SideState(model)
+    for _ in range(2):
+        with side.training():
+            for _ in range(3):
+                model(torch.ones(1, 2))
+        assert STEPS == {"n": 3, "new": 3} and PAST == [3] and model.ramp_of_hook.step == 3
+        assert Outside.forward.__defaults__ == ({"calls": 3},)
+    side.rewind()
+    assert STEPS == {"n": 0} and PAST == [0] and model.ramp_of_hook.step == 0 and len(model.log()) == 6

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from lth.core.places import copied
+from lth.core.keeping import copied
 from lth.core.weights import clone, digest, load, masked, modes_kept, on_cpu, shared_names, under_all_names
 from tests.networks import SHARED
 

@@ -77,6 +77,15 @@ class CountsGlobally(Net):
         return super().forward(x)
 
 
+STEP = {"n": 0}
+
+
+class CountsInADict(Net):
+    def forward(self, x):
+        STEP["n"] += 1
+        return super().forward(x)
+
+
 class History(Net):
     def __init__(self):
         super().__init__()
@@ -101,7 +110,8 @@ def normed():
     return model
 
 
-NETWORKS = [Net, Keeps, KeepsInside, Counts, CountsInItsClass, Logs, CountsGlobally, History, hooked, normed]
+NETWORKS = [Net, Keeps, KeepsInside, Counts, CountsInItsClass, Logs, CountsGlobally, CountsInADict, History, hooked]
+NETWORKS.append(normed)
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated:FutureWarning")
 
 
@@ -132,7 +142,7 @@ def test_what_a_pass_only_sets_does_not_count(make_spec, make):
         assert name_of(make_spec(model)) == before
 
 
-@pytest.mark.parametrize("make", [Counts, CountsInItsClass, History, CountsGlobally])
+@pytest.mark.parametrize("make", [Counts, CountsInItsClass, History, CountsGlobally, CountsInADict])
 def test_what_a_pass_reads_counts_as_what_it_starts_from(make_spec, make):
     model = make()
     before = name_of(make_spec(model))
