@@ -111,7 +111,8 @@ def show_chart(run: Any, chart: LineChart) -> None:
 def _table(rows: Sequence[Row]) -> Any:
     import wandb
 
-    return wandb.Table(columns=[*rows[0]], data=[[*row.values()] for row in rows])
+    columns = [name for name in rows[0] if not name.startswith("_")]  # those are held in memory alone
+    return wandb.Table(columns=columns, data=[[row[name] for name in columns] for row in rows])
 
 
 def pictures(figures: Mapping[Path, str]) -> dict[str, Any]:
