@@ -22,7 +22,9 @@ def describe(device: torch.device) -> dict[str, str | int]:
     """Versions, processor, device and thread count: where they agree, the same training gives the same bits."""
     return {
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": str(
+            torch.__version__
+        ),  # it is of a class of its own, which W"torch": torch.__version__,B does not take
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,

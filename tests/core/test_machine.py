@@ -45,3 +45,7 @@ def test_a_device_that_is_not_there_is_an_error_that_names_it(settings_kept: Non
 
 def test_prepare_sets_the_threads(settings_kept: None) -> None:
     assert prepare("cpu", 1) == torch.device("cpu") and torch.get_num_threads() == 1
+
+
+def test_what_describes_a_machine_is_plain_text_and_numbers() -> None:
+    assert {type(value) for value in describe(torch.device("cpu")).values()} == {str, int}
