@@ -112,7 +112,7 @@ def _table(rows: Sequence[Row]) -> Any:
     import wandb
 
     columns = [name for name in rows[0] if not name.startswith("_")]  # those are held in memory alone
-    return wandb.Table(columns=columns, data=[[row[name] for name in columns] for row in rows])
+    return wandb.Table(columns=[*columns], data=[[row[name] for name in columns] for row in rows])
 
 
 def pictures(figures: Mapping[Path, str]) -> dict[str, Any]:
