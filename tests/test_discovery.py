@@ -103,6 +103,7 @@ def test_an_experiment_without_a_declaration_says_so(no_folders, tmp_path):
         source_of(str(folder)).load()
 
 
+@pytest.mark.slow
 def test_a_sweep_finds_a_folder_in_every_process(no_folders, command, tmp_path, prepared_mnist1d):
     write_experiment(tmp_path / "counting")
     words = ["./counting", "-m", "times=3,4", "hydra.sweep.dir=sweep", "hydra.launcher.n_jobs=2"]

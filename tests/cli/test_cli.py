@@ -177,6 +177,7 @@ TROUBLED = ["imp", "-m", "scale=smoke", "data=digits"]
 TROUBLED += ["model=custom", "model._target_=mine.Net", "model.args.width=1,2"]
 
 
+@pytest.mark.slow
 def test_what_nobody_foresaw_shows_its_traceback_and_stops_no_sweep(lth, tmp_path):
     (tmp_path / "mine.py").write_text(TROUBLE)
     (tmp_path / "armed").write_text("raise")
@@ -186,6 +187,7 @@ def test_what_nobody_foresaw_shows_its_traceback_and_stops_no_sweep(lth, tmp_pat
     assert len(list(tmp_path.glob("outputs/imp/*/0/results.csv"))) == 1
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_one_line_and_loses_nothing(lth, tmp_path):
     (tmp_path / "mine.py").write_text(TROUBLE)
     (tmp_path / "armed").write_text("kill")

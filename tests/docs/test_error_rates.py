@@ -20,7 +20,7 @@ def error_rates():
 
 
 @pytest.mark.parametrize("n", [3, 5, 10])
-@pytest.mark.parametrize(("name", "experiments"), [("correlated", 20), ("worse", 40)])
+@pytest.mark.parametrize(("name", "experiments"), [("correlated", 10), ("worse", 40)])
 def test_the_headline_is_wrong_in_at_most_5_percent(error_rates, name, experiments, n):
     positives = error_rates.positives(error_rates.TRUTHS[name], n, experiments)
     assert positives.failed <= 0.05 * experiments

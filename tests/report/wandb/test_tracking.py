@@ -500,6 +500,7 @@ for environment in ({{"WANDB_MODE": "disabled"}}, {agent}):
 """
 
 
+@pytest.mark.slow
 def test_a_trial_of_an_agent_is_the_agents_run_even_where_nothing_is_trained(
     command, sweep, tmp_path, prepared_mnist1d, runs, records, history, inspect
 ):
