@@ -137,6 +137,7 @@ def test_a_folder_that_cannot_be_written_is_named(lth, tmp_path):
     assert done.returncode == 1 and f"{tmp_path}/file/out" in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_failed_jobs_do_not_stop_a_sweep_and_are_named_at_the_end(lth, tmp_path):
     words = ["imp", "-m", "scale=smoke", "data=digits", "recipe.lr=-1,0.001,-2", "hydra.sweep.dir=sweep"]
     words += ["hydra/launcher=basic"]  # it starts sooner

@@ -74,6 +74,7 @@ def recorded(command, tmp_path, prepared_mnist1d, runs, records):
     return entries
 
 
+@pytest.mark.slow
 def test_panels_name_what_runs_log_and_nothing_else(recorded):
     """All that is shown is logged, a metric in one row with its axis; all that is logged of an arm is shown."""
     logged = [row["item"] for record in recorded for row in record["history"]]

@@ -268,6 +268,7 @@ for mode, words in (("disabled", []), ("offline", {probes}), ("offline", {probes
 """
 
 
+@pytest.mark.slow
 def test_probes_of_what_is_trained_already_write_one_run(command, tmp_path, prepared_mnist1d, runs, records, history):
     words = ["imp", "scale=smoke", "levels=1", "arms=[ticket,reinit]", f"data.root={prepared_mnist1d}", "outputs=out"]
     words += ["model=mlp", "model.widths=[4]"]
