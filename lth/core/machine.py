@@ -22,9 +22,7 @@ def describe(device: torch.device) -> dict[str, str | int]:
     """Versions, processor, device and thread count: where they agree, the same training gives the same bits."""
     return {
         "python": platform.python_version(),
-        "torch": str(
-            torch.__version__
-        ),  # it is of a class of its own, which W"torch": torch.__version__,B does not take
+        "torch": str(torch.__version__),  # a TorchVersion otherwise, which tables of W&B do not take
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,

@@ -117,6 +117,6 @@ def _same(state: Mapping[str, Tensor]) -> dict[str, str]:
     first: dict[str, str] = {}
     same = {}
     for name, tensor in state.items():
-        if tensor.ndim > 1 and first.setdefault(digest({"": tensor}), name) != name:
-            same[name] = first[digest({"": tensor})]
+        if tensor.ndim > 1 and (earlier := first.setdefault(digest({"": tensor}), name)) != name:
+            same[name] = earlier
     return same
