@@ -7,8 +7,8 @@ from lth.core.tables import Row
 from lth.report.claims.evidence import RESULTS, Evidence
 from lth.report.claims.values import Estimate, interval_of, mean_of, paired
 from lth.report.conditions import SEEDS
-from lth.report.failures import failures
-from lth.report.holm import holm
+from lth.report.failures import failures, in_no_mean
+from lth.report.holm import ALPHA, holm
 from lth.report.intervals import Interval
 from lth.report.results import Results
 from lth.report.statistics import arms_of, binomial_error, densities, percent
@@ -16,8 +16,6 @@ from lth.report.units import distinct_seeds
 
 from .methods import ABLATIONS, ACCURACY, by_method, compared, mean_accuracy
 
-ALPHA = 0.05
-"""What an ablation does is decided at this level."""
 WORDS = ("hurts", "helps", "is undecided for")
 
 
@@ -44,7 +42,7 @@ def effect_words(intervals: Mapping[str, Interval]) -> dict[str, str]:
 
     Decided where the whole interval lies on one side of 0, after Holm's correction for the number of methods.
     """
-    p = holm([min(x.p_above(0.0), x.p_below(0.0)) if x.n >= SEEDS else 1.0 for x in intervals.values()])
+    p = holm([x.p_zero if x.n >= SEEDS else 1.0 for x in intervals.values()])
     adjusted = dict(zip(intervals, p, strict=True))
     return {
         method: WORDS[2] if adjusted[method] > ALPHA else WORDS[0] if interval.mean < 0 else WORDS[1]
@@ -96,8 +94,7 @@ def _failures(rows: Sequence[Row]) -> list[str]:
         for method, method_rows in by_method([row for row in rows if row["level"]]).items()
         for arm in arms_of(method_rows)
     }
-    failed = [f"{name} {rate}" for name, rate in rates.items() if rate.failed]
-    return [f"In no mean: {'; '.join(failed)}."] if failed else []
+    return in_no_mean(rates)
 
 
 def _ranking(rows: Sequence[Row], level: int, density: float) -> str:

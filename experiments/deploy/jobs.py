@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lth.core.tables import Row
-from lth.report.failures import Failures, failed, failures
+from lth.report.failures import Failures, failed, failures, in_no_mean
 from lth.report.gather import Gathered
 from lth.report.statistics import mean, percent
 from lth.report.units import examples_of
@@ -40,8 +40,7 @@ class Jobs:
 
     def lost(self) -> list[str]:
         """Which tickets have trainings that failed, in words; they are in no mean."""
-        names = [f"{name} {rate}" for name, rate in self.failures.items() if rate.failed]
-        return [f"In no mean: {'; '.join(names)}."] if names else []
+        return in_no_mean(self.failures)
 
     def means(self, table: str) -> list[Row]:
         """The rows of `table` as means over seeds; texts are those of the first seed."""

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lth.core.tables import Row
+from lth.report.intervals import pairs_of
 from lth.report.results import Results
 from lth.report.statistics import accuracy_column, arms_of, densities, percent
-from lth.report.units import shared_error, units_of
+from lth.report.units import shared_error
 
 from .sheets import search_cells
 
@@ -64,18 +65,12 @@ def compared(rows: Sequence[Row], examples: int) -> str:
 def differences(rows: Sequence[Row]) -> list[Difference]:
     """Ticket less each control, over the levels at 15% and below that both have (where none is, the sparsest)."""
     column = accuracy_column(rows)
-    tickets, shown = units_of(rows, "ticket", column), []
+    shown = []
     for control in (arm for arm in arms_of(rows) if arm != "ticket"):
-        others = units_of(rows, control, column)
-        pairs = {
-            level: unit - others[level][seed]
-            for level, seeds in tickets.items()
-            for seed, unit in seeds.items()
-            if seed in others.get(level, {})
-        }
+        pairs = {level: units for level, units in pairs_of(rows, "ticket", control, column).items() if units}
         sparse = [level for level in pairs if densities(rows)[level] <= SPARSE] or sorted(pairs)[-1:]
         if sparse:
-            units = [pairs[level] for level in sparse]
+            units = [unit for level in sparse for unit in pairs[level]]
             mean = statistics.fmean(unit.value for unit in units)
             shown.append(Difference(control, tuple(sparse), mean, shared_error(units)))
     return shown

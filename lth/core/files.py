@@ -76,14 +76,19 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=1, sort_keys=True) + "\n")
 
 
+def in_memory(name: str) -> bool:
+    """Whether the key `name` of a row is held in memory alone, and in no table: it begins with an underscore."""
+    return name.startswith("_")
+
+
 def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Writes `rows` to `path` as CSV with exactly `columns`; None and missing values become empty cells.
 
-    Keys that begin with an underscore are held in memory alone. Raises ValueError for another value without a column.
+    Keys that are held `in_memory` alone are left out. Raises ValueError for another value without a column.
     """
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, fieldnames=list(columns), lineterminator="\n", extrasaction="raise")
     writer.writeheader()
     for row in rows:
-        writer.writerow({key: "" if value is None else value for key, value in row.items() if key[:1] != "_"})
+        writer.writerow({key: "" if value is None else value for key, value in row.items() if not in_memory(key)})
     write_text(path, buffer.getvalue())

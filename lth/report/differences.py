@@ -10,10 +10,10 @@ from lth.report.early_stop import censored_pairs, log_ratio_to_dense
 from lth.report.export import ABOUT, ACCURACIES, PLACE, SETTING, bounds_of, span
 from lth.report.failures import failures
 from lth.report.holm import holm
-from lth.report.intervals import DENSE, Interval, intervals_of, less_dense
+from lth.report.intervals import DENSE, Interval, intervals_of, less_dense, pairs_of
 from lth.report.sheet import DASH, MINUS, Sheet
 from lth.report.statistics import STOP, arms_of, percent
-from lth.report.units import Unit, differences, mcnemar, units_of
+from lth.report.units import Unit, mcnemar, units_of
 
 DIFFERENCES_TABLE = Table(
     "differences",
@@ -75,12 +75,11 @@ def difference_rows(rows: Sequence[Row], criteria: Criteria | None = None) -> li
 
 def _accuracies(rows: Sequence[Row], second: str, column: str, criteria: Criteria) -> list[Row]:
     """The ticket's accuracy less that of `second`, at each level that a seed has both at."""
-    tickets = units_of(rows, "ticket", column)
     if second == "dense":
+        tickets = units_of(rows, "ticket", column)
         units = less_dense(tickets, tickets)
     else:
-        others = units_of(rows, second, column)
-        units = {level: differences(seeds, others.get(level, {})) for level, seeds in tickets.items()}
+        units = pairs_of(rows, "ticket", second, column)
     table = []
     for level, (density, interval) in intervals_of(rows, units).items():
         points = interval.times(100)
@@ -109,7 +108,7 @@ def _p(interval: Interval, units: Sequence[Unit]) -> float | None:
     if interval.n > 1 and interval.low is None and interval.high is None:
         return None
     if interval.n > 1:
-        return min(interval.p_above(0.0), interval.p_below(0.0))
+        return interval.p_zero
     return mcnemar(units[0]) if units else None
 
 

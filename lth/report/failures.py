@@ -4,7 +4,7 @@ A training failed if its loss became NaN or infinite, or if it ended no better t
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from scipy.stats import beta  # type: ignore[import-untyped,unused-ignore]  # scipy has no types of its own
@@ -57,3 +57,9 @@ def failures(rows: Iterable[Row], chance: float | None = None) -> Failures:
     places = ("seed", "level", "arm", "draw")
     runs = {row.get("run") or tuple(row.get(x) for x in places): failed(row, chance) for row in rows}
     return Failures(sum(runs.values()), len(runs))
+
+
+def in_no_mean(rates: Mapping[str, Failures]) -> list[str]:
+    """A sentence about trainings that failed and are in no mean, by what they are called; none where none failed."""
+    failing = [f"{name} {rate}" for name, rate in rates.items() if rate.failed]
+    return [f"In no mean: {'; '.join(failing)}."] if failing else []

@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+ALPHA = 0.05
+"""Of two-sided tests: a 95% interval beyond a bound has a p below it."""
+
 
 def holm(p: Sequence[float]) -> list[float]:
     """The p-values adjusted for their number by Holm's step-down method (1979, Scand. J. Stat. 6).

@@ -57,6 +57,11 @@ class Interval:
         """Twice the one-sided p of a true mean at or above `bound`; 1 where the values do not bound it from above."""
         return 1.0 if self.high is None else self._p(bound - self.mean)
 
+    @property
+    def p_zero(self) -> float:
+        """The two-sided p of a true mean of 0."""
+        return min(self.p_above(0.0), self.p_below(0.0))
+
     def _p(self, distance: float) -> float:
         over_units = float(student.sf(distance / self.error, self.n - 1)) if self.error else float(distance <= 0)
         shared = float(norm.sf(distance / self.floor)) if self.floor else float(distance <= 0)
@@ -104,8 +109,13 @@ def over_seeds(rows: Sequence[Row], arm: str, column: str, interval: Summarize =
 
 def paired(rows: Sequence[Row], first_arm: str, second_arm: str, column: str) -> ByLevel:
     """95% intervals of `first_arm` less `second_arm`, by seed, at each level where a seed has both."""
+    return intervals_of(rows, pairs_of(rows, first_arm, second_arm, column))
+
+
+def pairs_of(rows: Sequence[Row], first_arm: str, second_arm: str, column: str) -> dict[int, list[Unit]]:
+    """The distinct differences of `first_arm` to `second_arm` of the same seed, at each level that the first has."""
     first, second = units_of(rows, first_arm, column), units_of(rows, second_arm, column)
-    return intervals_of(rows, {level: differences(seeds, second.get(level, {})) for level, seeds in first.items()})
+    return {level: differences(seeds, second.get(level, {})) for level, seeds in first.items()}
 
 
 def against_dense(rows: Sequence[Row], arm: str, column: str) -> ByLevel:

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from lth.core.files import in_memory
 from lth.core.tables import Column, Row, Table
 from lth.core.weights import on_cpu
 from lth.data.tensors import Data, Split
@@ -118,7 +119,7 @@ TRAINING_TABLES = (RESULTS, LAYERS, CURVES, CORRECT)
 
 def with_observed(table: Table, rows: Sequence[Row]) -> Table:
     """`table` with the columns of `rows` that it does not declare: those of further observers."""
-    names = dict.fromkeys(name for row in rows for name in row if name not in table.by_name and name[0] != "_")
+    names = dict.fromkeys(name for row in rows for name in row if name not in table.by_name and not in_memory(name))
     return table.plus(*(Column(name, float, "", "measured by an observer of the training") for name in names))
 
 

@@ -21,12 +21,10 @@ from lth.report.conditions import NO_CONTROL, SEEDS, Answer, Part, above, better
 from lth.report.criteria import Criteria
 from lth.report.early_stop import log_ratio_to_dense
 from lth.report.failures import Failures, failed, failures
-from lth.report.holm import holm
+from lth.report.holm import ALPHA, holm
 from lth.report.intervals import DENSE, ByLevel, Interval, against_dense, paired
 from lth.report.statistics import accuracy_column, densities
 
-ALPHA = 0.05
-"""Of two-sided tests: a 95% interval beyond a bound has a p below it."""
 CONTROLS = ("reinit", "shuffle")
 
 Decision = Literal["winning", "not winning", "undecided"]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from lth.core.bits import pack
-from lth.core.files import write_text, writing
+from lth.core.files import in_memory, write_text, writing
 from lth.core.machine import describe
 from lth.core.sealed import DamagedFileError
 from lth.core.weights import State, load, on_cpu
@@ -114,7 +114,7 @@ class Store:
         """Keeps a row of results.csv in the folder of its run, so that reports can be made from the store alone."""
         name = "-".join((row["setting"], f"seed{row['seed']}", f"level{row['level']:02}", row["arm"], str(row["draw"])))
         path = self.path(row["run"]) / ROWS / f"{name}.json"
-        columns = {name: value for name, value in row.items() if not name.startswith("_")}  # others lie in memory alone
+        columns = {name: value for name, value in row.items() if not in_memory(name)}
         text = json.dumps(columns, indent=1, sort_keys=True) + "\n"
         if not path.exists() or path.read_text(errors="replace") != text:
             write_text(path, text)

@@ -15,12 +15,9 @@ from lth.report.claims.scales import SCALES, Scale
 from lth.report.claims.serial import block_means
 from lth.report.claims.values import Estimate, Place, derived, interval_of, mean_of
 from lth.report.conditions import SEEDS
-from lth.report.holm import holm
+from lth.report.holm import ALPHA, holm
 from lth.report.intervals import Interval, t_interval
 
-ALPHA = 0.05
-"""A claim is not reproduced where one of its densities lies outside its bounds at this level, two-sided, after Holm's
-correction for their number; of one density that is where its 95% interval lies outside."""
 LAST_BITS = 1e-9
 """What rounding may change a bound by, which decides nothing."""
 NEAR = 0.02

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lth.core.files import in_memory
 from lth.core.tables import Row
 from lth.report.statistics import percent
 from lth.report.wandb.levels import Headline
@@ -111,7 +112,7 @@ def show_chart(run: Any, chart: LineChart) -> None:
 def _table(rows: Sequence[Row]) -> Any:
     import wandb
 
-    columns = [name for name in rows[0] if not name.startswith("_")]  # those are held in memory alone
+    columns = [name for name in rows[0] if not in_memory(name)]
     return wandb.Table(columns=[*columns], data=[[row[name] for name in columns] for row in rows])
 
 
