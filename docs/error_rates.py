@@ -10,7 +10,7 @@ the same examples, as real ones are. Early stops are log-normal, in steps of 100
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,24 +55,19 @@ class Truth:
     claim: str = "winning"
 
 
+SCAN = Truth(
+    "ticket and reinit are alike, all else speaks for the ticket; 16 densities",
+    "no winning ticket",
+    above_dense=0.6,
+    above_shuffle=0.6,
+    ratio=0.5,
+    levels=16,
+)
 TRUTHS = {
     "null": Truth("ticket, dense, reinit and shuffle are all alike; 16 densities", "no winning ticket", levels=16),
-    "scan": Truth(
-        "ticket and reinit are alike, all else speaks for the ticket; 16 densities",
-        "no winning ticket",
-        above_dense=0.6,
-        above_shuffle=0.6,
-        ratio=0.5,
-        levels=16,
-    ),
-    "correlated": Truth(
-        "the same, with half of the variance of a seed's noise shared by all densities",
-        "no winning ticket",
-        above_dense=0.6,
-        above_shuffle=0.6,
-        ratio=0.5,
-        levels=16,
-        shared=0.5,
+    "scan": SCAN,
+    "correlated": replace(
+        SCAN, title="the same, with half of the variance of a seed's noise shared by all densities", shared=0.5
     ),
     "worse": Truth(
         "the ticket is 0.3 points less accurate than dense, and better than its controls",

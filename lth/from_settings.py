@@ -140,8 +140,8 @@ def code_digest(settings: "TrainingSettings") -> str:
     if hasattr(settings, "pruning"):
         functions.append(SCORES.get(settings.pruning.score, "pruning.score").function)
     functions += [one.make for one in requested(getattr(settings, "scheduled_arms", []))]
-    own = [x for function in functions for x in unwrapped(function) if not is_library_function(x)]
-    return hashed(code_of(own)) if own else ""
+    functions_of_user = [x for function in functions for x in unwrapped(function) if not is_library_function(x)]
+    return hashed(code_of(functions_of_user)) if functions_of_user else ""
 
 
 def imp_plan(settings: "LevelSettings", examples: int) -> ImpPlan:

@@ -104,12 +104,12 @@ def functions_of(kind: type) -> list[FunctionType]:
 
 def reached(functions: Iterable[FunctionType]) -> Iterator[FunctionType]:
     """The user's functions among `functions`, and those that they name or hold in closures, each once."""
-    waiting, seen = list(functions), set[int]()
+    waiting, visited = list(functions), set[int]()
     while waiting:
         function = waiting.pop()
-        if id(function) in seen or is_library_function(function):
+        if id(function) in visited or is_library_function(function):
             continue
-        seen.add(id(function))
+        visited.add(id(function))
         yield function
         read, _, attributes = names_of(function.__code__)
         values = [function.__globals__.get(name) for name in read]

@@ -157,8 +157,8 @@ def _points(by_level: ByLevel, level: int) -> Interval | None:
 
 def _adjusted(judged: Mapping[int, Verdict]) -> dict[int, Verdict]:
     """The verdicts with p-values adjusted over all levels; for winning, over those with every control."""
-    whole = [level for level, verdict in judged.items() if all(part.note != NO_CONTROL for part in verdict.parts)]
-    winning = dict(zip(whole, holm([judged[level].p for level in whole]), strict=True))
+    controlled = [level for level, verdict in judged.items() if all(part.note != NO_CONTROL for part in verdict.parts)]
+    winning = dict(zip(controlled, holm([judged[level].p for level in controlled]), strict=True))
     matching = dict(zip(judged, holm([verdict.p_matching for verdict in judged.values()]), strict=True))
     return {
         level: replace(verdict, p_adjusted=winning.get(level, 1.0), p_matching_adjusted=matching[level])

@@ -178,8 +178,8 @@ class Reader:
             held = CONTAINERS[container](value)
             entry["holds"] = self.read(self._steady(value, held.items()) if container is dict else held, path)
         if not taken_apart or not is_library(kind.__module__):
-            own = sorted(self._steady(value, attributes_of(value).items()).items())
-            entry["has"] = [[name, self.read(item, f"{path}.{name}")] for name, item in own]
+            attributes = sorted(self._steady(value, attributes_of(value).items()).items())
+            entry["has"] = [[name, self.read(item, f"{path}.{name}")] for name, item in attributes]
         return entry
 
     def _steady(self, value: Any, entries: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
