@@ -161,7 +161,7 @@ def imp_plan(settings: "LevelSettings", examples: int) -> ImpPlan:
 
 def store_of(settings: "TrainingSettings") -> Store:
     """The store that all experiments share."""
-    return Store(Path(settings.outputs) / "store", settings.store.checkpoint_seconds)
+    return Store(Path(settings.outputs) / "store", settings.store.checkpoint_seconds, settings.store.lock_seconds)
 
 
 def network_provenance(settings: "TrainingSettings") -> dict[str, Any]:

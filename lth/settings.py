@@ -52,10 +52,13 @@ class StoreSettings:
     """The store of trainings, in <outputs>/store."""
 
     checkpoint_seconds: float = setting(60.0, "seconds of training lost when a job is killed")
+    lock_seconds: float | None = setting(None, "longest wait for another job's training; null: no end")
 
     def __post_init__(self) -> None:
         if not self.checkpoint_seconds >= 0:
             raise SettingError("store.checkpoint_seconds", self.checkpoint_seconds, "must be at least 0")
+        if self.lock_seconds is not None and not self.lock_seconds >= 0:
+            raise SettingError("store.lock_seconds", self.lock_seconds, "must be at least 0, or null to wait for ever")
 
 
 @dataclass

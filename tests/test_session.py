@@ -28,6 +28,7 @@ from lth.report.tables import RESULTS
 from lth.report.wandb.tracking import tracker
 from lth.session import Session, Trained, execute, five_seeds
 from lth.settings import DataSettings, LevelSettings, MachineSettings, ModelSettings, WandbSettings
+from lth.store.layout import row_files
 from lth.training.recipe import Recipe
 from tests.files import read_csv
 
@@ -148,8 +149,8 @@ def test_an_arm_may_belong_to_another_setting(make_settings: Make, tmp_path: Pat
     execute(declare(two), make_settings(levels=0), tmp_path / "job")
     rows = read_csv(tmp_path / "job" / "results.csv")
     assert [row["schedule"] for row in rows] == ["iterative", "snip_at_init"] and rows[0]["run"] == rows[1]["run"]
-    kept = list(tmp_path.glob("outputs/store/*/*/rows/*.json"))
-    assert len(kept) == 2, "both rows stand beside the one run"
+    kept = row_files(tmp_path / "outputs" / "store")
+    assert len(kept) == 2, "the one run has both rows"
 
 
 def test_tables_that_depend_on_settings_are_declared_by_the_run(make_settings: Make, tmp_path: Path) -> None:

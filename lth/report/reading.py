@@ -1,6 +1,6 @@
 """What jobs and the store have left behind, read back as rows: every number as it was written."""
 
-import json
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
@@ -9,12 +9,16 @@ from pathlib import Path
 import yaml  # type: ignore[import-untyped,unused-ignore]  # it has no types of its own
 
 from lth.core.errors import LotteryError
+from lth.core.sealed import DamagedFileError
 from lth.core.tables import Row, missing_columns, parse_row
 from lth.report.correct import encoded
 from lth.report.criteria import Criteria
 from lth.report.tables import CORRECT, CURVES, RESULTS, curve_rows
 from lth.store.files import read_correct_bits, read_result
-from lth.store.runs import ROWS
+from lth.store.layout import row_files, run_folder, run_of_row, store_of_row
+from lth.store.rows import read_row
+
+log = logging.getLogger(__name__)
 
 MERGED = "summary.csv"
 """Lies beside a results.csv that a report has merged from others, and beside no job's."""
@@ -35,18 +39,13 @@ def results_below(place: Path) -> list[Path]:
         raise LotteryError(f"{place}: there is no such folder")
     if place.is_file():
         return [place]
-    found = rows_of_store(place) or sorted(_walk(place))
+    found = row_files(place) or sorted(_walk(place))
     return [path for path in found if not path.with_name(MERGED).exists()] or found
-
-
-def rows_of_store(place: Path) -> list[Path]:
-    """The rows kept beside the runs of the store `place`, a file each; none where it is no store."""
-    return sorted(path for path in place.glob(f"??/*/{ROWS}/*.json") if "." not in path.parts[-3])  # not set aside
 
 
 def folder_of(path: Path) -> Path:
     """The job's folder that a file with results lies in, or the store."""
-    return path.parents[3] if path.suffix == ".json" else path.parent
+    return store_of_row(path) if path.suffix == ".json" else path.parent
 
 
 def criteria_of(folders: Iterable[Path], given: Mapping[str, float]) -> Criteria:
@@ -77,17 +76,34 @@ def _configured(folder: Path) -> dict[str, float]:
 
 
 def read_results(path: Path) -> list[Row]:
-    """The rows in a file with results. Raises LotteryError naming it where it cannot be read or lacks a value."""
-    return [_read_kept(path)] if path.suffix == ".json" else RESULTS.read(path)
+    """The rows in a file with results. Raises LotteryError naming it where it cannot be read or lacks a value.
+
+    A row of a store that is damaged is left out, and a line says so.
+    """
+    if path.suffix != ".json":
+        return RESULTS.read(path)
+    try:
+        return [_read_kept(path)]
+    except LotteryError as error:
+        log.warning("%s: this row is left out", error)
+        return []
 
 
 def read_curves(path: Path) -> dict[str, list[Row]]:
-    """Run -> the rows of its curve, of the runs whose results are in the file `path`."""
+    """Run -> the rows of its curve, of the runs whose results are in the file `path`.
+
+    Of a run that is damaged or not in the store there are none; of a damaged one a line says so.
+    """
     if path.suffix == ".json":
-        folder = path.parents[1]
-        trace = read_result(folder)
-        trace.run = folder.name
-        return {trace.run: curve_rows(trace)}
+        folder = _run_folder(path)
+        try:
+            result = read_result(folder)
+        except LotteryError as error:
+            if folder.exists():
+                log.warning("%s: its curve is left out", error)
+            return {}
+        result.run = folder.name
+        return {result.run: curve_rows(result)}
     table, found = path.with_name("curves.csv"), dict[str, list[Row]]()
     for row in CURVES.read(table) if table.exists() else ():
         found.setdefault(row["run"], []).append(row)
@@ -97,21 +113,26 @@ def read_curves(path: Path) -> dict[str, list[Row]]:
 def read_correct(path: Path) -> dict[str, dict[str, str | None]]:
     """Run -> the cells of correct.csv, of the runs whose results are in the file `path`."""
     if path.suffix == ".json":
-        folder = path.parents[1]
+        folder = _run_folder(path)
         return {folder.name: {kind: encoded(bits) for kind, bits in read_correct_bits(folder).items()}}
     table = path.with_name("correct.csv")
     rows = CORRECT.read(table) if table.exists() else []
     return {row["run"]: {kind: row[kind] for kind in ("early_stop", "final")} for row in rows}
 
 
+def _run_folder(path: Path) -> Path:
+    """The folder of the run that a row of a store is of."""
+    return run_folder(store_of_row(path), run_of_row(path))
+
+
 def _read_kept(path: Path) -> Row:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_row(path)
     except OSError as error:
         raise LotteryError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
+    except DamagedFileError as error:
         raise LotteryError(f"{path}: is not a row of results ({error})") from error
-    if not isinstance(values, dict) or missing_columns(RESULTS.columns, values):
+    if missing_columns(RESULTS.columns, values):
         raise LotteryError(f"{path}: is not a row of results")
     cells = {column: "" if value is None else str(value) for column, value in values.items()}
     return parse_row(str(path), cells, RESULTS.columns)

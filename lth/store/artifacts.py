@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 
 from lth.core.weights import digest
-from lth.training.run_result import CORRECT, RunResult
+from lth.training.run_result import CORRECT, RunResult, on_request
 
 
 @dataclass(frozen=True)
@@ -39,19 +39,15 @@ class RequestedArtifacts:
         kinds = {f"at_{iteration}{part}" for iteration in self.iterations for part in ("", "_mask")}
         result.observed = {key: result.observed[key] for key in self.observed if key in result.observed}
         result.columns = {key: result.columns[key] for key in self.observed if key in result.columns}
-        result.states = {kind: x for kind, x in result.states.items() if kind in kinds or not _on_request(kind)}
+        result.states = {kind: x for kind, x in result.states.items() if kind in kinds or not on_request(kind)}
         return result
 
 
 def same_weights(first: RunResult, second: RunResult) -> bool:
     """Whether two trainings of one fingerprint gave the same bits, by all the weights that both should have."""
-    kinds = [kind for kind in first.states | second.states if not _on_request(kind) and kind != CORRECT]
-    kinds += [kind for kind in first.states if _on_request(kind) and kind in second.states]
+    kinds = [kind for kind in first.states | second.states if not on_request(kind) and kind != CORRECT]
+    kinds += [kind for kind in first.states if on_request(kind) and kind in second.states]
     return all(
         kind in first.states and kind in second.states and digest(first.states[kind]) == digest(second.states[kind])
         for kind in kinds
     )
-
-
-def _on_request(kind: str) -> bool:
-    return kind.startswith("at_")

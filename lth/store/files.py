@@ -1,8 +1,14 @@
-"""The files of one run: `run.json` (fingerprint, result, machine) and `weights.safetensors`, both with a checksum."""
+"""The files of one run: `run.json` (fingerprint, result, machine) and the weights that it names, with checksums.
 
+`run.json` is replaced in one rename, and that alone makes a new result visible: its weights lie beside those of the
+old one before, under a name of their own.
+"""
+
+import errno
 import hashlib
-import json
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,89 +16,141 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from lth.core.errors import LotteryError
-from lth.core.files import replacing, write_json
-from lth.core.sealed import DamagedFileError
+from lth.core.files import replacing
+from lth.core.reading import opened, regular
+from lth.core.sealed import DamagedFileError, read_sealed_json, reason, write_sealed_json
 from lth.core.weights import State, flat, from_flat
+from lth.store.layout import OLD_WEIGHTS, RUN_FILE, WEIGHTS, weights_name
 from lth.training.run_result import CORRECT, RunResult, result_from
 
-RUN = "run.json"
-WEIGHTS = "weights.safetensors"
+_BROKEN = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EINVAL, errno.ENXIO)
+"""Errors of the file system that say that there is something else in place of a file, or nothing."""
+_DIGEST = re.compile(r"[0-9a-f]{1,64}")
 
 
-def write_run(folder: Path, inputs: Mapping[str, Any], result: RunResult, machine: Mapping[str, Any]) -> None:
-    """Writes `result`, whose weights are on the CPU, of the fingerprint `inputs`; `run.json` last: it ends the run."""
+def write_run(
+    folder: Path, inputs: Mapping[str, Any], result: RunResult, machine: Mapping[str, Any], root: Path | None = None
+) -> None:
+    """Writes `result`, whose weights are on the CPU, of the fingerprint `inputs`; weights that it replaces go.
+
+    root: no link below it is followed out of it.
+    """
     weights = {f"{kind}/{key}": tensor for kind, state in result.states.items() for key, tensor in flat(state).items()}
-    with replacing(folder / WEIGHTS) as temporary:
+    digest = ""
+
+    def name(path: Path) -> str:
+        nonlocal digest
+        digest = file_digest(path)
+        return weights_name(digest)
+
+    with replacing(folder / OLD_WEIGHTS, lasting=False, named=name, folder=root) as temporary:
         save_file(weights, temporary)
-        checksum = _file_digest(temporary)
-    body = {"question": inputs, "trace": result.records(), "weights": checksum, "machine": machine}
-    write_json(folder / RUN, {"checksum": _digest(body), "body": body})
+    body = {"question": inputs, "trace": result.records(), "weights": digest, "machine": machine}
+    write_sealed_json(folder / RUN_FILE, body, folder=root)
+    for path in other_weights(folder, digest):
+        path.unlink(missing_ok=True)
+
+
+def other_weights(folder: Path, digest: str) -> list[Path]:
+    """The files with weights in a run's folder that are not those of the hash `digest`, which are there."""
+    names = [path for path in folder.iterdir() if WEIGHTS.fullmatch(path.name)]
+    used = weights_name(digest) if (folder / weights_name(digest)).exists() else OLD_WEIGHTS
+    return [path for path in names if path.name != used]
 
 
 def read_matching(folder: Path, inputs: Mapping[str, Any]) -> RunResult:
-    """The result in `folder`, weights too; DamagedFileError where it is damaged or has another fingerprint."""
+    """The result in `folder`, weights too.
+
+    Raises DamagedFileError where it is damaged or has another fingerprint, LotteryError where it cannot be read.
+    """
     try:
-        body = _read_body(folder)
+        body, states = _consistent(folder)
         if body["question"] != inputs:
             raise DamagedFileError("it is the run of another fingerprint")
-        return _with_weights(folder, body)
-    except (FileNotFoundError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise DamagedFileError(str(error)) from error
+        return _result(body, states)
     except OSError as error:
-        raise LotteryError(f"cannot read {error.filename}: {error.strerror or error}") from error
+        if error.errno in _BROKEN:
+            raise DamagedFileError(reason(error)) from error
+        raise LotteryError(f"cannot read {error.filename or folder}: {reason(error)}") from error
 
 
 def read_result(folder: Path) -> RunResult:
     """The result in the run's `folder` without its weights; LotteryError naming the file where it is damaged."""
     try:
-        return result_from(_read_body(folder)["trace"], {})
-    except (DamagedFileError, OSError, ValueError, KeyError, TypeError) as error:
-        raise LotteryError(f"cannot read {folder / RUN}: {error}") from error
+        return _result(_body(folder), {})
+    except (DamagedFileError, OSError) as error:
+        raise LotteryError(f"cannot read {folder / RUN_FILE}: {reason(error)}") from error
 
 
 def read_correct_bits(folder: Path) -> dict[str, bytes]:
     """Which test examples the kept states of the run in `folder` classify correctly, as packed bits; {} if unknown."""
-    try:
-        with safe_open(folder / WEIGHTS, framework="pt") as file:
-            names = [name for name in file.keys() if name.startswith(f"{CORRECT}/")]  # noqa: SIM118  # a handle
-            return {name.removeprefix(f"{CORRECT}/"): file.get_tensor(name).numpy().tobytes() for name in names}
-    except (SafetensorError, OSError):
-        return {}
+    with suppress(SafetensorError, OSError, DamagedFileError), safe_open(_weights(folder), framework="pt") as file:
+        names = [name for name in file.keys() if name.startswith(f"{CORRECT}/")]  # noqa: SIM118  # a handle
+        return {name.removeprefix(f"{CORRECT}/"): file.get_tensor(name).numpy().tobytes() for name in names}
+    return {}
 
 
 def read_run(folder: Path) -> RunResult:
     """The result in the run's `folder`, weights too; LotteryError naming it where it is missing or damaged."""
     try:
-        return _with_weights(folder, _read_body(folder))
-    except (DamagedFileError, OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-        raise LotteryError(f"cannot read the run {folder}: {error}") from error
+        return _result(*_consistent(folder))
+    except (DamagedFileError, OSError) as error:
+        raise LotteryError(f"cannot read the run {folder}: {reason(error)}") from error
 
 
-def _read_body(folder: Path) -> dict[str, Any]:
-    content = json.loads((folder / RUN).read_text())
-    body: dict[str, Any] = content["body"]
-    if content["checksum"] != _digest(body):
-        raise DamagedFileError("its contents do not match their checksum")
+def file_digest(path: Path) -> str:
+    """A hash of the content of a regular file (blake2b, 128 bits, hexadecimal)."""
+    with opened(path) as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
+
+
+def _body(folder: Path) -> dict[str, Any]:
+    body = read_sealed_json(folder / RUN_FILE)
+    kinds = {"question": dict, "trace": dict, "weights": str, "machine": dict}
+    for key, kind in kinds.items():
+        if not isinstance(body.get(key), kind):
+            raise DamagedFileError(f"it has no {key}")
+    if not _DIGEST.fullmatch(body["weights"]):
+        raise DamagedFileError("it names no weights")
     return body
 
 
-def _with_weights(folder: Path, body: Mapping[str, Any]) -> RunResult:
-    path = folder / WEIGHTS
-    if _file_digest(path) != body["weights"]:
+def _weights(folder: Path, body: Mapping[str, Any] | None = None) -> Path:
+    """The file with the weights that `run.json` names."""
+    path = folder / weights_name((body or _body(folder))["weights"])
+    return regular(path if path.exists() else folder / OLD_WEIGHTS)
+
+
+def _consistent(folder: Path) -> tuple[dict[str, Any], dict[str, State]]:
+    """(body of `run.json`, states by kind): of one training, even while another process is replacing it."""
+    body = _body(folder)
+    while True:
+        try:
+            return body, _states(folder, body)
+        except (FileNotFoundError, DamagedFileError):
+            before, body = body, _body(folder)
+            if body["weights"] == before["weights"]:
+                raise
+
+
+def _states(folder: Path, body: Mapping[str, Any]) -> dict[str, State]:
+    path = _weights(folder, body)
+    if file_digest(path) != body["weights"]:
         raise DamagedFileError(f"{path.name} does not match its checksum")
     states: dict[str, State] = {}
-    for key, tensor in load_file(path).items():
-        kind, _, name = key.partition("/")
-        states.setdefault(kind, {})[name] = tensor
-    result = result_from(body["trace"], {kind: from_flat(state) for kind, state in states.items()})
+    try:
+        for key, tensor in load_file(path).items():
+            kind, _, name = key.partition("/")
+            states.setdefault(kind, {})[name] = tensor
+    except SafetensorError as error:
+        raise DamagedFileError(f"{path.name}: {reason(error)}") from error
+    return {kind: from_flat(state) for kind, state in states.items()}
+
+
+def _result(body: Mapping[str, Any], states: dict[str, State]) -> RunResult:
+    try:
+        result = result_from(body["trace"], states)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedFileError(f"its contents are impossible: {reason(error)}") from error
     result.machine = body["machine"]
     return result
-
-
-def _digest(body: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "blake2b").hexdigest()[:32]

@@ -1,12 +1,11 @@
 """Runs on disk, one folder per training: written atomically, locked against other processes, resumed after a kill."""
 
-import fcntl
 import itertools
-import json
 import logging
-import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import os
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,18 @@ import torch
 from torch import Tensor
 
 from lth.core.bits import pack
-from lth.core.files import in_memory, write_text, writing
+from lth.core.errors import LotteryError
+from lth.core.files import clear_leftovers, is_forbidden, make_folder, writing
 from lth.core.machine import describe
 from lth.core.sealed import DamagedFileError
 from lth.core.weights import State, load, on_cpu
+from lth.store import rows
 from lth.store.artifacts import RequestedArtifacts, same_weights
-from lth.store.files import RUN, read_matching, write_run
+from lth.store.files import read_matching, read_run, write_run
 from lth.store.fingerprint import fingerprint, fingerprint_inputs
-from lth.store.probed import PROBES, forget, plain, remembered
+from lth.store.layout import ASIDE, CHECKPOINTS, PROBES, RUN_FILE, lock_file, run_folder
+from lth.store.locks import is_held, locked
+from lth.store.probed import forget, measured_weights, plain, remembered
 from lth.training.checkpoint import Checkpoint
 from lth.training.evaluate import evaluate
 from lth.training.loop import train
@@ -31,17 +34,16 @@ from lth.training.run_spec import Observer, Progress, RunSpec
 
 log = logging.getLogger(__name__)
 
-ROWS = "rows"
-"""The folder in a run's folder with the rows of results.csv that came from it, one file each."""
+_RUN_NAME = re.compile(r"\b[0-9a-f]{20}\b")
+"""The name of a run in the key of a measurement."""
 
 
 @dataclass
 class Store:
     """Trainings below `folder`, each under its fingerprint. Several processes may share a store.
 
-    A run's folder holds `run.json` (fingerprint, result, machine), `weights.safetensors`, in `rows` the rows of results
-    that experiments made of it, and in `probes` measurements of its weights; during the training also
-    `checkpoint-*.safetensors`, at most `checkpoint_seconds` old.
+    `lth.store.layout` says what lies where. A checkpoint is at most `checkpoint_seconds` old; for a training that
+    another process is doing this one waits `lock_seconds` (None: as long as it takes).
 
     trained: the runs that this object has trained rather than read. measured: the runs of which it has computed a
     measurement that was not kept before.
@@ -49,13 +51,16 @@ class Store:
 
     folder: Path
     checkpoint_seconds: float = 60.0
+    lock_seconds: float | None = None
     trained: set[str] = field(default_factory=set)
     measured: set[str] = field(default_factory=set)
     _unread: set[str] = field(default_factory=set, repr=False)
+    _weights: dict[str, str] = field(default_factory=dict, repr=False)
+    _read_only: bool = field(default=False, repr=False)
 
     def __post_init__(self) -> None:
         with writing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
 
     def train(
         self,
@@ -80,25 +85,18 @@ class Store:
         except DamagedFileError:  # or another process is writing it right now: the lock decides
             result = None
         if result is None:
-            with self._lock(run):
+            with self._locked(run):
                 result = self._read_or_set_aside(run, inputs, requested)  # another process may have trained it by now
                 if result is None:
                     result = self._train(run, inputs, spec, observers, progress, requested)
         result.run = run
+        self._weights[run] = measured_weights(result)
         self._add_correct(run, spec, result)
         return requested.select(result)
 
     def busy(self, spec: RunSpec) -> bool:
         """Whether another process is training `spec` right now."""
-        path = self.path(fingerprint(fingerprint_inputs(spec))).with_suffix(".lock")
-        try:
-            with path.open("r") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # closing the file releases it
-        except BlockingIOError:
-            return True
-        except FileNotFoundError:
-            pass
-        return False
+        return is_held(lock_file(self.folder, fingerprint(fingerprint_inputs(spec))))
 
     def _name_unread(self, inputs: Mapping[str, Any]) -> None:
         for path, kind in inputs["model"].get("unread", {}).get("paths", {}).items():
@@ -108,29 +106,45 @@ class Store:
 
     def path(self, run: str) -> Path:
         """The folder of the run named `run`."""
-        return self.folder / run[:2] / run
+        return run_folder(self.folder, run)
 
     def keep_row(self, row: Mapping[str, Any]) -> None:
-        """Keeps a row of results.csv in the folder of its run, so that reports can be made from the store alone."""
-        name = "-".join((row["setting"], f"seed{row['seed']}", f"level{row['level']:02}", row["arm"], str(row["draw"])))
-        path = self.path(row["run"]) / ROWS / f"{name}.json"
-        columns = {name: value for name, value in row.items() if not in_memory(name)}
-        text = json.dumps(columns, indent=1, sort_keys=True) + "\n"
-        if not path.exists() or path.read_text(errors="replace") != text:
-            write_text(path, text)
+        """Keeps a row of results.csv, so that reports can be made from the store alone.
+
+        Where the user may not write into the store, a line says so, once.
+        """
+        try:
+            rows.keep_row(self.folder, row)
+        except LotteryError as error:
+            if not is_forbidden(error):
+                raise
+            if not self._read_only:
+                log.warning("rows of results are not kept in the store: %s", error)
+            self._read_only = True
 
     def probed(self, run: str, key: str, compute: Callable[[], Any]) -> Any:
         """What `compute` measures of the weights of `run`, as JSON gives it back; kept with the run under `key`.
 
-        `key` names the probe, its arguments, and any other run that it compares with. For an empty `run` the value is
-        computed and not kept.
+        `key` names the probe, its arguments, and any other run that it compares with. For a `run` that is not kept the
+        value is computed and not kept.
         """
 
         def measure() -> Any:
             self.measured.add(run)
             return compute()
 
-        return remembered(self.path(run) / PROBES, key, measure) if run else plain(compute())
+        weights = self._weights_of(run) if run else ""
+        if not weights:
+            return plain(compute())
+        others = [self._weights_of(other) for other in _RUN_NAME.findall(key) if other != run]
+        measured = " ".join([weights, *filter(None, others)])
+        return remembered(self.path(run) / PROBES, key, measure, measured, self.folder)
+
+    def _weights_of(self, run: str) -> str:
+        """A hash of the weights of `run`, as this process has them; empty where it is not kept."""
+        if run not in self._weights and os.path.lexists(self.path(run) / RUN_FILE):
+            self._weights[run] = measured_weights(read_run(self.path(run)))
+        return self._weights.get(run, "")
 
     def _add_correct(self, run: str, spec: RunSpec, result: RunResult) -> None:
         """Adds which test examples the kept states classify correctly, to a run that was kept without it."""
@@ -141,7 +155,7 @@ class Store:
         def compute() -> dict[str, str]:
             return {kind: bytes(pack(_hits(spec, state)).tolist()).hex() for kind, state in states.items()}
 
-        bits = remembered(self.path(run) / PROBES, CORRECT, compute)
+        bits = remembered(self.path(run) / PROBES, CORRECT, compute, self._weights[run], self.folder)
         result.states[CORRECT] = {
             kind: torch.tensor(list(bytes.fromhex(text)), dtype=torch.uint8) for kind, text in bits.items()
         }
@@ -156,8 +170,11 @@ class Store:
         requested: RequestedArtifacts,
     ) -> RunResult:
         folder = self.path(run)
-        for leftover in folder.glob(".*.part"):  # of a process that was killed while writing
-            leftover.unlink(missing_ok=True)
+        with writing(folder):  # better now than after the training
+            make_folder(folder, folder=self.folder)
+            if not os.access(folder, os.W_OK | os.X_OK):
+                raise PermissionError(None, "Permission denied")
+        clear_leftovers(folder)
         machine = describe(spec.data.train.labels.device)
         path = folder / f"checkpoint-{requested.digest()}.safetensors"
         checkpoint = None if "unread" in inputs["model"] else Checkpoint(path, self.checkpoint_seconds, machine, run)
@@ -171,8 +188,8 @@ class Store:
             result.states = before.states | result.states
         else:
             forget(folder / PROBES)
-        write_run(folder, inputs, result, machine)
-        for leftover in folder.glob("checkpoint-*.safetensors"):
+        write_run(folder, inputs, result, machine, self.folder)
+        for leftover in folder.glob(CHECKPOINTS):
             leftover.unlink(missing_ok=True)
         return result
 
@@ -182,8 +199,14 @@ class Store:
         Raises DamagedFileError where the folder is damaged or has another fingerprint.
         """
         folder = self.path(run)
-        if not (folder / RUN).exists():
+        try:
+            os.lstat(folder / RUN_FILE)
+        except FileNotFoundError:
             return None
+        except NotADirectoryError:
+            raise DamagedFileError("its folder is a file") from None
+        except OSError as error:
+            raise LotteryError(f"cannot read {folder}: {error.strerror}") from error
         result = read_matching(folder, inputs)
         missing = requested.missing(result)
         if missing:
@@ -200,30 +223,16 @@ class Store:
             return None
 
     def _set_aside(self, folder: Path, error: Exception) -> None:
-        names = (folder.with_name(f"{folder.name}.damaged-{number}") for number in itertools.count(1))
-        aside = next(path for path in names if not path.exists())
-        folder.rename(aside)
-        log.warning("%s is damaged (%s): set aside as %s, training again", folder / RUN, error, aside.name)
+        names = (folder.with_name(f"{folder.name}{ASIDE}{number}") for number in itertools.count(1))
+        aside = next(path for path in names if not os.path.lexists(path))
+        rows.rescue_rows(self.folder, folder)
+        with writing(folder):
+            folder.rename(aside)
+        log.warning("%s is damaged (%s): set aside as %s, training again", folder / RUN_FILE, error, aside.name)
 
-    @contextmanager
-    def _lock(self, run: str) -> Iterator[None]:
-        """Holds the lock of `run` for this process; the operating system releases it when the process ends."""
-        path = self.path(run).with_suffix(".lock")
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            file = path.open("w")
-        with file:
-            waited = False
-            while True:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if not waited:
-                        log.info("waiting for another process that is training run %s", run)
-                    waited = True
-                    time.sleep(0.1)
-            yield
+    def _locked(self, run: str) -> AbstractContextManager[None]:
+        """Holds the lock of `run` for this process."""
+        return locked(lock_file(self.folder, run), f"run {run}", self.folder, self.lock_seconds)
 
 
 def _hits(spec: RunSpec, state: State) -> Tensor:

@@ -137,6 +137,11 @@ class RunResult:
         return {key: value for key, value in values.items() if key not in ("states", "run", "machine")}
 
 
+def on_request(kind: str) -> bool:
+    """Whether a key of a result's states is of weights that are kept on request alone, or of their mask."""
+    return kind.startswith("at_")
+
+
 def result_from(records: dict[str, Any], states: dict[str, State]) -> RunResult:
     """The result with these `records()` and states; TypeError or KeyError for other contents."""
     values = dict(records)

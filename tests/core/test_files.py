@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from lth.core.errors import LotteryError
-from lth.core.files import replacing, write_bytes, write_csv, write_json, write_text
+from lth.core.files import clear_leftovers, leftovers, replacing, write_bytes, write_csv, write_json, write_text
 
 
 def test_a_file_is_written_in_new_folders_and_replaced(tmp_path: Path) -> None:
@@ -101,3 +101,84 @@ def test_csv_refuses_a_value_without_a_column(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="extra"):
         write_csv(tmp_path / "x.csv", ["a"], [{"a": 1, "extra": 2}])
     assert not (tmp_path / "x.csv").exists()
+
+
+def killed_while_writing(path: Path) -> Path:
+    """The temporary file that a process leaves which is killed while it writes `path`."""
+    child = os.fork()
+    if not child:
+        with replacing(path) as temporary:
+            temporary.write_bytes(b"half")
+            os._exit(0)
+    os.waitpid(child, 0)
+    (temporary,) = path.parent.glob(f".{path.name}.*.part")
+    return temporary
+
+
+def test_what_a_killed_process_left_goes_when_the_file_is_written_again(tmp_path: Path) -> None:
+    left = killed_while_writing(tmp_path / "a.txt")
+    (tmp_path / ".a.txt.old.part").touch()  # of another program
+    write_text(tmp_path / "b.txt", "of another file")
+    assert left.exists()
+    write_text(tmp_path / "a.txt", "new")
+    assert sorted(os.listdir(tmp_path)) == [".a.txt.old.part", "a.txt", "b.txt"]
+
+
+def test_what_another_process_is_writing_stays(tmp_path: Path) -> None:
+    with replacing(tmp_path / "a.txt") as first, replacing(tmp_path / "a.txt") as second:
+        assert first.exists() and second.exists() and first != second
+        clear_leftovers(tmp_path)
+        assert leftovers(tmp_path) == [] and first.exists()
+        first.write_text("1")
+        second.write_text("2")
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_only_regular_files_are_leftovers(tmp_path: Path) -> None:
+    (tmp_path / "theirs").touch()
+    (tmp_path / ".a.aaaaaaaa.part").symlink_to(tmp_path / "theirs")
+    os.mkfifo(tmp_path / ".a.bbbbbbbb.part")
+    (tmp_path / ".a.cccccccc.part").mkdir()
+    clear_leftovers(tmp_path)
+    assert len(os.listdir(tmp_path)) == 4
+
+
+def test_the_folder_of_a_lasting_file_is_synced_after_the_rename(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[str] = []
+
+    def fsync(handle: int) -> None:
+        names = os.listdir(handle) if stat.S_ISDIR(os.fstat(handle).st_mode) else []
+        synced.append(" ".join(names) or "file")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_text(tmp_path / "new" / "a", "")
+    assert synced == ["new", "file", "a"]
+    synced.clear()
+    write_text(tmp_path / "new" / "a", "", lasting=False)
+    assert synced == ["file"]
+
+
+def test_a_link_that_leads_out_of_a_folder_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "mine" / "figures").symlink_to(tmp_path / "theirs")
+    for name in ("figures/a", "figures/deeper/a", "../a"):
+        with pytest.raises(LotteryError, match="a link leads out of"):
+            write_text(tmp_path / "mine" / name, "", folder=tmp_path / "mine")
+    write_text(tmp_path / "mine" / "figures" / "a", "")  # the user's own folders may be links
+    assert os.listdir(tmp_path / "theirs") == ["a"]
+
+
+def test_a_link_in_place_of_a_file_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "theirs").write_text("precious")
+    (tmp_path / "a").symlink_to(tmp_path / "theirs")
+    write_text(tmp_path / "a", "new")
+    assert (tmp_path / "theirs").read_text() == "precious" and (tmp_path / "a").read_text() == "new"
+
+
+def test_a_file_may_be_named_by_its_content(tmp_path: Path) -> None:
+    with replacing(tmp_path / "a", named=lambda path: f"a-{path.read_text()}") as temporary:
+        temporary.write_text("1")
+    assert os.listdir(tmp_path) == ["a-1"]

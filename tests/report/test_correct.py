@@ -9,6 +9,7 @@ from lth.core.bits import unpack
 from lth.report.correct import KEY, attach, correct_rows, encoded, hits, hits_of
 from lth.report.reading import read_correct
 from lth.report.tables import CORRECT, RESULTS, result_row
+from lth.store.layout import row_files
 from lth.store.runs import Store
 
 ABOUT = {"experiment": "imp", "setting": "x", "seed": 0, "schedule": "iterative"}
@@ -39,7 +40,7 @@ def test_a_table_and_a_store_give_them_back(make_outcome, tmp_path):
     Store(tmp_path / "store").keep_row(RESULTS.columns_of(row))
     RESULTS.write(tmp_path, [row])
     CORRECT.write(tmp_path, correct_rows([row]))
-    (stored,) = (tmp_path / "store").glob("??/*/rows/*.json")
+    (stored,) = row_files(tmp_path / "store")
     for path in (tmp_path / "results.csv", stored):
         bare = RESULTS.columns_of(row)
         attach([bare], read_correct(path))

@@ -9,6 +9,7 @@ from lth.core.files import write_csv
 from lth.core.seeds import Seeds
 from lth.report.gather import gather, machines, pairs_by_schedule
 from lth.report.tables import CURVES, RESULTS, curve_rows
+from lth.store.layout import row_files
 from lth.store.runs import Store
 
 
@@ -203,25 +204,24 @@ def test_a_store_tells_what_its_jobs_folders_told(tmp_path, keep):
     assert gather([tmp_path / "store", tmp_path / "imp"]).repeats == 2
 
 
-def test_runs_that_were_set_aside_answer_nothing(tmp_path, keep):
-    _, path, _ = keep(row(0))
-    keep(row(1))
-    path.rename(path.with_name(f"{path.name}.damaged-1"))
+def test_a_row_answers_whatever_became_of_its_run(tmp_path, keep, caplog):
+    kept = [keep(row(seed)) for seed in range(3)]
+    folders = [folder for _, folder, _ in kept]
+    folders[0].rename(folders[0].with_name(f"{folders[0].name}.damaged-1"))
+    (folders[1] / "run.json").write_text("{}")
+    gathered = gather([tmp_path / "store"])
+    assert [x["seed"] for x in gathered.rows] == [0, 1, 2]
+    assert gathered.curves.keys() == {kept[2][0]["run"]}
+    (line,) = caplog.messages  # of the one that is damaged
+    assert str(folders[1]) in line and line.endswith("its curve is left out")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"seed": 0}', '{"body": {"seed": 0}, "checksum": ""}'])
+def test_a_kept_row_that_is_none_is_named_and_left_out(tmp_path, keep, caplog, content):
+    for seed in range(2):
+        keep(row(seed))
+    first = next(path for path in row_files(tmp_path / "store") if "seed0" in path.name)
+    first.write_text(content)
     assert [x["seed"] for x in gather([tmp_path / "store"]).rows] == [1]
-
-
-@pytest.mark.parametrize("content", ["{", "[]", '{"seed": 0}'])
-def test_a_kept_row_that_is_none_is_named(tmp_path, keep, content):
-    _, folder, _ = keep(row(0))
-    (path,) = folder.glob("rows/*.json")
-    path.write_text(content)
-    with pytest.raises(LotteryError, match="is not a row of results") as raised:
-        gather([tmp_path / "store"])
-    assert str(raised.value).startswith(str(path))
-
-
-def test_a_damaged_run_is_named(tmp_path, keep):
-    _, folder, _ = keep(row(0))
-    (folder / "run.json").write_text("{}")
-    with pytest.raises(LotteryError, match=r"cannot read .*run\.json"):
-        gather([tmp_path / "store"])
+    (line,) = caplog.messages
+    assert line.startswith(f"{first}: is not a row of results") and line.endswith("this row is left out")

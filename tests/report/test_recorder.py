@@ -1,7 +1,6 @@
 """What a job leaves behind: every row, once, however it ends; and what it says at its end."""
 
 import csv
-import json
 import logging
 import re
 
@@ -15,6 +14,8 @@ from lth.report.results import Results
 from lth.report.sheet import Sheet
 from lth.report.statistics import percent
 from lth.report.tables import RESULTS
+from lth.store.layout import row_files
+from lth.store.rows import read_row
 
 NORMS = Table("norms", (Column("level", int), Column("arm", str), Column("norm", float)), key=("level", "arm"))
 SHEETS = [Sheet("On the terminal", ["n"], [["17"]]), Sheet("On the page alone", ["n"], [["18"]])]
@@ -33,8 +34,8 @@ def test_a_trained_arm_is_a_row_of_each_table_and_a_row_in_the_store(make_record
     assert written["run"] == row["run"] and written["schedule"] == "one_shot" and written["experiment"] == "made_up"
     assert [layer["layer"] for layer in read(tmp_path / "job" / "layers.csv")] == ["fc1", "fc2", "output"]
     assert {point["run"] for point in read(tmp_path / "job" / "curves.csv")} == {row["run"]}
-    (kept,) = recorder.store.path(row["run"]).glob("rows/*.json")
-    assert json.loads(kept.read_text()) == RESULTS.columns_of(row)
+    (kept,) = row_files(recorder.store.folder)
+    assert read_row(kept) == RESULTS.columns_of(row)
 
 
 def test_two_arms_that_are_one_training_give_one_curve_and_a_warning(make_recorder, make_outcome, caplog):

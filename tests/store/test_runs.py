@@ -4,7 +4,8 @@ import copy
 import json
 import logging
 import multiprocessing
-import time
+import os
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -13,11 +14,15 @@ from torch import nn
 
 from lth.analysis.gradient import GradientNorm
 from lth.core.errors import LotteryError
+from lth.core.files import write_json
 from lth.core.weights import clone
 from lth.pruning.mask import dense, prunable
 from lth.pruning.updates import GradualPruning, RigL
 from lth.store.files import read_run, write_run
 from lth.store.fingerprint import fingerprint_inputs
+from lth.store.layout import row_files
+from lth.store.probed import remembered
+from lth.store.rows import read_row
 from lth.store.runs import Store
 from lth.training import loop
 
@@ -93,11 +98,11 @@ def test_the_series_of_a_run_are_those_of_the_observers_at_hand(spec, tmp_path):
     assert [iteration for iteration, _ in second.series["grad_norm"].values] == [0, 10, 20, 30, 40]
 
 
-@pytest.mark.parametrize("file", ["run.json", "weights.safetensors"])
+@pytest.mark.parametrize("file", ["run.json", "weights-*.safetensors"])
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "emptied", "missing"])
 def test_a_damaged_file_is_named_set_aside_and_trained_again(spec, tmp_path, counted, caplog, file, damage):
     first = Store(tmp_path).train(spec)
-    path = Store(tmp_path).path(first.run) / file
+    (path,) = Store(tmp_path).path(first.run).glob(file)
     content = bytearray(path.read_bytes())
     if damage == "flipped":
         content[len(content) // 2] ^= 1
@@ -117,8 +122,8 @@ def test_a_damaged_file_is_named_set_aside_and_trained_again(spec, tmp_path, cou
 def test_the_run_of_another_fingerprint_is_not_taken(spec, tmp_path, counted, caplog):
     store = Store(tmp_path)
     one, other = store.train(spec), store.train(replace(spec, seeds=replace(spec.seeds, order=1)))
-    for name in ("run.json", "weights.safetensors"):
-        (store.path(one.run) / name).write_bytes((store.path(other.run) / name).read_bytes())
+    shutil.rmtree(store.path(one.run))
+    shutil.copytree(store.path(other.run), store.path(one.run))
     same(Store(tmp_path).train(spec), one)
     assert "another fingerprint" in caplog.text
 
@@ -126,8 +131,8 @@ def test_the_run_of_another_fingerprint_is_not_taken(spec, tmp_path, counted, ca
 def test_the_fingerprint_lies_beside_the_result_and_no_checkpoint_stays(spec, tmp_path):
     store = Store(tmp_path, checkpoint_seconds=0)
     folder = store.path(store.train(spec).run)
-    assert sorted(path.name for path in folder.iterdir()) == ["run.json", "weights.safetensors"]
     body = json.loads((folder / "run.json").read_text())["body"]
+    assert {path.name for path in folder.iterdir()} == {"run.json", f"weights-{body['weights']}.safetensors"}
     assert body["question"]["plan"]["lr"] == spec.plan.lr
     assert body["machine"]["torch"] == torch.__version__
 
@@ -180,15 +185,6 @@ def test_two_processes_train_each_run_once_and_both_are_right(spec, tmp_path):
     assert sums[2] == {float(alone.final["fc1.weight"].double().sum())}
 
 
-def test_a_lock_that_a_dead_process_held_is_free(spec, tmp_path):
-    store = Store(tmp_path)
-    with store._lock("ab" * 10):
-        pass
-    began = time.monotonic()
-    with store._lock("ab" * 10):
-        assert time.monotonic() - began < 5
-
-
 def test_a_diverged_training_is_kept_too(spec, tmp_path, counted):
     wild = replace(spec, plan=replace(spec.plan, lr=1e30))
     first, second = Store(tmp_path).train(wild), Store(tmp_path).train(wild)
@@ -202,22 +198,48 @@ def test_a_folder_that_cannot_be_written_is_named(spec, tmp_path):
         Store(tmp_path / "file" / "store")
 
 
-def test_a_row_lies_beside_its_run_and_is_written_once(spec, tmp_path):
+def kept_row(run, **more):
+    return {"setting": "one", "seed": 3, "level": 2, "arm": "ticket", "draw": 0, "run": run, "density": 0.5} | more
+
+
+def test_a_run_that_is_set_aside_leaves_the_rows_of_all_experiments(spec, tmp_path):
+    """Those of older stores too, which lie in the run's folder."""
     store = Store(tmp_path)
-    result = store.train(spec)
-    row = {"setting": "one", "seed": 3, "level": 2, "arm": "ticket", "draw": 0, "run": result.run, "density": 0.5}
-    for _ in range(2):
-        store.keep_row(row)
-        (path,) = (store.path(result.run) / "rows").iterdir()
-        assert path.name == "one-seed3-level02-ticket-0.json" and json.loads(path.read_text()) == row
-        path.chmod(0o400)
-        written = path.stat().st_mtime_ns
-    store.keep_row(row)
-    assert path.stat().st_mtime_ns == written
-    path.write_bytes(b"\xff")
-    store.keep_row(row)
-    assert json.loads(path.read_text()) == row
-    same(store.train(spec), result)  # not in the fingerprint: the run is found as before
+    run = store.train(spec).run
+    store.keep_row(kept_row(run))
+    old = store.path(run) / "rows" / "of_another.json"
+    write_json(old, kept_row(run, setting="of_another"))
+    (store.path(run) / "run.json").write_text("{}")
+    store.train(spec)
+    assert sorted(map(read_row, row_files(tmp_path)), key=str) == [
+        kept_row(run, setting=x) for x in ("of_another", "one")
+    ]
+    assert not old.exists() and list(tmp_path.glob("*/*.damaged-1"))
+
+
+def test_a_row_with_a_name_like_a_path_stays_in_the_store(tmp_path):
+    store = Store(tmp_path / "store")
+    for setting in ("../../../x", "a/b", "a_b", "x" * 300):
+        store.keep_row(kept_row("ab" * 10, setting=setting))
+    assert len(row_files(tmp_path / "store")) == 4 and os.listdir(tmp_path) == ["store"]
+    for run in ("../x", "/tmp/x", "", ".", "a.b", 7):
+        with pytest.raises(LotteryError, match="is not the name of a run"):
+            store.keep_row(kept_row(run))
+
+
+def test_a_link_below_the_store_is_not_written_through(spec, tmp_path):
+    store, theirs = Store(tmp_path / "store"), tmp_path / "theirs"
+    run = store.train(spec).run
+    shutil.move(store.path(run), theirs)
+    store.path(run).symlink_to(theirs)
+    (theirs / "checkpoint-mine.safetensors").touch()
+    before = sorted(theirs.iterdir())
+    assert store.train(spec).run == run  # reading does
+    with pytest.raises(LotteryError, match="a link leads out of"):
+        store.train(spec, keep_at=[5])
+    with pytest.raises(LotteryError, match="a link leads out of"):
+        store.probed(run, "key", lambda: 1)
+    assert sorted(theirs.iterdir()) == before
 
 
 def test_weights_that_were_not_kept_are_kept_by_training_again_and_then_both_are_there(spec, tmp_path, counted, caplog):
@@ -320,6 +342,31 @@ def test_probes_of_other_weights_are_forgotten(spec, tmp_path, monkeypatch):
     monkeypatch.setattr("lth.store.runs.train", otherwise)
     store.train(spec, keep_at=[5])
     assert store.probed(run, "sum", lambda: 2) == 2
+    assert Store(tmp_path).probed(run, "sum", lambda: 3) == 2
+
+
+def test_a_probe_of_two_runs_is_of_the_weights_of_both(spec, tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    other = replace(spec, seeds=replace(spec.seeds, order=1))
+    run, compared = store.train(spec).run, store.train(other).run
+    assert store.probed(run, f"distance to {compared}", lambda: 1) == 1
+    shutil.rmtree(store.path(compared))
+
+    def otherwise(*args, **kwargs):
+        result = loop.train(*args, **kwargs)
+        result.final["fc1.weight"][0] += 1e-7
+        return result
+
+    monkeypatch.setattr("lth.store.runs.train", otherwise)
+    store.train(other)
+    assert store.probed(run, f"distance to {compared}", lambda: 2) == 2
+
+
+def test_a_measurement_of_an_older_store_is_taken(spec, tmp_path):
+    store = Store(tmp_path)
+    run = store.train(spec).run
+    remembered(store.path(run) / "probes", "sum", lambda: 1)
+    assert store.probed(run, "sum", pytest.fail) == 1
 
 
 class Unreadable(nn.Module):

@@ -9,13 +9,14 @@ import torch
 from hydra import compose, initialize_config_dir
 from lth.experiments.gradient_flow.plan import INITS, METHODS
 from lth.experiments.gradient_flow.tables import TABLES
-from safetensors.torch import load_file
 
 from lth.cli import config
 from lth.core.errors import LotteryError
 from lth.discovery import place
 from lth.lottery.ticket import load_ticket
 from lth.report.tables import CURVES, LAYERS, RESULTS
+from lth.store.files import read_run
+from lth.store.layout import run_folder
 from tests.files import read_csv, write_data
 
 PAPER = "paper=evci2022/lenet5"
@@ -40,8 +41,7 @@ def flow(folder, noise, here, monkeypatch):
 
 def weights(folder: Path, run: str, kind: str) -> dict[str, torch.Tensor]:
     """The `kind` of state that the store keeps of `run`."""
-    tensors = load_file(folder / "outputs" / "store" / run[:2] / run / "weights.safetensors")
-    return {key.partition("/")[2]: x for key, x in tensors.items() if key.partition("/")[0] == kind}
+    return read_run(run_folder(folder / "outputs" / "store", run)).states[kind]
 
 
 def test_what_it_leaves_behind(flow):
