@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import lth.experiments
 from lth.core.errors import LotteryError
+from lth.core.reading import read_bytes
 from lth.core.registry import nearest
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ class Source:
     def docstring(self) -> str:
         """The help text, read without importing the package."""
         try:
-            return ast.get_docstring(ast.parse(self.file.read_text(encoding="utf-8"))) or ""
-        except (OSError, SyntaxError, ValueError) as error:
+            return ast.get_docstring(ast.parse(read_bytes(self.file))) or ""
+        except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
             return f"cannot be read: {error}"
 
     @property

@@ -186,7 +186,7 @@ def test_an_experiment_without_data_has_no_examples_and_no_trainings(tmp_path: P
         tables=(NORMS,),
     )
     execute(experiment, Alone(outputs=str(tmp_path / "outputs")), tmp_path / "job")
-    assert {path.name for path in (tmp_path / "job").iterdir()} == {"norms.csv", "report.html"}
+    assert {path.name for path in (tmp_path / "job").iterdir()} == {"norms.csv", "digests.txt", "report.html"}
     shown = capsys.readouterr().out
     assert "The norm is 2.0, of {}." in shown and "trained" not in shown
 

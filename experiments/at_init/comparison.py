@@ -6,6 +6,7 @@ from dataclasses import replace
 from lth.compression.tables import SEARCH
 from lth.core.tables import Column, Row, Table
 from lth.report.comparison import NARROW, Comparison, bounds, span
+from lth.report.export import interval_columns
 from lth.report.failures import failed, failures
 from lth.report.gather import Gathered
 from lth.report.intervals import Summarize, over_seeds, paired
@@ -25,12 +26,6 @@ WHAT = {
     "shuffle": ("points", "of the accuracy that shuffling the mask adds"),
     "reinit": ("points", "of the accuracy that new weights add"),
 }
-BOUNDS = {"mean": "mean over seeds", "low": "lower bound of the interval", "high": "upper bound of the interval"}
-BOUNDED = [
-    Column(f"{name}_{bound}", float, WHAT[name][0], f"{meaning} {WHAT[name][1]}")
-    for name in MEASURED
-    for bound, meaning in BOUNDS.items()
-]
 METHODS_TABLE = Table(
     "methods",
     (
@@ -39,11 +34,11 @@ METHODS_TABLE = Table(
         Column("iterations", int, "iterations", "the length of a training"),
         Column("method", str, "", "the method that found the mask; dense at level 0"),
         Column("setting", str, "", "the setting of the method's rows"),
-        Column("level", int, "", "how often iterative pruning would have pruned"),
+        Column("level", int, "", "how often iterative pruning would have pruned", at_least=0),
         Column("density", float, "0..1", "kept / prunable weights"),
-        Column("n", int, "", "the number of distinct trainings"),
-        Column("diverged", int, "", f"{FAILED}, of ablations too; they are left out"),
-        *BOUNDED,
+        Column("n", int, "", "the number of distinct trainings", at_least=0),
+        Column("diverged", int, "", f"{FAILED}, of ablations too; they are left out", at_least=0),
+        *interval_columns({name: WHAT[name] for name in MEASURED}),
         *(replace(column, kind=float) for column in SEARCH.columns),
     ),
     key=("method", "level"),

@@ -7,6 +7,7 @@ from lth.compression.tables import SEARCH
 from lth.core.tables import Column, Row, Table
 from lth.report.comparison import NARROW, Comparison, bounds, span
 from lth.report.cost import times_faster
+from lth.report.export import interval_columns
 from lth.report.gather import Gathered
 from lth.report.intervals import Interval, Summarize, t_interval
 from lth.report.results import Results
@@ -26,7 +27,6 @@ WHAT = {
     "batch_1_speedup": ("", "of how many times faster than dense a batch of 1 is"),
     "batch_64_speedup": ("", "of how many times faster than dense a batch of 64 is"),
 }
-BOUNDS = {"mean": "mean over seeds", "low": "lower bound of the interval", "high": "upper bound of the interval"}
 MEASURED = tuple(WHAT)
 SEARCH_MEANS = tuple(column for column in SEARCH.columns if column.kind is float)
 WORTH = Table(
@@ -35,15 +35,11 @@ WORTH = Table(
         Column("data", str, "", "the data set"),
         Column("model", str, "", "the network"),
         Column("kind", str, "", "the kind of ticket: `weights`, `channels`, N:M, or `dense`"),
-        Column("level", int, "", "how often the network was pruned"),
+        Column("level", int, "", "how often the network was pruned", at_least=0),
         Column("density", float, "0..1", "kept / all weights of Linear layers and convolutions"),
         Column("form", str, "", "the form that the ticket is kept and run in"),
-        Column("n", int, "", "the number of distinct trainings"),
-        *(
-            Column(f"{name}_{bound}", float, unit, f"{meaning} {what}")
-            for name, (unit, what) in WHAT.items()
-            for bound, meaning in BOUNDS.items()
-        ),
+        Column("n", int, "", "the number of distinct trainings", at_least=0),
+        *interval_columns(WHAT),
         *SEARCH_MEANS,
     ),
     key=("kind", "level", "form"),

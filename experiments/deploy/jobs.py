@@ -1,5 +1,6 @@
 """The jobs of `lth deploy`, gathered by setting: their tables by seed, and which of their trainings failed."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -52,7 +53,7 @@ def jobs_by_setting(gathered: Gathered) -> list[Jobs]:
     by_run = {row["run"]: row for row in gathered.rows if row["experiment"] == "deploy"}
     by_settings: dict[frozenset[str], Jobs] = {}
     for folder in gathered.folders:
-        if not by_run or not (folder / "tickets.csv").exists() or not (folder / "cost.csv").exists():
+        if not by_run or not all(os.path.lexists(folder / name) for name in ("tickets.csv", "cost.csv")):
             continue
         tables = {name: table.read(table.path(folder)) for name, table in KEYS.items()}
         rows = [by_run[row["run"]] for row in tables["tickets"] if row["run"] in by_run and row["level"]]

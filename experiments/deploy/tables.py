@@ -5,7 +5,7 @@ from lth.core.tables import Column, Table
 
 PLACE = (
     Column("kind", str, "", "the kind of ticket: `weights`, `channels`, N:M, or `dense`", required=True),
-    Column("level", int, "", "how often the network was pruned", required=True),
+    Column("level", int, "", "how often the network was pruned", required=True, at_least=0),
     Column("run", str, "", "the fingerprint of the ticket's training"),
     Column("density", float, "0..1", "kept / all weights of Linear layers and convolutions"),
 )
@@ -15,7 +15,14 @@ COST = Table(
         *PLACE,
         *cost_table(BATCHES).columns[:-2],
         Column("validation_accuracy", float, "0..1", "accuracy on the validation split"),
-        Column("file_difference", float, "", "largest difference of the logits of the file, read again"),
+        Column(
+            "file_difference",
+            float,
+            "",
+            "largest difference of the logits of the file, read again",
+            at_least=0,
+            finite=False,
+        ),
         Column("file", str, "", "the file that holds the form"),
         Column("runs_as", str, "", "the form whose kernels run it"),
         Column("note", str, "", "what the form is, or why it could not be made"),

@@ -10,7 +10,7 @@ SEARCHES = Table(
     (
         Column("setting", str, "", "the setting of the rows that the ticket belongs to", required=True),
         Column("seed", int, "", "the seed of the replicate", required=True),
-        Column("level", int, "", "how often the network was pruned", required=True),
+        Column("level", int, "", "how often the network was pruned", required=True, at_least=0),
         Column("density", float, "0..1", "kept / prunable weights"),
         *SEARCH.columns,
     ),

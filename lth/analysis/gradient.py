@@ -33,7 +33,11 @@ class GradientNorm:
     and right after each change of the mask, the former under names that begin with `before/`.
     """
 
-    columns: ClassVar = {"total": Column("grad_norm", float, "", "L2 norm of the gradient on 1,000 training examples")}
+    columns: ClassVar = {
+        "total": Column(
+            "grad_norm", float, "", "L2 norm of the gradient on 1,000 training examples", at_least=0, finite=False
+        )
+    }
 
     def __init__(self, every: int, before_updates: bool = False) -> None:
         self.every, self.before_updates = every, before_updates

@@ -26,7 +26,7 @@ LINES = Table(
         *PLACE,
         Column("split", str, "", "train or test", required=True),
         Column("alpha", float, "", "the place on the line: 0 is the network, 1 the pruned solution", required=True),
-        Column("loss", float, "nats", "the mean loss there"),
+        Column("loss", float, "nats", "the mean loss there", finite=False),
         Column("accuracy", float, "0..1", "the accuracy there"),
     ),
     key=("level", "arm", "draw", "split", "alpha"),
@@ -37,10 +37,40 @@ LINES = Table(
 
 @probe(
     columns=(
-        Column("distance_to_init", float, "", "L2 distance of the final weights from the masked initial ones"),
-        Column("cosine_distance_to_init", float, "", "1 - the cosine of the angle between the two"),
-        Column("distance_to_pruned", float, "", "L2 distance of the final weights from the pruned solution"),
-        Column("cosine_distance_to_pruned", float, "", "1 - the cosine of the angle between the two"),
+        Column(
+            "distance_to_init",
+            float,
+            "",
+            "L2 distance of the final weights from the masked initial ones",
+            at_least=0,
+            finite=False,
+        ),
+        Column(
+            "cosine_distance_to_init",
+            float,
+            "",
+            "1 - the cosine of the angle between the two",
+            at_least=-1e-3,
+            at_most=2.001,
+            finite=False,
+        ),
+        Column(
+            "distance_to_pruned",
+            float,
+            "",
+            "L2 distance of the final weights from the pruned solution",
+            at_least=0,
+            finite=False,
+        ),
+        Column(
+            "cosine_distance_to_pruned",
+            float,
+            "",
+            "1 - the cosine of the angle between the two",
+            at_least=-1e-3,
+            at_most=2.001,
+            finite=False,
+        ),
     )
 )
 def distance(inputs: ProbeInputs) -> Row:
@@ -60,10 +90,16 @@ def distance(inputs: ProbeInputs) -> Row:
 @probe(
     columns=(
         LINE_EXAMPLES,
-        Column("train_loss_barrier", float, "nats", "the barrier of the training loss between arm and pruned solution"),
-        Column("train_error_barrier", float, "0..1", "the barrier of the training error"),
-        Column("test_loss_barrier", float, "nats", "the barrier of the test loss"),
-        Column("test_error_barrier", float, "0..1", "the barrier of the test error"),
+        Column(
+            "train_loss_barrier",
+            float,
+            "nats",
+            "the barrier of the training loss between arm and pruned solution",
+            finite=False,
+        ),
+        Column("train_error_barrier", float, "0..1", "the barrier of the training error", at_least=-1),
+        Column("test_loss_barrier", float, "nats", "the barrier of the test loss", finite=False),
+        Column("test_error_barrier", float, "0..1", "the barrier of the test error", at_least=-1),
     ),
     tables=(LINES,),
     steps=len(line()),
@@ -83,9 +119,9 @@ def interpolation(inputs: ProbeInputs) -> Row:
 @probe(
     columns=(
         Column("disagreement_with_pruned", float, "0..1", "test examples classified unlike the pruned solution"),
-        Column("kl_with_pruned", float, "nats", "symmetric KL divergence of the probabilities from its"),
+        Column("kl_with_pruned", float, "nats", "symmetric KL divergence of the probabilities from its", finite=False),
         Column("disagreement_with_ticket", float, "0..1", "test examples classified unlike the level's ticket"),
-        Column("kl_with_ticket", float, "nats", "symmetric KL divergence of the probabilities from its"),
+        Column("kl_with_ticket", float, "nats", "symmetric KL divergence of the probabilities from its", finite=False),
         Column("disagreement_between_draws", float, "0..1", "the mean disagreement with the arm's other draws"),
         Column("ensemble_accuracy", float, "0..1", "the test accuracy of the ensemble of the arm's draws"),
     )

@@ -33,9 +33,9 @@ from lth.training.run_spec import Progress, RunSpec
 
 PLACE = (
     Column("run", str, "", "the training that is measured: its folder in the store"),
-    Column("level", int, "", "how often the network was pruned; 0 is dense", required=True),
+    Column("level", int, "", "how often the network was pruned; 0 is dense", required=True, at_least=0),
     Column("arm", str, "", "what was trained: the ticket or a control", required=True),
-    Column("draw", int, "", "the number of the draw, for arms that are random", required=True),
+    Column("draw", int, "", "the number of the draw, for arms that are random", required=True, at_least=0),
 )
 """The columns that every table of probes begins with: which trained network a row is about."""
 LINE_EXAMPLES = Column(

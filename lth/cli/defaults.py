@@ -9,8 +9,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
-import yaml  # type: ignore[import-untyped]
-
+from lth.core.plain_yaml import read_yaml
+from lth.core.reading import read_text
 from lth.core.setting import default_of
 from lth.discovery import Source
 
@@ -36,7 +36,7 @@ def paper_of(source: Source, paper: str) -> str | None:
     """The experiment that a paper's configuration is for; None where it does not say, and for a paper not found."""
     paths = [folder / "paper" / f"{paper}.yaml" for folder in source.config_folders]
     path = next((path for path in paths if path.is_file()), None)
-    return next(iter(EXPERIMENT.findall(path.read_text(encoding="utf-8"))), None) if path else None
+    return next(iter(EXPERIMENT.findall(read_text(path))), None) if path else None
 
 
 def _options(source: Source, group: str) -> Iterator[str]:
@@ -97,7 +97,7 @@ def starting_values(source: Source) -> dict[str, Any]:
 
 
 def _is_global(path: Path, entry: Default) -> bool:
-    return entry.package == "_global_" or not entry.group or "@package _global_" in path.read_text().partition("\n")[0]
+    return entry.package == "_global_" or not entry.group or "@package _global_" in read_text(path).partition("\n")[0]
 
 
 def _plain(settings: type) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def _body(path: Path, primary: bool = False) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    read = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    read = read_yaml(path)
     return read if isinstance(read, dict) else {}
 
 

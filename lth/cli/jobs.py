@@ -3,7 +3,6 @@
 Imports no torch.
 """
 
-import json
 import logging
 import os
 import sys
@@ -17,6 +16,7 @@ from omegaconf import DictConfig
 
 from lth.core.errors import LotteryError
 from lth.core.files import write_json
+from lth.core.reading import read_json
 from lth.discovery import source_of
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class Sweep(Callback):
 def failed_jobs() -> str:
     """The failed jobs of the sweep that has just ended, one line each, in order; empty if there are none."""
     files = sorted(Sweep.folder.glob(f"**/{FAILED}")) if Sweep.folder else []
-    failed = sorted((json.loads(file.read_text()) for file in files), key=lambda job: int(job["job"]))
+    failed = sorted((read_json(file) for file in files), key=lambda job: int(job["job"]))
     if not failed:
         return ""
     lines = [f"  job {job['job']} ({job['overrides']}): {job['error']}" for job in failed]

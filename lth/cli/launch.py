@@ -49,9 +49,9 @@ def launch(source: Source, words: Sequence[str]) -> None:
     try:
         run()
     except KeyboardInterrupt:
-        raise LotteryError("\nstopped; the same command resumes from here") from None
+        raise LotteryError("", "stopped; the same command resumes from here") from None
     except HydraException as error:
-        raise LotteryError(explained(error, source, words)) from error
+        raise LotteryError(*explained(error, source, words).splitlines()) from error
     except OSError as error:
         if error.filename is None:
             raise
@@ -62,7 +62,7 @@ def launch(source: Source, words: Sequence[str]) -> None:
         problem = "a worker process was killed (out of memory?); the same command resumes from here"
         raise LotteryError(problem) from error
     if failed := failed_jobs():
-        raise LotteryError(failed)
+        raise LotteryError(*failed.splitlines())
 
 
 def explained(error: HydraException, source: Source, words: Sequence[str]) -> str:

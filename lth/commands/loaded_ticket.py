@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml  # type: ignore[import-untyped,unused-ignore]  # it has no types
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
 from lth.core.errors import LotteryError
+from lth.core.plain_yaml import read_yaml
 from lth.core.rng import rng
 from lth.core.tables import Row
 from lth.core.weights import Mask, State, masked
@@ -115,7 +115,7 @@ def _settings(path: Path, ticket: Ticket, config: Path | None, model: Mapping[st
     source = config or (beside if beside.is_file() else None)
     try:
         if source is not None:
-            content = OmegaConf.to_container(OmegaConf.load(source))
+            content = read_yaml(source)
         else:
             content = {key: ticket.provenance[key] for key in ("model", "data") if key in ticket.provenance}
         if isinstance(content, dict) and model and "data" not in content:
@@ -129,7 +129,7 @@ def _settings(path: Path, ticket: Ticket, config: Path | None, model: Mapping[st
         if config is None:
             _refuse_stored_code(values, source, () if model else ("model",))
         settings = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(TrainingSettings), values))
-    except (OmegaConfBaseException, yaml.YAMLError, OSError, UnicodeDecodeError, AttributeError) as error:
+    except (OmegaConfBaseException, OSError, ValueError, TypeError, AttributeError) as error:
         reason = str(error).splitlines()[0]
         raise LotteryError(f"{source or path} cannot be read as a configuration: {reason}") from error
     assert isinstance(settings, TrainingSettings)
@@ -146,8 +146,8 @@ def _refuse_stored_code(values: Mapping[str, Any], source: Path | None, groups: 
 
 def _pruning(source: Path, rows: Sequence[Row]) -> Pruning | None:
     """How the configuration at `source` prunes; of `lth at_init`, which has several methods, by the rows' method."""
-    content = OmegaConf.load(source) if source.is_file() else OmegaConf.create()
-    if not isinstance(content, DictConfig) or "pruning" not in content:
+    content = read_yaml(source) if source.is_file() else {}
+    if not isinstance(content, dict) or "pruning" not in content:
         return None
     try:
         pruning = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Pruning), content["pruning"]))

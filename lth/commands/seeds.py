@@ -1,6 +1,7 @@
 """What `lth report` does: gathers the results of several seeds, writes tables, figures and pages, and prints them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -9,7 +10,7 @@ from lth.core.errors import LotteryError
 from lth.experiment import Experiment, declared
 from lth.report.comparison import Comparison
 from lth.report.correct import correct_rows
-from lth.report.differences import DIFFERENCES, difference_rows, difference_sheet
+from lth.report.differences import DIFFERENCES_TABLE, difference_rows, difference_sheet
 from lth.report.export import BARS, write_tables
 from lth.report.figures.drawing import Drawn, draw
 from lth.report.gather import Gathered, gather, machines, tables_of_jobs
@@ -20,7 +21,7 @@ from lth.report.results import Results
 from lth.report.searches import searches
 from lth.report.sheet import Cell, Sheet, say
 from lth.report.study import legend, networks_by_data, overview_sheet, studies, study_facts, study_sheets
-from lth.report.summary import LOST, SUMMARY, summary_rows, summary_sheet
+from lth.report.summary import LOST, SUMMARY_TABLE, summary_rows, summary_sheet
 from lth.report.tables import CORRECT, RESULTS
 from lth.report.wandb.publish import publish
 
@@ -86,12 +87,11 @@ def write_summaries(folder: Path, gathered: Gathered, bars: str) -> list[Sheet]:
         for rows in gathered.settings().values()
     ]
     sheets = [summary_sheet(title, summary) for title, summary, _ in tables]
-    write_tables(folder, "summary", SUMMARY, [row for _, summary, _ in tables for row in summary], sheets)
+    write_tables(folder, SUMMARY_TABLE, [row for _, summary, _ in tables for row in summary], sheets)
     differences = [row for *_, rows in tables for row in rows]
     write_tables(
         folder,
-        "differences",
-        DIFFERENCES,
+        DIFFERENCES_TABLE,
         differences,
         [difference_sheet(title, rows) for title, _, rows in tables if rows],
     )
@@ -111,7 +111,7 @@ def write_comparisons(folder: Path, comparisons: Sequence[Comparison]) -> list[D
         rows = [row for comparison in together for row in comparison.rows]
         table, sheets = together[0].table, [comparison.sheet for comparison in together if comparison.sheet]
         if table is not None and rows:
-            write_tables(folder, name, table.names, rows, sheets)
+            write_tables(folder, replace(table, name=name), rows, sheets)
         number = 0
         for comparison in together:
             if comparison.results is not None:

@@ -23,15 +23,23 @@ from lth.report.cost import print_shrinking
 SHRINK = Table(
     "shrink",
     (
-        Column("times", int, "", "how often channels were removed; 0 is the network as it was given"),
-        Column("parameters", int, "", "all parameters"),
-        Column("multiply_adds", int, "", "of one input as Torch-Pruning counts them, with norms, biases and pooling"),
-        Column("conv_linear_multiply_adds", int, "", "of one input, in convolutions and Linear layers alone"),
-        Column("channels_removed", int, "", "channels that were removed this time"),
+        Column("times", int, "", "how often channels were removed; 0 is the network as it was given", at_least=0),
+        Column("parameters", int, "", "all parameters", at_least=0),
+        Column(
+            "multiply_adds",
+            int,
+            "",
+            "of one input as Torch-Pruning counts them, with norms, biases and pooling",
+            at_least=0,
+        ),
+        Column(
+            "conv_linear_multiply_adds", int, "", "of one input, in convolutions and Linear layers alone", at_least=0
+        ),
+        Column("channels_removed", int, "", "channels that were removed this time", at_least=0),
         Column("seconds", float, "s", "median latency of a forward pass"),
         Column("low", float, "s", "lower quartile of the latency"),
         Column("high", float, "s", "upper quartile of the latency"),
-        Column("speedup", float, "", "how many times faster than the network as it was given"),
+        Column("speedup", float, "", "how many times faster than the network as it was given", at_least=0),
     ),
     key=("times",),
     meaning="A row for the network and each time that channels were removed from it.",

@@ -24,6 +24,7 @@ from lth.compression.quantize import levels
 from lth.compression.sparse import rows
 from lth.core.errors import LotteryError, SettingError
 from lth.core.files import write_bytes
+from lth.core.reading import parse_json, regular
 from lth.core.weights import State, masked, on_cpu, shared_names
 
 FORMATS = ("dense", "csr", "packed", "int8", "packed_int8")
@@ -96,8 +97,8 @@ def load_exported(path: str | Path) -> State:
     Raises LotteryError naming the file where it is damaged or of another kind.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {}).get("about", "{}"))
+        with safe_open(regular(path), framework="pt") as file:
+            about = parse_json((file.metadata() or {}).get("about", "{}"))
             tensors: State = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
         if not isinstance(about, dict) or about.get("kind") != KIND:
             raise LotteryError(f"{path} is not a file of weights that lth exported")

@@ -12,6 +12,7 @@ from lth.compression.forms import Form
 from lth.compression.onnx import OnnxNetwork
 from lth.core.errors import LotteryError
 from lth.core.files import write_bytes
+from lth.core.reading import read_bytes
 
 EXACT = ("masked", "csr", "packed", "shrunk", "onnx")
 """The forms that round nothing: their logits equal those of the masked network up to the order of sums."""
@@ -60,7 +61,7 @@ def write_and_verify(
 def _read(path: Path, name: str, form: Form, ticket: nn.Module, mask: Mapping[str, Tensor]) -> nn.Module:
     """The network that the file at `path` holds."""
     if name == "onnx":
-        return OnnxNetwork(path.read_bytes())
+        return OnnxNetwork(read_bytes(path))
     state = load_exported(path)
     if name != "shrunk":  # its tensors are smaller than the mask
         for weight, kept in mask.items():

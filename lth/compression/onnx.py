@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from lth.core.errors import LotteryError
 from lth.core.files import write_bytes
+from lth.core.reading import read_bytes
 from lth.core.weights import modes_kept
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
@@ -63,7 +64,7 @@ def export_onnx(path: str | Path, model: nn.Module, example: Tensor) -> float:
     write_bytes(Path(path), content)
     with torch.no_grad(), modes_kept(model):
         expected = model.eval()(example)
-    return float((OnnxNetwork(Path(path).read_bytes())(example) - expected).abs().max())
+    return float((OnnxNetwork(read_bytes(path))(example) - expected).abs().max())
 
 
 class OnnxNetwork(nn.Module):

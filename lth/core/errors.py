@@ -1,8 +1,20 @@
 """The errors that lth raises: one line that says what is wrong, with which value, and what to do about it."""
 
+from lth.core.shown import shown
+
 
 class LotteryError(Exception):
-    """A problem that the user can solve; the command line prints it as one line, without a traceback."""
+    r"""A problem that the user can solve; the command line prints it as one line, without a traceback.
+
+    What it quotes may come from a file of anyone's: control characters and line breaks are shown as escapes. Each
+    further argument is a line of its own.
+
+    >>> print(LotteryError("a\nb.csv: has no column c"))
+    a\nb.csv: has no column c
+    """
+
+    def __str__(self) -> str:
+        return "\n".join(map(shown, self.args))
 
 
 class SettingError(LotteryError):

@@ -1,9 +1,7 @@
 """Atomic files: each is written to a temporary file in the same folder, then renamed, so that none is incomplete."""
 
-import csv
 import errno
 import fcntl
-import io
 import json
 import os
 import re
@@ -17,6 +15,7 @@ from typing import Any
 
 from safetensors import SafetensorError
 
+from lth.core.cells import cell, csv_line
 from lth.core.errors import LotteryError
 
 TEMPORARY = re.compile(r"\.(?P<name>.+)\.[a-z0-9_]{8}\.part")
@@ -183,11 +182,18 @@ def in_memory(name: str) -> bool:
 def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> None:
     """Writes `rows` to `path` as CSV with exactly `columns`; None and missing values become empty cells.
 
-    Keys that are held `in_memory` alone are left out. Raises ValueError for another value without a column.
+    Texts are written as `cells.cell` says, so that no spreadsheet runs them. Keys that are held `in_memory` alone are
+    left out. Raises ValueError for another value without a column.
     """
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, fieldnames=list(columns), lineterminator="\n", extrasaction="raise")
-    writer.writeheader()
+    write_bytes(path, csv_bytes(columns, rows), lasting=False)
+
+
+def csv_bytes(columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """The content of the file that `write_csv` writes."""
+    names = list(columns)
+    lines = [csv_line(names)]
     for row in rows:
-        writer.writerow({key: "" if value is None else value for key, value in row.items() if not in_memory(key)})
-    write_text(path, buffer.getvalue(), lasting=False)
+        if unknown := [key for key in row if key not in names and not in_memory(key)]:
+            raise ValueError(f"no column for {', '.join(unknown)}")
+        lines.append(csv_line([cell(row.get(name)) for name in names]))
+    return "".join(lines).encode(errors="backslashreplace")

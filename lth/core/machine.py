@@ -7,14 +7,15 @@ from functools import cache
 import torch
 
 from lth.core.errors import SettingError
+from lth.core.reading import read_text
 
 
 @cache
 def _processor() -> str:
     try:
-        with open("/proc/cpuinfo") as file:
-            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
+        lines = read_text("/proc/cpuinfo").splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, ValueError, StopIteration):
         return platform.processor() or platform.machine()
 
 

@@ -9,11 +9,12 @@ a ratio has one end, and a column says so: `early_stop_iteration_censored` count
 `lower` (the ticket's early stop is censored), `upper` (dense's is) or `neither` (both are: nothing is known).
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lth.core.files import write_csv, write_text
-from lth.core.tables import Column, Row
+from lth.core.files import write_text
+from lth.core.tables import Column, Row, Table
 from lth.report.intervals import Interval, Summarize, min_max, t_interval
 from lth.report.sheet import DASH, MINUS, Sheet, latex, markdown
 
@@ -28,19 +29,39 @@ SETTING = (
     Column("setting", str, "", "the setting that the rows are averaged within"),
 )
 PLACE = (
-    Column("level", int, "", "how often the network was pruned; 0 is dense"),
+    Column("level", int, "", "how often the network was pruned; 0 is dense", at_least=0),
     Column("density", float, "0..1", "kept / prunable weights"),
 )
 ABOUT = [column.name for column in SETTING]
-BOUNDS = ("mean", "low", "high")
+INTERVAL = {"mean": "mean over seeds", "low": "lower bound of the interval", "high": "upper bound of the interval"}
+BOUNDS = tuple(INTERVAL)
 ACCURACIES = ("early_stop_test_accuracy", "final_test_accuracy")
 
 
-def write_tables(folder: Path, name: str, columns: Sequence[str], rows: Sequence[Row], sheets: Sequence[Sheet]) -> None:
-    """Writes the table `name` into `folder` as CSV, Markdown and LaTeX."""
-    write_csv(folder / f"{name}.csv", columns, rows)
-    write_text(folder / f"{name}.md", markdown(sheets))
-    write_text(folder / f"{name}.tex", latex(sheets))
+def interval_columns(measures: Mapping[str, tuple[str, str]]) -> list[Column]:
+    """The columns mean, low and high of each measure; measures: name -> (unit, what it is of).
+
+    An interval may reach beyond what a single value can be, as above an accuracy of 1.
+    """
+    return [
+        Column(
+            f"{name}_{bound}",
+            float,
+            unit,
+            f"{meaning} {what}",
+            at_least=-math.inf if bound == "low" else None,
+            at_most=math.inf if bound == "high" else None,
+        )
+        for name, (unit, what) in measures.items()
+        for bound, meaning in INTERVAL.items()
+    ]
+
+
+def write_tables(folder: Path, table: Table, rows: Sequence[Row], sheets: Sequence[Sheet]) -> None:
+    """Writes `rows` of `table` into `folder` as CSV, and as Markdown and LaTeX for people."""
+    table.write(folder, rows)
+    write_text(folder / f"{table.name}.md", markdown(sheets))
+    write_text(folder / f"{table.name}.tex", latex(sheets))
 
 
 def bounds_of(interval: Interval) -> dict[str, float | None]:

@@ -1,5 +1,6 @@
 """Gathers the results of many jobs: one row for each training asked for, by setting."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -7,11 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from lth.core.errors import LotteryError
+from lth.core.shown import brief
 from lth.core.tables import Row, Table
 from lth.lottery.arms import ARMS
 from lth.report.correct import attach
 from lth.report.criteria import Criteria
-from lth.report.reading import ASKED, criteria_of, folder_of, read_correct, read_curves, read_results, results_below
+from lth.report.reading import (
+    ASKED,
+    criteria_of,
+    folder_of,
+    read_correct,
+    read_curves,
+    read_results,
+    results_below,
+    written,
+)
 
 MACHINE = {"processor": "processor", "torch": "torch", "threads": "threads"}
 """Column of the results -> what of a machine it says: on another one, the last bits of a training differ."""
@@ -52,13 +63,12 @@ def gather(places: Sequence[Path], criteria: Mapping[str, float] | None = None) 
     Raises LotteryError for a place that is not there, a file that cannot be read, naming it, and where no place holds
     results.
     """
-    files = {path.resolve(): path for place in places for path in results_below(place)}
-    ordered = sorted(files.values(), key=lambda path: (path.stat().st_mtime_ns, str(path)))
+    files = {os.path.realpath(path): path for place in places for path in results_below(place)}
+    ordered = sorted(files.values(), key=lambda path: (written(path), str(path)))
     kept: dict[tuple[Any, ...], Row] = {}
     repeats = changed = 0
     for path in ordered:
-        for row in read_results(path):
-            asked = tuple(row[column] for column in ASKED)
+        for asked, row in _by_question(path).items():
             if asked in kept:
                 repeats += 1
                 changed += not _one_training(kept[asked], row)
@@ -71,6 +81,17 @@ def gather(places: Sequence[Path], criteria: Mapping[str, float] | None = None) 
     folders = list(dict.fromkeys(map(folder_of, ordered)))
     margins = Criteria() if criteria is None else criteria_of(folders, criteria)
     return Gathered(rows, _curves(ordered, rows), folders, repeats, changed, margins)
+
+
+def _by_question(path: Path) -> dict[tuple[Any, ...], Row]:
+    """The rows of a file by what they answer; LotteryError where two of them answer the same differently."""
+    rows: dict[tuple[Any, ...], Row] = {}
+    for row in read_results(path):
+        asked = tuple(row[column] for column in ASKED)
+        if rows.setdefault(asked, row) != row:
+            place = ", ".join(f"{column}={brief(row[column])}" for column in ASKED[3:])
+            raise LotteryError(f"{path}: two rows for {place} differ: one of them was written by no job")
+    return rows
 
 
 def _one_training(first: Row, second: Row) -> bool:
@@ -102,7 +123,7 @@ def tables_of_jobs(gathered: Gathered, tables: Sequence[Table]) -> dict[str, lis
     chosen = {(row["experiment"], row["setting"]) for row in gathered.rows}
     latest: dict[tuple[Any, ...], list[Row]] = {}
     for folder in gathered.folders:  # the latest last
-        if not (folder / "results.csv").exists():
+        if not os.path.lexists(folder / "results.csv"):
             continue
         rows = read_results(folder / "results.csv")
         results = [row for row in rows if (row["experiment"], row["setting"]) in chosen]
@@ -111,7 +132,7 @@ def tables_of_jobs(gathered: Gathered, tables: Sequence[Table]) -> dict[str, lis
         if "seed" not in about:
             continue
         for table in tables:
-            if table.path(folder).exists():
+            if os.path.lexists(table.path(folder)):
                 job = (table.name, about["seed"], *sorted(values["setting"]))
                 latest[job] = [about | {"status": "done"} | row for row in table.read(table.path(folder))]
     by_name: dict[str, list[Row]] = {table.name: [] for table in tables}

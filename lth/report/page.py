@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lth.core.files import write_text
 from lth.core.machine import describe, pick
+from lth.core.reading import read_bytes
 from lth.report.figures.axes import DPI
 from lth.report.figures.drawing import Drawn
 from lth.report.sheet import Cell, Sheet
@@ -87,7 +88,7 @@ def machine_facts(device: str) -> dict[str, str]:
 
 def inline(path: Path) -> tuple[str, int, int]:
     """The PNG at `path` as a data address, and the width and height in CSS pixels that it is shown at."""
-    content = path.read_bytes()
+    content = read_bytes(path)
     width, height = (int.from_bytes(content[at : at + 4], "big") for at in (16, 20))  # the PNG's header
     return "data:image/png;base64," + b64encode(content).decode(), width * SCREEN // DPI, height * SCREEN // DPI
 

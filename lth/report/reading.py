@@ -2,14 +2,17 @@
 
 import logging
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
-import yaml  # type: ignore[import-untyped,unused-ignore]  # it has no types of its own
-
+from lth.core.cells import cell
 from lth.core.errors import LotteryError
+from lth.core.plain_yaml import read_yaml
 from lth.core.sealed import DamagedFileError
+from lth.core.shown import brief
 from lth.core.tables import Row, missing_columns, parse_row
 from lth.report.correct import encoded
 from lth.report.criteria import Criteria
@@ -20,6 +23,8 @@ from lth.store.rows import read_row
 
 log = logging.getLogger(__name__)
 
+CONFIG = Path(".hydra") / "config.yaml"
+"""The configuration that Hydra leaves in a job's folder."""
 MERGED = "summary.csv"
 """Lies beside a results.csv that a report has merged from others, and beside no job's."""
 
@@ -35,12 +40,23 @@ def results_below(place: Path) -> list[Path]:
 
     A table that a report merged counts only where there is no other.
     """
-    if not place.exists():
-        raise LotteryError(f"{place}: there is no such folder")
-    if place.is_file():
-        return [place]
+    try:
+        if not stat.S_ISDIR(os.stat(place).st_mode):
+            return [place]
+    except FileNotFoundError:
+        raise LotteryError(f"{place}: there is no such folder") from None
+    except (OSError, ValueError) as error:
+        raise LotteryError(f"{place}: {getattr(error, 'strerror', None) or error}") from error
     found = row_files(place) or sorted(_walk(place))
     return [path for path in found if not path.with_name(MERGED).exists()] or found
+
+
+def written(path: Path) -> int:
+    """When the file `path` was written, in nanoseconds. Raises LotteryError naming it where it is not to be found."""
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError as error:
+        raise LotteryError(f"{path}: {error.strerror}") from error
 
 
 def folder_of(path: Path) -> Path:
@@ -56,7 +72,7 @@ def criteria_of(folders: Iterable[Path], given: Mapping[str, float]) -> Criteria
     """
     values: dict[str, dict[float, Path]] = {entry.name: {} for entry in fields(Criteria)}
     for folder in folders:
-        for name, value in _configured(folder).items():
+        for name, value in _configured(folder, given).items():
             values[name].setdefault(value, folder)
     for name, by_value in values.items():
         if name not in given and len(by_value) > 1:
@@ -66,13 +82,37 @@ def criteria_of(folders: Iterable[Path], given: Mapping[str, float]) -> Criteria
     return Criteria(**{name: next(iter(by_value)) for name, by_value in values.items() if by_value} | dict(given))
 
 
-def _configured(folder: Path) -> dict[str, float]:
-    """The margins in the configuration of the job in `folder`; their defaults where it has none."""
+def _configured(folder: Path, given: Mapping[str, float]) -> dict[str, float]:
+    """The margins in the configuration of the job in `folder` that are not `given`; defaults where it has none.
+
+    Raises LotteryError for one that is no number: a name in it, as `${oc.env:MARGIN}`, is not looked up.
+    """
+    margins = {entry.name: getattr(Criteria(), entry.name) for entry in fields(Criteria)}
+    values = config_of(folder).get("report")
+    for name, value in values.items() if isinstance(values, dict) else ():
+        if name in margins and name not in given:
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                problem = f"is no number; give report.{name}={margins[name]:g}, or another"
+                raise LotteryError(f"{folder / CONFIG}: report.{name}={brief(value)}: {problem}")
+            margins[name] = float(value)
+    return margins
+
+
+def config_of(folder: Path) -> dict[str, Any]:
+    """The configuration that Hydra left in the job's `folder`, as plain values; empty where there is none.
+
+    Raises LotteryError naming the file where it cannot be read.
+    """
+    path = folder / CONFIG
+    if not os.path.lexists(path):
+        return {}
     try:
-        report = yaml.safe_load((folder / ".hydra" / "config.yaml").read_text(encoding="utf-8"))["report"]
-        return {entry.name: float(report[entry.name]) for entry in fields(Criteria)}
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
-        return {entry.name: getattr(Criteria(), entry.name) for entry in fields(Criteria)}
+        values = read_yaml(path)
+    except OSError as error:
+        raise LotteryError(f"{path}: {error.strerror}") from error
+    except ValueError as error:
+        raise LotteryError(f"{path}: is not a configuration: {error}") from error
+    return values if isinstance(values, dict) else {}
 
 
 def read_results(path: Path) -> list[Row]:
@@ -105,7 +145,7 @@ def read_curves(path: Path) -> dict[str, list[Row]]:
         result.run = folder.name
         return {result.run: curve_rows(result)}
     table, found = path.with_name("curves.csv"), dict[str, list[Row]]()
-    for row in CURVES.read(table) if table.exists() else ():
+    for row in CURVES.read(table) if os.path.lexists(table) else ():
         found.setdefault(row["run"], []).append(row)
     return found
 
@@ -116,7 +156,7 @@ def read_correct(path: Path) -> dict[str, dict[str, str | None]]:
         folder = _run_folder(path)
         return {folder.name: {kind: encoded(bits) for kind, bits in read_correct_bits(folder).items()}}
     table = path.with_name("correct.csv")
-    rows = CORRECT.read(table) if table.exists() else []
+    rows = CORRECT.read(table) if os.path.lexists(table) else []
     return {row["run"]: {kind: row[kind] for kind in ("early_stop", "final")} for row in rows}
 
 
@@ -134,12 +174,24 @@ def _read_kept(path: Path) -> Row:
         raise LotteryError(f"{path}: is not a row of results ({error})") from error
     if missing_columns(RESULTS.columns, values):
         raise LotteryError(f"{path}: is not a row of results")
-    cells = {column: "" if value is None else str(value) for column, value in values.items()}
-    return parse_row(str(path), cells, RESULTS.columns)
+    cells = {column: str(cell(value)) for column, value in values.items()}
+    return parse_row(str(path), cells, RESULTS.columns, RESULTS.rules)
 
 
 def _walk(place: Path) -> Iterator[Path]:
-    for folder, below, files in os.walk(place):
-        below[:] = [name for name in below if name not in CLOSED and not name.startswith(".")]
-        if "results.csv" in files:
-            yield Path(folder) / "results.csv"
+    """Each results.csv in `place` and below it, links to folders not followed.
+
+    A folder that cannot be read is left out, with a warning.
+    """
+    folders = [place]
+    while folders:  # a list instead of recursion, as deep as folders may lie
+        folder = folders.pop()
+        try:
+            with os.scandir(folder) as entries:
+                names = {entry.name: entry.is_dir(follow_symlinks=False) for entry in entries}
+        except OSError as error:
+            log.warning("%s", LotteryError(f"{folder}: {error.strerror}; what lies below it is left out"))
+            continue
+        folders += [folder / name for name in names if names[name] and name not in CLOSED and not name.startswith(".")]
+        if "results.csv" in names:
+            yield folder / "results.csv"

@@ -1,18 +1,18 @@
 """What the searches for tickets took, read from the jobs' own tables."""
 
-import csv
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from lth.compression.tables import SEARCH
-from lth.core.tables import Column, Row, Table
+from lth.core.tables import Column, Row, Table, head_of
 
 PLACE = Table(
     "search",
     (
         Column("setting", str, required=True),
         Column("seed", int, required=True),
-        Column("level", int, required=True),
+        Column("level", int, required=True, at_least=0),
         *SEARCH.columns,
     ),
 )
@@ -34,7 +34,4 @@ def searches(folders: Sequence[Path]) -> dict[tuple[str, int], list[Row]]:
 
 def _has_search(path: Path) -> bool:
     """Whether there is a table of a search at `path`: other experiments have a table.csv of their own."""
-    if not path.exists():
-        return False
-    with path.open(encoding="utf-8", newline="") as file:
-        return set(SEARCH) <= set(next(csv.reader(file), []))
+    return os.path.lexists(path) and set(SEARCH) <= set(head_of(path))

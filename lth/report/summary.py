@@ -7,29 +7,28 @@ from lth.compression.tables import SEARCH
 from lth.core.tables import Column, Row, Table
 from lth.report.criteria import Criteria
 from lth.report.early_stop import means
-from lth.report.export import ABOUT, ACCURACIES, BARS, PLACE, SETTING, bounds_of, span
+from lth.report.export import ABOUT, ACCURACIES, BARS, PLACE, SETTING, bounds_of, interval_columns, span
 from lth.report.failures import Failures, failures
 from lth.report.sheet import Cell, Sheet
 from lth.report.statistics import STOP, accuracy_column, arms_of, densities, mean, percent
 from lth.report.verdict import Verdict, shortened, verdicts, worded
 
 MEANING = {"t": "mean [95% t interval] over seeds", "minmax": "mean [lowest, highest] over seeds"}
-MEANINGS = {"mean": "mean over seeds", "low": "lower bound of the interval", "high": "upper bound of the interval"}
 AVERAGED = {
     "early_stop_test_accuracy": ("0..1", "of the test accuracy at the early stop"),
     "final_test_accuracy": ("0..1", "of the test accuracy at the end of training"),
     STOP: ("iterations", "of the early-stop iteration; with a censored seed the mean is a lower bound"),
 }
 FAILURES = (
-    Column("diverged", int, "", "trainings that diverged; they are in no mean"),
-    Column("trainings", int, "", "distinct trainings, draws included"),
-    Column("failed", int, "", "how many of these diverged, or ended no better than predicting one class"),
+    Column("diverged", int, "", "trainings that diverged; they are in no mean", at_least=0),
+    Column("trainings", int, "", "distinct trainings, draws included", at_least=0),
+    Column("failed", int, "", "how many of these diverged, or ended no better than predicting one class", at_least=0),
     Column("failure_rate_low", float, "0..1", "lower bound of the exact 95% interval of the failure rate"),
     Column("failure_rate_high", float, "0..1", "upper bound of the exact 95% interval of the failure rate"),
 )
 VERDICT = (
-    Column("margin", float, "points", "a matching ticket is at most so much less accurate than dense"),
-    Column("slower", float, "", "a fast ticket stops before so many times the dense network's early stop"),
+    Column("margin", float, "points", "a matching ticket is at most so much less accurate than dense", at_least=0),
+    Column("slower", float, "", "a fast ticket stops before so many times the dense network's early stop", at_least=0),
     Column("against_dense", str, "", "the ticket's accuracy: better, equivalent, no worse, worse or undecided"),
     Column("matching", str, "", "whether the ticket matches the dense network: yes, no or undecided"),
     Column("verdict", str, "", "winning, not winning or undecided"),
@@ -47,14 +46,10 @@ SUMMARY_TABLE = Table(
         Column("parameter_density", float, "0..1", "nonzero parameters / all parameters of the network"),
         Column("arm", str, "", "what was trained: the ticket or a control"),
         Column("bars", str, "", "what intervals are: `t` (95% t) or `minmax` (lowest to highest)"),
-        Column("n", int, "", "distinct trainings with an accuracy: seeds that share one count once"),
+        Column("n", int, "", "distinct trainings with an accuracy: seeds that share one count once", at_least=0),
         *FAILURES,
-        *(
-            Column(f"{name}_{bound}", float, unit, f"{meaning} {what}")
-            for name, (unit, what) in AVERAGED.items()
-            for bound, meaning in MEANINGS.items()
-        ),
-        Column(f"{STOP}_censored", int, "", "seeds whose early stop is censored"),
+        *interval_columns(AVERAGED),
+        Column(f"{STOP}_censored", int, "", "seeds whose early stop is censored", at_least=0),
         *VERDICT,
         *(replace(column, kind=float) for column in SEARCH.columns),
     ),

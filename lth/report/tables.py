@@ -1,5 +1,7 @@
 """The tables that every experiment which trains has: results, layers and curves. Scripts rely on their columns."""
 
+import math
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -7,7 +9,7 @@ from typing import Any
 import torch
 
 from lth.core.files import in_memory
-from lth.core.tables import Column, Row, Table
+from lth.core.tables import Column, Row, Rule, Table
 from lth.core.weights import on_cpu
 from lth.data.tensors import Data, Split
 from lth.lottery.arms import Outcome
@@ -21,6 +23,7 @@ from lth.training.run_result import RunResult
 SHORT = 10
 """The hexadecimal digits of a hash in a column."""
 
+STATUSES = ("done", "diverged")
 RESULTS = Table(
     "results",
     (
@@ -29,10 +32,17 @@ RESULTS = Table(
         Column("data", str, "", "the data set"),
         Column("model", str, "", "the network"),
         Column("seed", int, "", "the seed of the replicate", required=True),
-        Column("level", int, "", "how often the network was pruned; 0 is dense", required=True),
+        Column("level", int, "", "how often the network was pruned; 0 is dense", required=True, at_least=0),
         Column("arm", str, "", "what was trained: the ticket or a control", required=True),
-        Column("draw", int, "", "the number of the draw, for arms that are drawn at random", required=True),
-        Column("status", str, "", "`done`, or `diverged` where the loss became NaN or infinite", required=True),
+        Column("draw", int, "", "the number of the draw, for arms that are drawn at random", required=True, at_least=0),
+        Column(
+            "status",
+            str,
+            "",
+            "`done`, or `diverged` where the loss became NaN or infinite",
+            required=True,
+            words=STATUSES,
+        ),
         Column("density", float, "0..1", "kept / prunable weights", required=True),
         Column("sparsity", float, "0..1", "1 - density"),
         Column("weights_left", int, "weights", "how many prunable weights the mask keeps"),
@@ -47,8 +57,17 @@ RESULTS = Table(
         Column("final_train_accuracy", float, "0..1", "the accuracy on the training split after the last iteration"),
         Column("final_val_loss", float, "nats", "the validation loss after the last iteration"),
         Column("final_test_accuracy", float, "0..1", "the test accuracy after the last iteration"),
-        Column("grad_norm_init", float, "", "the L2 norm of the gradient before the first iteration"),
-        Column("grad_norm_end", float, "", "the L2 norm of the gradient after the last iteration"),
+        Column(
+            "grad_norm_init",
+            float,
+            "",
+            "the L2 norm of the gradient before the first iteration",
+            at_least=0,
+            finite=False,
+        ),
+        Column(
+            "grad_norm_end", float, "", "the L2 norm of the gradient after the last iteration", at_least=0, finite=False
+        ),
         Column("iterations", int, "iterations", "the iteration that training ends at"),
         Column("seconds", float, "s", "the time that the training took, wherever it was done"),
         Column("run", str, "", "the fingerprint of the training: its folder in the store"),
@@ -64,27 +83,48 @@ RESULTS = Table(
         Column("architecture", str, "", "a hash of the network's code and settings", added=True),
         Column("torch", str, "", "the version of torch that trained it", added=True),
         Column("processor", str, "", "the processor or GPU that trained it", added=True),
-        Column("threads", int, "", "the CPU threads that trained it", added=True),
+        Column("threads", int, "", "the CPU threads that trained it", added=True, at_least=0),
     ),
     key=("level", "arm", "draw"),
     meaning="A row for each training of the experiment: level x arm x draw.",
+    rules=(
+        Rule(("density", "sparsity"), lambda density, sparsity: abs(density + sparsity - 1) < 1e-6, "must add up to 1"),
+        Rule(("rewind", "iterations"), operator.le, "the first must be at most the second"),
+        Rule(("rewind", "early_stop_iteration"), operator.le, "the first must be at most the second"),
+        Rule(("early_stop_iteration", "iterations"), operator.le, "the first must be at most the second"),
+    ),
 )
 LAYERS = Table(
     "layers",
     (
         Column("run", str, "", "the fingerprint of the training"),
-        Column("level", int, "", "how often the network was pruned"),
+        Column("level", int, "", "how often the network was pruned", at_least=0),
         Column("arm", str, "", "what was trained"),
-        Column("draw", int, "", "the number of the draw"),
+        Column("draw", int, "", "the number of the draw", at_least=0),
         Column("layer", str, "", "the prunable layer"),
         Column("size", int, "weights", "how many weights it has"),
         Column("kept", int, "weights", "how many of them the mask keeps"),
         Column("density", float, "0..1", "kept / size"),
-        Column("grad_norm_init", float, "", "the L2 norm of the layer's gradient before the first iteration"),
-        Column("grad_norm_end", float, "", "the L2 norm of the layer's gradient after the last iteration"),
+        Column(
+            "grad_norm_init",
+            float,
+            "",
+            "the L2 norm of the layer's gradient before the first iteration",
+            at_least=0,
+            finite=False,
+        ),
+        Column(
+            "grad_norm_end",
+            float,
+            "",
+            "the L2 norm of the layer's gradient after the last iteration",
+            at_least=0,
+            finite=False,
+        ),
     ),
     key=("level", "arm", "draw", "layer"),
     meaning="A row for each prunable layer of each training.",
+    rules=(Rule(("kept", "size"), operator.le, "the first must be at most the second"),),
 )
 CURVES = Table(
     "curves",
@@ -95,8 +135,10 @@ CURVES = Table(
         Column("val_loss", float, "nats", "the validation loss"),
         Column("val_accuracy", float, "0..1", "the validation accuracy"),
         Column("test_accuracy", float, "0..1", "the test accuracy"),
-        Column("grad_norm", float, "", "the L2 norm of the gradient on fixed training examples"),
-        Column("lr", float, "", "the learning rate of the next step"),
+        Column(
+            "grad_norm", float, "", "the L2 norm of the gradient on fixed training examples", at_least=0, finite=False
+        ),
+        Column("lr", float, "", "the learning rate of the next step", at_least=0),
     ),
     key=("run", "iteration"),
     meaning="A row for each evaluation of each training.",
@@ -106,8 +148,12 @@ CORRECT = Table(
     "correct",
     (
         Column("run", str, "", "the fingerprint of the training", required=True),
-        Column("early_stop", str, "", "of the network at the early stop: a bit for each test example"),
-        Column("final", str, "", "of the network at the end of training: a bit for each test example"),
+        Column(
+            "early_stop", str, "", "of the network at the early stop: a bit for each test example", at_most=math.inf
+        ),
+        Column(
+            "final", str, "", "of the network at the end of training: a bit for each test example", at_most=math.inf
+        ),
     ),
     key=("run",),
     meaning="A row for each training: which test examples it classifies correctly, as packed bits, compressed, in"

@@ -187,7 +187,15 @@ def test_several_studies_have_a_page_above_theirs_with_the_figure_across_them(tm
     outputs = tmp_path / "outputs"
     for model in ("conv2", "conv4", "lenet"):
         write(outputs / model, range(3), model=model, setting=f"id-{model}", data="cifar10")
-    write(outputs / "trial", range(1), model="conv2", setting="trial", data="cifar10", iterations=4)
+    write(
+        outputs / "trial",
+        range(1),
+        model="conv2",
+        setting="trial",
+        data="cifar10",
+        iterations=4,
+        early_stop_iteration=4,
+    )
     shown, error = lth_report()
     report = tmp_path / "outputs" / "report"
     assert error is None and "Figure 5 shows the one trained longest, id-conv2" in shown

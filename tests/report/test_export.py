@@ -8,7 +8,7 @@ from rich.console import Console
 
 from lth.report.differences import DIFFERENCES, difference_rows, difference_sheet
 from lth.report.export import write_tables
-from lth.report.summary import SUMMARY, summary_rows, summary_sheet
+from lth.report.summary import SUMMARY, SUMMARY_TABLE, summary_rows, summary_sheet
 from lth.report.tables import RESULTS
 
 
@@ -84,7 +84,7 @@ def test_people_see_percent_bounds_and_lower_bounds():
 @pytest.mark.parametrize("bars", ["t", "minmax"])
 def test_a_lower_bound_has_no_interval_in_any_table(tmp_path, bars):
     rows = summary_rows(ROWS, bars)
-    write_tables(tmp_path, "summary", SUMMARY, rows, [summary_sheet("x", rows)])
+    write_tables(tmp_path, SUMMARY_TABLE, rows, [summary_sheet("x", rows)])
     with (tmp_path / "summary.csv").open() as file:
         [reinit] = [row for row in csv.DictReader(file) if row["arm"] == "reinit"]
     stop = [reinit[f"early_stop_iteration_{key}"] for key in ("mean", "low", "high", "censored")]
@@ -158,7 +158,7 @@ def test_what_was_not_measured_is_a_dash():
 def test_tables_are_written_alike_each_time(tmp_path):
     rows = summary_rows(ROWS)
     for folder in ("a", "b"):
-        write_tables(tmp_path / folder, "summary", SUMMARY, rows, [summary_sheet("my_data", rows)])
+        write_tables(tmp_path / folder, SUMMARY_TABLE, rows, [summary_sheet("my_data", rows)])
     for name in ("summary.csv", "summary.md", "summary.tex"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
     with (tmp_path / "a" / "summary.csv").open() as file:

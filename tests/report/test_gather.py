@@ -143,12 +143,12 @@ HEAD, WIDTH = ",".join(RESULTS), len(RESULTS.names)
     ("content", "problem"),
     [
         (b"experiment,seed\nimp,0\n", "has no column setting"),
-        (f"{HEAD}\nimp,a\n".encode(), "line 2: has not as many cells"),
+        (f"{HEAD}\nimp,a\n".encode(), "line 2: has 2 cells where the head of the table has"),
         (
             f"{HEAD}\nimp,a{',' * (WIDTH - 2)}\n".encode(),
             "line 2: seed, level, arm, draw, status, density, schedule is",
         ),
-        (f"{HEAD}\nimp,a,,,zero{',' * (WIDTH - 5)}\n".encode(), "line 2: seed: invalid literal"),
+        (f"{HEAD}\nimp,a,,,zero{',' * (WIDTH - 5)}\n".encode(), "line 2: seed=zero: is no whole number"),
         (b"\xff\xfe\x00", "is not a CSV table"),
         (b"", "has no column experiment"),
     ],

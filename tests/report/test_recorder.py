@@ -196,7 +196,7 @@ def test_an_experiment_without_trainings_has_a_page_too(make_recorder, tmp_path,
     with make_recorder(tables=(NORMS,)) as recorder:
         recorder.add_row("norms", {"level": 0, "norm": 1.0})
         recorder.finish({})
-    assert {path.name for path in (tmp_path / "job").iterdir()} == {"norms.csv", "report.html"}
+    assert {path.name for path in (tmp_path / "job").iterdir()} == {"norms.csv", "digests.txt", "report.html"}
     assert "made_up" in (tmp_path / "job" / "report.html").read_text() and "trained" not in capsys.readouterr().out
 
 

@@ -4,12 +4,12 @@ import hashlib
 import inspect
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import overload
 
 from torch import Tensor
 
 from lth.core.errors import LotteryError, SettingError
+from lth.core.reading import read_bytes
 from lth.core.registry import Registry
 from lth.pruning.scores.inputs import ScoreInputs
 
@@ -62,7 +62,7 @@ class Score:
     def source(self) -> str:
         """A hash of the file that defines it, or of its own code where there is no file, as in a console."""
         try:
-            content = Path(inspect.getfile(self.function)).read_bytes()
+            content = read_bytes(inspect.getfile(self.function))
         except (TypeError, OSError):
             code = self.function.__code__
             content = f"{code.co_code.hex()} {code.co_names}".encode()

@@ -11,12 +11,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped,unused-ignore]  # it has no types of its own
-
+from lth.core.errors import LotteryError
 from lth.core.tables import Row
 from lth.report.differences import DIFFERENCES, difference_rows
 from lth.report.export import ABOUT, ACCURACIES, BOUNDS
 from lth.report.gather import Gathered
+from lth.report.reading import config_of
 from lth.report.statistics import STOP, arms_of
 from lth.report.summary import SUMMARY, WORDS, summary_rows
 from lth.report.wandb.charts import pictures, show_table
@@ -132,8 +132,10 @@ def project_of(folders: Sequence[Path]) -> tuple[str | None, str | None]:
     """
     for folder in reversed(folders):
         try:
-            settings = yaml.safe_load((folder / ".hydra" / "config.yaml").read_text(encoding="utf-8"))["wandb"]
-            return settings["project"], settings["entity"]
-        except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+            settings = config_of(folder).get("wandb")
+        except LotteryError:
             continue
+        names = [settings.get(key, "") for key in ("project", "entity")] if isinstance(settings, dict) else [""]
+        if all(name is None or (isinstance(name, str) and name) for name in names):
+            return names[0], names[1]
     return None, None
