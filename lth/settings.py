@@ -16,6 +16,8 @@ from lth.report.criteria import Criteria
 from lth.training.recipe import Duration, Recipe
 
 WANDB_MODES = ("auto", "online", "offline", "disabled")
+UNNAMEABLE = "/\\#?%:"
+"""What the name of a W&B project or entity cannot hold."""
 
 
 @dataclass
@@ -73,6 +75,15 @@ class WandbSettings:
     def __post_init__(self) -> None:
         if self.mode not in WANDB_MODES:
             raise SettingError("wandb.mode", self.mode, f"must be one of {', '.join(WANDB_MODES)}")
+        for key, name in (("project", self.project), ("entity", self.entity)):
+            if name and (len(name) > 128 or not name.isprintable() or set(name) & set(UNNAMEABLE)):
+                problem = f"W&B takes up to 128 printable characters, none of {UNNAMEABLE}"
+                raise SettingError(f"wandb.{key}", ascii(name)[1:-1][:130], problem)
+        for tag in self.tags:
+            if not 1 <= len(tag) <= 64 or not tag.isprintable():
+                raise SettingError(
+                    "wandb.tags", ascii(tag)[1:-1][:66], "W&B takes tags of 1 to 64 printable characters"
+                )
 
 
 @dataclass

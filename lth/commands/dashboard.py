@@ -16,7 +16,8 @@ from lth.experiment import declared
 from lth.report.wandb import dashboard
 from lth.report.wandb.chapters import Contents, chapters
 from lth.report.wandb.levels import RESULT_COLUMNS, measured_columns
-from lth.report.wandb.run import PROJECT, wandb_mode
+from lth.report.wandb.mode import user_settings
+from lth.report.wandb.run import PROJECT
 
 
 def main(words: list[str]) -> None:
@@ -36,10 +37,12 @@ def main(words: list[str]) -> None:
     parser.add_argument("--to", type=Path, metavar="FILE", help="write the JSON there, and push nothing")
     arguments = parser.parse_args(words)
     panels = chapters(contents(arguments.experiment))
-    online = arguments.to is None and wandb_mode("auto") == "online"
+    online = arguments.to is None and dashboard.logged_in()
+    user = user_settings()
+    entity = arguments.entity or os.environ.get("WANDB_ENTITY") or user.get("entity", "")
     scope = dashboard.Scope(
-        arguments.project or os.environ.get("WANDB_PROJECT") or PROJECT,
-        arguments.entity or (dashboard.default_entity() if online else ""),
+        arguments.project or os.environ.get("WANDB_PROJECT") or user.get("project") or PROJECT,
+        entity or (dashboard.default_entity() if online else ""),
         arguments.experiment,
         arguments.setting,
     )

@@ -13,7 +13,10 @@ from typing import Any
 from lth.core.errors import LotteryError
 from lth.report.wandb.chapters import Chapter
 from lth.report.wandb.charts import SPEC
+from lth.report.wandb.guard import guarded
+from lth.report.wandb.mode import wandb_mode
 from lth.report.wandb.panels import Curves, Listed, Panel, Pictures
+from lth.report.wandb.run import library as wandb_library
 from lth.report.wandb.run import reason
 
 NAME = "Lottery tickets"
@@ -130,20 +133,31 @@ def as_json(built: Any) -> str:
     return json.dumps(model.model_dump(mode="json", by_alias=True, exclude_none=True), indent=2) + "\n"
 
 
+def logged_in() -> bool:
+    """Whether W&B is online: there is a key, and nothing that the user has set says otherwise."""
+    try:
+        return guarded(lambda: wandb_mode("auto")) == "online"
+    except TimeoutError:
+        return False
+
+
 def default_entity() -> str:
     """The user or team of the W&B login."""
-    import wandb
-
     try:
-        return str(wandb.Api().default_entity or "")
+        return str(guarded(lambda: wandb_library().Api().default_entity or ""))
     except Exception as error:
         raise LotteryError(f"W&B does not say who is logged in: {reason(error)}") from error
 
 
 def push(built: Any) -> str:
     """Saves a workspace or report in W&B; its address."""
-    try:
+
+    def save() -> str:
+        wandb_library()
         built.save()
         return str(built.url)
+
+    try:
+        return guarded(save)
     except Exception as error:
         raise LotteryError(f"W&B did not take it: {reason(error)}; --to FILE writes it as JSON") from error

@@ -7,6 +7,7 @@ seeds is a new run, since W&B does not reliably take back what a run has logged.
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from lth.report.reading import config_of
 from lth.report.statistics import STOP, arms_of
 from lth.report.summary import SUMMARY, WORDS, summary_rows
 from lth.report.wandb.charts import pictures, show_table
-from lth.report.wandb.run import RunInfo, begin, gave_up, wandb_mode
+from lth.report.wandb.guard import guarded
+from lth.report.wandb.mode import mode_without_key, wandb_mode
+from lth.report.wandb.run import RunInfo, begin, folder_of, gave_up
 
 Columns = tuple[Sequence[str], Sequence[Row]]
 """A table: its columns, and rows that have them."""
@@ -36,10 +39,9 @@ def publish(
     mode: auto, online, offline or disabled, as for a replicate; places: setting -> the folder whose figures show it;
     says: setting -> what it shows, in words. Failure is one warning: the report's own files hold everything.
     """
-    mode = wandb_mode(mode)
-    if mode == "disabled":
-        return []
     outputs = outputs_of(gathered.folders)
+    if mode_without_key(mode, outputs) == "disabled":
+        return []
     project, entity = project_of(gathered.folders)
     lines = []
     for setting, rows in gathered.settings().items():
@@ -49,7 +51,8 @@ def publish(
         }
         info = run_info(rows, tables, bars, project, entity, says.get(setting, ""))
         try:
-            lines.append(_publish(outputs, mode, info, tables, places[setting] / "figures"))
+            write = partial(_publish, outputs, mode, info, tables, places[setting] / "figures")
+            lines.append(guarded(write))
         except Exception as error:  # whatever it is, the report stands
             gave_up(error, "the report's own files hold everything")
             break
@@ -76,7 +79,8 @@ def run_info(
 
 def _publish(outputs: Path, mode: str, info: RunInfo, tables: Mapping[str, Columns], figures: Path) -> str:
     """Writes the run of one setting; where it is."""
-    written = sorted(outputs.glob(f"wandb/{'offline-' * (mode == 'offline')}run-*-{info.id}"))
+    mode = wandb_mode(mode, outputs)
+    written = sorted(folder_of(outputs).glob(f"wandb/{'offline-' * (mode == 'offline')}run-*-{info.id}"))
     if written:
         return f"W&B has this report already: {written[-1]}"
     _, summary = tables["summary"]

@@ -1,21 +1,20 @@
 """How every W&B run of lth begins, and what its failure costs: one warning."""
 
 import logging
-import netrc
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
+
+from lth.report.wandb.guard import end_at_exit
+from lth.report.wandb.mode import read_user_settings_alone, say_ignored, user_settings
 
 log = logging.getLogger(__name__)
 
 PROJECT = "lth"
 """The W&B project of those who name none."""
-HOSTS = ("api.wandb.ai", "api.forge.coreweave.com")
-"""W&B's own servers, the older and the newer address."""
-OLDER_MODES = {"dryrun": "offline", "run": "online"}
 
 
 @dataclass(frozen=True)
@@ -35,36 +34,18 @@ class RunInfo:
     notes: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
 
-    def arguments(self) -> dict[str, Any]:
-        """The arguments of `wandb.init`; None where the environment decides (WANDB_ENTITY, WANDB_TAGS, WANDB_NOTES)."""
-        project = self.project or os.environ.get("WANDB_PROJECT") or PROJECT
-        values = vars(self) | {"project": project, "tags": list(self.tags) or None, "notes": self.notes or None}
-        return values | {"config": dict(self.config)}
+    def arguments(self, project: str | None = None) -> dict[str, Any]:
+        """The arguments of `wandb.init`; None where the environment decides.
 
-
-def wandb_mode(mode: str) -> str:
-    """online, offline or disabled: as WANDB_DISABLED or WANDB_MODE say, else `mode`.
-
-    `auto` is online where a key is found (WANDB_API_KEY, WANDB_IDENTITY_TOKEN_FILE, netrc), else offline.
-    """
-    if os.environ.get("WANDB_DISABLED", "").lower() in ("1", "true", "yes", "on"):
-        return "disabled"
-    mode = os.environ.get("WANDB_MODE") or mode
-    if mode != "auto":
-        return OLDER_MODES.get(mode, mode)
-    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
-        return "online"
-    server = os.environ.get("WANDB_BASE_URL")
-    hosts = [urlparse(server).netloc] if server else HOSTS
-    path = os.path.expanduser(
-        os.environ.get("NETRC") or "~/.netrc"
-    )  # named, so that its mode does not matter, as in W&B
-    try:
-        logins = netrc.netrc(path)
-    except (OSError, ValueError, netrc.NetrcParseError):
-        return "offline"
-    entries = [logins.authenticators(host) for host in hosts]
-    return "online" if any(entry and entry[2] for entry in entries) else "offline"
+        project: that of the user's own settings of W&B. The environment names the run's group, job type and name
+        (WANDB_RUN_GROUP, WANDB_JOB_TYPE, WANDB_NAME) where it has them, and WANDB_ENTITY, WANDB_TAGS and WANDB_NOTES
+        where the settings of lth leave these open.
+        """
+        project = self.project or os.environ.get("WANDB_PROJECT") or project or PROJECT
+        values = vars(self) | {"project": project, "entity": self.entity or None, "config": dict(self.config)}
+        values |= {"tags": list(self.tags) or None, "notes": self.notes or None}
+        named = {"name": "WANDB_NAME", "group": "WANDB_RUN_GROUP", "job_type": "WANDB_JOB_TYPE"}
+        return values | {key: None for key, variable in named.items() if os.environ.get(variable)}
 
 
 def by_agent() -> bool:
@@ -72,15 +53,38 @@ def by_agent() -> bool:
     return bool(os.environ.get("WANDB_SWEEP_ID"))
 
 
+def library(outputs: Path | None = None) -> Any:
+    """The module wandb, which says nothing and follows the environment and the user's own settings alone.
+
+    outputs: where its runs go. To be called by `guarded`, as all that it is then used for.
+    """
+    import wandb
+
+    say_ignored(outputs)
+    read_user_settings_alone(wandb)
+    _end_at_exit(os.getpid())
+    return wandb
+
+
+@cache
+def _end_at_exit(process: int) -> None:  # once a process
+    end_at_exit()
+
+
+def folder_of(outputs: Path) -> Path:
+    """The folder in which W&B makes its folder `wandb`: WANDB_DIR, else `outputs`."""
+    return Path(os.environ.get("WANDB_DIR") or outputs).expanduser().resolve()
+
+
 def begin(outputs: Path, mode: Any, info: RunInfo, resume: Any = None) -> Any:
     """A new W&B run below `outputs`/wandb that says nothing, measures no machine and waits 30 s for a lost network.
 
     resume: as in `wandb.init`. For an agent the run is the agent's: its id, project and entity hold, and W&B would only
-    warn of others.
+    warn of others. OSError where its folder cannot be written; W&B itself would go to the machine's temporary one.
     """
-    import wandb
-
-    outputs.mkdir(parents=True, exist_ok=True)
+    wandb = library(outputs)
+    folder = folder_of(outputs)
+    (folder / "wandb").mkdir(parents=True, exist_ok=True)
     settings = wandb.Settings(
         console="off",
         disable_git=True,
@@ -91,18 +95,18 @@ def begin(outputs: Path, mode: Any, info: RunInfo, resume: Any = None) -> Any:
         finish_timeout=30,  # a lost network must not hold a job for ever: `wandb sync` sends the rest
         finish_timeout_raises=True,
     )
-    wandb.setup(wandb.Settings(silent=True))  # the run's own settings come too late for what the login prints
-    arguments = info.arguments()
+    arguments = info.arguments(user_settings().get("project"))
     if by_agent():
         arguments |= dict.fromkeys(("id", "project", "entity"))
-    return wandb.init(
-        dir=str(outputs.resolve()), mode=mode, reinit="create_new", resume=resume, settings=settings, **arguments
-    )
+    return wandb.init(dir=str(folder), mode=mode, reinit="create_new", resume=resume, settings=settings, **arguments)
 
 
 def reason(error: Exception) -> str:
-    """What `error` says, in one line."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    """What `error` says, in one line of at most 300 characters that a terminal can show."""
+    lines = [line.strip() for line in str(error).strip().splitlines()] or [type(error).__name__]
+    text = ": ".join(lines[1:3]) if "validation error" in lines[0] and len(lines) > 2 else lines[0]  # pydantic's
+    text = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return text if len(text) <= 300 else f"{text[:297]}..."
 
 
 def gave_up(error: Exception, rest: str) -> None:

@@ -1,6 +1,7 @@
 """One W&B run for one replicate. W&B shows and never stores: the job's own files are the truth."""
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 from lth.core.tables import Row
 from lth.report.figures.curves import levels_shown
 from lth.report.wandb.charts import level_charts, pictures, show_chart, show_table, training_charts
+from lth.report.wandb.guard import guarded
 from lth.report.wandb.levels import LevelMetrics
-from lth.report.wandb.run import RunInfo, begin, by_agent, gave_up, wandb_mode
+from lth.report.wandb.mode import mode_without_key, wandb_mode
+from lth.report.wandb.run import RunInfo, begin, by_agent, gave_up
 
 if TYPE_CHECKING:
     from lth.settings import TrainingSettings  # its values are read here
@@ -34,7 +37,8 @@ class Ending:
 class Wandb:
     """One W&B run for one replicate, begun with the first training: a command that trains nothing writes none.
 
-    Whatever is logged before that is kept and logged then. W&B's failure is one warning, and the job goes on without.
+    Whatever is logged before that is kept and logged then. W&B's failure, or its silence, is one warning, and the job
+    goes on without it.
     A W&B agent waits for a run whatever was found in the store: for it, the run begins at once.
 
     directory: the outputs folder. mode: auto, online, offline or disabled; the environment wins. info: what the run is
@@ -45,7 +49,7 @@ class Wandb:
         self, directory: Path, mode: str, info: RunInfo | Callable[[], RunInfo], metrics: LevelMetrics | None = None
     ) -> None:
         self.directory, self._info, self.metrics = directory, info, metrics or LevelMetrics()
-        self.mode: Any = wandb_mode(mode)
+        self.mode = mode_without_key(mode, directory)
         self.run: Any = None
         self.rows: list[Row] = []  # of every level so far
         self._logged = 0  # so many of the rows
@@ -83,11 +87,11 @@ class Wandb:
     def stop(self) -> None:
         """Ends a run that was broken off."""
         if self.run is not None and not self._failed:
-            self._guard(lambda: self.run.finish(exit_code=1))
-            self.run = None
+            run, self.run = self.run, None
+            self._guard(lambda: run.finish(exit_code=1))
 
     def _start(self) -> None:
-        self.run = begin(self.directory, self.mode, self.info, resume="allow")
+        self.run = begin(self.directory, wandb_mode(self.mode, self.directory), self.info, resume="allow")
         self.run.define_metric("level", hidden=True)  # the axis: as a panel of its own it would say nothing
         self.run.define_metric("layer/*", step_metric="level", hidden=True)  # hundreds in a deep network
         for name in ("density", "sparsity"):
@@ -117,7 +121,7 @@ class Wandb:
     def _finish(self, ending: Ending) -> None:
         import wandb
 
-        if ending.notes:
+        if ending.notes and not os.environ.get("WANDB_NOTES"):
             self.run.notes = ending.notes
         if ending.figures:
             self.run.log(pictures(ending.figures))
@@ -140,7 +144,8 @@ class Wandb:
 
     def _guard(self, action: Callable[[], Any]) -> None:
         try:
-            action()
+            if self.info:  # made here, before the deadline begins: it takes the data
+                guarded(action)
         except Exception as error:  # whatever it is, no experiment ends by it
             self._failed, self.run = True, None
             gave_up(error, "the job goes on without it, its own files hold everything")

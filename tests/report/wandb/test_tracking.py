@@ -15,7 +15,8 @@ from lth.cli.config import read, register
 from lth.discovery import place
 from lth.report.tables import CURVES, RESULTS
 from lth.report.wandb.levels import HEADLINES, RESULT_COLUMNS, measured_columns
-from lth.report.wandb.run import RunInfo, wandb_mode
+from lth.report.wandb.mode import wandb_mode
+from lth.report.wandb.run import RunInfo
 from lth.report.wandb.tracking import Ending, Wandb
 
 pytestmark = pytest.mark.usefixtures("no_account")
@@ -402,18 +403,26 @@ def test_auto_is_online_with_a_key(monkeypatch):
 @pytest.mark.parametrize(
     ("entry", "server", "mode"),
     [
-        ("machine api.wandb.ai login user password 0000", "", "online"),
-        ("machine api.forge.coreweave.com login user password 0000", "", "online"),
+        ("machine api.wandb.ai login user password KEY", "", "online"),
+        ("machine api.forge.coreweave.com login user password KEY", "", "online"),
         ('machine api.wandb.ai login user password ""', "", "offline"),
-        ("machine example.org login user password 0000", "", "offline"),
-        ("machine example.org:8080 login user password 0000", "http://example.org:8080", "online"),
-        ("machine api.wandb.ai login user password 0000", "http://example.org:8080", "offline"),
+        ("machine example.org login user password KEY", "", "offline"),
+        (
+            "machine example.org:8080 login user password KEY",
+            "http://example.org:8080",
+            "online",
+        ),
+        (
+            "machine api.wandb.ai login user password KEY",
+            "http://example.org:8080",
+            "offline",
+        ),
         ("machine", "", "offline"),
         ("\xff\xfe", "", "offline"),
     ],
 )
 def test_auto_finds_a_key_where_wandb_finds_it(tmp_path, monkeypatch, entry, server, mode):
-    (tmp_path / "netrc").write_bytes(entry.encode("latin-1"))
+    (tmp_path / "netrc").write_bytes(entry.replace("KEY", "0" * 40).encode("latin-1"))
     monkeypatch.setenv("WANDB_BASE_URL", server)
     assert wandb_mode("auto") == mode
 
@@ -422,7 +431,7 @@ def test_the_key_in_the_home_folder_is_found_whatever_its_mode(tmp_path, monkeyp
     monkeypatch.delenv("NETRC")
     monkeypatch.setenv("HOME", str(tmp_path))
     path = tmp_path / ".netrc"
-    path.write_text("machine api.wandb.ai login user password 0000\n")
+    path.write_text(f"machine api.wandb.ai login user password {40 * '0'}\n")
     path.chmod(0o644)
     assert wandb_mode("auto") == "online"
 
