@@ -1,8 +1,10 @@
 """A ticket: a mask, the full state at the rewind point, and their provenance."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import torch
@@ -10,11 +12,15 @@ from torch import Tensor, nn
 
 from lth.core.bits import pack, unpack
 from lth.core.errors import LotteryError
-from lth.core.sealed import DamagedFileError, read_sealed, write_sealed
+from lth.core.sealed import DamagedFileError, read_sealed, reason, write_sealed
 from lth.core.weights import Mask, State, digest, flat, from_flat, load, shared_names
 from lth.pruning.mask import density
 
 FORMAT = "lth-ticket-1"
+PROVENANCE = {"run": str, "setting": str, "level": int, "seed": int, "model": dict, "data": dict}
+"""What lth itself reads of a ticket's provenance, where it is there, and of which type it is."""
+LARGEST = 2**53
+"""The largest iteration."""
 
 
 @dataclass(frozen=True)
@@ -87,17 +93,56 @@ class Ticket:
 
 
 def load_ticket(path: str | Path) -> Ticket:
-    """The ticket that `Ticket.save` wrote to `path`; LotteryError naming the file if it is damaged or no ticket."""
+    """The ticket that `Ticket.save` wrote to `path`.
+
+    Raises LotteryError naming the file if it is damaged, no ticket, or holds what no ticket can, whatever its checksum.
+    """
     try:
         tensors, body = read_sealed(Path(path))
+        if body.get("format") != FORMAT:
+            raise LotteryError(f"{path} is not a ticket of lth")
+        return _ticket(tensors, body)
     except DamagedFileError as error:
         raise LotteryError(f"{path} cannot be read as a ticket: {error}") from error
-    if body.get("format") != FORMAT:
-        raise LotteryError(f"{path} is not a ticket of lth")
-    mask = {name: unpack(tensors[f"mask/{name}"], shape) for name, shape in body["shapes"]}
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise LotteryError(
+            f"{path} cannot be read as a ticket: its contents are impossible: {reason(error)}"
+        ) from error
+
+
+def _ticket(tensors: State, body: dict[str, Any]) -> Ticket:
+    """The ticket in the contents of a file; ValueError, KeyError, TypeError or AttributeError for impossible ones."""
     state = {name.removeprefix("state/"): tensor for name, tensor in tensors.items() if name.startswith("state/")}
-    state |= {name: state[first] for name, first in body.get("same", {}).items()}
-    return Ticket(mask, from_flat(state), body["rewind"], body["provenance"])
+    same = body.get("same", {})
+    if same.keys() & state.keys():
+        raise ValueError(f"{min(same.keys() & state.keys())} is there twice")
+    state |= {name: state[first] for name, first in same.items()}
+    mask = {name: _mask(tensors[f"mask/{name}"], state[name], name, shape) for name, shape in body["shapes"]}
+    if further := tensors.keys() - {f"state/{name}" for name in state} - {f"mask/{name}" for name in mask}:
+        raise ValueError(f"{min(further)} belongs to nothing")
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and bool(tensor.isnan().any()):
+            raise ValueError(f"{name} holds NaN")
+    if not any(kept.numel() for kept in mask.values()) or not math.isclose(body["density"], density(mask)):
+        raise ValueError(f"a density of {body['density']} is not that of its mask")
+    rewind, provenance = body["rewind"], body["provenance"]
+    if type(rewind) is not int or not 0 <= rewind <= LARGEST:
+        raise ValueError(f"rewind: {str(rewind)[:40]} is no iteration")
+    for key, kind in PROVENANCE.items():
+        if not isinstance(provenance.get(key), (kind, NoneType)) or isinstance(provenance.get(key), bool):
+            raise ValueError(f"provenance: {key} is {str(provenance[key])[:40]}")
+    return Ticket(mask, from_flat(state), rewind, provenance)
+
+
+def _mask(bits: Tensor, weights: Tensor, name: str, shape: Sequence[int]) -> Tensor:
+    """The mask of `weights` that is packed in `bits`; ValueError where they do not belong together."""
+    if tuple(shape) != tuple(weights.shape) or not weights.is_floating_point():
+        raise ValueError(f"the mask of {name} is {tuple(shape)}, its weights are {tuple(weights.shape)}")
+    if bits.dtype != torch.uint8 or bits.shape != (math.ceil(weights.numel() / 8),):
+        raise ValueError(f"the mask of {name} is not {weights.numel()} bits")
+    if bool(weights.isinf().any()):
+        raise ValueError(f"{name} is infinite")
+    return unpack(bits, shape)
 
 
 def check_shared(state: Mapping[str, Tensor], mask: Mapping[str, Tensor], shared: Mapping[str, str]) -> None:

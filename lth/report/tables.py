@@ -17,7 +17,7 @@ from lth.pruning.mask import density as density_of
 from lth.pruning.mask import kept
 from lth.pruning.parameters import parameter_density
 from lth.report.correct import KEY, encoded
-from lth.training.run_result import CORRECT as CORRECT_STATES
+from lth.training.records import CORRECT as CORRECT_STATES
 from lth.training.run_result import RunResult
 
 SHORT = 10

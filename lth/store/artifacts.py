@@ -3,8 +3,11 @@
 import hashlib
 from dataclasses import dataclass
 
+from lth.core.sealed import DamagedFileError, reason
 from lth.core.weights import digest
-from lth.training.run_result import CORRECT, RunResult, on_request
+from lth.training.records import CORRECT, check_finite, check_states
+from lth.training.run_result import IMPOSSIBLE, RunResult, on_request
+from lth.training.run_spec import RunSpec
 
 
 @dataclass(frozen=True)
@@ -51,3 +54,15 @@ def same_weights(first: RunResult, second: RunResult) -> bool:
         kind in first.states and kind in second.states and digest(first.states[kind]) == digest(second.states[kind])
         for kind in kinds
     )
+
+
+def check_fits(result: RunResult, spec: RunSpec) -> None:
+    """Raises DamagedFileError where a kept result is none of `spec`, whatever its checksum and fingerprint say."""
+    try:
+        check_states(result.states, spec.model, spec.mask)
+        if (result.start, result.stop) != (spec.plan.start, spec.plan.stop):
+            raise ValueError(f"it is of the iterations {result.start} to {result.stop}")
+        if result.status == "done":
+            check_finite("final", result.final, spec.model)
+    except IMPOSSIBLE as error:
+        raise DamagedFileError(f"its contents are impossible: {reason(error)}") from error

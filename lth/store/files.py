@@ -21,7 +21,8 @@ from lth.core.reading import opened, regular
 from lth.core.sealed import DamagedFileError, read_sealed_json, reason, write_sealed_json
 from lth.core.weights import State, flat, from_flat
 from lth.store.layout import OLD_WEIGHTS, RUN_FILE, WEIGHTS, weights_name
-from lth.training.run_result import CORRECT, RunResult, result_from
+from lth.training.records import CORRECT
+from lth.training.run_result import IMPOSSIBLE, RunResult, result_from
 
 _BROKEN = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EINVAL, errno.ENXIO)
 """Errors of the file system that say that there is something else in place of a file, or nothing."""
@@ -150,7 +151,9 @@ def _states(folder: Path, body: Mapping[str, Any]) -> dict[str, State]:
 def _result(body: Mapping[str, Any], states: dict[str, State]) -> RunResult:
     try:
         result = result_from(body["trace"], states)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if states and result.status == "done":
+            result.final  # noqa: B018  # KeyError where it is not there
+    except IMPOSSIBLE as error:
         raise DamagedFileError(f"its contents are impossible: {reason(error)}") from error
     result.machine = body["machine"]
     return result

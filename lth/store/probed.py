@@ -12,7 +12,8 @@ from lth.core.files import is_forbidden
 from lth.core.reading import parse_json
 from lth.core.sealed import DamagedFileError, read_sealed_json, reason, write_sealed_json
 from lth.core.weights import digest
-from lth.training.run_result import CORRECT, RunResult, on_request
+from lth.training.records import CORRECT
+from lth.training.run_result import RunResult, on_request
 
 log = logging.getLogger(__name__)
 

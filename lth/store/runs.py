@@ -10,26 +10,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from lth.core.bits import pack
 from lth.core.errors import LotteryError
 from lth.core.files import clear_leftovers, is_forbidden, make_folder, writing
 from lth.core.machine import describe
 from lth.core.sealed import DamagedFileError
-from lth.core.weights import State, load, on_cpu
+from lth.core.weights import on_cpu
 from lth.store import rows
-from lth.store.artifacts import RequestedArtifacts, same_weights
+from lth.store.artifacts import RequestedArtifacts, check_fits, same_weights
+from lth.store.correct import add_correct
 from lth.store.files import read_matching, read_run, write_run
 from lth.store.fingerprint import fingerprint, fingerprint_inputs
 from lth.store.layout import ASIDE, CHECKPOINTS, PROBES, RUN_FILE, lock_file, run_folder
 from lth.store.locks import is_held, locked
 from lth.store.probed import forget, measured_weights, plain, remembered
 from lth.training.checkpoint import Checkpoint
-from lth.training.evaluate import evaluate
 from lth.training.loop import train
-from lth.training.run_result import CORRECT, RunResult
+from lth.training.run_result import RunResult
 from lth.training.run_spec import Observer, Progress, RunSpec
 
 log = logging.getLogger(__name__)
@@ -81,17 +77,17 @@ class Store:
         self._name_unread(inputs)
         requested = RequestedArtifacts(tuple(observer.key for observer in observers), tuple(sorted(set(keep_at))))
         try:
-            result = self._read(run, inputs, requested)
+            result = self._read(run, spec, inputs, requested)
         except DamagedFileError:  # or another process is writing it right now: the lock decides
             result = None
         if result is None:
-            with self._locked(run):
-                result = self._read_or_set_aside(run, inputs, requested)  # another process may have trained it by now
+            with self._locked(run):  # another process may have trained it by now
+                result = self._read_or_set_aside(run, spec, inputs, requested)
                 if result is None:
                     result = self._train(run, inputs, spec, observers, progress, requested)
         result.run = run
         self._weights[run] = measured_weights(result)
-        self._add_correct(run, spec, result)
+        add_correct(result, spec, self.path(run) / PROBES, self._weights[run], self.folder)
         return requested.select(result)
 
     def busy(self, spec: RunSpec) -> bool:
@@ -146,20 +142,6 @@ class Store:
             self._weights[run] = measured_weights(read_run(self.path(run)))
         return self._weights.get(run, "")
 
-    def _add_correct(self, run: str, spec: RunSpec, result: RunResult) -> None:
-        """Adds which test examples the kept states classify correctly, to a run that was kept without it."""
-        states = {kind: result.states[kind] for kind in ("early_stop", "final") if kind in result.states}
-        if CORRECT in result.states or not states:
-            return
-
-        def compute() -> dict[str, str]:
-            return {kind: bytes(pack(_hits(spec, state)).tolist()).hex() for kind, state in states.items()}
-
-        bits = remembered(self.path(run) / PROBES, CORRECT, compute, self._weights[run], self.folder)
-        result.states[CORRECT] = {
-            kind: torch.tensor(list(bytes.fromhex(text)), dtype=torch.uint8) for kind, text in bits.items()
-        }
-
     def _train(
         self,
         run: str,
@@ -181,7 +163,7 @@ class Store:
         result = train(spec, observers, checkpoint, progress, requested.iterations)
         result.states = {kind: on_cpu(state) for kind, state in result.states.items()}
         self.trained.add(run)
-        before = self._read_or_set_aside(run, inputs, RequestedArtifacts())
+        before = self._read_or_set_aside(run, spec, inputs, RequestedArtifacts())
         if before is not None and same_weights(before, result):  # then what was kept before is of this training too
             result.observed = before.observed | result.observed
             result.columns = before.columns | result.columns
@@ -193,10 +175,10 @@ class Store:
             leftover.unlink(missing_ok=True)
         return result
 
-    def _read(self, run: str, inputs: dict[str, Any], requested: RequestedArtifacts) -> RunResult | None:
+    def _read(self, run: str, spec: RunSpec, inputs: dict[str, Any], requested: RequestedArtifacts) -> RunResult | None:
         """The kept result of `run`; None where there is none or it lacks something of `requested`.
 
-        Raises DamagedFileError where the folder is damaged or has another fingerprint.
+        Raises DamagedFileError where the folder is damaged, has another fingerprint, or what `spec` cannot give.
         """
         folder = self.path(run)
         try:
@@ -208,16 +190,19 @@ class Store:
         except OSError as error:
             raise LotteryError(f"cannot read {folder}: {error.strerror}") from error
         result = read_matching(folder, inputs)
+        check_fits(result, spec)
         missing = requested.missing(result)
         if missing:
             log.info("run %s was kept without %s: training it again", run, missing[0])
             return None
         return result
 
-    def _read_or_set_aside(self, run: str, inputs: dict[str, Any], requested: RequestedArtifacts) -> RunResult | None:
+    def _read_or_set_aside(
+        self, run: str, spec: RunSpec, inputs: dict[str, Any], requested: RequestedArtifacts
+    ) -> RunResult | None:
         """As `_read`, under the run's lock; a damaged folder is renamed to make room."""
         try:
-            return self._read(run, inputs, requested)
+            return self._read(run, spec, inputs, requested)
         except DamagedFileError as error:
             self._set_aside(self.path(run), error)
             return None
@@ -233,9 +218,3 @@ class Store:
     def _locked(self, run: str) -> AbstractContextManager[None]:
         """Holds the lock of `run` for this process."""
         return locked(lock_file(self.folder, run), f"run {run}", self.folder, self.lock_seconds)
-
-
-def _hits(spec: RunSpec, state: State) -> Tensor:
-    """Which test examples the network of `spec` classifies correctly with the weights `state`."""
-    load(spec.model, state)
-    return evaluate(spec.model.to(spec.data.test.labels.device), spec.data.test).hits

@@ -1,6 +1,7 @@
 """An unfinished training as one file, from which it resumes with the same bits."""
 
 import logging
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,8 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lth.core.sealed import DamagedFileError, read_sealed, write_sealed
+from lth.core.sealed import DamagedFileError, read_sealed, reason, write_sealed
 from lth.core.weights import State, flat, from_flat
+from lth.training.records import check_finite, check_states
+from lth.training.run_result import result_from
+from lth.training.run_spec import RunSpec
 
 log = logging.getLogger(__name__)
 
@@ -60,20 +64,20 @@ class Checkpoint:
 
     def read(self) -> Snapshot | None:
         """The snapshot; None where there is none, or it is damaged, of another machine or of another run."""
-        if not self.path.exists():
+        if not os.path.lexists(self.path):
             return None
         try:
             tensors, body = read_sealed(self.path)
         except DamagedFileError as error:
             log.warning("%s is damaged (%s): the training starts again", self.path, error)
             return None
-        if body["machine"] != dict(self.machine):
+        if body.get("machine") != dict(self.machine):
             log.warning("%s comes from another machine or torch version: the training starts again", self.path)
             return None
-        if body["run"] != self.run:
+        if body.get("run") != self.run:
             log.warning("%s belongs to another training: this one starts again", self.path)
             return None
-        snapshot = Snapshot(body["iteration"], {}, {}, body["records"])
+        snapshot = Snapshot(body.get("iteration", -1), {}, {}, body.get("records", {}))
         for name, tensor in tensors.items():
             kind, _, rest = name.partition("/")
             if kind == "optimizer":
@@ -84,6 +88,32 @@ class Checkpoint:
         snapshot.states = {which: from_flat(state) for which, state in snapshot.states.items()}
         return snapshot
 
+    def refuse(self, error: Exception) -> None:
+        """Says that the snapshot is not one of this training."""
+        log.warning("%s does not fit (%s): the training starts again", self.path, reason(error))
+
+
+def check_snapshot(snapshot: Snapshot, spec: RunSpec, optimizer: torch.optim.Optimizer) -> None:
+    """Raises one of `lth.training.run_result.IMPOSSIBLE` where a snapshot is not one that training `spec` leaves."""
+    plan, records, states = spec.plan, dict(snapshot.records), dict(snapshot.states)
+    number, batches = snapshot.iteration, records.pop("batches")
+    if type(number) is not int or not plan.start <= number < plan.stop:
+        raise ValueError(f"iteration {number} is none of the training")
+    if type(batches) is not int or not 0 <= batches <= number - plan.start:
+        raise ValueError(f"{batches} batches since the last evaluation cannot be")
+    result = result_from(records, {})
+    iterations = [point.iteration for point in result.points]
+    iterations += [iteration for observations in result.observed.values() for iteration, _ in observations]
+    if (result.start, result.stop, result.status) != (plan.start, plan.stop, "done") or max(iterations) > number:
+        raise ValueError("it is of another training")
+    if states.pop("sums")["loss"].shape != ():
+        raise ValueError("the loss is no number")
+    if spec.update:
+        states["present_mask"] = states.pop("mask")
+    check_finite("model", states["model"], spec.model)
+    check_states(states, spec.model, spec.mask)
+    check_optimizer(snapshot.optimizer, optimizer)
+
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """The state of `optimizer` as a flat dict of tensors, "<parameter number>/<key>"."""
@@ -93,6 +123,34 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
         for key, value in entries.items()
         if isinstance(value, Tensor)
     }
+
+
+def check_optimizer(tensors: Mapping[str, Tensor], optimizer: torch.optim.Optimizer) -> None:
+    """Raises ValueError where `tensors` are not the state of an optimiser like `optimizer` after a step."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    keys: dict[str, set[str]] = {}
+    for name, tensor in tensors.items():
+        number, _, key = name.partition("/")
+        keys.setdefault(number, set()).add(key)
+        if not number.isdecimal() or int(number) >= len(parameters):
+            raise ValueError(f"the optimiser has no parameter {number}")
+        if tensor.shape not in ((), parameters[int(number)].shape) or not tensor.isfinite().all():
+            raise ValueError(f"{name} of the optimiser is not of its parameter")
+    expected = _keys_after_step(optimizer)
+    for number, there in keys.items():
+        if there != expected:
+            raise ValueError(f"the optimiser keeps {sorted(expected)}, not {sorted(there)}, of parameter {number}")
+
+
+def _keys_after_step(optimizer: torch.optim.Optimizer) -> set[str]:
+    """The names of the tensors that an optimiser like `optimizer` keeps of each parameter."""
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    parameter.grad = torch.zeros(1)
+    settings = {key: value for key, value in optimizer.param_groups[0].items() if key != "params"}
+    kind: Any = type(optimizer)
+    trial = kind([{**settings, "params": [parameter]}], lr=0.0)
+    trial.step()
+    return {name.partition("/")[2] for name in optimizer_tensors(trial)}
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:

@@ -6,7 +6,7 @@ trained: nothing is wrapped, renamed or hooked. A mask that changes does so righ
 
 import math
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -23,12 +23,13 @@ from lth.core.rng import address, generators_kept, seed_python
 from lth.core.weights import State, clone, load, mapped, on_cpu, with_beside
 from lth.data.tensors import Split, batches, flip_crop
 from lth.pruning.updates import MaskUpdate, UpdateContext
-from lth.training.checkpoint import Checkpoint, Snapshot, optimizer_tensors, restore_optimizer
+from lth.training.checkpoint import Checkpoint, Snapshot, check_snapshot, optimizer_tensors, restore_optimizer
 from lth.training.evaluate import Score, evaluate
 from lth.training.gradient import dense_gradient
 from lth.training.masking import Masking, check_fit
 from lth.training.optimizer import make_optimizer
-from lth.training.run_result import CORRECT, Point, RunResult, result_from
+from lth.training.records import CORRECT
+from lth.training.run_result import IMPOSSIBLE, Point, RunResult, result_from
 from lth.training.run_spec import Observer, Progress, RunSpec
 
 PROGRESS_EVERY = 25
@@ -54,9 +55,7 @@ def train(
     _check(spec, keep_at)
     spec.model.to(spec.data.train.labels.device)
     with _determined(spec), spec.side.training():
-        run = _Run(spec, observers, keep_at)
-        snapshot = checkpoint.read() if checkpoint else None
-        iteration = run.restore(snapshot) if snapshot else run.begin()
+        run, iteration = _begun(lambda: _Run(spec, observers, keep_at), checkpoint)
         steps = run.steps(iteration)
         while run.result.status == "done" and iteration < spec.plan.stop:
             iteration = next(steps)
@@ -94,6 +93,18 @@ def _determined(spec: RunSpec) -> Iterator[None]:
             yield
     finally:
         torch.set_flush_denormal(flushed)
+
+
+def _begun(make: Callable[[], "_Run"], checkpoint: Checkpoint | None) -> tuple["_Run", int]:
+    """(training, iteration that it goes on from): from the checkpoint, where there is one that fits, else the start."""
+    run = make()
+    if checkpoint and (snapshot := checkpoint.read()):
+        try:
+            return run, run.restore(snapshot)
+        except (*IMPOSSIBLE, RuntimeError) as error:  # RuntimeError: of torch, for shapes
+            checkpoint.refuse(error)
+            run = make()
+    return run, run.begin()
 
 
 class _Run:
@@ -257,7 +268,8 @@ class _Run:
         return Snapshot(iteration, states, optimizer_tensors(self.optimizer), records)
 
     def restore(self, snapshot: Snapshot) -> int:
-        """Restores `snapshot`; the iteration that it was taken at."""
+        """Restores `snapshot`; the iteration that it was taken at. Raises various errors for one that does not fit."""
+        check_snapshot(snapshot, self.spec, self.optimizer)
         states = {name: mapped(state, lambda x: x.to(self.device)) for name, state in snapshot.states.items()}
         load(self.model, states.pop("model"))
         self.loss.copy_(states.pop("sums")["loss"])

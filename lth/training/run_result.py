@@ -6,13 +6,13 @@ from typing import Any, Literal
 
 from lth.core.errors import LotteryError
 from lth.core.weights import Mask, State
+from lth.training.records import check_result
 
 CENSORED = 0.05
 """An early stop within this last fraction of a training is censored: the minimum may lie beyond the end."""
 
-
-CORRECT = "correct"
-"""The key of a result's states that holds which test examples each kept state classifies correctly, as packed bits."""
+IMPOSSIBLE = (ValueError, TypeError, KeyError, AttributeError, OverflowError, IndexError)
+"""What reading records raises that no training gives."""
 
 
 @dataclass(frozen=True)
@@ -143,14 +143,19 @@ def on_request(kind: str) -> bool:
 
 
 def result_from(records: dict[str, Any], states: dict[str, State]) -> RunResult:
-    """The result with these `records()` and states; TypeError or KeyError for other contents."""
+    """The result with these `records()` and states.
+
+    Raises TypeError, KeyError, AttributeError, OverflowError or ValueError for what no training gives.
+    """
     values = dict(records)
     values["points"] = [Point(**point) for point in values["points"]]
     values["observed"] = {
-        key: [(int(iteration), dict(values_there)) for iteration, values_there in observations]
+        key: [(iteration, dict(values_there)) for iteration, values_there in observations]
         for key, observations in values["observed"].items()
     }
     if "columns" not in values:  # kept when the gradient norm was the only observer
         totals = [key for key, observations in values["observed"].items() if any("total" in x for _, x in observations)]
         values["columns"] = {key: {"total": "grad_norm"} for key in totals}
-    return RunResult(**values, states=states)
+    result = RunResult(**values, states=states)
+    check_result(result)
+    return result

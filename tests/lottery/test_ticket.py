@@ -1,19 +1,23 @@
 """A ticket goes to a file and comes back bit by bit; what is not wholly a ticket is refused by name."""
 
+import hashlib
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from lth.core.errors import LotteryError
 from lth.core.rng import rng
+from lth.core.sealed import write_sealed
 from lth.core.weights import Mask, clone, digest, masked, shared_names
 from lth.lottery.ticket import Ticket, load_ticket
 from lth.training.checkpoint import Checkpoint, Snapshot
@@ -90,6 +94,93 @@ def test_another_file_is_an_error_that_names_it(tmp_path: Path) -> None:
     Checkpoint(tmp_path / "checkpoint", 0, {}).write(Snapshot(0, {}, {}, {}))
     for name in ("text", "folder", "bare", "other", "claims", "checkpoint", "missing"):
         with pytest.raises(LotteryError, match=re.escape(str(tmp_path / name))):
+            load_ticket(tmp_path / name)
+
+
+def test_a_ticket_has_the_same_bytes_from_save_to_save(ticket: Ticket, tmp_path: Path) -> None:
+    """In one process or another: Rust's maps are in another order in each."""
+    contents = {ticket.save(tmp_path / str(number)).read_bytes() for number in range(8)}
+    assert len(contents) == 1 and load_ticket(tmp_path / "0").save(tmp_path / "again").read_bytes() in contents
+
+
+def test_a_ticket_of_an_older_version_is_read(ticket: Ticket, tmp_path: Path) -> None:
+    """Its checksum was under a key of its own."""
+    path = ticket.save(tmp_path / "t")
+    with safe_open(path, framework="pt") as file:
+        checksum, text = file.metadata()["lth"].split(" ", 1)
+    save_file(load_file(path), tmp_path / "old", metadata={"sealed": text, "checksum": checksum})
+    assert parts(load_ticket(tmp_path / "old")) == parts(ticket)
+
+
+WEIGHTS, BITS = torch.ones(3, 3), torch.tensor([0b10110011, 0b10000000], dtype=torch.uint8)
+IMPOSSIBLE: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # what differs in its tensors, and in its body
+    "a mask of another shape": ({}, {"shapes": [["w", [9]]]}),
+    "a mask of a negative shape": ({}, {"shapes": [["w", [-3, -3]]]}),
+    "a mask of fractions": ({}, {"shapes": [["w", [1.5, 6]]]}),
+    "a huge mask": ({}, {"shapes": [["w", [2**40, 2**40]]]}),
+    "a mask of numbers": ({"mask/w": torch.ones(3, 3)}, {}),
+    "too few bits": ({"mask/w": BITS[:1]}, {}),
+    "a mask without weights": ({"mask/v": BITS}, {"shapes": [["w", [3, 3]], ["v", [3, 3]]]}),
+    "a mask that is not there": ({}, {"shapes": [["w", [3, 3]], ["b", [3]]]}),
+    "a mask that is not listed": ({"mask/b": BITS[:1]}, {}),
+    "no mask": ({"mask/w": None}, {"shapes": []}),
+    "no weights": ({"state/w": None}, {}),
+    "something else": ({"other": torch.ones(1)}, {}),
+    "integer weights": ({"state/w": torch.ones(3, 3, dtype=torch.int64)}, {}),
+    "NaN weights": ({"state/w": torch.full((3, 3), float("nan"))}, {}),
+    "infinite weights": ({"state/w": torch.full((3, 3), float("inf"))}, {}),
+    "a NaN elsewhere": ({"state/b": torch.full((3,), float("nan"))}, {}),
+    "shapes of another kind": ({}, {"shapes": 7}),
+    "shapes by number": ({}, {"shapes": [[1, [3, 3]]]}),
+    "another density": ({}, {"density": 0.5}),
+    "a density of words": ({}, {"density": "dense"}),
+    "no density": ({}, {"density": None}),
+    "a negative rewind": ({}, {"rewind": -1}),
+    "a fractional rewind": ({}, {"rewind": 0.5}),
+    "a NaN rewind": ({}, {"rewind": float("nan")}),
+    "a huge rewind": ({}, {"rewind": 10**40}),
+    "a true rewind": ({}, {"rewind": True}),
+    "provenance of words": ({}, {"provenance": "mine"}),
+    "provenance in a list": ({}, {"provenance": [1]}),
+    "no provenance": ({}, {"provenance": None}),
+    "a run of numbers": ({}, {"provenance": {"run": 7}}),
+    "a level of words": ({}, {"provenance": {"level": "deep"}}),
+    "a true seed": ({}, {"provenance": {"seed": True}}),
+    "a model in a list": ({}, {"provenance": {"model": [1]}}),
+    "same of another kind": ({}, {"same": [1]}),
+    "same as nothing": ({}, {"same": {"v": "nothing"}}),
+    "same of what is there": ({}, {"same": {"w": "b"}}),
+    "same by number": ({}, {"same": {"v": [1]}}),
+}
+
+
+@pytest.mark.parametrize("kind", IMPOSSIBLE)
+def test_impossible_contents_are_an_error_that_names_the_file_whatever_their_checksum(
+    tmp_path: Path, kind: str
+) -> None:
+    tensors: dict[str, Any] = {"state/w": WEIGHTS, "state/b": torch.zeros(3), "mask/w": BITS}
+    body: dict[str, Any] = {"format": "lth-ticket-1", "shapes": [["w", [3, 3]]], "rewind": 5, "density": 6 / 9}
+    body["provenance"] = {"run": "abc", "level": 1, "model": {"name": "mlp"}}
+    write_sealed(tmp_path / "right", tensors, body)
+    assert load_ticket(tmp_path / "right").density == 6 / 9
+    other_tensors, other = IMPOSSIBLE[kind]
+    tensors = {name: tensor for name, tensor in (tensors | other_tensors).items() if tensor is not None}
+    write_sealed(tmp_path / "wrong", tensors, body | other)
+    with pytest.raises(LotteryError, match=f"{tmp_path}/wrong cannot be read as a ticket") as raised:
+        load_ticket(tmp_path / "wrong")
+    assert "\n" not in str(raised.value) and len(str(raised.value)) < 400
+
+
+@pytest.mark.parametrize("body", ["7", "[]", "null", '{"digest": 1}', "[" * 100_000, "9" * 10_000, '{"body": 1}'])
+def test_a_seal_around_something_else_is_an_error_that_names_the_file(tmp_path: Path, body: str) -> None:
+    checksum = hashlib.sha256(body.encode()).hexdigest()
+    save_file({"x": torch.zeros(1)}, tmp_path / "new", metadata={"lth": f"{checksum} {body}"})
+    save_file({"x": torch.zeros(1)}, tmp_path / "old", metadata={"sealed": body, "checksum": checksum})
+    save_file({"x": torch.zeros(1)}, tmp_path / "bare", metadata={"lth": body})
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to("loop")
+    for name in ("new", "old", "bare", "pipe", "loop"):
+        with pytest.raises(LotteryError, match=f"{tmp_path}/{name} cannot be read as a ticket"):
             load_ticket(tmp_path / name)
 
 

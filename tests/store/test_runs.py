@@ -15,6 +15,7 @@ from torch import nn
 from lth.analysis.gradient import GradientNorm
 from lth.core.errors import LotteryError
 from lth.core.files import write_json
+from lth.core.sealed import write_sealed_json
 from lth.core.weights import clone
 from lth.pruning.mask import dense, prunable
 from lth.pruning.updates import GradualPruning, RigL
@@ -126,6 +127,37 @@ def test_the_run_of_another_fingerprint_is_not_taken(spec, tmp_path, counted, ca
     shutil.copytree(store.path(other.run), store.path(one.run))
     same(Store(tmp_path).train(spec), one)
     assert "another fingerprint" in caplog.text
+
+
+IMPOSSIBLE = {
+    "iterations": lambda result: replace(result, points=[replace(result.points[0], iteration=float("nan"))]),
+    "status": lambda result: replace(result, status="unknown"),
+    "length": lambda result: replace(result, stop=41),
+    "shape": lambda result: replace(result, states=result.states | {"final": {"fc1.weight": torch.ones(2)}}),
+    "NaN": lambda result: replace(
+        result, states=result.states | {"final": {name: x * float("nan") for name, x in result.final.items()}}
+    ),
+    "nothing": lambda result: replace(result, states={}),
+}
+
+
+@pytest.mark.parametrize("kind", IMPOSSIBLE)
+def test_a_run_that_no_training_gives_is_set_aside_whatever_its_checksum(spec, tmp_path, counted, caplog, kind):
+    store = Store(tmp_path)
+    first = store.train(spec)
+    write_run(store.path(first.run), fingerprint_inputs(spec), IMPOSSIBLE[kind](first), {})
+    second = store.train(spec)
+    assert len(counted) == 2 and second.points == first.points and "its contents are impossible" in caplog.text
+    assert torch.equal(first.final["fc1.weight"], second.final["fc1.weight"]) and list(tmp_path.glob("*/*.damaged-1"))
+
+
+@pytest.mark.parametrize("body", [{}, {"question": 7}, {"question": {}, "trace": {}, "weights": "../x", "machine": {}}])
+def test_a_sealed_file_of_something_else_is_no_run(spec, tmp_path, counted, body):
+    store = Store(tmp_path)
+    run = store.train(spec).run
+    write_sealed_json(store.path(run) / "run.json", body)
+    store.train(spec)
+    assert len(counted) == 2 and list(tmp_path.glob("*/*.damaged-1"))
 
 
 def test_the_fingerprint_lies_beside_the_result_and_no_checkpoint_stays(spec, tmp_path):

@@ -1,8 +1,11 @@
 """A killed training goes on to the same bits; a damaged or foreign file is not used."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,10 +14,10 @@ from torch import nn
 from lth.core.errors import LotteryError
 from lth.core.weights import Mask, digest
 from lth.data.tensors import Data
-from lth.training.checkpoint import Checkpoint, Snapshot, optimizer_tensors, restore_optimizer
+from lth.training.checkpoint import Checkpoint, Snapshot, check_snapshot, optimizer_tensors, restore_optimizer
 from lth.training.loop import train
 from lth.training.optimizer import make_optimizer
-from lth.training.run_result import RunResult
+from lth.training.run_result import IMPOSSIBLE, RunResult
 from lth.training.run_spec import RunSpec
 
 HERE = {"torch": "1", "threads": 1}
@@ -152,6 +155,75 @@ def test_a_checkpoint_of_another_machine_is_not_used(
 ) -> None:
     starts_again(lambda content: content, machine)
     assert "another machine" in caplog.text
+
+
+def crafted(change: Callable[[Snapshot], Any]) -> Callable[[Snapshot], Snapshot]:
+    def craft(snapshot: Snapshot) -> Snapshot:
+        change(snapshot)
+        return snapshot
+
+    return craft
+
+
+NAN = float("nan")
+CRAFTED: dict[str, Callable[[Snapshot], Snapshot]] = {
+    **{f"iteration {x}": partial(replace, iteration=x) for x in (-1, 0.5, NAN, True, None, "9", 30, 10**40)},  # type: ignore[arg-type]
+    **{f"batches {x}": crafted(lambda s, x=x: s.records.update(batches=x)) for x in (-1, 0.5, NAN, None, 99)},
+    "records of another kind": partial(replace, records=[]),  # type: ignore[arg-type]
+    "no records": partial(replace, records={}),
+    "another length": crafted(lambda s: s.records.update(stop=31)),
+    "an unknown status": crafted(lambda s: s.records.update(status="unknown")),
+    "an end": crafted(lambda s: s.records.update(status="diverged")),
+    "a point to come": crafted(lambda s: s.records["points"][-1].update(iteration=29)),
+    "points of another kind": crafted(lambda s: s.records.update(points=7)),
+    "no points": crafted(lambda s: s.records.update(points=[], observed={})),
+    "no model": crafted(lambda s: s.states.pop("model")),
+    "a weight missing": crafted(lambda s: s.states["model"].popitem()),
+    "another shape": crafted(lambda s: s.states["model"].update({"0.weight": torch.ones(4, 1, 3, 2)})),
+    "another type": crafted(lambda s: s.states["model"].update({"0.weight": torch.ones(4, 1, 3, 3).half()})),
+    "NaN weights": crafted(lambda s: s.states["model"]["0.weight"].fill_(NAN)),
+    "another early stop": crafted(lambda s: s.states["early_stop"].update({"0.weight": torch.ones(2)})),
+    "no loss": crafted(lambda s: s.states.pop("sums")),
+    "a loss of two": crafted(lambda s: s.states["sums"].update(loss=torch.ones(2))),
+    "an optimiser of words": crafted(lambda s: s.optimizer.update({"x/step": torch.ones(())})),
+    "an optimiser of more": crafted(lambda s: s.optimizer.update({"99/step": torch.ones(())})),
+    "a momentum of another shape": crafted(lambda s: s.optimizer.update({"0/exp_avg": torch.ones(2)})),
+    "a NaN momentum": crafted(lambda s: s.optimizer["0/exp_avg"].fill_(NAN)),
+    "no momentum": crafted(lambda s: s.optimizer.pop("0/exp_avg")),
+}
+
+
+@pytest.fixture(scope="module")
+def snapshot(rich_job: Callable[..., RunSpec], tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+    """What a training leaves that is killed at iteration 13."""
+    path = killed(rich_job(**RECIPES["adam"]), tmp_path_factory.mktemp("killed") / "c", 15)
+    back = Checkpoint(path, 0, HERE).read()
+    assert back is not None
+    return back
+
+
+@pytest.mark.parametrize("kind", CRAFTED)
+def test_a_snapshot_that_does_not_fit_is_known(rich_job: Callable[..., RunSpec], snapshot: Snapshot, kind: str) -> None:
+    spec = rich_job(**RECIPES["adam"])
+    optimizer = make_optimizer(spec.model, spec.plan)
+    check_snapshot(snapshot, spec, optimizer)
+    with pytest.raises(IMPOSSIBLE):
+        check_snapshot(CRAFTED[kind](copy.deepcopy(snapshot)), spec, optimizer)
+
+
+def test_a_checkpoint_that_does_not_fit_is_not_used_whatever_its_checksum(
+    rich_job: Callable[..., RunSpec],
+    unbroken: dict[str, RunResult],
+    snapshot: Snapshot,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    watch, checkpoint = Watch(), Checkpoint(tmp_path / "c", 1e9, HERE)
+    other = copy.deepcopy(snapshot)
+    other.states["model"]["1.running_mean"] = torch.ones(5)  # found out as the network takes it
+    checkpoint.write(other)
+    assert equal(train(rich_job(**RECIPES["adam"]), [watch], checkpoint), unbroken["adam"]) and watch.looks == 31
+    assert [str(tmp_path / "c") in line and "does not fit" in line for line in caplog.messages] == [True]
 
 
 SNAPSHOT = Snapshot(
