@@ -5,8 +5,6 @@ import importlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from lth.core.errors import SettingError
 from lth.core.files import write_text
 from lth.core.registry import nearest
@@ -18,6 +16,7 @@ from lth.report.claims.files import Claims, read_claims
 from lth.report.claims.judge import judge, tables_of
 from lth.report.claims.reading import read_evidence
 from lth.report.claims.show import LEGEND, markdown, origin, summary, table
+from lth.report.terminal import Terminal, say
 
 
 def claim_files() -> dict[str, Path]:
@@ -62,9 +61,9 @@ def main(words: Sequence[str]) -> None:
     estimators, tables = declared(claims.experiment)
     evidence = read_evidence(options.folders, claims, tables_of(claims, estimators), tables)
     judged = judge(claims, evidence, estimators)
-    console = Console()
+    console = Terminal()
     console.print(table(claims, judged))
     for line in (LEGEND, summary(judged), origin(judged, claims.command)):
-        console.print(line, highlight=False, markup=False)
+        say(console, line)
     if options.to:
         write_text(options.to, markdown(claims, judged))

@@ -40,15 +40,12 @@ def main(words: Sequence[str]) -> None:
     ):
         if not within:
             raise SettingError(key, value, problem)
-    from rich.console import Console
-
-    from lth.core.files import write_csv
     from lth.report.gather import gather
     from lth.report.headline import setting_title
     from lth.report.power import POWER_TABLE, Interest, explained, power_rows, power_sheet
-    from lth.report.sheet import say
+    from lth.report.terminal import Terminal, say
 
-    console, table = Console(), []
+    console, table = Terminal(), []
     interest = Interest(options.accuracy, options.speed, options.power)
     for rows in gather(options.folders or [Path("outputs")]).settings().values():
         powers = power_rows(rows, interest, options.level)
@@ -60,4 +57,4 @@ def main(words: Sequence[str]) -> None:
     for line in explained(table) if table else ():
         say(console, line)
     if options.to:
-        write_csv(options.to, POWER_TABLE.names, table)
+        POWER_TABLE.write_to(options.to, table)

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console
-
 from lth.core.errors import LotteryError
+from lth.core.names import file_name
 from lth.experiment import Experiment, declared
 from lth.report.comparison import Comparison
 from lth.report.correct import correct_rows
@@ -19,13 +18,15 @@ from lth.report.page import Page
 from lth.report.reading import MERGED
 from lth.report.results import Results
 from lth.report.searches import searches
-from lth.report.sheet import Cell, Sheet, say
+from lth.report.sheet import Cell, Sheet
 from lth.report.study import legend, networks_by_data, overview_sheet, studies, study_facts, study_sheets
 from lth.report.summary import LOST, SUMMARY_TABLE, summary_rows, summary_sheet
 from lth.report.tables import CORRECT, RESULTS
+from lth.report.terminal import Terminal, say
 from lth.report.wandb.publish import publish
 
 OUTPUTS = Path("outputs")
+FIGURES = "figures"
 
 
 def report(
@@ -57,7 +58,7 @@ def report(
     if wandb != "disabled":
         says = {setting: sentence(rows, gathered.criteria) for setting, rows in gathered.settings().items()}
         for line in publish(wandb, gathered, homes, says, bars):
-            print(line)
+            say(Terminal(), line, whole=True)
     return folder
 
 
@@ -116,7 +117,7 @@ def write_comparisons(folder: Path, comparisons: Sequence[Comparison]) -> list[D
         for comparison in together:
             if comparison.results is not None:
                 number += 1
-                place = folder / "figures" if number == 1 else folder / "figures" / f"{name}_{number}"
+                place = folder / FIGURES if number == 1 else folder / FIGURES / f"{name}_{number}"
                 drawn += [
                     figure.titled(comparison.about) for figure in draw(comparison.figures, comparison.results, place)
                 ]
@@ -136,7 +137,7 @@ def write_pages(
     Where there are several studies each has a folder, and a page above them links theirs and shows the comparisons.
     """
     each = studies(gathered)
-    names = [str(study.rows[0]["setting"]) for study in each]
+    names = [file_name(study.rows[0]["setting"], taken=[FIGURES]) for study in each]
     homes: dict[str, Path] = {}
     for name, study in zip(names, each, strict=True):
         place = folder / name if len(each) > 1 else folder
@@ -166,7 +167,7 @@ def write_study(place: Path, study: Gathered, bars: str, experiment: Experiment 
     if experiment is not None:
         tables |= tables_of_jobs(study, experiment.tables)
     results = Results(tables, bars=BARS[bars])
-    figures = draw(experiment.seed_figures, results, place / "figures") if experiment else []
+    figures = draw(experiment.seed_figures, results, place / FIGURES) if experiment else []
     first, seeds = study.rows[0], len({row["seed"] for row in study.rows})
     Page(
         f"{first['experiment']}: {first['model']} on {first['data']}, {counted(seeds, 'seed')}",
@@ -183,7 +184,7 @@ def show(gathered: Gathered, sheets: Sequence[Sheet], folder: Path, comparisons:
 
     Of settings that are compared, the one table of the comparison stands for those of each.
     """
-    console = Console()
+    console = Terminal()
     compared = {setting for comparison in comparisons for setting in comparison.settings}
 
     def say_if(line: str) -> None:

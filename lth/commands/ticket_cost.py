@@ -20,6 +20,7 @@ from lth.data.tensors import Split
 from lth.pruning.mask import density
 from lth.report.cost import print_cost, write_cost
 from lth.report.statistics import percent
+from lth.report.terminal import Terminal, say
 
 CALIBRATION = 10
 """Training batches that calibrate static int8."""
@@ -42,7 +43,7 @@ def ticket_cost(arguments: Namespace, model: Mapping[str, Any] | None, batches: 
     print_cost(title(loaded), measured, search_of(loaded), loaded.level, written)
     if arguments.export:
         for line in export_all(loaded, arguments.export):
-            print(line)
+            say(Terminal(), line, whole=True)
 
 
 def accuracy_split(loaded: LoadedTicket, examples: int | None) -> Split | None:

@@ -165,7 +165,11 @@ class Table:
 
     def write(self, folder: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
         """Writes `rows` to the table's file in `folder`, whole or not at all, and its digest beside it; where it is."""
-        path, content = self.path(folder), csv_bytes(self.names, rows)
+        return self.write_to(self.path(folder), rows)
+
+    def write_to(self, path: Path, rows: Iterable[Mapping[str, Any]]) -> Path:
+        """Writes `rows` to the file `path`, whole or not at all, and its digest beside it; where it is."""
+        content = csv_bytes(self.names, rows)
         announce(path, content)
         write_bytes(path, content, lasting=False)
         return path

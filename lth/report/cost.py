@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
 from lth.compression.cost import Cost
 from lth.compression.search_cost import SearchCost
 from lth.compression.tables import LAYER_COST
+from lth.core.shown import shown
+from lth.report.terminal import Terminal, say
 
 Row = Mapping[str, Any]
 NOISY = 0.3
@@ -33,12 +34,17 @@ def write_cost(folder: Path, cost: Cost) -> list[Path]:
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     """`rows` under `columns`, the first to the left and never broken, all others to the right."""
     table = Table(
-        title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True
+        title=shown(title),
+        title_justify="left",
+        header_style="bold",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
     )
     for place, name in enumerate(columns):
         table.add_column(name, justify="right" if place else "left", no_wrap=place == 0)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(shown, row))
     return table
 
 
@@ -165,12 +171,12 @@ def shrink_table(name: str, rows: Sequence[Row], batch: int, threads: int) -> Ta
 
 def print_shrinking(name: str, rows: Sequence[Row], batch: int, threads: int) -> None:
     """Prints the table, and what is counted in it."""
-    console = Console()
+    console = Terminal()
     console.print(shrink_table(name, rows, batch, threads))
-    console.print(
+    say(
+        console,
         "M products: multiply-adds of one input in millions, as Torch-Pruning counts them, norms and pooling too; conv,"
         " linear: those layers alone. Each small network gives the logits of the masked one that it was made from.",
-        highlight=False,
     )
 
 
@@ -194,16 +200,16 @@ def zeros_sentence(cost: Cost) -> str:
 
 def print_cost(title: str, cost: Cost, found: SearchCost | None, level: int | None, written: Sequence[Path]) -> None:
     """Prints the tables, what cannot be expected of them, notes on the forms, and where the files lie."""
-    console = Console()
-    console.print(title, style="bold", markup=False, highlight=False)
+    console = Terminal()
+    console.print(shown(title), style="bold")
     for table in (layer_table(cost), count_table(cost), time_table(cost)):
         console.print(table)
-    console.print(DENSE_KERNELS, highlight=False)
+    say(console, DENSE_KERNELS)
     for row in cost.rows[2:]:
-        console.print(f"  {row['form']}: {row['note']}", highlight=False, markup=False)
+        say(console, f"  {row['form']}: {row['note']}")
     for sentence in filter(None, (zeros_sentence(cost), noise_sentence(cost.rows, cost.batches))):
-        console.print(sentence, highlight=False)
+        say(console, sentence)
     if found is not None:
-        console.print(search_sentence(found, level), highlight=False)
+        say(console, search_sentence(found, level))
     if written:
-        console.print(f"In {', '.join(map(str, written))}", highlight=False, markup=False, soft_wrap=True)
+        say(console, f"In {', '.join(map(str, written))}", whole=True)

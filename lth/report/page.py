@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from lth.core.files import write_text
 from lth.core.machine import describe, pick
 from lth.core.reading import read_bytes
+from lth.core.shown import shown
 from lth.report.figures.axes import DPI
 from lth.report.figures.drawing import Drawn
 from lth.report.sheet import Cell, Sheet
@@ -49,6 +50,7 @@ class Page:
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            finalize=printable,
         )
         environment.globals["starts"] = starts
         content = environment.get_template(TEMPLATE).render(
@@ -63,6 +65,11 @@ class Page:
             versions=versions() | dict(self.machine),
         )
         write_text(path, content)
+
+
+def printable(value: Any) -> Any:
+    """What a page shows of a value: of a text its control characters as escapes, line breaks as they are."""
+    return shown(value, keep="\n") if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def plain(sheet: Sheet) -> Sheet:
@@ -109,7 +116,7 @@ def yaml_value(value: Any) -> str:
         return f"[{', '.join(yaml_value(item) for item in value)}]"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    return str(value)
+    return shown(value)
 
 
 def versions() -> dict[str, str]:

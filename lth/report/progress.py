@@ -3,9 +3,12 @@
 import logging
 import sys
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 
 from tqdm import tqdm
+
+from lth.core.shown import shown
 
 STEP = 100
 """A training that is first heard of further than this from its start has been resumed."""
@@ -17,7 +20,10 @@ class Console(logging.StreamHandler):  # type: ignore[type-arg]  # logging's stu
     def emit(self, record: logging.LogRecord) -> None:
         """Writes one line above the bars; warnings say so."""
         try:
-            text = self.format(record)
+            if record.name.partition(".")[0] == "lth":  # its messages are one line; those of others may be more
+                record = copy(record)
+                record.msg, record.args = shown(record.getMessage()), ()
+            text = shown(self.format(record), keep="\n\t")
             prefix = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
             tqdm.write(prefix + text, file=sys.stderr)
         except Exception:  # logging must not end a job
@@ -33,7 +39,7 @@ class Progress:
     def __init__(self, total: int, title: str, unit: str = "training", row: int | None = None) -> None:
         self.alone = row is None
         look = {"leave": True, "position": None} if row is None else {"leave": False, "position": row}
-        self.outer = tqdm(total=total, desc=title, unit=unit, disable=None, dynamic_ncols=True, **look)
+        self.outer = tqdm(total=total, desc=shown(title), unit=unit, disable=None, dynamic_ncols=True, **look)
         self.inner: tqdm[Any] | None = None
 
     def expect(self, total: int, unit: str = "training") -> None:
@@ -47,7 +53,7 @@ class Progress:
 
     def measuring(self, what: str, count: int) -> Callable[[int], None]:
         """What to call with the number of steps done, of `count`, of measuring `what`; quick ones show no bar."""
-        self.outer.set_postfix_str(what, refresh=False)
+        self.outer.set_postfix_str(shown(what), refresh=False)
         return self._part(0, count, what, "step", delay=0.5)
 
     def _part(self, start: int, stop: int, what: str, unit: str, delay: float = 0.0) -> Callable[[int], None]:
@@ -60,7 +66,7 @@ class Progress:
                 self.inner = tqdm(
                     total=stop,
                     initial=iteration if iteration - start > STEP else start,
-                    desc=what,
+                    desc=shown(what),
                     unit=unit,
                     delay=delay,
                     leave=False,
@@ -74,7 +80,7 @@ class Progress:
     def done(self, what: str, count: int | None = None) -> None:
         """One more training is over; `what` it was. count: how many are over at least, where that is known."""
         self._close_inner()
-        self.outer.set_postfix_str(what, refresh=False)
+        self.outer.set_postfix_str(shown(what), refresh=False)
         self.outer.update(1 if count is None else max(0, count - self.outer.n))
 
     def close(self) -> None:

@@ -9,8 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from rich.console import Console
-
+from lth.core.names import file_name
 from lth.core.tables import Row, Table
 from lth.lottery.arms import ARMS, Outcome
 from lth.lottery.ticket import Ticket
@@ -19,9 +18,10 @@ from lth.report.figures.drawing import Figure, draw
 from lth.report.page import Page, machine_facts
 from lth.report.progress import Progress
 from lth.report.results import Results
-from lth.report.sheet import Sheet, say
+from lth.report.sheet import Sheet
 from lth.report.statistics import arms_of, densities, percent
 from lth.report.tables import TRAINING_TABLES, curve_rows, layer_rows, result_row, with_observed
+from lth.report.terminal import Terminal, say
 from lth.report.wandb.levels import RESULT_COLUMNS, measured_columns
 from lth.report.wandb.tracking import Ending, Wandb
 from lth.store.runs import Store
@@ -213,7 +213,7 @@ class Recorder:
         results = self.results(examples or {})
         drawn = draw(self.experiment.figures, results, self.folder / "figures")
         answer, sheets = list(self.experiment.answer(results)), list(self.experiment.sheets(results))
-        paths = [ticket.save(self.folder / f"{name}.safetensors") for name, ticket in tickets.items()]
+        paths = [ticket.save(self.folder / f"{file_name(name)}.safetensors") for name, ticket in tickets.items()]
         Page(
             self.page_title(),
             answer,
@@ -230,7 +230,7 @@ class Recorder:
         if self.facts.job is not None:
             log.info("%s: %s %s", self.title, self.work(), self.folder)
             return
-        console = Console()
+        console = Terminal()
         for sheet in [sheet for sheet in sheets if sheet.terminal][:1]:
             sheet.print(console)
         for line in answer:

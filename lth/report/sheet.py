@@ -10,6 +10,10 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
+from lth.core.shown import shown
+from lth.report.markup import latex_text, markdown_text
+from lth.report.terminal import Terminal
+
 WIDE = 130
 """Columns of a terminal that shows every column of a sheet."""
 
@@ -64,7 +68,7 @@ class Sheet:
         places = [
             place for place, head in enumerate(self.heads) if width >= WIDE or not self.narrow or head in self.narrow
         ]
-        return Group(Text(self.title, style="italic"), *map(self._table, self._blocks(places, width)))
+        return Group(Text(shown(self.title), style="italic"), *map(self._table, self._blocks(places, width)))
 
     def _blocks(self, places: Sequence[int], width: int) -> list[list[int]]:
         """The `places` of the columns of each table, as many as `width` has room for, the first `keys` in every one."""
@@ -93,56 +97,44 @@ class Sheet:
 
     def print(self, console: Console | None = None) -> None:
         """Prints the sheet."""
-        console = console or Console()
+        console = console or Terminal()
         console.print(self.shown(console.width))
 
 
 def _terminal_text(cell: str) -> Text:
     if not isinstance(cell, Cell):
-        return Text(cell)
-    return Text(cell.short or cell, style="bold green" if cell.bold else "")
+        return Text(shown(cell))
+    return Text(shown(cell.short or cell), style="bold green" if cell.bold else "")
 
 
-def say(console: Console, line: str, whole: bool = False) -> None:
-    """Prints a sentence, broken between words; `whole`: in one piece, as it holds a command or a path to be copied."""
-    console.print(line, highlight=False, markup=False, soft_wrap=whole)
+MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 
 
 def markdown(sheets: Iterable[Sheet]) -> str:
     """The sheets as Markdown tables under headings."""
 
     def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cell.replace("\\", "\\\\").replace("|", r"\|") for cell in cells) + " |"
+        return "| " + " | ".join(map(markdown_text, cells)) + " |"
 
     parts = []
     for sheet in sheets:
         rule = "| " + " | ".join("---" for _ in sheet.heads) + " |"
-        parts.append("\n".join([f"## {sheet.title}", "", line(sheet.heads), rule, *map(line, sheet.cells)]))
+        parts.append(
+            "\n".join([f"## {markdown_text(sheet.title)}", "", line(sheet.heads), rule, *map(line, sheet.cells)])
+        )
     return "\n\n".join(parts) + "\n"
-
-
-MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
-LATEX = {
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-    **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
-    **{"≥": r"$\geq$", "≤": r"$\leq$", "∞": r"$\infty$", MINUS: "$-$", DASH: "--", "<": r"$<$", ">": r"$>$"},
-}
 
 
 def latex(sheets: Iterable[Sheet]) -> str:
     """The sheets as LaTeX tabulars, to be put into tables; they need the package booktabs."""
 
     def line(cells: Sequence[str]) -> str:
-        return "  " + " & ".join(map(escape, cells)) + r" \\"
+        text = " & ".join(map(latex_text, cells))
+        return "  " + "{}" * text.startswith(("[", "*")) + text + r" \\"  # an argument of the line before, else
 
     parts = ["% needs \\usepackage{booktabs}"]
     for sheet in sheets:
         body = [r"  \toprule", line(sheet.heads), r"  \midrule", *map(line, sheet.cells), r"  \bottomrule"]
         begin = f"\\begin{{tabular}}{{{'l' * len(sheet.heads)}}}"
-        parts.append("\n".join([f"% {sheet.title}", begin, *body, r"\end{tabular}"]))
+        parts.append("\n".join([f"% {latex_text(sheet.title)}", begin, *body, r"\end{tabular}"]))
     return "\n\n".join(parts) + "\n"
-
-
-def escape(text: str) -> str:
-    """`text` as LaTeX shows it."""
-    return "".join(LATEX.get(character, character) for character in text)

@@ -6,7 +6,7 @@ import re
 import pytest
 from rich.console import Console
 
-from lth.report.sheet import WIDE, Cell, Sheet, escape, latex, markdown
+from lth.report.sheet import WIDE, Cell, Sheet, latex, markdown
 
 SHEET = Sheet("my_data", ["density (%)", "a|b"], [["1", "x_y & z|"]])
 
@@ -75,13 +75,6 @@ def test_words_are_set_to_the_left_and_numbers_to_the_right() -> None:
 def test_nothing_that_looks_like_markup_is_taken_for_it() -> None:
     text = printed(Sheet("[red]a title", ["x [/]"], [["[bold]1"]]), 80)
     assert "[red]a title" in text and "x [/]" in text and "[bold]1" in text
-
-
-def test_latex_escapes() -> None:
-    assert escape(r"50% of a_b & {c} #1 $2 ~^\ ") == (
-        r"50\% of a\_b \& \{c\} \#1 \$2 \textasciitilde{}\textasciicircum{}\textbackslash{} "
-    )
-    assert escape("≥ 3") == r"$\geq$ 3"
 
 
 def test_latex_is_a_booktabs_tabular() -> None:

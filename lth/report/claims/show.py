@@ -7,9 +7,11 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from lth.core.shown import shown
 from lth.report.claims.files import Claims
 from lth.report.claims.judged import Judged, Verdict
 from lth.report.intervals import Interval
+from lth.report.markup import markdown_text
 from lth.report.statistics import percent
 
 COLOURS: dict[Verdict, str] = {
@@ -69,14 +71,15 @@ def markdown(about: Claims, claims: Sequence[Judged]) -> str:
         ["---"] * len(places),
         *([row[place] for place in places] for row in rows),
     ]
+    command = shown(about.command).replace("`", "'")
     return "\n".join(
         [
-            f"# {about.title}",
+            f"# {markdown_text(about.title)}",
             "",
-            f"{summary(claims)} {origin(claims, f'`{about.command}`')}",
+            f"{summary(claims)} {origin(claims, f'`{command}`')}",
             "",
             *(
-                "| " + " | ".join(cell.replace("|", "\\|").replace("\n", "<br>") for cell in row) + " |"
+                "| " + " | ".join("<br>".join(map(markdown_text, cell.splitlines())) for cell in row) + " |"
                 for row in table
             ),
             "",
@@ -121,17 +124,17 @@ def table(about: Claims, claims: Sequence[Judged]) -> Table:
     units = {claim.unit for claim in claims}
     title = f"{about.title}, at {densities.pop()}% of the weights" if len(densities) == 1 else about.title
     mean = f"{units.pop()} [95% interval]" if len(units) == 1 else "mean [95% interval]"
-    shown = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    grid = Table(title=shown(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for name in ("claim", "what", *(["at"] if densities else []), mean, "reproduced"):
-        shown.add_column(Text(name), justify="right" if name in ("at", mean) else "left", no_wrap=name != "what")
+        grid.add_column(Text(name), justify="right" if name in ("at", mean) else "left", no_wrap=name != "what")
     for claim in claims:
         level, unit = claim.decisive, UNITS.get(claim.unit, f" {claim.unit}") if units else ""
         mark = " =" if claim.claim.about == "value" else ""
         cells = [claim.claim.name + mark, claim.claim.short or claim.claim.text]
         cells += [f"{percent(level.density)}%" if level else "-"] if densities else []
         cells += [_in_brackets(level.interval, claim, unit) if level else "-"]
-        shown.add_row(*map(Text, cells), Text(WORDS[claim.verdict], style=COLOURS[claim.verdict]))
-    return shown
+        grid.add_row(*map(Text, map(shown, cells)), Text(WORDS[claim.verdict], style=COLOURS[claim.verdict]))
+    return grid
 
 
 def _in_brackets(interval: Interval, judged: Judged, unit: str) -> str:

@@ -39,6 +39,7 @@ PLAIN: dict[str, Any] = {
     "lines.linewidth": 1.3,
     "lines.markersize": 4.2,
     "savefig.dpi": DPI,
+    "text.parse_math": False,  # names of layers and data may have a $ in them
     "pdf.fonttype": 42,  # TrueType: submission systems refuse Type 3 fonts
 }
 

@@ -7,12 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from lth.core.files import replacing
+from lth.core.shown import shown
 from lth.report.results import Results
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from matplotlib.figure import Figure as Canvas
+
+
+MOST = 120
+"""The longest line of text in a figure, in characters."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +96,22 @@ def drawing() -> Iterator[None]:
         yield
 
 
+def legible(text: str) -> str:
+    """`text` as a figure has it: each line shown, and at most `MOST` characters of it."""
+    lines = (shown(line) for line in text.split("\n"))
+    return "\n".join(line if len(line) <= MOST else f"{line[: MOST - 3]}..." for line in lines)
+
+
 def write_sketch(folder: Path, sketch: Sketch) -> Drawn:
-    """Writes `sketch` into `folder` as PNG and PDF; equal sketches give equal bytes. To be called within `drawing`."""
+    """Writes `sketch` into `folder` as PNG and PDF; equal sketches give equal bytes. To be called within `drawing`.
+
+    Control characters in names are drawn as their escapes, and long names are cut: they leave room for the data.
+    """
+    from matplotlib.text import Text
+
+    for text in sketch.figure.findobj(Text):
+        if isinstance(text, Text) and text.get_text() != (drawn := legible(text.get_text())):
+            text.set_text(drawn)
     for kind, metadata in (("png", None), ("pdf", {"CreationDate": None})):  # no date: equal rows, equal files
         with replacing(folder / f"{sketch.name}.{kind}") as temporary:
             sketch.figure.savefig(temporary, format=kind, metadata=metadata)
