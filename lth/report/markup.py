@@ -18,7 +18,7 @@ LATEX = {
         ">": r"$>$",
     },
 }
-MARKDOWN = re.compile(r"[\\`|\[\]$~]|(?<!\w)[*_]+(?=\w)|(?<=\w)[*_]+(?!\w)")
+MARKDOWN = re.compile(r"[\\`|$~]|\](?=[(\[:])|(?<!\w)[*_]+(?=\w)|(?<=\w)[*_]+(?!\w)")
 """What Markdown would take for code, a table's border, a link, a formula, or emphasis around words."""
 HTML = re.compile(r"[<>]|&(?=#?\w+;)")
 """What HTML within Markdown would take for a tag, or for the name of a character."""
@@ -37,7 +37,7 @@ def markdown_text(text: str) -> str:
     r"""`text` as Markdown shows it, in a cell of a table too.
 
     >>> print(markdown_text("<b>[x](y) a_b | 5 < 6"))
-    &lt;b&gt;\[x\](y) a_b \| 5 &lt; 6
+    &lt;b&gt;[x\](y) a_b \| 5 &lt; 6
     """
     escaped = MARKDOWN.sub(lambda match: "".join(f"\\{character}" for character in match[0]), shown(text))
     return HTML.sub(lambda match: escape(match[0]), escaped)

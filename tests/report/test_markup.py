@@ -63,4 +63,4 @@ def test_texts_are_readable_in_latex_and_markdown() -> None:
         r"50\% of a\_b \& \{c\} \#1 \$2 \textasciitilde{}\textasciicircum{}\textbackslash{} "
     )
     assert latex_text("≥ 3") == r"$\geq$ 3"
-    assert markdown_text("x_y & z, 97.1 [96, 98]*") == r"x_y & z, 97.1 \[96, 98\]*"
+    assert markdown_text("x_y & z, 97.1 [96, 98]*") == r"x_y & z, 97.1 [96, 98]*"
