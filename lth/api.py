@@ -1,24 +1,30 @@
 """The search for lottery tickets: of a network on tensors, from Python; or by a plan, as experiments do."""
 
+import inspect
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from lth.analysis.sensitivity import measured_densities
+from lth.core.errors import LotteryError, SettingError
 from lth.core.keeping import copied, kept
+from lth.core.rng import global_rng
 from lth.core.seeds import Seeds
 from lth.core.side_state import SideState
+from lth.core.users import users_code
 from lth.core.weights import State, clone
-from lth.data import sources
+from lth.core.wrappers import bare
+from lth.data.arrays import kind_of
+from lth.data.forms import Examples, raw_data
 from lth.data.tensors import Data, prepare
-from lth.from_settings import architecture_digest, check_outputs
+from lth.from_settings import architecture_digest
 from lth.lottery.arms import Outcome, check, check_possible, outcomes
-from lth.lottery.context import FreshInit, Initialize, context_of
+from lth.lottery.context import FreshInit, Initialize, context_of, network_of
 from lth.lottery.coverage import announce
 from lth.lottery.levels import Fit, Level, levels, rewind_point
 from lth.lottery.plan import ImpPlan
@@ -34,6 +40,7 @@ from lth.training.loop import train as train_loop
 from lth.training.recipe import Duration, Recipe
 from lth.training.recipe import plan as training_plan
 from lth.training.run_spec import RunSpec
+from lth.training.trial import check_network
 
 
 def search(
@@ -95,8 +102,8 @@ class Search:
 
 def find_ticket(
     model: nn.Module | Callable[[], nn.Module],
-    train: tuple[Tensor, Tensor],
-    test: tuple[Tensor, Tensor],
+    train: Examples,
+    test: Examples,
     *,
     levels: int,
     recipe: Recipe,
@@ -112,7 +119,8 @@ def find_ticket(
     model: a network, whose present weights are the initial ones and stay as they are; or a function that builds one,
     called under `seed`. New weights for arms such as `reinit` come from that function, or from the `reset_parameters`
     of the network's modules: then `reinit` is a control only if the present weights come from them too.
-    train, test: (inputs, labels); inputs float (N, ...) or uint8, as the model takes them; labels int64 (N,).
+    train, test: (inputs, labels), tensors or arrays: inputs float (N, ...) or uint8, as the model takes them; labels
+    int64 (N,). Or a map-style dataset of (input, label) pairs, or a DataLoader of one, which is read once and in order.
     levels: the number of prunings. recipe: how every level is trained.
     pruning: what is pruned by which score; None: a fifth of the remaining weights of each layer at each level, of the
     output layer a tenth, by magnitude.
@@ -133,13 +141,16 @@ def find_ticket(
     >>> [round(ticket.density, 2) for ticket in found.tickets]
     [1.0, 0.83, 0.7]
     """
+    levels, seed = _integer("levels", levels), _integer("seed", seed)
+    pruning = pruning or Pruning(fractions={"output": 0.1})
+    _check_kinds(recipe=(recipe, Recipe), pruning=(pruning, Pruning), store=(store or "", (str, Path, Store)))
     network, fresh = _initialised(model, seed)
-    data = _prepared(train, test, len(train[1]) // 10 if validation is None else validation)
-    check_outputs(network, data)
+    data = _prepared(train, test, None if validation is None else _integer("validation", validation))
+    check_network(network, data, recipe.batch_size)
     architecture = architecture_digest(network, data, fresh if isinstance(fresh, FreshInit) else None)
     data = data.to(next(network.parameters()).device)
     store = Store(Path(store)) if isinstance(store, (str, Path)) else store
-    plan = ImpPlan(recipe, pruning or Pruning(fractions={"output": 0.1}), levels, rewind, tuple(arms))
+    plan = ImpPlan(recipe, pruning, levels, rewind, (arms,) if isinstance(arms, str) else tuple(arms))
     fit: Fit = store.train if store else train_loop
     state = clone(network.state_dict())
     with kept(network, shared=True):
@@ -155,16 +166,51 @@ def find_ticket(
 def _initialised(model: nn.Module | Callable[[], nn.Module], seed: int) -> tuple[nn.Module, Initialize]:
     """A network to train, which is not the given one, and what draws new weights for it by seed."""
     if isinstance(model, nn.Module):
-        check_parameters(model)
-        template = copied(model)  # training changes the network
-        return copied(model), lambda seed: initialize(template, "default", seed)
-    fresh = FreshInit(model, "default")
+        network = bare(model)
+        check_parameters(network)
+        template = copied(network)  # training changes the network
+        return copied(network), lambda seed: initialize(template, "default", seed)
+    fresh = FreshInit(partial(_built, model), "default")
     return fresh.constructed(seed), fresh
 
 
-def _prepared(train: tuple[Tensor, Tensor], test: tuple[Tensor, Tensor], validation: int) -> Data:
-    tensors = dict(zip(sources.NAMES, map(torch.as_tensor, (*train, *test)), strict=True))
-    return prepare("custom", tensors, validation=validation, normalize="none")
+def _built(function: Callable[[], nn.Module]) -> nn.Module:
+    """The network that the user's function builds; LotteryError where it is none, or builds none."""
+    name = getattr(function, "__name__", type(function).__name__)
+    if not callable(function):
+        raise LotteryError(f"model is {kind_of(function)}: give a torch.nn.Module, or a function that builds one")
+    try:
+        inspect.signature(function).bind()
+    except TypeError as error:
+        problem = f"cannot be called without arguments ({error}): give a network, or lambda: {name}(...)"
+        raise LotteryError(f"model={name} {problem}") from error
+    except ValueError:  # a function without a signature
+        pass
+    with users_code(f"model={name}"):
+        return network_of(function(), f"model={name}")
+
+
+def _check_kinds(**arguments: tuple[Any, Any]) -> None:
+    """Raises LotteryError for an argument that is of no type that it can have; arguments: (value, type or types)."""
+    for name, (value, kinds) in arguments.items():
+        if not isinstance(value, kinds):
+            names = " or ".join(kind.__name__ for kind in (kinds if isinstance(kinds, tuple) else (kinds,)))
+            raise LotteryError(f"{name} is {kind_of(value)}: give a {names}")
+
+
+def _integer(key: str, value: Any) -> int:
+    """`value` as an int, of NumPy or Python; SettingError naming `key` where it is no whole number."""
+    try:
+        return operator.index(value)
+    except TypeError as error:
+        raise SettingError(key, repr(value), "must be a whole number") from error
+
+
+def _prepared(train: Examples, test: Examples, validation: int | None) -> Data:
+    with global_rng(0, "data"):
+        tensors = raw_data(train, test)
+    held_out = tensors["train_labels"].numel() // 10 if validation is None else validation
+    return prepare("custom", tensors, validation=held_out, normalize="none")
 
 
 def _best(levels: Sequence[Level]) -> int:

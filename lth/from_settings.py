@@ -1,51 +1,56 @@
 """What settings describe, made: the data, the network, the plan of a search, the store."""
 
 import logging
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import nn
 
 from lth.core.code import is_library_function, unwrapped
-from lth.core.errors import LotteryError, SettingError
-from lth.core.keeping import copied, kept
-from lth.core.rng import generators_kept, global_rng
+from lth.core.errors import SettingError
+from lth.core.rng import global_rng
 from lth.core.seeds import Seeds
-from lth.core.weights import digest
 from lth.data import sources
 from lth.data.builtin import SOURCES
+from lth.data.checks import check_class_count
 from lth.data.tensors import Data, prepare
 from lth.lottery.arms import requested
-from lth.lottery.context import FreshInit, unequal
+from lth.lottery.context import FreshInit, check_apart, network_of, unequal
 from lth.lottery.plan import ImpPlan
 from lth.models import build
 from lth.models.initialize import INITIALIZERS, needs_mask
-from lth.pruning.parameters import check_parameters
 from lth.pruning.scores import SCORES
 from lth.store.architecture import architecture, code_of
 from lth.store.passing import tried
 from lth.store.reading import hashed
 from lth.store.runs import Store
+from lth.training.trial import check_network
 
 log = logging.getLogger(__name__)
+
+MOST_CLASSES = 1_000
+"""So many classes may have no example: a few examples of ImageNet are data still."""
 
 if TYPE_CHECKING:  # only their values are read: this module does without OmegaConf
     from lth.settings import LevelSettings, ModelSettings, TrainingSettings
 
 
-def load_data(settings: "TrainingSettings") -> Data:
-    """The data set that `settings` name, split and normalised, in main memory."""
+def load_data(settings: "TrainingSettings", keep: bool = True) -> Data:
+    """The data set that `settings` name, split and normalised, in main memory.
+
+    keep: whether the folder `data.root` may be written to, as where the user has named it.
+    """
     chosen = settings.data
-    root = Path(chosen.root).expanduser() if chosen.root else None
+    root = sources.folder_of(chosen.root, "data.root") if chosen.root else None
+    sources.check_name(chosen.name)
     if chosen._target_ and chosen.name in SOURCES:
         raise SettingError("data._target_", chosen._target_, f"is for data=custom, not {chosen.name}")
     if chosen._target_:
         with global_rng(0, "data"):
             tensors = sources.custom(chosen._target_, chosen.args)
     else:
-        tensors = sources.load(chosen.name, root)
+        tensors = sources.load(chosen.name, root, keep)
     data = prepare(
         chosen.name,
         tensors,
@@ -53,14 +58,20 @@ def load_data(settings: "TrainingSettings") -> Data:
         normalize=chosen.normalize,
         split_seed=settings.seeds.split,
         augment=chosen.augment,
+        content=tensors.digest,
     )
-    return replace(data, content=digest(tensors))
+    if not settings.model._target_:  # such a network has as many outputs as there are classes
+        check_class_count(chosen.name, tensors, MOST_CLASSES)
+    return data
 
 
-def build_model(settings: "TrainingSettings", data: Data, seeds: Seeds) -> tuple[nn.Module, FreshInit]:
+def build_model(
+    settings: "TrainingSettings", data: Data, seeds: Seeds, trained: bool = True
+) -> tuple[nn.Module, FreshInit]:
     """The network that `settings` name for `data`, and its initialiser: a new initial state by seed.
 
-    Raises SettingError and LotteryError for a network that cannot be built, or does not take the data.
+    trained: whether it is to be trained, which not every network that takes the data can be. Raises SettingError and
+    LotteryError for a network that cannot be built, or does not take the data.
     """
     chosen = settings.model
     check_initializers(chosen)
@@ -68,14 +79,11 @@ def build_model(settings: "TrainingSettings", data: Data, seeds: Seeds) -> tuple
     def construct() -> nn.Module:
         if not chosen._target_:
             return build(chosen.name, data.shape, data.classes, chosen.widths)
-        model = sources.call(chosen._target_, chosen.args, "model")
-        if not isinstance(model, nn.Module):
-            raise SettingError("model._target_", chosen._target_, "does not give a torch.nn.Module")
-        return model
+        return network_of(sources.call(chosen._target_, chosen.args, "model"), f"model._target_={chosen._target_}")
 
     fresh = FreshInit(construct, chosen.initializer, chosen.plus_initializer)
     model = fresh.constructed(seeds.init)
-    check_outputs(model, data)
+    check_network(model, data, settings.recipe.batch_size if trained else None)
     return model, fresh
 
 
@@ -88,23 +96,6 @@ def check_initializers(model: "ModelSettings") -> None:
         raise SettingError("model.plus_initializer", model.plus_initializer, problem)
 
 
-def check_outputs(model: nn.Module, data: Data) -> None:
-    """Raises LotteryError where `model` does not take the inputs of `data`, or gives no logit for each class."""
-    check_parameters(model)
-    probe = copied(model).eval()
-    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    try:
-        with torch.no_grad(), kept(probe, shared=True), generators_kept([]):
-            shape = tuple(probe(data.train.images[:2].to(device)).shape)
-    except Exception as error:  # whatever a user's own network raises
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise LotteryError(f"the model does not take images of shape {data.shape}: {reason}") from error
-    if len(shape) != 2 or shape[1] < data.classes:
-        raise LotteryError(
-            f"the model gives {shape} for 2 images of {data.classes} classes; it should give (2, classes)"
-        )
-
-
 def architecture_digest(model: nn.Module, data: Data, fresh: FreshInit | None = None) -> str:
     """A hash of the network and of the code in it, 20 hexadecimal digits; of its weights nothing.
 
@@ -114,6 +105,7 @@ def architecture_digest(model: nn.Module, data: Data, fresh: FreshInit | None = 
     if fresh is None:
         return _digest_of(model, data)
     first, second = (fresh.constructed(0) for _ in range(2))
+    check_apart(first, second)
     digests = [_digest_of(network, data) for network in (first, second)]
     name = unequal(fresh.state_of(first, 0), fresh.state_of(second, 0))
     if not name and digests[0] == digests[1]:

@@ -123,6 +123,10 @@ class TrainingSettings(MachineSettings):
             raise SettingError("data", "custom", problem)
         if self.model.name == "custom" and not self.model._target_:
             raise SettingError("model", "custom", "needs model._target_=my_module.MyNetwork")
+        for group, settings in (("data", self.data), ("model", self.model)):
+            if settings.args and not settings._target_:
+                problem = f"is for {group}=custom with {group}._target_; {group}={settings.name} takes no arguments"
+                raise SettingError(f"{group}.args", dict(settings.args), problem)
         if self.model._target_ and self.model.name != "custom":
             raise SettingError("model._target_", self.model._target_, f"is for model=custom, not {self.model.name}")
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 import lth
 from lth.api import search
@@ -244,6 +245,79 @@ def test_a_model_that_does_not_fit_is_named(tensors):
     with pytest.raises(lth.LotteryError, match="it should give"):
         model = nn.Sequential(nn.Flatten(), nn.Linear(36, 2))
         lth.find_ticket(model, train, test, levels=1, recipe=lth.Recipe(iterations=5))
+
+
+KEPT = nn.Linear(36, 8)
+TINY = lth.Recipe(iterations=5, batch_size=20)
+
+
+class Wide(nn.Module):
+    """A network that needs to be told its width."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.output = nn.Linear(width, 3)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("resnet18", "model is a str: give a torch.nn.Module, or a function that builds one"),
+        (nn.Linear(2, 2).state_dict(), "model is an OrderedDict"),
+        (Wide, r"model=Wide cannot be called without arguments .*'width'.*lambda: Wide\(\.\.\.\)"),
+        (lambda: None, "does not give a torch.nn.Module, but None"),
+        (lambda: Orthogonal, r"gives the class Orthogonal, and no network: call it, as Orthogonal\(\)"),
+        (lambda: {}["weights"], r"model=<lambda> raised KeyError: 'weights' \(test_api\.py, line \d+\)"),
+        (lambda: sys.exit(1), "model=<lambda> raised SystemExit: 1"),
+        (lambda: nn.Sequential(nn.Flatten(), KEPT, nn.Linear(8, 3)), r"gives the same 1\.weight each time"),
+        (lambda: nn.LazyLinear(3), "weight has no shape yet"),
+    ],
+)
+def test_what_builds_no_network_is_one_line(tensors, model, message):
+    train, test = ((tensors[f"{part}_images"], tensors[f"{part}_labels"]) for part in ("train", "test"))
+    with pytest.raises(lth.LotteryError, match=message) as raised:
+        lth.find_ticket(model, train, test, levels=1, recipe=TINY)
+    assert "\n" not in str(raised.value)
+
+
+def test_what_wraps_a_network_is_taken_off(tensors, make_network):
+    train, test = ((tensors[f"{part}_images"], tensors[f"{part}_labels"]) for part in ("train", "test"))
+    model = make_network()
+    states = []
+    for wrapped in (model, torch.compile(model), nn.DataParallel(model)):
+        states.append(lth.find_ticket(wrapped, train, test, levels=1, recipe=TINY).levels[1].result.final)
+    assert all(list(state) == list(model.state_dict()) for state in states)
+    assert all(torch.equal(state[name], x) for state in states for name, x in states[0].items())
+
+
+def test_a_loader_of_the_tensors_is_as_good_as_they_are(tensors, make_network):
+    train, test = ((tensors[f"{part}_images"], tensors[f"{part}_labels"]) for part in ("train", "test"))
+    loaders = [DataLoader(TensorDataset(*part), 16, shuffle=True) for part in (train, test)]
+    model = make_network()
+    first = lth.find_ticket(model, train, test, levels=0, recipe=TINY)
+    second = lth.find_ticket(model, *loaders, levels=0, recipe=TINY)
+    assert first.rows[0]["data_digest"] == second.rows[0]["data_digest"]
+    assert torch.equal(first.levels[0].result.final["fc1.weight"], second.levels[0].result.final["fc1.weight"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"levels": "3"}, "levels='3': must be a whole number"),
+        ({"levels": 1.5}, "levels=1.5: must be a whole number"),
+        ({"seed": None}, "seed=None: must be a whole number"),
+        ({"validation": 0.1}, "validation=0.1: must be a whole number"),
+        ({"recipe": {"iterations": 5}}, "recipe is a dict: give a Recipe"),
+        ({"pruning": "magnitude"}, "pruning is a str: give a Pruning"),
+        ({"store": 3}, "store is an int: give a str or Path or Store"),
+        ({"train": None}, "train is None"),
+    ],
+)
+def test_an_argument_of_another_type_is_one_line(tensors, make_network, changes, message):
+    train, test = ((tensors[f"{part}_images"], tensors[f"{part}_labels"]) for part in ("train", "test"))
+    arguments = {"model": make_network, "train": train, "test": test, "levels": 1, "recipe": TINY} | changes
+    with pytest.raises(lth.LotteryError, match=message):
+        lth.find_ticket(**arguments)
 
 
 def test_every_public_name_is_there():

@@ -165,6 +165,8 @@ def test_the_presets_of_a_scale_can_be_overridden():
         ("data=custom", "data=custom: needs"),
         ("model=custom", "model=custom: needs"),
         ("model._target_=a.B", "is for model=custom"),
+        ("+model.args.x=1", "model=.* takes no arguments"),
+        ("+data.args.x=1", "data=.* takes no arguments"),
     ],
 )
 def test_a_bad_value_is_named_with_its_key(override, message):

@@ -1,7 +1,6 @@
 """The training that is timed: Lenet-300-100 on MNIST, or on random images of its shape, at 20% density."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -21,7 +20,7 @@ from .settings import SpeedSettings
 
 def mnist(root: str | None) -> tuple[dict[str, Tensor], str]:
     """MNIST's four tensors where they are there, else random ones of their shape; and which they are."""
-    place = Path(root).expanduser() if root else sources.default_root()
+    place = sources.folder_of(root, "data.root") if root else sources.default_root()
     files = (place / "mnist.safetensors", place / "MNIST" / "raw" / "train-images-idx3-ubyte")
     if any(file.exists() for file in files):
         return sources.load("mnist", place), "MNIST"

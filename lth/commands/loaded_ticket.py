@@ -81,8 +81,8 @@ def open_ticket(
         raise LotteryError(f"--store {store}: there is no such folder")
     ticket = load_ticket(path)
     settings = _settings(path, ticket, config, model or {})
-    data = noise(*inputs) if settings.data.name == NOISE else load_data(settings)
-    network, _ = build_model(settings, data, settings.seeds.resolved(settings.seed))
+    data = noise(*inputs) if settings.data.name == NOISE else load_data(settings, keep=config is not None)
+    network, _ = build_model(settings, data, settings.seeds.resolved(settings.seed), trained=False)
     ticket.apply(network)  # raises where it does not fit
     rows = _rows(path, ticket) if data.name != NOISE else []
     pruning = _pruning(config or path.parent / CONFIG, rows)

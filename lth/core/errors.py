@@ -36,3 +36,13 @@ class SettingError(LotteryError):
 
 class DataError(LotteryError):
     """Data that is missing, damaged or of the wrong shape."""
+
+
+def reason_of(error: BaseException) -> str:
+    """The text of `error` in one line of at most 300 characters; its type where it has no text.
+
+    >>> reason_of(ValueError("shapes differ:\\n(2, 3)")), reason_of(KeyError())
+    ('shapes differ: (2, 3)', 'KeyError')
+    """
+    text = " ".join(str(error).split())
+    return (text if len(text) <= 300 else f"{text[:297]}...") or type(error).__name__

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from lth.core.errors import LotteryError, reason_of
 from lth.core.parts import ABSENT, Part, parts_of, same, things_of
 from lth.core.places import Place, attributes, hooks_of, inner_places, is_plain, known_things, shared_places
 
@@ -58,7 +59,8 @@ def copied(model: nn.Module) -> nn.Module:
     """A copy of `model`, also where it keeps something that `copy.deepcopy` alone refuses.
 
     Tensors that it has computed, such as the weight under `torch.nn.utils.weight_norm` or an activation, are copied
-    without their gradient graph; what cannot be copied, such as a lock, is shared.
+    without their gradient graph; what cannot be copied, such as a lock, is shared. Raises LotteryError where the model
+    itself refuses.
     """
     held = [value for module in model.modules() for value in (*attributes(module).values(), *hooks_of(module))]
     tensors = [thing for thing, _ in things_of(held, known_things(model)) if isinstance(thing, Tensor)]
@@ -71,13 +73,21 @@ def copied(model: nn.Module) -> nn.Module:
                 copy.deepcopy(value, dict(memo))
             except Exception:
                 memo[id(value)] = value
-        network = copy.deepcopy(model, memo)
+        network = _last_try(model, memo)
     for parameter, copied in zip(model.parameters(), network.parameters(), strict=True):
         for hook in (parameter._backward_hooks or {}).values():  # which a copy of a tensor does without
             copied.register_hook(hook)
         for hook in (getattr(parameter, "_post_accumulate_grad_hooks", None) or {}).values():
             copied.register_post_accumulate_grad_hook(hook)
     return network
+
+
+def _last_try(model: nn.Module, memo: dict[int, Any]) -> nn.Module:
+    try:
+        return copy.deepcopy(model, memo)
+    except Exception as error:
+        problem = f"copy.deepcopy raises {type(error).__name__}: {reason_of(error)}"
+        raise LotteryError(f"the model cannot be copied, and every search trains copies of it: {problem}") from error
 
 
 @contextmanager

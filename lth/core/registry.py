@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from importlib import metadata
 from typing import Generic, TypeVar
 
-from lth.core.errors import SettingError
+from lth.core.errors import SettingError, reason_of
 
 T = TypeVar("T")
 
@@ -98,8 +98,10 @@ def imported(path: str, key: str) -> object:
         sys.path.insert(0, os.getcwd())
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:  # TypeError: a relative path
-        problem = f"cannot be imported ({error}); the current folder and installed packages are searched"
+    except (Exception, SystemExit) as error:  # whatever the user's module raises
+        expected = isinstance(error, (ImportError, AttributeError, TypeError, ValueError))  # TypeError: a relative path
+        reason = reason_of(error) if expected else f"{type(error).__name__}: {reason_of(error)}"
+        problem = f"cannot be imported ({reason}); the current folder and installed packages are searched"
         raise SettingError(key, path, problem) from error
 
 

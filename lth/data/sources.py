@@ -7,109 +7,94 @@ int64 (N,), `test_images`, `test_labels`. They are kept as `<root>/<name>.safete
 import inspect
 import logging
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
-
-from lth.core.errors import DataError, LotteryError, SettingError
-from lth.core.files import replacing
+from lth.core.errors import DataError, LotteryError, SettingError, reason_of
 from lth.core.registry import imported
+from lth.core.users import users_code
 from lth.data.builtin import SOURCES
+from lth.data.forms import returned_data
+from lth.data.prepared import prepared_file, read_prepared, write_prepared
+from lth.data.raw import RawData
 
 log = logging.getLogger(__name__)
 
-NAMES = ("train_images", "train_labels", "test_images", "test_labels")
+NAME = re.compile(r"[^\W_][\w.+ -]{0,99}")
+"""A name of a data set: it is also that of a file, so it begins with a letter or digit and has no separators."""
 
 
 def default_root() -> Path:
-    """The folder of the prepared files: `$LTH_DATA`, else `lth` in the user's cache folder.
+    """The folder of the prepared files: `$LTH_DATA`, else `lth` in the user's cache folder; empty variables are unset.
 
     >>> from unittest import mock
     >>> with mock.patch.dict(os.environ, {"LTH_DATA": "/data"}):
     ...     str(default_root())
     '/data'
     """
-    if "LTH_DATA" in os.environ:
-        return Path(os.environ["LTH_DATA"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lth"
+    if folder := os.environ.get("LTH_DATA"):
+        return folder_of(folder, "LTH_DATA")
+    return folder_of(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "data.root") / "lth"
 
 
-def load(name: str, root: Path | None = None) -> dict[str, Tensor]:
+def folder_of(text: str, key: str) -> Path:
+    """The folder that `text` names, with a leading ~ for the home folder; SettingError naming `key` without one."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise SettingError(key, text, "there is no such home folder (HOME): give the folder's full path") from error
+
+
+def check_name(name: str) -> None:
+    """Raises SettingError for what is no name of a data set, such as a path."""
+    if not NAME.fullmatch(name):
+        problem = "is no name of a data set, of letters, digits and . _ + -; its folder is data.root"
+        raise SettingError("data.name", repr(name), problem)
+
+
+def load(name: str, root: Path | None = None, keep: bool = True) -> RawData:
     """The four tensors of the data set `name`: read from the prepared file in `root`, else made and kept there.
 
-    Raises SettingError for an unknown name; DataError for a damaged file, and where a download fails.
+    keep: whether anything is written to `root`; else what has to be made is kept in the default folder. Raises
+    SettingError for an unknown name; DataError for a damaged file, and where a download fails.
     """
+    check_name(name)
     root = root or default_root()
-    path = root / f"{name}.safetensors"
-    if path.exists():
-        return read_prepared(path)
+    path = prepared_file(root, name)
+    try:
+        there = path.exists()
+    except OSError as error:
+        raise DataError(f"data={name}: {path} cannot be read ({reason_of(error)})") from error
+    if there:
+        return read_prepared(path, keep)
+    if not keep and root != default_root():
+        return load(name)
     if name not in SOURCES:
         raise SettingError("data", name, f"unknown, and there is no {path}; known: {', '.join(SOURCES)}, custom")
-    tensors = SOURCES[name](root)
+    data = RawData(SOURCES[name](root))
     try:
-        with replacing(path) as temporary:
-            save_file({key: tensor.contiguous() for key, tensor in tensors.items()}, temporary)
+        write_prepared(path, data)
     except LotteryError as error:
         log.warning("the data are used, but the prepared file was not kept: %s", error)
-    return tensors
+    return data
 
 
-def read_prepared(path: Path) -> dict[str, Tensor]:
-    """The four tensors of the prepared file `path`; DataError naming it where it is damaged or lacks one of them."""
-    try:
-        tensors = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise DataError(f"{path} cannot be read ({error}); delete it, and it is made again") from error
-    missing = [key for key in NAMES if key not in tensors]
-    if missing:
-        raise DataError(f"{path} has no {missing[0]}; a prepared file holds {', '.join(NAMES)}")
-    return {key: tensors[key] for key in NAMES}
-
-
-def custom(target: str, args: Mapping[str, Any]) -> dict[str, Tensor]:
+def custom(target: str, args: Mapping[str, Any]) -> RawData:
     """The four tensors from the user's function `target` ("package.module.function"), called with `args`.
 
-    It returns tensors or arrays: a mapping by name, (train_images, train_labels, test_images, test_labels),
-    ((images, labels), (images, labels)), or two map-style datasets (training, test). Raises SettingError where it
-    cannot be called, DataError for another number of values.
+    What it may return is in `lth.data.forms.returned_data`. Raises SettingError where it cannot be called, DataError
+    where it raises an error or returns something else.
     """
-    returned = call(target, args, "data")
-    if isinstance(returned, Mapping):
-        return {key: torch.as_tensor(value) for key, value in returned.items()}
-    parts = tuple(returned)
-    if len(parts) == 2:
-        parts = (*_pair(parts[0]), *_pair(parts[1]))
-    if len(parts) != 4:
-        raise DataError(f"data._target_={target} returned {len(parts)} values; it should return {', '.join(NAMES)}")
-    return {key: torch.as_tensor(value) for key, value in zip(NAMES, parts, strict=True)}
-
-
-def _pair(part: Any) -> tuple[Any, Any]:
-    if isinstance(part, (tuple, list)) and len(part) == 2:
-        return part[0], part[1]
-    images, labels = zip(*(part[index] for index in range(len(part))), strict=True)
-    return torch.stack([_image(image) for image in images]), torch.as_tensor(labels)
-
-
-def _image(image: Any) -> Tensor:
-    """An image of a dataset as a tensor; a PIL image of (H, W) or (H, W, C) becomes (C, H, W)."""
-    if not hasattr(image, "getbands"):
-        return torch.as_tensor(image)
-    values = torch.from_numpy(np.array(image))
-    return values[None] if values.ndim == 2 else values.permute(2, 0, 1)
+    return returned_data(call(target, args, "data"), f"data._target_={target}")
 
 
 def call(target: str, args: Mapping[str, Any], group: str) -> Any:
     """What the callable `target` returns for `args`.
 
     Raises SettingError naming a key of `group` where it cannot be imported, does not take these arguments, or has no
-    signature, as some builtins.
+    signature, as some builtins; LotteryError where it raises an error.
 
     >>> call("fractions.Fraction", {"numerator": 1, "denominator": 2}, "model")
     Fraction(1, 2)
@@ -121,7 +106,8 @@ def call(target: str, args: Mapping[str, Any], group: str) -> Any:
         raise SettingError(f"{group}.args", dict(args), f"{target}: {error}") from error
     except ValueError as error:
         raise SettingError(f"{group}._target_", target, "must be a class or function written in Python") from error
-    return function(**args)
+    with users_code(f"{group}._target_={target}"):
+        return function(**args)
 
 
 def resolve(target: str, key: str) -> Callable[..., Any]:

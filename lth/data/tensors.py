@@ -7,12 +7,15 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from lth.core.errors import DataError, SettingError
+from lth.core.errors import SettingError
 from lth.core.rng import rng
 from lth.core.weights import digest
+from lth.data.checks import checked, first_nonfinite, nonfinite_error
 
 NORMALIZE = ("standard", "unit", "none")
 AUGMENT = ("none", "flip_crop")
+PADDING = 4
+"""The pixels that `flip_crop` shifts by at most; of larger images it leaves more than half of each side."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,17 @@ class Data:
             validation=self.validation.to(device),
             test=self.test.to(device),
         )
-        moved.__dict__["digest"] = self.digest
+        moved.__dict__.update(digest=self.digest, nonfinite=self.nonfinite)
         return moved
+
+    @cached_property
+    def nonfinite(self) -> tuple[str, int] | None:
+        """(split, index) of the first example with a value that is NaN or infinite; None without one."""
+        for name in ("train", "validation", "test"):
+            index = first_nonfinite(getattr(self, name).images)
+            if index is not None:
+                return name, index
+        return None
 
     @cached_property
     def digest(self) -> str:
@@ -77,13 +89,17 @@ def prepare(
     normalize: str = "standard",
     split_seed: int = 0,
     augment: str = "none",
+    content: str = "",
 ) -> Data:
     """A data set from the tensors `train_images`, `train_labels`, `test_images`, `test_labels`.
 
     Images are (N, ...), uint8 (0..255) or float, labels integers (N,). `validation` training examples, drawn by
     `split_seed`, become the validation split. `normalize`: `standard` scales pixels to 0..1, subtracts the training
     split's mean and divides by its standard deviation, per channel; `unit` scales pixels to 0..1; `none` keeps the
-    values. Raises DataError for tensors that do not fit together, SettingError for a setting out of range.
+    values. content: a hash of the tensors, where it is known.
+
+    Raises DataError for tensors that do not fit together, for values that are NaN or infinite and for labels that are
+    no classes, with split and index; SettingError for a setting out of range, and for images too small for `augment`.
 
     >>> images, labels = torch.rand(10, 1, 8, 8), torch.arange(10) % 2
     >>> tensors = {"train_images": images, "train_labels": labels, "test_images": images, "test_labels": labels}
@@ -94,10 +110,9 @@ def prepare(
     for key, value, options in (("normalize", normalize, NORMALIZE), ("augment", augment, AUGMENT)):
         if value not in options:
             raise SettingError(f"data.{key}", value, f"must be one of {', '.join(options)}")
-    _check(name, tensors)
-    if augment == "flip_crop" and tensors["train_images"].ndim != 4:
-        problem = f"needs images (N, C, H, W), these are {tuple(tensors['train_images'].shape)}"
-        raise SettingError("data.augment", augment, problem)
+    tensors = checked(name, tensors)
+    if augment == "flip_crop":
+        _check_size(tuple(tensors["train_images"].shape[1:]))
     scale = normalize != "none"
     train, test = (_split(tensors[f"{part}_images"], tensors[f"{part}_labels"], scale) for part in ("train", "test"))
     if not 0 <= validation < len(train):
@@ -113,25 +128,18 @@ def prepare(
     if normalize == "standard":
         train, held_out, test = _standardized(train, held_out, test)
     classes = int(max(split.labels.max() for split in (train, held_out, test) if len(split))) + 1
-    return Data(name, train, held_out, test, classes, augment)
+    data = Data(name, train, held_out, test, classes, augment, content)
+    if data.nonfinite:
+        raise nonfinite_error(name, tensors)
+    return data
 
 
-def _check(name: str, tensors: dict[str, Tensor]) -> None:
-    for part in ("train", "test"):
-        missing = [key for key in (f"{part}_images", f"{part}_labels") if key not in tensors]
-        if missing:
-            raise DataError(f"data {name}: {missing[0]} is missing; given: {', '.join(sorted(tensors))}")
-        images, labels = tensors[f"{part}_images"], tensors[f"{part}_labels"]
-        if images.ndim < 2 or labels.shape != images.shape[:1] or not len(labels):
-            raise DataError(
-                f"data {name}: {part}_images {tuple(images.shape)} and {part}_labels {tuple(labels.shape)} do not fit:"
-                " they should be (N, C, H, W) and (N,) with N above 0"
-            )
-        if labels.is_floating_point() or int(labels.min()) < 0:
-            raise DataError(f"data {name}: {part}_labels must be integers from 0, these are {labels.dtype}")
-    if tensors["train_images"].shape[1:] != tensors["test_images"].shape[1:]:
-        shapes = [tuple(tensors[f"{part}_images"].shape[1:]) for part in ("train", "test")]
-        raise DataError(f"data {name}: training and test images differ in shape, {shapes[0]} and {shapes[1]}")
+def _check_size(shape: tuple[int, ...]) -> None:
+    """Raises SettingError where `flip_crop` would shift half of an image or more out of sight."""
+    if len(shape) != 3 or min(shape[1:]) <= 2 * PADDING:
+        size = 2 * PADDING + 1
+        problem = f"needs images (C, H, W) of at least {size} by {size} pixels, for it shifts them by up to {PADDING}"
+        raise SettingError("data.augment", "flip_crop", f"{problem}; these are {shape}")
 
 
 def _split(images: Tensor, labels: Tensor, scale: bool) -> Split:
@@ -183,7 +191,7 @@ def scoring_examples(split: Split, per_class: int) -> Split:
     return Split(split.images[examples], split.labels[examples])
 
 
-def flip_crop(images: Tensor, seed: int, iteration: int, padding: int = 4) -> Tensor:
+def flip_crop(images: Tensor, seed: int, iteration: int, padding: int = PADDING) -> Tensor:
     """`images` (N, C, H, W), each flipped with probability 1/2 and shifted by up to `padding` pixels, padded by zeros.
 
     The augmentation of the CIFAR-10 experiments of He et al. (2016, section 4.2), drawn by (seed, iteration).

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from torch import nn
 
+from lth.core.errors import LotteryError
 from lth.core.keeping import copied
 from lth.core.rng import address, global_rng, rng
 from lth.core.weights import Mask, State, clone, digest, load
+from lth.core.wrappers import bare
 from lth.lottery.levels import Level
 from lth.models.initialize import initialize
 from lth.pruning.mask import shuffled
@@ -42,6 +45,25 @@ class FreshInit:
         """The network, built under `seed`."""
         with global_rng(seed, "build"):
             return self.construct()
+
+
+def network_of(built: Any, what: str) -> nn.Module:
+    """The network that a user's function has built, without what wraps it; LotteryError naming `what` for all else."""
+    if isinstance(built, type):
+        raise LotteryError(f"{what} gives the class {built.__name__}, and no network: call it, as {built.__name__}()")
+    if not isinstance(built, nn.Module):
+        kind = "None" if built is None else type(built).__name__
+        raise LotteryError(f"{what} does not give a torch.nn.Module, but {kind}")
+    return bare(built)
+
+
+def check_apart(first: nn.Module, second: nn.Module) -> None:
+    """Raises LotteryError where two networks that one function has built share a parameter: training changes it."""
+    names = {id(parameter): name for name, parameter in second.named_parameters()}
+    for name, parameter in first.named_parameters():
+        if id(parameter) in names:
+            problem = "build all of it anew, or from copy.deepcopy, so that no training starts from another's weights"
+            raise LotteryError(f"the function that builds the network gives the same {name} each time: {problem}")
 
 
 def unequal(first: State, second: State) -> str:

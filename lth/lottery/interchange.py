@@ -3,13 +3,16 @@
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
 from lth.core.errors import LotteryError
+from lth.core.reading import regular
 from lth.core.weights import load, shared_names
+from lth.core.wrappers import bare, with_names_of
 from lth.lottery.ticket import Ticket, check_shared
 
 ORIGINAL, MASK = "_orig", "_mask"
@@ -29,14 +32,22 @@ def from_torch_pruning(pruned: nn.Module | Mapping[str, Tensor] | str | Path, mo
     >>> from_torch_pruning(layer).density
     0.5
     """
+    if isinstance(pruned, nn.Module):
+        pruned = bare(pruned)
     model = pruned if model is None and isinstance(pruned, nn.Module) else model
     if model is None:
         raise LotteryError("a state dict alone does not tell its architecture: give model= one of the same")
     state_dict = pruned.state_dict() if isinstance(pruned, nn.Module) else pruned
     if isinstance(state_dict, (str, Path)):
         state_dict = _read(Path(state_dict))
+    if not _is_state_dict(state_dict):
+        raise LotteryError(
+            f"{type(pruned).__name__} is no state dict: names and tensors are needed, from model.state_dict()"
+        )
+    model = bare(model)
     shapes = _shapes(model)
-    state, masks = _parted(state_dict, shapes)
+    names = {name + suffix for name in shapes for suffix in ("", ORIGINAL, MASK)}
+    state, masks = _parted(with_names_of(state_dict, names), shapes)
     shared = _shared(model)
     full = {name: torch.ones(shapes[name], dtype=torch.bool) for name in (*shared, *shared.values())}
     check_shared(state, full | masks, shared)
@@ -59,6 +70,8 @@ def to_torch_pruning(ticket: Ticket, model: nn.Module) -> nn.Module:
     with the model unchanged, where the ticket does not fit, where torch has already pruned the model, and for a weight
     that two modules share: torch would prune it in one of them alone.
     """
+    given, model = model, bare(model)
+    ticket = ticket.named_as(model)
     if prune.is_pruned(model):
         raise LotteryError("torch has already pruned the model: make_permanent(model) ends that")
     owners: dict[int, int] = {}
@@ -73,7 +86,7 @@ def to_torch_pruning(ticket: Ticket, model: nn.Module) -> nn.Module:
     for name, kept in ticket.mask.items():
         module, _, parameter_name = name.rpartition(".")
         prune.custom_from_mask(model.get_submodule(module), parameter_name, kept.to(parameters[name].device))
-    return model
+    return given
 
 
 def make_permanent(model: nn.Module) -> nn.Module:
@@ -96,13 +109,22 @@ def make_permanent(model: nn.Module) -> nn.Module:
 
 def _read(path: Path) -> Mapping[str, Tensor]:
     try:
-        state_dict = torch.load(path, map_location="cpu", weights_only=True)
+        state_dict = torch.load(regular(path), map_location="cpu", weights_only=True)
     except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise LotteryError(f"{path} cannot be read as a state dict: {reason}") from error
-    if not isinstance(state_dict, Mapping) or not all(isinstance(tensor, Tensor) for tensor in state_dict.values()):
-        raise LotteryError(f"{path} holds no state dict: names and tensors are needed, from model.state_dict()")
-    return state_dict
+    if not _is_state_dict(state_dict):
+        inner = state_dict.items() if isinstance(state_dict, Mapping) else ()
+        keys = [str(key) for key, value in inner if _is_state_dict(value)]
+        hint = f"; its entry {keys[0]!r} is one: give that" if keys else ""
+        raise LotteryError(f"{path} holds no state dict: names and tensors are needed, from model.state_dict(){hint}")
+    return dict(state_dict)
+
+
+def _is_state_dict(value: Any) -> bool:
+    return (
+        isinstance(value, Mapping) and len(value) > 0 and all(isinstance(tensor, Tensor) for tensor in value.values())
+    )
 
 
 def _prunable(model: nn.Module, shared: Mapping[str, str]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import NoneType
 from typing import Any
@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from lth.core.bits import pack, unpack
 from lth.core.errors import LotteryError
 from lth.core.sealed import DamagedFileError, read_sealed, reason, write_sealed
-from lth.core.weights import Mask, State, digest, flat, from_flat, load, shared_names
+from lth.core.weights import Mask, State, beside, digest, flat, from_flat, load, shared_names, with_beside
+from lth.core.wrappers import bare, with_names_of
 from lth.pruning.mask import density
 
 FORMAT = "lth-ticket-1"
@@ -51,8 +52,20 @@ class Ticket:
         """`model`, with the ticket's weights in it and its pruned weights at zero.
 
         Raises LotteryError, with the model unchanged, where names or shapes differ, and where a tensor that has several
-        names in the model is not the same under all of them.
+        names in the model is not the same under all of them. It makes no difference whether the model is inside of
+        `torch.compile` or DataParallel, or was when the ticket was made.
         """
+        network = bare(model)
+        self.named_as(network)._load_into(network)
+        return model
+
+    def named_as(self, model: nn.Module) -> "Ticket":
+        """This ticket by the names of the tensors of `model`, where only prefixes of wrappers are in the way."""
+        names = model.state_dict().keys()
+        state = with_beside(with_names_of(self.state, names), beside(self.state))
+        return replace(self, mask=with_names_of(self.mask, names), state=state)
+
+    def _load_into(self, model: nn.Module) -> None:
         tensors = model.state_dict()
         for name, tensor in self.state.items():
             if name not in tensors or tensors[name].shape != tensor.shape:
@@ -68,7 +81,6 @@ class Ticket:
             raise LotteryError(f"the ticket does not fit: the model also has {extra[0]}")
         check_shared(self.state, self.mask, shared_names(tensors))
         load(model, self.state, self.mask)
-        return model
 
     def save(self, path: str | Path) -> Path:
         """Writes the ticket as one safetensors file: masks packed eight to a byte, the state, the provenance.

@@ -76,6 +76,8 @@ def prunable(
         name: module for name, module in model.named_modules() if isinstance(module, (nn.Linear, *_CONVOLUTIONS))
     }
     layers = _layers(model, modules, output, traced)
+    if not layers:
+        raise LotteryError("the model has no Linear or convolution layer: there is nothing to prune")
     for pattern in exclude:
         if not any(layer.matches(pattern) for layer in layers):
             raise SettingError("pruning.exclude", pattern, f"matches none of {', '.join(x.name for x in layers)}")

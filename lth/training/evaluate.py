@@ -38,6 +38,8 @@ class Score:
 def evaluate(model: nn.Module, split: Split) -> Score:
     """The score of `model` on `split` in evaluation mode: dropout off, BatchNorm with its running statistics.
 
+    An example whose largest output is NaN or infinite counts as wrong: `argmax` would give a class all the same.
+
     The modes of `model` are restored. Raises ValueError for an empty split.
     """
     if not len(split):
@@ -48,7 +50,7 @@ def evaluate(model: nn.Module, split: Split) -> Score:
         for images, labels in zip(split.images.split(CHUNK), split.labels.split(CHUNK), strict=True):
             logits = model(images)
             losses.append(functional.cross_entropy(logits, labels, reduction="sum"))
-            hits.append(logits.argmax(1) == labels)
+            hits.append((logits.argmax(1) == labels) & logits.amax(1).isfinite())
     loss = torch.stack(losses).cpu().double().sum().item()  # at the end, so that a GPU is waited for once
     right = torch.cat(hits)
     return Score(loss / len(split), int(right.sum().item()), len(split), right)

@@ -15,7 +15,7 @@ import torch
 from torch.nn import functional
 
 from lth.core.bits import pack
-from lth.core.errors import SettingError
+from lth.core.errors import DataError, SettingError
 from lth.core.keeping import kept
 from lth.core.machine import describe
 from lth.core.places import is_plain
@@ -49,8 +49,8 @@ def train(
     number of iterations done. The same spec gives the same bits on one machine, torch version, device and thread count,
     even if it was interrupted and resumed from `checkpoint` (on a GPU after `lth.core.machine.prepare`, which selects
     deterministic kernels). A loss that is NaN or infinite ends the training with the status `diverged`. Raises
-    LotteryError for a mask that does not fit the model, SettingError for an update or an iteration in `keep_at` that
-    does not fit the plan.
+    LotteryError for a mask that does not fit the model, DataError for inputs that are NaN or infinite, SettingError for
+    an update or an iteration in `keep_at` that does not fit the plan.
     """
     _check(spec, keep_at)
     spec.model.to(spec.data.train.labels.device)
@@ -74,6 +74,9 @@ def train(
 
 def _check(spec: RunSpec, keep_at: Collection[int]) -> None:
     check_fit(spec.model, spec.mask)
+    if spec.data.nonfinite:
+        split, index = spec.data.nonfinite
+        raise DataError(f"data {spec.data.name}: an input is NaN or infinite, at index {index} of the {split} split")
     if spec.update:
         spec.update.check(spec.mask, spec.plan.start, spec.plan.total)
     for iteration in keep_at:
@@ -235,7 +238,8 @@ class _Run:
         if not finite:
             self.result.status = "diverged"
             since = iteration - self.batches
-            self.result.message = f"the loss became NaN or infinite between iterations {since} and {iteration}"
+            when = f"between iterations {since} and {iteration}" if self.batches else "before any training"
+            self.result.message = f"the loss became NaN or infinite {when}"
         self.loss.zero_()
         self.batches = 0
         self.result.evaluation_seconds += time.perf_counter() - began

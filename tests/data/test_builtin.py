@@ -1,6 +1,7 @@
 """The built-in data sets: complete, in their published order, and a clear error where a download fails."""
 
 import gzip
+import os
 import pickle
 import random
 import shutil
@@ -16,7 +17,8 @@ import torchvision
 from safetensors.torch import load_file
 
 from lth.core.errors import DataError
-from lth.data.sources import NAMES, load
+from lth.data.checks import NAMES
+from lth.data.sources import load
 from lth.data.tensors import prepare
 
 
@@ -115,7 +117,8 @@ def test_an_interrupted_download_leaves_nothing(tmp_path: Path, monkeypatch: pyt
 def test_a_download_is_kept_as_the_prepared_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torchvision.datasets.MNIST, "download", lambda self: write_idx(Path(self.raw_folder)))
     tensors = load("mnist", tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["mnist.safetensors"] and len(tensors["test_labels"]) == 3
+    assert sorted(os.listdir(tmp_path)) == ["mnist.safetensors", "mnist.safetensors.digest"]
+    assert len(tensors["test_labels"]) == 3
     assert same(load_file(tmp_path / "mnist.safetensors"), tensors)
 
 

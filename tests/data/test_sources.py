@@ -7,9 +7,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from lth.core.errors import DataError, SettingError
+from lth.core.errors import DataError, LotteryError, SettingError
 from lth.data import sources
-from lth.data.sources import NAMES, custom, default_root, load, read_prepared
+from lth.data.checks import NAMES
+from lth.data.sources import custom, default_root, load
 from lth.data.tensors import prepare
 
 
@@ -27,7 +28,7 @@ def test_data_are_made_once_and_then_read(tmp_path: Path, monkeypatch: pytest.Mo
     calls = []
     monkeypatch.setitem(sources.SOURCES, "digits", lambda root: calls.append(root) or tiny())
     first = load("digits", tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["digits.safetensors"] and same(first, tiny())
+    assert sorted(os.listdir(tmp_path)) == ["digits.safetensors", "digits.safetensors.digest"] and same(first, tiny())
     written = (tmp_path / "digits.safetensors").stat().st_mtime_ns
     assert same(load("digits", tmp_path), first) and calls == [tmp_path]
     assert (tmp_path / "digits.safetensors").stat().st_mtime_ns == written
@@ -43,24 +44,30 @@ def test_an_unknown_name_is_an_error_that_says_what_is_known(tmp_path: Path) -> 
         load("mine", tmp_path)
 
 
-def test_a_damaged_prepared_file_is_an_error_that_names_it(tmp_path: Path) -> None:
-    path = tmp_path / "digits.safetensors"
-    save_file(tiny(), path)
-    complete = path.read_bytes()
-    for content in (complete[:-1], complete[:50], complete[:4], b"", b"not a tensor in sight", complete + b"x"):
-        path.write_bytes(content)
-        with pytest.raises(DataError, match=str(path)):
-            load("digits", tmp_path)
-    assert os.listdir(tmp_path) == ["digits.safetensors"]
+@pytest.mark.parametrize("name", ["../mine", "/mine", "a/b", "a\\b", "", ".", "..", ".mine", "a\n", "a\0", "x" * 300])
+def test_a_path_is_no_name_of_a_data_set(tmp_path: Path, name: str) -> None:
+    save_file(tiny(), tmp_path / "mine.safetensors")
+    (tmp_path / "root").mkdir()
+    with pytest.raises(SettingError, match=r"data\.name=.*is no name of a data set"):
+        load(name, tmp_path / "root")
 
 
-def test_another_file_in_its_place_is_an_error_that_names_it(tmp_path: Path) -> None:
-    save_file({key: x for key, x in tiny().items() if key != "test_labels"}, tmp_path / "a.safetensors")
-    with pytest.raises(DataError, match=r"a\.safetensors has no test_labels"):
-        read_prepared(tmp_path / "a.safetensors")
-    (tmp_path / "b.safetensors").mkdir()
-    with pytest.raises(DataError, match=r"b\.safetensors"):
-        load("b", tmp_path)
+def test_a_folder_that_may_not_be_written_to_is_read_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LTH_DATA", str(tmp_path / "mine"))
+    monkeypatch.setitem(sources.SOURCES, "digits", lambda root: tiny())
+    assert same(load("digits", tmp_path / "theirs", keep=False), tiny())
+    assert os.listdir(tmp_path) == ["mine"] and len(os.listdir(tmp_path / "mine")) == 2
+    (tmp_path / "theirs").mkdir()
+    save_file(tiny(5), tmp_path / "theirs" / "digits.safetensors")
+    assert same(load("digits", tmp_path / "theirs", keep=False), tiny(5))
+    assert os.listdir(tmp_path / "theirs") == ["digits.safetensors"]
+
+
+@pytest.mark.parametrize("text", ["~nobody_of_that_name/x", "~nobody_of_that_name"])
+def test_a_home_folder_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("LTH_DATA", text)
+    with pytest.raises(SettingError, match=f"LTH_DATA={text}: there is no such home folder"):
+        default_root()
 
 
 def test_a_root_that_cannot_be_written_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -73,6 +80,10 @@ def test_the_root_is_lth_data_else_the_cache_folder(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("LTH_DATA", "/a")
     monkeypatch.setenv("XDG_CACHE_HOME", "/b")
     assert default_root() == Path("/a")
+    monkeypatch.setenv("LTH_DATA", "~/a")
+    assert default_root() == Path.home() / "a"
+    monkeypatch.setenv("LTH_DATA", "")
+    assert default_root() == Path("/b/lth")
     monkeypatch.delenv("LTH_DATA")
     assert default_root() == Path("/b/lth")
     monkeypatch.setenv("XDG_CACHE_HOME", "")
@@ -108,6 +119,12 @@ def datasets(shift=0):
 def three():
     return X, Y, X
 
+def failing(name="images"):
+    return {}[name]
+
+def leaving():
+    raise SystemExit("bye")
+
 number = 3
 """
 
@@ -131,6 +148,13 @@ def test_a_users_function_may_give_its_data_in_any_of_four_forms(forms: str, for
 def test_a_users_target_that_does_not_do_is_an_error_that_names_it(forms: str) -> None:
     with pytest.raises(DataError, match=f"{forms}.three returned 3 values"):
         custom(f"{forms}.three", {})
+    with pytest.raises(
+        LotteryError, match=rf"{forms}.failing raised KeyError: 'images' \(users_forms.py, line \d+\)"
+    ) as raised:
+        custom(f"{forms}.failing", {})
+    assert isinstance(raised.value.__cause__, KeyError)
+    with pytest.raises(LotteryError, match="raised SystemExit: bye"):
+        custom(f"{forms}.leaving", {})
     for target in (f"{forms}.absent", "no_such_module.f", "f", "", f"{forms}.number", "torch.zeros"):
         with pytest.raises(SettingError, match=f"data._target_={target}: "):
             custom(target, {})

@@ -118,7 +118,37 @@ def test_a_bad_setting_is_an_error_that_names_key_and_value(settings: dict, name
     ("changes", "named"),
     [
         ({"train_labels": torch.zeros(100, dtype=torch.int64)}, r"train_images \(101, 1, 1, 1\).*\(100,\)"),
-        ({"test_labels": torch.zeros(7, 1, dtype=torch.int64)}, "test_labels"),
+        ({"test_labels": torch.zeros(7, 1, dtype=torch.int64)}, r"test_labels .* in a column: .*squeeze\(1\)"),
+        ({"test_labels": torch.eye(7)}, r"test_labels \(7, 7\) are one-hot .*argmax\(1\)"),
+        (
+            {"test_labels": torch.arange(7.0) / 2},
+            "test_labels must be integers.*float32, and 0.5 at index 1 is no class",
+        ),
+        ({"test_labels": torch.full((7,), float("nan"))}, "test_labels must be integers.*nan at index 0 is no class"),
+        ({"test_labels": torch.zeros(7, dtype=torch.complex64)}, "test_labels must be integers.*complex64"),
+        ({"test_labels": torch.tensor([0, 1, -100, 0, 0, 0, 0])}, r"-100 at index 2 \(1 of 7\): .*labels >= 0"),
+        ({"test_labels": torch.tensor([1, -1, 1, 1, 1, 1, 1])}, r"-1 at index 1 .*\(labels \+ 1\) // 2"),
+        (
+            {"test_labels": torch.tensor([0, 2**20, 0, 0, 0, 0, 0])},
+            "test_labels: 1048576 at index 1 would make 1048577",
+        ),
+        ({"test_labels": torch.tensor([0, 2**40, 0, 0, 0, 0, 0])}, "test_labels: 1099511627776 at index 1"),
+        (
+            {"test_labels": torch.full((7,), 2**64 - 1, dtype=torch.uint64)},
+            r"test_labels .*18446744073709551615 at index 0 \(7 of 7\)",
+        ),
+        (
+            {"train_labels": torch.zeros(101).long(), "test_labels": torch.zeros(7).long()},
+            "every label is 0.*two classes are needed",
+        ),
+        (
+            {"train_images": torch.zeros(101, 0), "test_images": torch.zeros(7, 0)},
+            r"train_images \(101, 0\) have no values",
+        ),
+        (
+            {"test_images": torch.zeros(7, 1, 1, 1, dtype=torch.complex64)},
+            "test_images are torch.complex64: .*real numbers",
+        ),
         ({"test_labels": torch.zeros(7)}, "test_labels must be integers.*float32"),
         ({"train_labels": torch.full((101,), -1)}, "train_labels must be integers from 0"),
         ({"test_images": torch.zeros(7, 1, 2, 1)}, r"differ in shape, \(1, 1, 1\) and \(1, 2, 1\)"),
@@ -131,15 +161,53 @@ def test_data_that_do_not_fit_together_are_an_error_that_names_them(changes: dic
         prepare("mine", numbered() | changes)
 
 
+@pytest.mark.parametrize("dtype", [torch.bool, torch.int8, torch.uint8, torch.uint16, torch.uint32, torch.uint64])
+def test_labels_of_any_whole_type_are_classes(dtype: torch.dtype) -> None:
+    labels = (torch.arange(108) % 2).to(dtype)
+    data = prepare("n", numbered() | {"train_labels": labels[:101], "test_labels": labels[101:]}, validation=30)
+    assert data.classes == 2 and data.test.labels.tolist() == [1, 0, 1, 0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("normalize", ["standard", "unit", "none"])
+@pytest.mark.parametrize(("key", "count"), [("train_images", 101), ("test_images", 7)])
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [(float("nan"), "NaN"), (-float("inf"), "infinite"), (1e300, "too large for float32")],
+)
+def test_a_value_that_is_no_number_is_named_by_split_and_index(
+    normalize: str, key: str, count: int, value: float, problem: str
+) -> None:
+    tensors = numbered()
+    images = torch.rand(count, 1, 2, 1, dtype=torch.float64)
+    other = "test_images" if key == "train_images" else "train_images"
+    images[5, 0, 1] = value
+    tensors |= {key: images, other: torch.rand(108 - count, 1, 2, 1)}
+    with pytest.raises(DataError, match=f"data n: {key}: .*{problem.removeprefix('a value is ')}") as raised:
+        prepare("n", tensors, validation=50, normalize=normalize)
+    assert "at index 5" in str(raised.value)
+
+
+def test_values_that_normalising_spoils_are_one_line() -> None:
+    tensors = numbered() | {
+        "train_images": torch.rand(101, 1, 1, 1) * 1e-38,
+        "test_images": torch.full((7, 1, 1, 1), 1e9),
+    }
+    with pytest.raises(DataError, match="become NaN or infinite when they are normalised"):
+        prepare("n", tensors)
+
+
+@pytest.mark.parametrize("shape", [(40,), (1, 1, 40), (1, 40, 1), (1, 8, 40), (3, 8, 8), (2, 9, 9, 9)])
+def test_images_that_shifts_would_blank_are_not_augmented(shape: tuple[int, ...]) -> None:
+    tensors = numbered() | {"train_images": torch.zeros(101, *shape), "test_images": torch.zeros(7, *shape)}
+    with pytest.raises(SettingError, match=r"data\.augment=flip_crop: needs images .* at least 9 by 9 pixels"):
+        prepare("n", tensors, augment="flip_crop")
+    tensors = numbered() | {"train_images": torch.zeros(101, 1, 9, 9), "test_images": torch.zeros(7, 1, 9, 9)}
+    assert prepare("n", tensors, augment="flip_crop").augment == "flip_crop"
+
+
 def test_a_missing_tensor_is_an_error_that_names_it() -> None:
     with pytest.raises(DataError, match="test_labels is missing"):
         prepare("n", {key: x for key, x in numbered().items() if key != "test_labels"})
-
-
-def test_augmenting_what_is_no_image_is_an_error() -> None:
-    tensors = numbered() | {"train_images": torch.zeros(101, 4), "test_images": torch.zeros(7, 4)}
-    with pytest.raises((DataError, SettingError), match="flip_crop"):
-        prepare("n", tensors, augment="flip_crop")
 
 
 def test_a_digest_sees_every_image_label_and_split(data: Data) -> None:

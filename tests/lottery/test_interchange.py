@@ -27,6 +27,36 @@ def pruned(make_rich_network: Callable[[], nn.Module]) -> nn.Module:
     return model
 
 
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod."])
+def test_prefixes_of_wrappers_are_seen_through(
+    pruned: nn.Module, make_rich_network: Callable[[], nn.Module], prefix: str, tmp_path: Path
+) -> None:
+    expected = from_torch_pruning(pruned)
+    state_dict = {prefix + name: tensor for name, tensor in pruned.state_dict().items()}
+    torch.save(state_dict, tmp_path / "pruned.pt")
+    parallel = nn.DataParallel(pruned)
+    for ticket in (
+        from_torch_pruning(state_dict, make_rich_network()),
+        from_torch_pruning(tmp_path / "pruned.pt", make_rich_network()),
+        from_torch_pruning(parallel),
+        from_torch_pruning(parallel.state_dict(), nn.DataParallel(make_rich_network())),
+    ):
+        assert digest(ticket.mask) == digest(expected.mask) and digest(ticket.state) == digest(expected.state)
+    model = nn.DataParallel(make_rich_network())
+    assert to_torch_pruning(expected, model) is model
+    assert digest(model.module.state_dict()) == digest(to_torch_pruning(expected, make_rich_network()).state_dict())
+
+
+def test_what_is_no_state_dict_is_one_line(make_rich_network: Callable[[], nn.Module], tmp_path: Path) -> None:
+    model = make_rich_network()
+    for value in (3, {}, {"epoch": 3}, [1]):
+        with pytest.raises(LotteryError, match="is no state dict"):
+            from_torch_pruning(value, model)
+    torch.save({"epoch": 3, "model": model.state_dict()}, tmp_path / "checkpoint.pt")
+    with pytest.raises(LotteryError, match=r"checkpoint\.pt holds no state dict: .*its entry 'model' is one"):
+        from_torch_pruning(tmp_path / "checkpoint.pt", model)
+
+
 def test_a_model_that_torch_pruned_is_a_ticket(
     pruned: nn.Module, make_rich_network: Callable[[], nn.Module], tmp_path: Path
 ) -> None:

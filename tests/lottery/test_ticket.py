@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,22 @@ def test_apply_puts_in_the_masked_state_and_gives_the_model(
     with torch.no_grad():
         model[0].weight.fill_(5)
     assert digest(ticket.state) == before
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "module._orig_mod."])
+def test_apply_sees_through_what_wraps_a_network(
+    ticket: Ticket, make_rich_network: Callable[[], nn.Module], prefix: str
+) -> None:
+    expected = digest(ticket.apply(make_rich_network()).state_dict())
+    wrapped = replace(
+        ticket,
+        mask={prefix + name: kept for name, kept in ticket.mask.items()},
+        state={prefix + name: tensor for name, tensor in ticket.state.items()},
+    )
+    for wrap in (nn.Sequential, nn.DataParallel, torch.compile):
+        model = make_rich_network()
+        outer = model if wrap is nn.Sequential else wrap(model)
+        assert wrapped.apply(outer) is outer and digest(model.state_dict()) == expected
 
 
 def test_apply_prunes_shared_weights_too() -> None:

@@ -69,7 +69,7 @@ def test_a_name_that_is_not_there_is_an_error(settings: dict, named: str) -> Non
 
 
 def test_a_model_without_prunable_layers_is_an_error() -> None:
-    with pytest.raises(SettingError, match="needs a Linear or Conv"):
+    with pytest.raises(LotteryError, match="no Linear or convolution layer"):
         prunable(nn.Sequential(nn.BatchNorm1d(3)))
 
 

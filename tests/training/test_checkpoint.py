@@ -58,7 +58,7 @@ def rich_job(
     half_mask: Callable[[nn.Module], Mask],
 ) -> Callable[..., RunSpec]:
     """A spec with BatchNorm, dropout, augmentation and a mask; keywords change its recipe."""
-    model, data = make_rich_network(), make_data(augment="flip_crop")
+    model, data = make_rich_network(), replace(make_data(), augment="flip_crop")
     return lambda **recipe: make_job(model=model, mask=half_mask(model), data=data, **recipe)
 
 

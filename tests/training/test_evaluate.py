@@ -43,6 +43,25 @@ def test_a_nan_is_a_loss_of_nan() -> None:
     assert math.isnan(evaluate(Given(), split).loss)
 
 
+@pytest.mark.parametrize("where", [0, 1, 2])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_an_output_that_is_no_number_is_never_right(where: int, value: float) -> None:
+    logits, labels = torch.eye(3).repeat(4, 1), torch.arange(12) % 3
+    for row in (where, 3 + where, 6):
+        logits[row, where] = value
+    score = evaluate(Given(), Split(logits, labels))
+    assert score.correct == 9 and [n for n, right in enumerate(score.hits.tolist()) if not right] == [
+        where,
+        3 + where,
+        6,
+    ]
+
+
+def test_an_output_of_minus_infinity_rules_a_class_out_alone() -> None:
+    logits = torch.tensor([[0.0, -math.inf], [-math.inf, -math.inf]])
+    assert evaluate(Given(), Split(logits, torch.zeros(2, dtype=torch.int64))).hits.tolist() == [True, False]
+
+
 def test_an_empty_split_has_no_accuracy() -> None:
     with pytest.raises(ValueError, match="empty"):
         evaluate(Given(), Split(torch.zeros(0, 3), torch.zeros(0, dtype=torch.int64)))

@@ -231,7 +231,7 @@ def rich_job(
 ) -> RunSpec:
     """Convolution, BatchNorm, dropout, augmentation and a mask."""
     model = make_rich_network()
-    return make_job(model=model, mask=half_mask(model), data=make_data(augment="flip_crop"))
+    return make_job(model=model, mask=half_mask(model), data=replace(make_data(), augment="flip_crop"))
 
 
 def equal(first: RunResult, second: RunResult) -> bool:

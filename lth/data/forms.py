@@ -1,0 +1,164 @@
+"""Data in the forms that people have, as tensors: arrays, lists, images, datasets and loaders; or one line what to do.
+
+Nothing here looks at the values: `lth.data.checks` does, whatever the source.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    Subset,
+    SubsetRandomSampler,
+    TensorDataset,
+    default_collate,
+)
+
+from lth.core.errors import DataError
+from lth.core.users import users_code
+from lth.data.arrays import as_tensor, is_array, item_tensor, kind_of
+from lth.data.checks import NAMES
+from lth.data.raw import RawData
+from lth.data.tensors import Split
+
+log = logging.getLogger(__name__)
+
+Examples = tuple[Any, Any] | Split | Dataset[Any] | DataLoader[Any]
+"""(inputs, labels), a split, a map-style dataset of such pairs, or a loader of one."""
+FORMS = "give (inputs, labels), two tensors or arrays, or a map-style dataset of (input, label) pairs"
+
+
+def raw_data(train: Any, test: Any, source: str = "") -> RawData:
+    """The four tensors of a training and a test set in any form of `pair`; source: begins each error, as "data: "."""
+    return RawData(zip(NAMES, (*pair(train, f"{source}train"), *pair(test, f"{source}test")), strict=True))
+
+
+def returned_data(returned: Any, source: str) -> RawData:
+    """The four tensors from what a user's function returned, in any of its forms; source: begins each error.
+
+    A mapping with the four names, or with `train` and `test`; (train_images, train_labels, test_images, test_labels);
+    (train, test), each in any form of `pair`.
+    """
+    if isinstance(returned, Mapping):
+        if set(NAMES) <= set(returned):
+            return RawData({key: as_tensor(returned[key], f"{source}: {key}") for key in NAMES})
+        if {"train", "test"} <= set(returned):
+            return raw_data(returned["train"], returned["test"], f"{source}: ")
+        raise DataError(f"{source} returned a dict of {_keys(returned)}; it should have {', '.join(NAMES)}")
+    if not isinstance(returned, (tuple, list)):
+        raise DataError(f"{source} returned {kind_of(returned)}; it should return {', '.join(NAMES)}")
+    if len(returned) == 2:
+        return raw_data(returned[0], returned[1], f"{source}: ")
+    if len(returned) != 4:
+        raise DataError(f"{source} returned {len(returned)} values; it should return {', '.join(NAMES)}")
+    return RawData({key: as_tensor(value, f"{source}: {key}") for key, value in zip(NAMES, returned, strict=True)})
+
+
+def pair(examples: Any, where: str) -> tuple[Tensor, Tensor]:
+    """(inputs, labels) of one split: given so, as a split, as a map-style dataset of pairs, or as a loader of one.
+
+    where: begins each error. A dataset is read once, in its order. Raises DataError, one line, for all else.
+    """
+    if isinstance(examples, Split):
+        examples = (examples.images, examples.labels)
+    if isinstance(examples, (tuple, list)) and len(examples) == 2:
+        return as_tensor(examples[0], f"{where} inputs"), as_tensor(examples[1], f"{where} labels")
+    if isinstance(examples, DataLoader):
+        return _of_loader(examples, where)
+    if isinstance(examples, Mapping):
+        raise DataError(f"{where} is a dict of {_keys(examples)}: {FORMS}")
+    if is_array(examples):
+        raise DataError(f"{where} is {kind_of(examples)} alone, without labels: {FORMS}")
+    if isinstance(examples, (tuple, list)) and examples and is_array(examples[0]):
+        raise DataError(f"{where} has {len(examples)} value{'s' * (len(examples) > 1)}: {FORMS}")
+    return _of_dataset(examples, where)
+
+
+def _of_dataset(dataset: Any, where: str) -> tuple[Tensor, Tensor]:
+    if type(dataset) is TensorDataset and len(dataset.tensors) == 2:
+        return as_tensor(dataset.tensors[0], f"{where} inputs"), as_tensor(dataset.tensors[1], f"{where} labels")
+    inputs, labels = zip(*_items(dataset, where), strict=True)
+    if isinstance(dataset, Dataset) and not _same(inputs[0], _item(dataset, 0, where)[0], where):
+        log.warning(
+            "%s gives another example each time it is read, as by a random transform: it is read once, and what it gave"
+            " is trained on; data.augment=flip_crop draws anew for each batch",
+            where,
+        )
+    return as_tensor(inputs, f"{where} inputs"), as_tensor(labels, f"{where} labels")
+
+
+def _items(dataset: Any, where: str) -> Iterator[tuple[Any, Any]]:
+    """The (input, label) pairs of a map-style dataset, in order."""
+    endless = isinstance(dataset, IterableDataset) or not hasattr(dataset, "__getitem__")
+    if endless or isinstance(dataset, (str, bytes)):
+        raise DataError(f"{where} is {kind_of(dataset)}, whose examples have no index: {FORMS}")
+    with users_code(f"{where}: len() of {kind_of(dataset)}", DataError):
+        count = len(dataset)
+    if not count:
+        raise DataError(f"{where} has no examples: {FORMS}")
+    for index in range(count):
+        yield _item(dataset, index, where)
+
+
+def _item(dataset: Any, index: int, where: str) -> tuple[Any, Any]:
+    with users_code(f"{where}: example {index}", DataError):
+        item = dataset[index]
+    if isinstance(item, Mapping):
+        raise DataError(f"{where}: example {index} is a dict of {_keys(item)}: {FORMS}")
+    if not isinstance(item, (tuple, list)) or len(item) != 2:
+        kind = f"{len(item)} values" if isinstance(item, (tuple, list)) else kind_of(item)
+        raise DataError(f"{where}: example {index} is {kind}, and not one input with its label: {FORMS}")
+    return item[0], item[1]
+
+
+def _of_loader(loader: "DataLoader[Any]", where: str) -> tuple[Tensor, Tensor]:
+    """The examples of a loader's dataset in their order: `lth` draws batches itself, by its seed."""
+    dataset, sampler = loader.dataset, loader.sampler
+    if isinstance(sampler, SubsetRandomSampler):
+        dataset = Subset(dataset, [int(index) for index in sampler.indices])
+    elif isinstance(dataset, IterableDataset):
+        raise DataError(f"{where} is a DataLoader of an IterableDataset, whose examples have no index: {FORMS}")
+    elif not isinstance(sampler, (SequentialSampler, RandomSampler)) or getattr(sampler, "replacement", False):
+        problem = f"draws its examples by {type(sampler).__name__}: give its dataset, or a Subset of that"
+        raise DataError(f"{where} is a DataLoader that {problem}")
+    elif type(loader.batch_sampler) not in (BatchSampler, type(None)):
+        problem = f"draws its batches by {type(loader.batch_sampler).__name__}: give its dataset, or a Subset of that"
+        raise DataError(f"{where} is a DataLoader that {problem}")
+    if loader.collate_fn is default_collate or loader.batch_size is None:
+        return _of_dataset(dataset, where)
+    return _collated(loader, dataset, where)
+
+
+def _collated(loader: "DataLoader[Any]", dataset: Any, where: str) -> tuple[Tensor, Tensor]:
+    """The examples of `dataset`, made into (inputs, labels) by the loader's own function, a batch at a time."""
+    batches = DataLoader(dataset, batch_size=loader.batch_size or 1, collate_fn=loader.collate_fn)
+    parts = []
+    with users_code(f"{where}: its collate_fn", DataError):
+        for number, batch in enumerate(batches):
+            if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+                raise DataError(f"{where}: collate_fn makes {kind_of(batch)} of batch {number}: {FORMS}")
+            parts.append((as_tensor(batch[0], f"{where} inputs"), as_tensor(batch[1], f"{where} labels")))
+    if not parts:
+        raise DataError(f"{where} has no examples: {FORMS}")
+    inputs, labels = zip(*parts, strict=True)
+    if len({tuple(x.shape[1:]) for x in inputs}) > 1:
+        raise DataError(f"{where}: collate_fn makes batches of several sizes: bring all inputs to one size")
+    return torch.cat(inputs), torch.cat(labels)
+
+
+def _same(first: Any, second: Any, where: str) -> bool:
+    tensors = [item_tensor(x, f"{where} inputs") for x in (first, second)]
+    return torch.equal(*tensors) or bool(tensors[0].is_floating_point() and tensors[0].isnan().any())
+
+
+def _keys(mapping: Mapping[Any, Any]) -> str:
+    keys: Sequence[str] = sorted(map(str, mapping))
+    return ", ".join(keys[:6]) + (", ..." if len(keys) > 6 else "") or "nothing"
