@@ -17,8 +17,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import open_dict
 
 import lth
+from lth.analysis.probes import PROBES
 from lth.cli import config
 from lth.discovery import place, sources
+from lth.lottery.arms import ARMS
+from lth.pruning.scores.registry import SCORES
 from tests.docs.markdown import CHECKOUT, PAGES, blocks_of, commands_in, commands_of, name_of
 
 DOCS = CHECKOUT / "docs"
@@ -105,7 +108,15 @@ def follow(page, folder, names):
             exec(compile(block.code, name_of(page), "exec"), names)
 
 
+@pytest.fixture
+def registries(monkeypatch):
+    """What the code of a page registers is forgotten after it."""
+    for registry in (ARMS, PROBES, SCORES):
+        monkeypatch.setattr(registry, "_known", {thing: registry.get(thing, "page") for thing in registry})
+
+
 @pages_with("python")
+@pytest.mark.usefixtures("registries")
 def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -120,6 +131,7 @@ WITH_FILES = [page for page in PAGES if any(block.file for block in blocks_of(pa
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("registries")
 @pytest.mark.parametrize("page", WITH_FILES, ids=name_of)
 def test_commands_on_files_of_a_page_run(page, tmp_path, monkeypatch, command, prepared_mnist1d):
     monkeypatch.chdir(tmp_path)
