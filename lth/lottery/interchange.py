@@ -1,6 +1,6 @@
 """Tickets from models that `torch.nn.utils.prune` pruned, and such models from tickets."""
 
-import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn.utils import prune
 
 from lth.core.errors import LotteryError
-from lth.core.reading import regular
+from lth.core.reading import opened, regular
+from lth.core.shown import brief
 from lth.core.weights import load, shared_names
 from lth.core.wrappers import bare, with_names_of
 from lth.lottery.ticket import Ticket, check_shared
@@ -51,6 +52,9 @@ def from_torch_pruning(pruned: nn.Module | Mapping[str, Tensor] | str | Path, mo
     shared = _shared(model)
     full = {name: torch.ones(shapes[name], dtype=torch.bool) for name in (*shared, *shared.values())}
     check_shared(state, full | masks, shared)
+    for name in _parameters(model) & state.keys():
+        if not bool(state[name].float().isfinite().all()):
+            raise LotteryError(f"{name} holds NaN or infinity there")
     masks = {shared.get(name, name): mask for name, mask in masks.items()}
     weights = _prunable(model, shared)
     for name, mask in masks.items():
@@ -108,28 +112,63 @@ def make_permanent(model: nn.Module) -> nn.Module:
 
 
 def _read(path: Path) -> Mapping[str, Tensor]:
+    """The state dict in the file `path`, which runs no code. LotteryError, in one line, for all that is none."""
     try:
+        _check_archive(path)
         state_dict = torch.load(regular(path), map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+    except Exception as error:  # unpickling what anyone may have written raises nearly anything
+        reason = getattr(error, "strerror", None) or (str(error) or type(error).__name__).splitlines()[0]
         raise LotteryError(f"{path} cannot be read as a state dict: {reason}") from error
     if not _is_state_dict(state_dict):
         inner = state_dict.items() if isinstance(state_dict, Mapping) else ()
-        keys = [str(key) for key, value in inner if _is_state_dict(value)]
+        keys = [brief(key) for key, value in inner if _is_state_dict(value)]
         hint = f"; its entry {keys[0]!r} is one: give that" if keys else ""
         raise LotteryError(f"{path} holds no state dict: names and tensors are needed, from model.state_dict(){hint}")
     return dict(state_dict)
 
 
 def _is_state_dict(value: Any) -> bool:
-    return (
-        isinstance(value, Mapping) and len(value) > 0 and all(isinstance(tensor, Tensor) for tensor in value.values())
-    )
+    if not isinstance(value, Mapping) or not value:
+        return False
+    return all(isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in value.items())
+
+
+def _check_archive(path: Path) -> None:
+    """Raises ValueError where a byte of the archive that torch.save writes has changed: torch.load does not look.
+
+    A pickle of the format before torch 1.6 is no archive and has no checksums.
+    """
+    with opened(path) as file:
+        if not zipfile.is_zipfile(file):
+            return
+        with zipfile.ZipFile(file) as archive:
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+                raise ValueError("it is a compressed archive, which torch.save does not write")
+            if damaged := archive.testzip():
+                raise ValueError(f"its bytes have changed since it was written ({damaged})")
+
+
+def _check_tensor(name: object, tensor: object) -> None:
+    """Raises LotteryError where what a state dict has under `name` is no ordinary tensor."""
+    problem = ""
+    if not isinstance(name, str) or not isinstance(tensor, Tensor):
+        problem = f"is {type(tensor).__name__}: names and tensors are needed, from model.state_dict()"
+    elif tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta or tensor.is_nested:
+        problem = "is sparse, quantized or without values; an ordinary tensor is needed"
+    elif tensor.is_complex():
+        problem = "is complex; real numbers are needed"
+    if problem:
+        raise LotteryError(f"the state dict is none of a pruned model: {brief(name)} {problem}")
+
+
+def _parameters(model: nn.Module) -> set[str]:
+    """The names of the parameters that `model` has without torch's pruning."""
+    return {_base(name) if name.endswith(ORIGINAL) else name for name, _ in model.named_parameters()}
 
 
 def _prunable(model: nn.Module, shared: Mapping[str, str]) -> list[str]:
     """The names of Linear and convolution weights, as in `lth.pruning.mask.prunable`; a shared one counts once."""
-    parameters = {_base(name) if name.endswith(ORIGINAL) else name for name, _ in model.named_parameters()}
+    parameters = _parameters(model)
     layers = (nn.Linear, nn.modules.conv._ConvNd)
     names = [f"{name}.weight" if name else "weight" for name, x in model.named_modules() if isinstance(x, layers)]
     return [name for name in dict.fromkeys(shared.get(name, name) for name in names) if name in parameters]
@@ -161,7 +200,8 @@ def _parted(
     state_dict: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """(the state, the masks) of a state dict, by the names of the architecture `shapes`; copies, on the CPU."""
-    for name in state_dict:
+    for name, tensor in state_dict.items():
+        _check_tensor(name, tensor)
         if name not in shapes and _base(name) not in shapes:
             raise LotteryError(f"the state dict is of another architecture: the model has no {name}")
     state, masks = {}, {}

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from types import FunctionType
 from typing import Any
 
@@ -17,6 +16,7 @@ from torch import nn
 
 from lth.core.code import functions_of, names_of, user_classes
 from lth.core.places import HOOKS
+from lth.core.reading import read_bytes
 from lth.core.weights import digest
 from lth.models import MODELS, build
 from lth.store.reading import Reader
@@ -96,7 +96,7 @@ def _name(kind: type) -> str:
 def _source(kind: type) -> str:
     """A hash of the file that defines `kind`; empty without a file, as in a console."""
     try:
-        return hashlib.sha256(Path(inspect.getfile(kind)).read_bytes()).hexdigest()[:20]
+        return hashlib.sha256(read_bytes(inspect.getfile(kind))).hexdigest()[:20]
     except (TypeError, OSError):
         return ""
 

@@ -85,7 +85,10 @@ def read_result(folder: Path) -> RunResult:
 
 def read_correct_bits(folder: Path) -> dict[str, bytes]:
     """Which test examples the kept states of the run in `folder` classify correctly, as packed bits; {} if unknown."""
-    with suppress(SafetensorError, OSError, DamagedFileError), safe_open(_weights(folder), framework="pt") as file:
+    with (
+        suppress(SafetensorError, OSError, DamagedFileError),
+        safe_open(regular(_weights(folder)), framework="pt") as file,
+    ):
         names = [name for name in file.keys() if name.startswith(f"{CORRECT}/")]  # noqa: SIM118  # a handle
         return {name.removeprefix(f"{CORRECT}/"): file.get_tensor(name).numpy().tobytes() for name in names}
     return {}
@@ -140,7 +143,7 @@ def _states(folder: Path, body: Mapping[str, Any]) -> dict[str, State]:
         raise DamagedFileError(f"{path.name} does not match its checksum")
     states: dict[str, State] = {}
     try:
-        for key, tensor in load_file(path).items():
+        for key, tensor in load_file(regular(path)).items():
             kind, _, name = key.partition("/")
             states.setdefault(kind, {})[name] = tensor
     except SafetensorError as error:

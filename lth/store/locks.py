@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lth.core.errors import LotteryError
 from lth.core.files import make_folder, writing
-from lth.core.reading import parse_json
+from lth.core.reading import parse_json, read_text
 
 log = logging.getLogger(__name__)
 
@@ -146,6 +146,6 @@ def _signature(handle: int) -> dict[str, str]:
 def _is_stopped(pid: str) -> bool:
     """Whether a process of this machine is stopped, where the system tells."""
     try:
-        return Path(f"/proc/{int(pid)}/stat").read_text().rpartition(")")[2].split()[0] in "Tt"
+        return read_text(f"/proc/{int(pid)}/stat").rpartition(")")[2].split()[0] in "Tt"
     except (OSError, ValueError, IndexError):
         return False

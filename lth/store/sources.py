@@ -16,6 +16,7 @@ from types import CodeType
 from typing import Any
 
 from lth.core.code import code_digest, is_library, is_library_file
+from lth.core.reading import read_bytes
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -43,7 +44,7 @@ class Source:
 def source_of(module: str) -> Source | None:
     """The source of an imported module by its name; None where there is no file of Python code."""
     path = file_of(module)
-    return None if path is None else _parsed(path.read_bytes())
+    return None if path is None else _parsed(read_bytes(path))
 
 
 def file_of(module: str) -> Path | None:
@@ -81,11 +82,11 @@ def helpers(modules: list[str]) -> dict[str, str]:
         if path is None:
             there = getattr(sys.modules.get(module), "__file__", None)  # an extension module
             if there and Path(there).is_file():
-                digests[module] = _digest(Path(there).read_bytes())
+                digests[module] = _digest(read_bytes(there))
             continue
         if is_library_file(str(path)):
             continue
-        source = _parsed(path.read_bytes())
+        source = _parsed(read_bytes(path))
         digests[module] = source.digest
         waiting += imported(module, source)
     return digests

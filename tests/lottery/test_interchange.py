@@ -1,8 +1,11 @@
 """Tickets to `torch.nn.utils.prune` and back, bit by bit; what is not wholly such a model is refused by name."""
 
+import os
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -240,3 +243,66 @@ def test_torch_is_not_given_a_shared_weight(kind: str, half_mask: Callable[[nn.M
     with pytest.raises(LotteryError, match="is shared by two modules"):
         to_torch_pruning(Ticket(half_mask(model), clone(model.state_dict())), model)
     assert not prune.is_pruned(model)
+
+
+def test_a_changed_byte_of_a_file_of_torch_is_noticed_or_changes_nothing(pruned: nn.Module, tmp_path: Path) -> None:
+    path = tmp_path / "pruned.pt"
+    torch.save(pruned.state_dict(), path)
+    content, expected, noticed = path.read_bytes(), from_torch_pruning(path, pruned), 0
+    for place in range(0, len(content), 61):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        try:
+            ticket = from_torch_pruning(path, pruned)
+        except LotteryError as error:
+            noticed += 1
+            assert "\n" not in str(error)
+        else:
+            assert digest(ticket.state) == digest(expected.state) and digest(ticket.mask) == digest(expected.mask)
+    assert noticed > len(content) // 61 / 2
+
+
+def _odd(pruned: nn.Module, kind: str) -> Any:
+    state = dict(pruned.state_dict())
+    name = next(name for name in state if name.endswith("_orig"))
+    tensor = state[name]
+    odd: dict[str, Any] = {
+        "nan": state | {name: torch.full_like(tensor, float("nan"))},
+        "infinity": state | {name: torch.full_like(tensor, float("inf"))},
+        "nan mask": state | {name.replace("_orig", "_mask"): torch.full_like(tensor, float("nan"))},
+        "complex": state | {name: tensor.to(torch.complex64)},
+        "sparse": state | {name: tensor.to_sparse()},
+        "meta": state | {name: tensor.to("meta")},
+        "a number": state | {name: 3},
+        "a list": [tensor],
+        "a checkpoint": {"state_dict": state, "epoch": 3},
+        "numbered": dict(enumerate(state.values())),
+        "one dimension more": state | {name: tensor[None]},
+        "nothing": {},
+        "text": "hello",
+    }
+    return odd[kind]
+
+
+KINDS = ("nan", "infinity", "nan mask", "complex", "sparse", "meta", "a number", "a list", "a checkpoint", "numbered")
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+@pytest.mark.parametrize("kind", [*KINDS, "one dimension more", "nothing", "text"])
+def test_a_file_of_anything_else_is_one_line(pruned: nn.Module, kind: str, legacy: bool, tmp_path: Path) -> None:
+    torch.save(_odd(pruned, kind), tmp_path / "odd.pt", _use_new_zipfile_serialization=not legacy)
+    with pytest.raises(LotteryError) as raised:
+        from_torch_pruning(tmp_path / "odd.pt", pruned)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_file_of_torch_that_is_no_regular_file_holds_nobody(pruned: nn.Module, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.pt")
+    (tmp_path / "loop.pt").symlink_to("loop.pt")
+    (tmp_path / "folder.pt").mkdir()
+    for name in ("pipe", "loop", "folder", "none"):
+        with pytest.raises(LotteryError, match=f"{name}.pt cannot be read as a state dict"):
+            from_torch_pruning(tmp_path / f"{name}.pt", pruned)
+    with zipfile.ZipFile(tmp_path / "bomb.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", bytes(10**7))
+    with pytest.raises(LotteryError, match="compressed archive"):
+        from_torch_pruning(tmp_path / "bomb.pt", pruned)

@@ -5,9 +5,12 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
 from lth.core.errors import LotteryError
+from lth.core.reading import read_text
+from lth.core.shown import brief
+from lth.report.claims.kinds import fits, words
 
 
 @dataclass(frozen=True)
@@ -109,23 +112,34 @@ def read_claims(path: Path) -> Claims:
     or with a negative margin.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(read_text(path))
     except OSError as error:
         raise LotteryError(f"{path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise LotteryError(f"{path}: is not a TOML file ({error})") from error
-    defaults = content.pop("defaults", {})
+    defaults, entries = content.pop("defaults", {}), content.pop("claim", [])
     try:
+        if not isinstance(defaults, dict) or not isinstance(entries, list) or {*map(type, entries)} - {dict}:
+            raise ValueError("defaults must be a table, and claim a list of tables: [defaults], [[claim]]")
+        _check(content, Claims)
         defaults.setdefault("within", content.get("within", ""))
-        claims = tuple(_claim(defaults | entry) for entry in content.pop("claim", ()))
+        claims = tuple(_claim(defaults | entry) for entry in entries)
         return Claims(**content, claims=claims, path=path)
     except (TypeError, ValueError) as error:
         problem = str(error).split("__init__() ")[-1]
         raise LotteryError(f"{path}: {problem}") from error
 
 
+def _check(values: Mapping[str, Any], kind: type[Claim] | type[Claims], where: str = "") -> None:
+    """Raises ValueError, that begins with `where`, for a value of another type than its field in `kind`."""
+    for name, hint in get_type_hints(kind).items():
+        if name in values and not fits(values[name], hint):
+            raise ValueError(f"{where}{name}={brief(values[name])}: must be {words(hint)}")
+
+
 def _claim(entry: Mapping[str, Any]) -> Claim:
     values: dict[str, Any] = {KEYS.get(key, key): value for key, value in entry.items()}
+    _check(values, Claim, f"claim {brief(values.get('name', '?'))}: ")
     if not {"at_least", "at_most"} & values.keys():
         raise ValueError(f"claim {values.get('name', '?')} has neither at_least nor at_most")
     if values.get("margin", 0.0) < 0:

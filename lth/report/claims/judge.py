@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 
 from lth.core.errors import LotteryError
 from lth.core.registry import nearest
+from lth.core.shown import brief
 from lth.report.claims.estimators import ESTIMATORS, Estimator
 from lth.report.claims.evidence import Evidence
 from lth.report.claims.files import Claim, Claims
 from lth.report.claims.judged import WORST, Judged, Measured, Verdict
+from lth.report.claims.kinds import fits, words
 from lth.report.claims.notes import about_failures, notes
 from lth.report.claims.scales import SCALES, Scale
 from lth.report.claims.serial import block_means
@@ -43,6 +45,9 @@ def _estimator_of(claim: Claim, where: str, more: Mapping[str, Estimator]) -> Es
     needed = {key for key, parameter in parameters.items() if parameter.default is parameter.empty}
     if missing := sorted(needed - claim.arguments.keys()):
         raise LotteryError(f"{where}{name} needs the argument {', '.join(missing)}")
+    for key, value in claim.arguments.items():
+        if not fits(value, kind := parameters[key].annotation):
+            raise LotteryError(f"{where}{key}={brief(value)}: must be {words(kind)}")
     return estimator
 
 
