@@ -52,15 +52,17 @@ def measured(session: Session, benchmark: TicketBenchmark, tickets: list[Trained
     progress = session.progress.measuring("forms", len(tickets))
     for number, ticket in enumerate(tickets, 1):
         rows = benchmark.costs(ticket, dense, settings.rounds, settings.onnx, settings.recipe.batch_size)
-        costs += rows if ticket.level else [row for row in rows if row["form"] != "masked"]
+        rows = rows if ticket.level else [row for row in rows if row["form"] != "masked"]
+        costs += rows
+        yield from (("cost", row) for row in rows)
         rounded = benchmark.grid(ticket, settings.bits)  # the first row is that of 32 bits
         grid += rounded
+        yield from (("grid", row) for row in rounded)
         results = rows_of(session, ticket.kind)
         accuracy = rounded[0]["test_accuracy"]
         yield "tickets", benchmark.searched(ticket, results, settings.recipe.batch_size, accuracy, scoring)
         progress(number)
-    yield from (("cost", row) for row in [*costs, *rounded_rows(grid, costs)])
-    yield from (("grid", row) for row in grid)
+    yield from (("cost", row) for row in rounded_rows(grid, costs))
     yield from (("sensitivity", row) for row in benchmark.sensitivity(dense))
 
 

@@ -109,12 +109,15 @@ class TicketBenchmark:
             rounds=rounds,
             strict=False,
         )
-        files = write_and_verify(self.files / ticket.name, costs.forms, ticket.mask, images)
+        problems: dict[str, str] = {}
+        files = write_and_verify(self.files / ticket.name, costs.forms, ticket.mask, images, problems)
         rows = []
         for row in costs.rows:
             path, difference = files.get(row["form"], (None, None))
             network_of_form = costs.forms[row["form"]].network
             values = {"file": path and str(path.relative_to(self.files.parent)), "file_difference": difference}
+            if row["form"] in problems:
+                values["note"] = f"its file is not the ticket: {problems[row['form']]}; {row['note']}"
             if len(self.data.validation) and network_of_form is not None:
                 values["validation_accuracy"] = evaluate(network_of_form, self.data.validation).accuracy
             rows.append(COST.row({**self.place(ticket), **row, **values}))

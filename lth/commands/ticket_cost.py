@@ -1,8 +1,9 @@
 """`lth cost TICKET`: the ticket in every form, compared with the dense network, and what it took to find it."""
 
 import copy
+import logging
 from argparse import Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,18 @@ from lth.commands.shrink import input_shape
 from lth.compression.cost import Cost, cost
 from lth.compression.export import FORMATS, export, load_exported
 from lth.compression.onnx import export_onnx
+from lth.compression.outputs import difference
 from lth.compression.scoring_cost import score_cost
 from lth.compression.search_cost import SearchCost, pace_of, search_cost
-from lth.core.errors import LotteryError
+from lth.core.errors import LotteryError, reason_of
 from lth.core.weights import load, masked, shared_names, under_all_names
 from lth.data.tensors import Split
 from lth.pruning.mask import density
 from lth.report.cost import print_cost, write_cost
 from lth.report.statistics import percent
 from lth.report.terminal import Terminal, say
+
+log = logging.getLogger(__name__)
 
 CALIBRATION = 10
 """Training batches that calibrate static int8."""
@@ -38,8 +42,16 @@ def ticket_cost(arguments: Namespace, model: Mapping[str, Any] | None, batches: 
         inputs=(input_shape(arguments.input), arguments.classes),
     )
     forms = None if arguments.forms is None else arguments.forms.split(",")
-    measured = measure(loaded, accuracy_split(loaded, arguments.examples), forms, batches, arguments.rounds)
-    written = write_cost(arguments.to or loaded.path.parent, measured)
+    folder = arguments.to or loaded.path.parent
+    measured = measure(
+        loaded,
+        accuracy_split(loaded, arguments.examples),
+        forms,
+        batches,
+        arguments.rounds,
+        progress=lambda measured: write_cost(folder, measured),
+    )
+    written = write_cost(folder, measured)
     print_cost(title(loaded), measured, search_of(loaded), loaded.level, written)
     if arguments.export:
         for line in export_all(loaded, arguments.export):
@@ -58,9 +70,17 @@ def accuracy_split(loaded: LoadedTicket, examples: int | None) -> Split | None:
 
 
 def measure(
-    loaded: LoadedTicket, test: Split | None, forms: Sequence[str] | None, batches: Sequence[int], rounds: int
+    loaded: LoadedTicket,
+    test: Split | None,
+    forms: Sequence[str] | None,
+    batches: Sequence[int],
+    rounds: int,
+    progress: Callable[[Cost], object] = lambda measured: None,
 ) -> Cost:
-    """The cost of the ticket, compared with its dense network (untrained where no trained one is kept)."""
+    """The cost of the ticket, compared with its dense network (untrained where no trained one is kept).
+
+    progress: called with what there is so far, whenever there is more: a command that is killed has written that.
+    """
     ticket, dense = (copy.deepcopy(loaded.model) for _ in range(2))
     load(ticket, loaded.state, loaded.mask)
     load(dense, loaded.dense if loaded.dense is not None else loaded.ticket.state)
@@ -76,9 +96,16 @@ def measure(
         forms=forms,
         batches=batches,
         rounds=rounds,
+        strict=False,
+        progress=lambda measured: progress(_comparable(loaded, measured)),
     )
+    return _comparable(loaded, measured)
+
+
+def _comparable(loaded: LoadedTicket, measured: Cost) -> Cost:
+    """`measured` without the accuracy of an untrained dense network: it is nothing to compare with."""
     if loaded.dense is None:
-        for row in measured.rows:  # the accuracy of an untrained dense network is nothing to compare with
+        for row in measured.rows:
             row["test_accuracy_change"] = None
             if row["form"] == "dense":
                 row["test_accuracy"] = None
@@ -90,26 +117,36 @@ def export_all(loaded: LoadedTicket, folder: Path) -> Iterator[str]:
     shared = shared_names(loaded.model.state_dict())
     expected = masked(loaded.state, under_all_names(loaded.mask, shared))
     for form in FORMATS:
-        path = export(folder / f"{form}.safetensors", loaded.state, loaded.mask, form, shared)
-        state = load_exported(path)
-        difference = max(float((state[name] - tensor).abs().max()) for name, tensor in expected.items())
-        yield f"{path}: read again, weights {'equal' if difference == 0 else f'within {difference:.2g}'}"
+        path = folder / f"{form}.safetensors"
+        try:
+            state = load_exported(export(path, loaded.state, loaded.mask, form, shared))
+            gap = difference([state[name] for name in expected], list(expected.values()))
+            yield f"{path}: read again, weights {'equal' if gap == 0 else f'within {gap:.2g}'}"
+        except Exception as error:  # a format may not know a dtype
+            yield f"{path}: not written: {reason_of(error)}"
     network, path = copy.deepcopy(loaded.model), folder / "model.onnx"
     load(network, loaded.state, loaded.mask)
     try:
-        difference = export_onnx(path, network, loaded.data.test.images[:64])
-        yield f"{path}: run by ONNX Runtime, logits within {difference:.2g}"
-    except LotteryError as error:
-        yield f"{path}: not written: {error}"
+        gap = export_onnx(path, network, loaded.data.test.images[:64])
+        yield f"{path}: run by ONNX Runtime, logits within {gap:.2g}"
+    except Exception as error:  # ONNX Runtime may raise anything
+        yield f"{path}: not written: {reason_of(error)}"
 
 
 def search_of(loaded: LoadedTicket) -> SearchCost | None:
-    """What it took to find the ticket; None without the job's rows, and for gradual pruning."""
+    """What it took to find the ticket; None without the job's rows, for gradual pruning, and, with a line, on failure.
+
+    It trains for an iteration, which not every network does on any batch.
+    """
     if not loaded.rows or loaded.level is None or loaded.rows[0]["schedule"].startswith("gradual"):
         return None
     train, batch_size = loaded.data.train, loaded.settings.recipe.batch_size
-    score = None if loaded.pruning is None else score_cost(loaded.pruning, loaded.model, train)
-    return search_cost(loaded.rows, loaded.level, pace_of(loaded.model, train, batch_size), score)
+    try:
+        score = None if loaded.pruning is None else score_cost(loaded.pruning, loaded.model, train)
+        return search_cost(loaded.rows, loaded.level, pace_of(loaded.model, train, batch_size), score)
+    except Exception as error:  # a user's network may raise anything
+        log.warning("what the search took is not known: %s", reason_of(error))
+        return None
 
 
 def title(loaded: LoadedTicket) -> str:

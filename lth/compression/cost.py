@@ -4,18 +4,19 @@ Masked zeros do not speed up dense kernels: the form `masked` takes as many mult
 form that skips work (csr, shrunk) or makes it cheaper (int8) saves time.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
 
 from lth.compression import export
-from lth.compression.forms import DEFAULT, FORMS, Form, Subject
+from lth.compression.forms import DEFAULT, FORMS, Form, Subject, impossible, made
 from lth.compression.latency import Latency, latencies
 from lth.compression.measure import Counts, Weighted, compression_ratio, counts, theoretical_speedup
+from lth.compression.outputs import are_others, difference, outputs_of
 from lth.compression.tables import BATCHES, COST, LAYER_COST, cost_table
-from lth.core.errors import LotteryError, SettingError
+from lth.core.errors import LotteryError, SettingError, reason_of
 from lth.core.tables import Row, Table
 from lth.core.weights import Mask, modes_kept
 from lth.data.tensors import Split
@@ -53,15 +54,17 @@ def cost(
     batches: Sequence[int] = BATCHES,
     rounds: int = 25,
     strict: bool = True,
+    progress: Callable[["Cost"], object] = lambda measured: None,
 ) -> Cost:
     """What `ticket`, a network whose pruned weights are zero, costs compared with `dense`, in each of `forms`.
 
     images: inputs (N, ...) for timing and for comparing logits, repeated where a batch is larger. mask: which weights
     are kept; None: those of Linear layers and convolutions that are not zero. test: gives the accuracies. calibration:
     batches of training inputs for static int8. forms: names from FORMS; None: DEFAULT. A form that this network or
-    installation does not allow has the reason in its note; with `strict`, one that `forms` names is an error. batches:
-    batch sizes to time, in `rounds` blocks each. Raises SettingError for an unknown form, LotteryError for a form that
-    cannot be made.
+    installation does not allow, or that does not run, has the reason in its note, one with other outputs the largest
+    difference; with `strict`, one that `forms` names and that cannot be made or run is an error. batches: batch sizes
+    to time, in `rounds` blocks each. progress: called with all rows so far whenever there are more. Raises SettingError
+    for an unknown form, LotteryError for a network that does not run.
 
     >>> ticket = nn.Sequential(nn.Flatten(), nn.Linear(4, 2, bias=False))
     >>> _ = ticket[1].weight.data.copy_(torch.tensor([[1.0, 0, 0, 0], [0, 2, 0, 0]]))
@@ -76,27 +79,89 @@ def cost(
     with modes_kept(dense), modes_kept(ticket):
         dense.eval()
         ticket.eval()
-        made = {"dense": Form("every weight kept", export.content(dense.state_dict(), {}, "dense"), dense)}
-        made |= _forms(subject, forms, strict)
-        dense_counts, ticket_counts = counts(dense, images), counts(ticket, images)
-        rows = [_row(name, form, dense_counts, ticket_counts, test) for name, form in made.items()]
-        _compare(rows, made, images, test)
+        measurement = _Measurement(subject, counts(dense, images), counts(ticket, images), test)
+        measured = Cost(
+            measurement.rows, layer_rows(measurement.ticket, subject.mask), tuple(batches), measurement.made
+        )
+        content = export.content(dense.state_dict(), {}, "dense")
+        measurement.add("dense", Form("every weight kept", content, dense), strict=True)
+        measurement.add("masked", FORMS["masked"](subject), strict=True)
+        progress(measured)
+        for name in (name for name in forms or DEFAULT if name != "masked"):
+            measurement.add(name, made(name, subject, strict and bool(forms)), strict and bool(forms))
+            progress(measured)
         for size in batches:
-            _time(rows, made, images, size, rounds)
-        return Cost(rows, layer_rows(ticket_counts, subject.mask), tuple(batches), made)
+            measurement.time(size, rounds)
+            progress(measured)
+        return measured
 
 
-def _forms(subject: Subject, names: Sequence[str] | None, strict: bool) -> dict[str, Form]:
-    """`masked` and the forms `names`; without `strict`, one that cannot be made has the reason in its note."""
-    made = {}
-    for name in ("masked", *(name for name in names or DEFAULT if name != "masked")):
+class _Measurement:
+    """The rows so far, and the forms that they are of: `made`, by name."""
+
+    def __init__(self, subject: Subject, dense: Counts, ticket: Counts, test: Split | None) -> None:
+        self.subject, self.dense, self.ticket, self.test = subject, dense, ticket, test
+        self.rows: list[Row] = []
+        self.made: dict[str, Form] = {}
+        self._expected = outputs_of(subject.network, subject.images)
+
+    def add(self, name: str, form: Form, strict: bool) -> None:
+        """Adds the row of a form, which is run; where that fails, the note says why, or, if `strict`, LotteryError."""
+        gap = score = None
+        if form.network is not None:
+            try:
+                outputs = outputs_of(form.network, self.subject.images)
+                gap = difference(outputs, self._expected) if outputs or self._expected else None
+                score = None if self.test is None else evaluate(form.network, self.test).accuracy
+            except Exception as error:  # a user's network may raise anything, above all where layers are replaced
+                form = impossible(error)
+                if strict:
+                    raise LotteryError(f"form {name}: {form.note}") from error
+        if name != "dense" and gap is not None and are_others(name, gap, self._expected):
+            form = replace(form, note=f"gives other outputs than masked, by up to {gap:.2g}; {form.note}")
+        self.made[name] = form
+        row = _row(name, form, self.dense, self.ticket)
+        row["test_accuracy"] = score
+        if name != "dense":
+            row["difference"] = gap
+            if score is not None and self.rows[0]["test_accuracy"] is not None:
+                row["test_accuracy_change"] = score - self.rows[0]["test_accuracy"]
+        self.rows.append(row)
+
+    def time(self, size: int, rounds: int) -> None:
+        """Adds the latencies of batches of `size`; a form that is unpacked before it runs has those of `masked`.
+
+        A form that does not run on such a batch is not timed, and its note says why.
+        """
+        if size < 1:
+            raise SettingError("batches", size, "must be at least 1")
+        images = self.subject.images
+        batch = images.repeat(-(-size // len(images)), *[1] * (images.ndim - 1))[:size]
+        for row in self.rows:
+            self._try(row, batch)
+        networks = {name: form.network for name, form in self.made.items() if form.network is not None and form.timed}
+        measured = latencies(networks, batch, rounds)
+        for row in self.rows:
+            if self.made[row["form"]].network is not None:
+                latency: Latency = measured.get(row["form"], measured["masked"])
+                row[f"batch_{size}_seconds"] = latency.median
+                row[f"batch_{size}_low"], row[f"batch_{size}_high"] = latency.quantile(0.25), latency.quantile(0.75)
+                row[f"batch_{size}_speedup"] = latency.speedup(measured["dense"])
+
+    def _try(self, row: Row, batch: Tensor) -> None:
+        """Runs the form of `row` once as it is timed."""
+        name = row["form"]
+        network = self.made[name].network
         try:
-            made[name] = FORMS[name](subject)
-        except LotteryError as error:
-            if names and strict:
-                raise
-            made[name] = Form(f"not available: {error}")
-    return made
+            if network is not None:
+                with torch.inference_mode():
+                    network(batch)
+        except Exception as error:
+            if name in ("dense", "masked"):
+                problem = f"the model does not run on such a batch: {reason_of(error)}"
+                raise SettingError("batches", len(batch), problem) from error
+            self.made[name] = impossible(error)
+            row |= {"note": f"{self.made[name].note} (batch {len(batch)})", "runs_as": None}
 
 
 def nonzero_mask(model: nn.Module) -> Mask:
@@ -106,8 +171,8 @@ def nonzero_mask(model: nn.Module) -> Mask:
     return {names[id(weight)]: weight.detach() != 0 for weight in weights if weight is not None}
 
 
-def _row(name: str, form: Form, dense: Counts, ticket: Counts, test: Split | None) -> Row:
-    """The counts, sizes and accuracy of one form; one with the ticket's own weights has the ticket's counts."""
+def _row(name: str, form: Form, dense: Counts, ticket: Counts) -> Row:
+    """The counts and sizes of one form; one with the ticket's own weights has the ticket's counts."""
     row = COST.row(form=name, note=form.note)
     if form.network is not None:
         row["runs_as"] = name if form.timed else "masked"
@@ -119,44 +184,15 @@ def _row(name: str, form: Form, dense: Counts, ticket: Counts, test: Split | Non
         "nonzero": here.nonzero,
         "sparsity": 1 - here.density,
         "compression_ratio": compression_ratio(dense, here),
-        "flops": here.flops,
-        "sparse_flops": here.sparse_flops,
-        "theoretical_speedup": theoretical_speedup(dense, here),
         "bytes": sizes[0],
         "gzip_bytes": sizes[1],
     }
-    if test is not None and form.network is not None:
-        row["test_accuracy"] = evaluate(form.network, test).accuracy
+    if here.flops:
+        row |= {"flops": here.flops, "sparse_flops": here.sparse_flops}
+        row["theoretical_speedup"] = theoretical_speedup(dense, here)
+    else:
+        row["note"] += "; torch shows no product that it runs, so that its FLOPs cannot be counted"
     return row
-
-
-@torch.no_grad()
-def _compare(rows: list[Row], forms: Mapping[str, Form], images: Tensor, test: Split | None) -> None:
-    """Adds each form's accuracy less the dense network's, and its largest difference from the logits of `masked`."""
-    masked = forms["masked"].network
-    assert masked is not None
-    logits = masked(images)
-    for row in rows:
-        network = forms[row["form"]].network
-        if network is not None and row["form"] != "dense":
-            row["difference"] = float((network(images) - logits).abs().max())
-            if test is not None:
-                row["test_accuracy_change"] = row["test_accuracy"] - rows[0]["test_accuracy"]
-
-
-def _time(rows: list[Row], forms: Mapping[str, Form], images: Tensor, size: int, rounds: int) -> None:
-    """Adds the latencies of batches of `size`; a form that is unpacked before it runs has those of `masked`."""
-    if size < 1:
-        raise SettingError("batches", size, "must be at least 1")
-    batch = images.repeat(-(-size // len(images)), *[1] * (images.ndim - 1))[:size]
-    networks = {name: form.network for name, form in forms.items() if form.network is not None and form.timed}
-    measured = latencies(networks, batch, rounds)
-    for row in rows:
-        if forms[row["form"]].network is not None:
-            latency: Latency = measured.get(row["form"], measured["masked"])
-            row[f"batch_{size}_seconds"] = latency.median
-            row[f"batch_{size}_low"], row[f"batch_{size}_high"] = latency.quantile(0.25), latency.quantile(0.75)
-            row[f"batch_{size}_speedup"] = latency.speedup(measured["dense"])
 
 
 def layer_rows(counted: Counts, mask: Mapping[str, Tensor]) -> list[Row]:

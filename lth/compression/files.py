@@ -10,14 +10,10 @@ from torch import Tensor, nn
 from lth.compression.export import load_exported
 from lth.compression.forms import Form
 from lth.compression.onnx import OnnxNetwork
-from lth.core.errors import LotteryError
+from lth.compression.outputs import are_others, difference, outputs_of
+from lth.core.errors import LotteryError, reason_of
 from lth.core.files import write_bytes
 from lth.core.reading import read_bytes
-
-EXACT = ("masked", "csr", "packed", "shrunk", "onnx")
-"""The forms that round nothing: their logits equal those of the masked network up to the order of sums."""
-TOLERANCE = 1e-4
-"""How much the order of sums may change logits, as a share of the largest."""
 
 
 def file_name(form: str) -> str:
@@ -31,30 +27,42 @@ def file_name(form: str) -> str:
 
 @torch.no_grad()
 def write_and_verify(
-    folder: Path, forms: Mapping[str, Form], mask: Mapping[str, Tensor], images: Tensor
+    folder: Path,
+    forms: Mapping[str, Form],
+    mask: Mapping[str, Tensor],
+    images: Tensor,
+    problems: dict[str, str] | None = None,
 ) -> dict[str, tuple[Path, float]]:
-    """Form -> (its file in `folder`, the largest difference of that file's logits from those of `masked`).
+    """Form -> (its file in `folder`, the largest difference of that file's outputs from those of `masked`).
 
     Each file is read again, and the network that it holds is run on `images`, inputs (N, ...); int8 files as
-    dequantised weights. The dense network and forms that could not be made have no file. Raises LotteryError where a
-    form of EXACT gives other logits, and where a weight that `mask` prunes is not zero in the file.
+    dequantised weights. The dense network and forms that could not be made or run have no file. Raises LotteryError
+    where a form that rounds nothing gives other outputs, and where a weight that `mask` prunes is not zero in the file;
+    where `problems` is given it gets these by form, and whatever else a network raises, and the other files are made.
     """
     ticket = forms["masked"].network
     assert ticket is not None
-    expected = ticket(images)
+    expected = outputs_of(ticket, images)
     files = {}
     for name, form in forms.items():
         if form.content is None or form.network is None or name == "dense":
             continue
         path = folder / file_name(name)
         write_bytes(path, form.content)
-        difference = float((_read(path, name, form, ticket, mask)(images) - expected).abs().max())
-        if name in EXACT and not difference <= TOLERANCE * max(1.0, float(expected.abs().max())):
-            raise LotteryError(
-                f"{path}: read again, its logits differ from the masked network's by {difference:.2g}; a form that"
-                " rounds nothing should equal it"
-            )
-        files[name] = (path, difference)
+        try:
+            gap = difference(outputs_of(_read(path, name, form, ticket, mask), images), expected)
+            if are_others(name, gap, expected):
+                raise LotteryError(
+                    f"{path}: read again, its logits differ from the masked network's by {gap:.2g}; a form that rounds"
+                    " nothing should equal it"
+                )
+        except Exception as error:
+            if problems is None:
+                raise
+            path.unlink()
+            problems[name] = reason_of(error)
+        else:
+            files[name] = (path, gap)
     return files
 
 

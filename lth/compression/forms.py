@@ -4,7 +4,9 @@ import copy
 import gzip
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from lth.compression import export, quantize
@@ -12,7 +14,7 @@ from lth.compression.measure import Counts, counts
 from lth.compression.onnx import OnnxNetwork, onnx_content
 from lth.compression.shrink import removal, shrunk
 from lth.compression.sparse import CsrConv2d, CsrLinear, csr_network
-from lth.core.errors import LotteryError
+from lth.core.errors import LotteryError, reason_of
 from lth.core.weights import Mask, shared_names, under_all_names
 
 
@@ -51,6 +53,55 @@ class Subject:
         return export.content(self.network.state_dict(), self.mask if mask is None else mask, form)
 
 
+class LayersCalled(nn.Module):
+    """A network that calls its layers one by one: torch's operators for whole attention layers read their weights.
+
+    Those of layers that are replaced are not there.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, *inputs: Any) -> Any:
+        """What the network gives."""
+        fast = torch.backends.mha.get_fastpath_enabled()
+        torch.backends.mha.set_fastpath_enabled(False)
+        try:
+            return self.network(*inputs)
+        finally:
+            torch.backends.mha.set_fastpath_enabled(fast)
+
+
+def _with_layers_called(network: nn.Module) -> nn.Module:
+    whole = (nn.MultiheadAttention, nn.TransformerEncoderLayer)
+    return LayersCalled(network) if any(isinstance(module, whole) for module in network.modules()) else network
+
+
+def made(name: str, subject: Subject, strict: bool = False) -> Form:
+    """The form `name` of `subject`; where it cannot be made, the note says why. `strict`: then LotteryError is raised.
+
+    >>> made("int8_dynamic", Subject(nn.Conv1d(1, 1, 1), {}, torch.zeros(1, 1, 1))).note
+    'not available: dynamic int8 is for Linear layers; the model has none'
+    """
+    try:
+        return FORMS[name](subject)
+    except LotteryError as error:
+        if strict:
+            raise
+        return Form(f"not available: {error}")
+    except Exception as error:  # a user's network may make any of the libraries raise anything
+        form = impossible(error)
+        if strict:
+            raise LotteryError(f"form {name}: {form.note}") from error
+        return form
+
+
+def impossible(error: BaseException) -> Form:
+    """The form of a network for which something raised `error`."""
+    return Form(f"not possible for this network: {reason_of(error)}")
+
+
 def _masked(subject: Subject) -> Form:
     return Form("zeros in dense kernels: no time is saved", subject.content("dense"), subject.network)
 
@@ -61,7 +112,7 @@ def _csr(subject: Subject) -> Form:
         raise LotteryError("the model has no layer that CSR supports: Linear, or Conv2d without groups")
     unfolded = any(isinstance(module, CsrConv2d) for module in network.modules())
     note = "zeros are skipped" + ("; convolutions are unfolded first" if unfolded else "")
-    return Form(note, subject.content("csr"), network)
+    return Form(note, subject.content("csr"), _with_layers_called(network))
 
 
 def _packed(subject: Subject) -> Form:
@@ -86,7 +137,8 @@ def _packed_int8(subject: Subject) -> Form:
 def _int8_dynamic(subject: Subject) -> Form:
     network = quantize.dynamic_int8(subject.network)
     file = subject.content("int8", _quantised(subject, network))
-    return Form("int8 weights of Linear layers; ReLU and other activations are unchanged", file, network)
+    note = "int8 weights of Linear layers; ReLU and other activations are unchanged"
+    return Form(note, file, _with_layers_called(network))
 
 
 def _int8_static(subject: Subject) -> Form:
@@ -95,7 +147,7 @@ def _int8_static(subject: Subject) -> Form:
     return Form(
         "int8 weights and activations, calibrated on training batches; their ranges are not in the file",
         file,
-        network,
+        _with_layers_called(network),
     )
 
 

@@ -4,28 +4,28 @@
 """
 
 import copy
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from lth.compression.products import Product, plain_kernels, products
 from lth.core.errors import LotteryError
-from lth.core.weights import modes_kept
 
 Weighted = nn.Linear | nn.modules.conv._ConvNd
-"""The layers that have FLOPs: each multiply-add uses one of their weights."""
+"""The layers whose weight is always counted as one that multiplies, whether it runs or not."""
 
 
 @dataclass(frozen=True)
 class LayerCount:
-    """A module that has parameters itself, not only in its submodules.
+    """A module that has parameters itself, not only in its submodules, or that multiplies without.
 
     shape: of its weight. parameters, nonzero: all of its parameters, and those that are not zero; one that modules
     share counts in the first of them. density: non-zeros / size of its weight. flops: of one input with dense kernels;
-    sparse_flops: flops x density. weight: the name of its weight among the model's parameters, the first of a shared
-    one; empty where it is none.
+    sparse_flops: flops x density, each product by its own weight, and those of two activations, as in attention, whole.
+    weight: the name of its weight among the model's parameters, the first of a shared one; empty where it is none.
     """
 
     layer: str
@@ -41,9 +41,13 @@ class LayerCount:
 
 @dataclass(frozen=True)
 class Counts:
-    """The counts of a network's layers, and their sums. Only Linear layers and convolutions have FLOPs."""
+    """The counts of a network's layers, and their sums.
+
+    weights: name -> (size, non-zeros) of each weight that multiplies, a shared one once.
+    """
 
     layers: list[LayerCount]
+    weights: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
     def parameters(self) -> int:
@@ -67,77 +71,85 @@ class Counts:
 
     @property
     def density(self) -> float:
-        """Non-zeros / size of the weights of all Linear layers and convolutions; a shared one counts once."""
-        layers = {layer.weight or layer.layer: layer for layer in self.layers if _counts(layer.kind)}
-        weights = [(torch.Size(layer.shape).numel(), layer.density) for layer in layers.values()]
-        return sum(size * density for size, density in weights) / sum(size for size, _ in weights)
+        """Non-zeros / size of the weights that multiply: those of Linear layers, convolutions and further products."""
+        return sum(nonzero for _, nonzero in self.weights.values()) / sum(size for size, _ in self.weights.values())
 
 
 def counts(model: nn.Module, example: Tensor) -> Counts:
     """The counts of `model`; FLOPs are those of a forward pass of the first input of `example` (N, ...).
 
-    A parameter that two modules share counts in the first of them, their FLOPs in each. Raises LotteryError where
-    `model` does not take the example, or has no Linear layer or convolution.
+    A parameter that two modules share counts in the first of them, their FLOPs in each. A product belongs to the module
+    whose weight it reads, wherever it runs; one without a weight to the module that runs it. Raises LotteryError where
+    `model` does not take the example, or multiplies no weights.
 
     >>> network = counts(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)), torch.zeros(1, 4))
     >>> network.parameters, network.flops
     (23, 36)
     """
-    flops, counted, layers = dense_flops(model, example), set[int](), []
+    performed = products(model, example)
+    by_module = _by_module(model, performed)
+    layers, counted = [], set[int]()
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     for name, module in model.named_modules():
-        if parameters := list(module.parameters(recurse=False)):
-            weight = getattr(module, "weight", parameters[0])
-            weight = weight if isinstance(weight, Tensor) else parameters[0]
+        parameters = list(module.parameters(recurse=False))
+        if parameters or module in by_module:
+            weight = _weight(module)
             new = [parameter for parameter in parameters if id(parameter) not in counted]
             counted |= {id(parameter) for parameter in new}
-            density = int(weight.count_nonzero()) / weight.numel()
-            dense = flops.get(name, 0) if isinstance(module, Weighted) else 0
             layers.append(
                 LayerCount(
-                    name,
+                    name or type(model).__name__,
                     type(module).__name__,
-                    tuple(weight.shape),
+                    () if weight is None else tuple(weight.shape),
                     sum(parameter.numel() for parameter in new),
                     sum(int(parameter.count_nonzero()) for parameter in new),
-                    density,
-                    dense,
-                    dense * density,
+                    1.0 if weight is None else _density(weight),
+                    sum(product.flops for product in by_module.get(module, ())),
+                    sum(product.flops * product.density for product in by_module.get(module, ())),
                     names.get(id(weight), ""),
                 )
             )
-    if not any(_counts(layer.kind) for layer in layers):
-        raise LotteryError("the model has no Linear layer or convolution to count")
-    return Counts(layers)
+    weights = _weights(model, performed)
+    if not weights:
+        raise LotteryError("the model has no Linear layer, convolution or other product with weights to count")
+    return Counts(layers, weights)
 
 
-def _counts(kind: str) -> bool:
-    return kind == "Linear" or kind.startswith("Conv")
+def _weight(module: nn.Module) -> Tensor | None:
+    """The tensor that is called the weight of `module`, else the first of its own parameters."""
+    weight = getattr(module, "weight", None)
+    return weight if isinstance(weight, Tensor) else next(module.parameters(recurse=False), None)
 
 
-@torch.no_grad()
-def dense_flops(model: nn.Module, example: Tensor) -> dict[str, int]:
-    """Module name -> FLOPs of one input by `torch.utils.flop_counter`: matrix products and convolutions.
+def _density(weight: Tensor) -> float:
+    return int(weight.count_nonzero()) / max(1, weight.numel())
 
-    The counter does not look at values: masked and dense networks have the same FLOPs. Raises LotteryError where
-    `model` does not take the first input of `example` (N, ...).
-    """
-    with modes_kept(model), FlopCounterMode(display=False) as counter:
-        model.eval()
-        try:
-            model(example[:1])
-        except Exception as error:  # a user's network may raise anything
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise LotteryError(
-                f"the model does not take inputs of shape {tuple(example.shape[1:])}: {reason}"
-            ) from error
-    root = type(model).__name__
-    flops = {key: sum(by_operation.values()) for key, by_operation in counter.get_flop_counts().items()}
-    places: dict[nn.Module, list[str]] = {}
-    for name, module in model.named_modules(remove_duplicate=False):
-        places.setdefault(module, []).append(f"{root}.{name}" if name else root)
-    # a module with several names is counted under one of them
-    return {name: sum(flops.get(place, 0) for place in places[module]) for name, module in model.named_modules()}
+
+def _by_module(model: nn.Module, performed: Iterable[Product]) -> dict[nn.Module, list[Product]]:
+    """Module -> its products: of a parameter of its own, else those that it ran."""
+    owners: dict[int, list[nn.Module]] = {}
+    for module in model.modules():
+        for parameter in module.parameters(recurse=False):
+            owners.setdefault(id(parameter), []).append(module)
+    groups: dict[nn.Module, list[Product]] = {}
+    for product in performed:
+        of_weight = owners.get(id(product.parameter), [])
+        place = product.module if product.module in of_weight or not of_weight else of_weight[0]
+        groups.setdefault(place, []).append(product)
+    return groups
+
+
+def _weights(model: nn.Module, performed: Iterable[Product]) -> dict[str, tuple[int, int]]:
+    """Name -> (size, non-zeros) of the weights of Linear layers and convolutions, and of all others that multiply."""
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    tensors: dict[str, Tensor] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, Weighted) and (weight := _weight(module)) is not None:
+            tensors.setdefault(names.get(id(weight), name), weight)
+    for product in performed:
+        if product.parameter is not None:
+            tensors.setdefault(names[id(product.parameter)], product.parameter)
+    return {name: (tensor.numel(), int(tensor.count_nonzero())) for name, tensor in tensors.items()}
 
 
 def training_flops(model: nn.Module, images: Tensor, labels: Tensor) -> int:
@@ -146,7 +158,7 @@ def training_flops(model: nn.Module, images: Tensor, labels: Tensor) -> int:
     The optimiser's step is left out. `model` is unchanged.
     """
     trained: Any = copy.deepcopy(model).train()
-    with FlopCounterMode(display=False) as counter:
+    with plain_kernels(), FlopCounterMode(display=False) as counter:
         nn.functional.cross_entropy(trained(images), labels).backward()
     return int(counter.get_total_flops())
 

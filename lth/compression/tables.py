@@ -13,7 +13,7 @@ COST = Table(
         Column("form", str, "", "the form that the ticket is kept or run in, or `dense`", required=True),
         Column("parameters", int, "", "all parameters: weights, biases and those of normalisation layers", at_least=0),
         Column("nonzero", int, "", "parameters that are not zero", at_least=0),
-        Column("sparsity", float, "0..1", "zero weights / weights of Linear layers and convolutions"),
+        Column("sparsity", float, "0..1", "zero weights / weights of Linear layers, convolutions and other products"),
         Column(
             "compression_ratio",
             float,
@@ -56,7 +56,7 @@ LAYER_COST = Table(
         Column("kept", int, "weights", "weights that the mask keeps; empty for a layer that is not in the mask"),
         Column("density", float, "0..1", "kept / size of the weight"),
         Column("sparsity", float, "0..1", "1 - density"),
-        Column("flops", int, "FLOPs", "of one input with dense kernels"),
+        Column("flops", int, "FLOPs", "of the products with its weights, for one input with dense kernels"),
         Column("sparse_flops", float, "FLOPs", "of one input if every zero weight were skipped"),
     ),
     key=("layer",),

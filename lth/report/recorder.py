@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 TRAINED = {table.name for table in TRAINING_TABLES}
 """The tables that every experiment which trains has."""
+WRITE_SECONDS = 10.0
+"""How old the written tables may be when a row of an experiment's own comes: what a killed job loses at most."""
 
 
 class Presented(Protocol):
@@ -99,7 +101,7 @@ class Recorder:
         self._level: list[Outcome] = []  # the outcomes of the present level
         self.title = ", ".join(filter(None, [f"seed {self.settings.seed}", facts.schedule]))
         self.progress = Progress(0, self.title, row=facts.job)
-        self.began = time.perf_counter()
+        self.began = self._written = time.perf_counter()
 
     def __enter__(self) -> Self:
         return self
@@ -166,12 +168,15 @@ class Recorder:
         if table not in self.tables:
             raise KeyError(f"{self.experiment.name} declares no table {table}")
         self._rows[table].append(self.tables[table].row(row))
+        if time.perf_counter() - self._written > WRITE_SECONDS:
+            self.write()
 
     def write(self) -> None:
         """Writes every table as far as it goes; one that is not always there, where it has rows."""
         for name, table in self.tables.items():
             if self._rows[name] or (table.always and (self._rows["results"] or name not in TRAINED)):
                 with_observed(table, self._rows[name]).write(self.folder, self._rows[name])
+        self._written = time.perf_counter()
 
     def _close_level(self) -> None:
         """Writes the tables, and logs the level that is over."""

@@ -2,20 +2,23 @@
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lth.compression.cost import Cost, cost
 from lth.compression.export import sizes
-from lth.compression.forms import DEFAULT
+from lth.compression.forms import DEFAULT, FORMS, Form, Subject
+from lth.compression.outputs import EXACT
 from lth.compression.tables import COST, LAYER_COST
 from lth.core.errors import LotteryError, SettingError
 from lth.core.weights import Mask, clone, load
 from lth.data.tensors import Data
 from lth.training.evaluate import evaluate
+from tests.compression.test_measure import FUNCTIONAL
 
 Make = Callable[[], nn.Module]
 
@@ -107,3 +110,97 @@ def test_a_form_that_cannot_be_is_said_where_it_was_not_asked_for(data: Data) ->
         cost(model, model, data.test.images[:2], forms=["int8_dynamic"])
     with pytest.raises(SettingError, match="forms=coo: unknown; known: masked, csr"):
         cost(model, model, data.test.images[:2], forms=["coo"])
+
+
+class Structured(nn.Module):
+    """A network with a keyword, a counter, and outputs that are no tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(12, 3)
+        self.register_buffer("passes", torch.zeros(()))
+
+    def forward(self, inputs: Tensor, *, scale: float = 1.0) -> dict[str, Any]:
+        self.passes += 1
+        return {"logits": (self.layer(inputs) * scale, None), "size": len(inputs)}
+
+
+class Batches(nn.Module):
+    """A network that takes batches of up to five."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(12, 3)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        if len(inputs) > 5:
+            raise RuntimeError("too many")
+        return self.layer(inputs)
+
+
+def hooked() -> nn.Module:
+    """A network whose layer does more than its class says."""
+    model = nn.Sequential(nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 3))
+    model[0].register_forward_hook(lambda module, inputs, outputs: 2 * outputs)
+    return model
+
+
+KINDS: dict[str, Callable[[], nn.Module]] = {
+    **{kind: partial(copy.deepcopy, model) for kind, (model, _) in FUNCTIONAL.items()},
+    "structured": Structured,
+    "hooked": hooked,
+    "double": lambda: nn.Sequential(nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 3)).double(),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_form_of_every_network_runs_or_its_row_says_why_not(kind: str) -> None:
+    torch.manual_seed(0)
+    model = KINDS[kind]()
+    images = torch.randn(5, 12).to(next(model.parameters()).dtype)
+    done: list[list[str]] = []
+
+    def progress(measured: Cost) -> None:
+        done.append([row["form"] for row in measured.rows])
+
+    measured = cost(model, model, images, calibration=[images], batches=[5], rounds=3, strict=False, progress=progress)
+    assert [row["form"] for row in measured.rows] == ["dense", *DEFAULT]
+    for row in measured.rows:
+        runs = row["runs_as"] is not None
+        assert runs != ("not possible for this network" in row["note"] or "not available" in row["note"])
+        assert (row.get("batch_5_seconds") is not None) == runs <= (row["bytes"] is not None)
+        if runs and row["form"] in EXACT:
+            assert (row["difference"] > 1e-4) == ("gives other outputs than masked" in row["note"])
+    assert [len(names) for names in done] == [*range(2, len(DEFAULT) + 2), len(DEFAULT) + 1]  # rows as they come
+    if kind == "hooked":
+        assert "gives other outputs" in by_form(measured)["csr"]["note"]
+    if kind in ("transformer", "attention", "lstm", "gru", "structured"):
+        assert {"csr", "int8_dynamic"} <= {row["runs_as"] for row in measured.rows}
+
+
+def test_a_form_that_fails_later_keeps_its_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may run on the images and not on a batch that is timed; the others are timed."""
+    model = nn.Sequential(nn.Linear(12, 3))
+    monkeypatch.setitem(FORMS, "csr", lambda subject: Form("made", b"", Batches()))
+    rows = by_form(cost(model, model, torch.randn(5, 12), forms=["csr", "packed"], batches=[5, 6], rounds=3))
+    assert rows["csr"]["note"] == "not possible for this network: too many (batch 6)" and rows["csr"]["bytes"] == 0
+    assert rows["csr"]["batch_5_seconds"] and "batch_6_seconds" not in rows["csr"] and rows["masked"]["batch_6_seconds"]
+    with pytest.raises(SettingError, match=r"batches=6: the model does not run on such a batch: too many"):
+        cost(Batches(), Batches(), torch.randn(5, 12), forms=["packed"], batches=[6], rounds=3)
+
+
+@pytest.mark.parametrize("where", ["made", "run"])
+def test_a_form_that_was_asked_for_and_fails_is_an_error_where_that_is_wanted(
+    monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def form(subject: Subject) -> Form:
+        if where == "made":
+            raise KeyError("fc")
+        return Form("made", b"", nn.Linear(2, 2))
+
+    monkeypatch.setitem(FORMS, "csr", form)
+    model = nn.Sequential(nn.Linear(12, 3))
+    with pytest.raises(LotteryError, match=r"^form csr: not possible for this network: "):
+        cost(model, model, torch.randn(5, 12), forms=["csr"], batches=[])
+    rows = by_form(cost(model, model, torch.randn(5, 12), forms=["csr"], batches=[], strict=False))
+    assert rows["csr"]["note"].startswith("not possible for this network: ") and rows["csr"]["difference"] is None

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 from lth.compression.cost import layer_rows, nonzero_mask
 from lth.compression.measure import compression_ratio, counts, theoretical_speedup, training_flops
@@ -93,3 +94,79 @@ def test_a_shared_weight_counts_once_in_parameters_and_density_and_in_each_layer
     weights = {layer.layer: layer.weight for layer in counted.layers if layer.weight in mask}
     assert set(weights.values()) == set(mask)
     assert all(rows[layer]["kept"] == int(mask[weight].sum()) for layer, weight in weights.items())
+
+
+class Reads(nn.Module):
+    """A network that reads the weights of its layers, or of none, itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.embedding = nn.Linear(12, 7), nn.Embedding(20, 7)
+        self.kernel = nn.Parameter(torch.ones(4, 1, 3))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        hidden = functional.linear(inputs, self.layer.weight) + functional.conv1d(inputs[:, None], self.kernel).mean()
+        return functional.linear(hidden, self.embedding.weight)
+
+
+class Sequence(nn.Module):
+    """A network that takes its 12 inputs as a sequence."""
+
+    def __init__(self, body: nn.Module, width: int) -> None:
+        super().__init__()
+        self.embed, self.body, self.head = nn.Linear(1, width), body, nn.Linear(width, 3)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        hidden = self.embed(inputs[..., None])
+        hidden = (
+            self.body(hidden, hidden, hidden) if isinstance(self.body, nn.MultiheadAttention) else self.body(hidden)
+        )
+        return self.head((hidden[0] if isinstance(hidden, tuple) else hidden).mean(1))
+
+
+class Scaled(nn.Linear):
+    """A layer whose weight is computed: half of it is masked."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return functional.linear(inputs, self.weight * (torch.arange(12) % 2))
+
+
+ENCODER = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+ATTENTION = {"in_proj": 12 * 8 * 24, "products": 2 * 12 * 12 * 8, "out_proj": 12 * 8 * 8}
+FUNCTIONAL = {
+    "weights that are read": (Reads(), 12 * 7 + 4 * 10 * 3 + 7 * 20),
+    "attention": (Sequence(nn.MultiheadAttention(8, 2, batch_first=True), 8), 96 + 24 + sum(ATTENTION.values())),
+    "transformer": (
+        Sequence(nn.TransformerEncoder(ENCODER, 2), 8),
+        96 + 24 + 2 * (sum(ATTENTION.values()) + 2 * 12 * 8 * 16),
+    ),
+    "lstm": (Sequence(nn.LSTM(8, 8, batch_first=True), 8), 96 + 24 + 12 * 4 * (64 + 64)),
+    "gru": (Sequence(nn.GRU(8, 8, batch_first=True), 8), 96 + 24 + 12 * 3 * (64 + 64)),
+    "weight norm": (nn.utils.parametrizations.weight_norm(nn.Linear(12, 3)), 36),
+    "a layer of one's own": (Scaled(12, 3), 36),
+}
+
+
+@pytest.mark.parametrize("kind", FUNCTIONAL)
+def test_every_product_counts_however_its_weight_is_read(kind: str) -> None:
+    model, products = FUNCTIONAL[kind]
+    counted = counts(model, torch.ones(2, 12))
+    assert counted.flops == 2 * products and counted.parameters == sum(x.numel() for x in model.parameters())
+    assert torch.backends.mha.get_fastpath_enabled() and torch.backends.mkldnn.enabled  # as they were
+    labels = torch.zeros(2, dtype=torch.long)
+    assert training_flops(model, torch.ones(2, 12), labels) >= 2 * 2 * 2 * products
+
+
+def test_a_product_belongs_to_the_module_of_its_weight_and_is_skipped_by_its_zeros() -> None:
+    model = Sequence(nn.TransformerEncoder(ENCODER, 1), 8)
+    attention = model.body.layers[0].self_attn
+    with torch.no_grad():
+        attention.in_proj_weight[:12] = 0
+        attention.out_proj.weight[:2] = 0
+    layers = {layer.layer: layer for layer in counts(model, torch.ones(2, 12)).layers}
+    assert layers["body.layers.0.linear1"].flops == 2 * 12 * 8 * 16
+    own, out = layers["body.layers.0.self_attn"], layers["body.layers.0.self_attn.out_proj"]
+    assert (own.flops, own.sparse_flops) == (2 * (2304 + 2304), 2 * (2304 / 2 + 2304))  # activations are dense
+    assert (out.flops, out.sparse_flops) == (2 * 768, 2 * 768 * 6 / 8)
+    computed = counts(Scaled(12, 3), torch.ones(1, 12))
+    assert (computed.flops, computed.sparse_flops) == (72, 36)
