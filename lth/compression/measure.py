@@ -82,6 +82,7 @@ def counts(model: nn.Module, example: Tensor) -> Counts:
     whose weight it reads, wherever it runs; one without a weight to the module that runs it. Raises LotteryError where
     `model` does not take the example, or multiplies no weights.
 
+    >>> import torch
     >>> network = counts(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)), torch.zeros(1, 4))
     >>> network.parameters, network.flops
     (23, 36)
