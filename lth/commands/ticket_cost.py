@@ -16,7 +16,7 @@ from lth.compression.onnx import export_onnx
 from lth.compression.outputs import difference
 from lth.compression.scoring_cost import score_cost
 from lth.compression.search_cost import SearchCost, pace_of, search_cost
-from lth.core.errors import LotteryError, reason_of
+from lth.core.errors import reason_of
 from lth.core.weights import load, masked, shared_names, under_all_names
 from lth.data.tensors import Split
 from lth.pruning.mask import density
