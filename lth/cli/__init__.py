@@ -29,6 +29,7 @@ COMMANDS = {
     "claims": "lth.commands.claims",
     "power": "lth.commands.power",
     "cost": "lth.commands.cost",
+    "store": "lth.commands.store",
     "dashboard": "lth.commands.dashboard",
 }
 """Commands that are no experiment, and the modules whose `main(words)` runs them, imported late."""
@@ -38,6 +39,7 @@ MEANINGS = {
     "claims": "a paper's claims beside what was measured",
     "power": "how many seeds a difference would take",
     "cost": "a ticket's size, FLOPs, latency and accuracy",
+    "store": "the trainings that are kept: list, check, remove",
     "dashboard": "a W&B workspace or report with the main panels",
     "list": "the experiments, one line each",
 }

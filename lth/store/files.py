@@ -59,6 +59,13 @@ def other_weights(folder: Path, digest: str) -> list[Path]:
     return [path for path in names if path.name != used]
 
 
+def replaced_weights(folder: Path) -> list[Path]:
+    """The files with weights that a process left which was killed as it replaced a result; none of a damaged run."""
+    with suppress(OSError, DamagedFileError):
+        return other_weights(folder, _body(folder)["weights"])
+    return []
+
+
 def read_matching(folder: Path, inputs: Mapping[str, Any]) -> RunResult:
     """The result in `folder`, weights too.
 
@@ -96,8 +103,14 @@ def read_correct_bits(folder: Path) -> dict[str, bytes]:
 
 def read_run(folder: Path) -> RunResult:
     """The result in the run's `folder`, weights too; LotteryError naming it where it is missing or damaged."""
+    return read_whole(folder)[1]
+
+
+def read_whole(folder: Path) -> tuple[dict[str, Any], RunResult]:
+    """(fingerprint's inputs, result) of the run in `folder`; LotteryError naming it where it is missing or damaged."""
     try:
-        return _result(*_consistent(folder))
+        body, states = _consistent(folder)
+        return body["question"], _result(body, states)
     except (DamagedFileError, OSError) as error:
         raise LotteryError(f"cannot read the run {folder}: {reason(error)}") from error
 
