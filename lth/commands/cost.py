@@ -64,6 +64,7 @@ def main(words: Sequence[str]) -> None:
     if os.getcwd() not in sys.path:  # for classes of the user's
         sys.path.insert(0, os.getcwd())
     threads = at_least("threads", arguments.threads)
+    at_least("classes", arguments.classes)
     batches = [at_least("batches", integer("batches", word)) for word in arguments.batches.split(",")]
     model = model_settings(arguments.model, arguments.args)
     from lth.core.machine import prepare

@@ -1,11 +1,15 @@
 """A ticket with everything that belongs to it: network, data, trained weights, and those of the dense network.
 
-They come from a job's folder, or from a ticket's file and what it names. A class or function of the user's is imported
-only if the user names it, on the command line or by a configuration given there, and never because a stored file does.
+They come from a job's folder, or from a ticket's file and what it names. Such a folder may be anyone's. A class or
+function of the user's is imported, and a variable of the environment is read, only if the user names it, on the command
+line or by a configuration given there, and never because a stored file does. The folders that a stored configuration
+names are read, where they hold prepared data and trainings; nothing is made or written there.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+import logging
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
-from lth.core.errors import LotteryError
+from lth.core.errors import LotteryError, reason_of
 from lth.core.plain_yaml import read_yaml
 from lth.core.rng import rng
 from lth.core.tables import Row
@@ -28,9 +32,16 @@ from lth.report.reading import read_results
 from lth.settings import TrainingSettings
 from lth.store.files import read_run
 
+log = logging.getLogger(__name__)
+
 TICKET = "ticket.safetensors"
 CONFIG = Path(".hydra") / "config.yaml"
-NOISE = "noise"
+NOISE, NOISE_INPUTS = "noise", 256
+"""The name of data that are noise, and how many inputs they are."""
+NEEDED = ("data", "model", "recipe", "seed", "seeds", "outputs")
+"""The keys of a job's configuration that are read: the rest says nothing about its ticket."""
+RUN = re.compile("[0-9a-f]{8,64}")
+"""The name of a training in the store: it is also that of a folder."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +92,12 @@ def open_ticket(
         raise LotteryError(f"--store {store}: there is no such folder")
     ticket = load_ticket(path)
     settings = _settings(path, ticket, config, model or {})
+    _check_widths(settings.model.widths, ticket)
     data = noise(*inputs) if settings.data.name == NOISE else load_data(settings, keep=config is not None)
     network, _ = build_model(settings, data, settings.seeds.resolved(settings.seed), trained=False)
     ticket.apply(network)  # raises where it does not fit
     rows = _rows(path, ticket) if data.name != NOISE else []
-    pruning = _pruning(config or path.parent / CONFIG, rows)
+    pruning = _pruning(config or path.parent / CONFIG, rows, confirmed=config is not None)
     mask, state, kind, dense = _weights(path, ticket, rows, store or _store(path, settings), weights, level)
     number = ticket.provenance.get("level") if level is None else level
     return LoadedTicket(path, settings, network, data, ticket, number, mask, state, kind, dense, rows, pruning)
@@ -122,51 +134,99 @@ def _settings(path: Path, ticket: Ticket, config: Path | None, model: Mapping[st
             content |= {"data": {"name": NOISE}}
         if not isinstance(content, dict) or "data" not in content or not ("model" in content or model):
             raise LotteryError(f"{path} does not say what its network and data are; name them by --config or --model")
-        values = {x.name: content[x.name] for x in fields(TrainingSettings) if x.name in content}
-        values["experiment"] = "cost"
+        values = {key: content[key] for key in NEEDED if key in content} | {"experiment": "cost"}
+        if config is None:
+            _refuse_references(values, source, () if model else ("model",))
+            _refuse_stored_code(values, source, () if model else ("model",))
         if model:
             values["model"] = dict(model)
-        if config is None:
-            _refuse_stored_code(values, source, () if model else ("model",))
         settings = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(TrainingSettings), values))
     except (OmegaConfBaseException, OSError, ValueError, TypeError, AttributeError) as error:
-        reason = str(error).splitlines()[0]
-        raise LotteryError(f"{source or path} cannot be read as a configuration: {reason}") from error
+        raise LotteryError(f"{source or path} cannot be read as a configuration: {reason_of(error)}") from error
     assert isinstance(settings, TrainingSettings)
     return settings
+
+
+def _refuse_references(values: Mapping[str, Any], source: Path | None, groups: Sequence[str]) -> None:
+    """Raises LotteryError where a stored file refers to something, such as a variable of the reader's environment."""
+    for key in (*groups, *(key for key in values if key != "model")):
+        for name, text in _texts(values[key], key):
+            if "${" in text:
+                raise LotteryError(
+                    f"{name}={text} refers to another value: to have it read, confirm it by {_by(source)}"
+                )
+
+
+def _texts(value: Any, name: str) -> Iterator[tuple[str, str]]:
+    """(name, text) of every text in a value, the keys of mappings too."""
+    if isinstance(value, str):
+        yield name, value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _texts(str(key), name)
+            yield from _texts(inner, f"{name}.{key}")
+    elif isinstance(value, Sequence):
+        for inner in value:
+            yield from _texts(inner, name)
+
+
+def _by(source: Path | None) -> str:
+    return f"--config {source}" if source else "--config FILE"
 
 
 def _refuse_stored_code(values: Mapping[str, Any], source: Path | None, groups: Sequence[str]) -> None:
     """Raises LotteryError where a stored file, and not the user, names code to run in `groups` or in the data."""
     for group in (*groups, "data"):
         if target := values[group].get("_target_"):
-            option = f"--config {source}" if source else "--config FILE"
-            raise LotteryError(f"{group} is custom code, {target}: to run it, confirm it by {option}")
+            raise LotteryError(f"{group} is custom code, {target}: to run it, confirm it by {_by(source)}")
 
 
-def _pruning(source: Path, rows: Sequence[Row]) -> Pruning | None:
-    """How the configuration at `source` prunes; of `lth at_init`, which has several methods, by the rows' method."""
-    content = read_yaml(source) if source.is_file() else {}
-    if not isinstance(content, dict) or "pruning" not in content:
-        return None
+def _check_widths(widths: Sequence[int] | None, ticket: Ticket) -> None:
+    """Raises LotteryError for widths that no tensor of the ticket has: it might take hours to build such a network."""
+    sizes = {size for tensor in ticket.state.values() for size in tensor.shape}
+    if widths and (len(widths) > len(ticket.state) or not set(widths) <= sizes):
+        first = next((width for width in widths if width not in sizes), len(widths))
+        raise LotteryError(f"the ticket does not fit: model.widths names {first}, which is not a size of its weights")
+
+
+def _pruning(source: Path, rows: Sequence[Row], confirmed: bool) -> Pruning | None:
+    """How the configuration at `source` prunes; of `lth at_init`, which has several methods, by the rows' method.
+
+    None without such a configuration, and, with a line, for a score that is code, unless the user has `confirmed` it.
+    """
     try:
+        content = read_yaml(source) if source.is_file() else {}
+        if not isinstance(content, dict) or "pruning" not in content:
+            return None
+        values = {"pruning": content["pruning"]}
+        if not confirmed:
+            _refuse_references(values, source, ())
         pruning = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Pruning), content["pruning"]))
-    except OmegaConfBaseException as error:
-        raise LotteryError(f"{source}: pruning cannot be read: {str(error).splitlines()[0]}") from error
+    except (OmegaConfBaseException, OSError, ValueError, TypeError, AttributeError) as error:
+        raise LotteryError(f"{source}: pruning cannot be read: {reason_of(error)}") from error
     assert isinstance(pruning, Pruning)
     schedule = rows[0]["schedule"] if rows else ""
     method = method_of(schedule)
-    return pruning_of(method, pruning) if method != schedule and schedule.endswith("_at_init") else pruning
+    if method != schedule and schedule.endswith("_at_init"):
+        return pruning_of(method, pruning)
+    if ":" in pruning.score and not confirmed:
+        log.warning(
+            "what the search took is not counted: its score is custom code, %s: to run it, confirm it by %s",
+            pruning.score,
+            _by(source),
+        )
+        return None
+    return pruning
 
 
 def noise(shape: tuple[int, ...], classes: int) -> Data:
-    """256 inputs from N(0, 1), for timing and comparing logits without data; accuracies on them mean nothing.
+    """NOISE_INPUTS inputs from N(0, 1), for timing and comparing logits without data; accuracies on them mean nothing.
 
     >>> noise((3, 8, 8), 10).test.images.shape
     torch.Size([256, 3, 8, 8])
     """
-    labels = torch.arange(256) % classes
-    images = torch.randn(256, *shape, generator=rng(0, "cost", "inputs"))
+    labels = torch.arange(NOISE_INPUTS) % classes
+    images = torch.randn(NOISE_INPUTS, *shape, generator=rng(0, "cost", "inputs"))
     split = Split(images, labels)
     return Data(NOISE, split, Split(images[:0], labels[:0]), split, classes)
 
@@ -186,7 +246,9 @@ def _store(path: Path, settings: TrainingSettings) -> Path | None:
 
 def _trained(store: Path | None, run: str | None, weights: str) -> tuple[str, State | None]:
     """(which weights, weights of `run`): `weights` where they are kept, else the final ones, else (rewind, None)."""
-    if weights == "rewind" or store is None or not run or not (folder := store / run[:2] / run).is_dir():
+    if weights == "rewind" or store is None or not isinstance(run, str) or not RUN.fullmatch(run):
+        return "rewind", None
+    if not (folder := store / run[:2] / run).is_dir():
         return "rewind", None
     states = read_run(folder).states
     kind = weights if weights in states and f"{weights}_mask" not in states else "final"  # that has another mask

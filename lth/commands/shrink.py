@@ -8,11 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lth.commands.loaded_ticket import NOISE_INPUTS
 from lth.compression.channels import channel_mask, torch_pruning
 from lth.compression.latency import latencies
 from lth.compression.measure import counts
 from lth.compression.shrink import removal, shrunk
 from lth.core.errors import LotteryError, SettingError
+from lth.core.machine import memory
 from lth.core.rng import rng
 from lth.core.tables import Column, Row, Table
 from lth.data.sources import call
@@ -66,6 +68,8 @@ def input_shape(text: str) -> tuple[int, ...]:
         shape = (0,)
     if min(shape) < 1:
         raise SettingError("input", text, "must be the shape of one input, as 3,32,32")
+    if 4 * NOISE_INPUTS * math.prod(shape) > memory():
+        raise SettingError("input", text, f"{NOISE_INPUTS} such inputs are more than this machine's memory holds")
     return shape
 
 

@@ -5,6 +5,7 @@ import time
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from lth.compression.products import plain_kernels
 from lth.compression.search_cost import ScoreCost
 from lth.core.rng import rng
 from lth.core.weights import clone
@@ -29,7 +30,7 @@ def score_cost(pruning: Pruning, model: nn.Module, train: Split) -> ScoreCost | 
     layers = prunable(model, pruning.exclude, pruning.output)
     network = Network(model, state, examples.images, examples.labels)
     inputs = ScoreInputs({x.name: state[x.name] for x in layers}, dense(layers), rng(0, "score"), state, network)
-    with FlopCounterMode(display=False) as counter:
+    with plain_kernels(), FlopCounterMode(display=False) as counter:
         score(inputs)
     began = time.perf_counter()
     score(inputs)

@@ -19,6 +19,14 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
 
 
+def memory() -> int:
+    """The bytes of this machine's main memory; more than any has where it does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return 2**63
+
+
 def describe(device: torch.device) -> dict[str, str | int]:
     """Versions, processor, device and thread count: where they agree, the same training gives the same bits."""
     return {

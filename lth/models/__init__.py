@@ -1,10 +1,13 @@
 """Networks by name, and their initialisers."""
 
+import math
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from torch import nn
 
 from lth.core.errors import SettingError
+from lth.core.machine import memory
 from lth.core.registry import nearest
 from lth.models.conv import conv2, conv4, conv6
 from lth.models.lenet import lenet5, lenet_300_100, mlp
@@ -34,6 +37,10 @@ def build(name: str, shape: Sequence[int], classes: int, widths: Sequence[int] |
     if name == "mlp":
         if not widths or min(widths) < 1:
             raise SettingError("model.widths", widths, "model=mlp needs hidden widths of at least 1, as in [300,100]")
+        units = [math.prod(shape), *widths, classes]
+        if (size := 4 * sum(map(math.prod, pairwise(units)))) > memory():
+            problem = f"the weights would take {size / 1e9:,.0f} GB, and this machine has {memory() / 1e9:,.0f} GB"
+            raise SettingError("model.widths", list(widths), problem)
         return mlp(shape, classes, widths)
     if widths is not None:
         raise SettingError("model.widths", list(widths), f"is for model=mlp; {name} has its own")

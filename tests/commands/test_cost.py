@@ -1,6 +1,7 @@
 """`lth cost` as its user meets it: a job's folder, a ticket's file, custom networks, and what is missing."""
 
 import csv
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from lth.api import search
+from lth.commands import loaded_ticket
 from lth.commands.cost import FORMS, WEIGHTS, main, parser
 from lth.commands.loaded_ticket import open_ticket
 from lth.compression import forms
@@ -162,6 +164,15 @@ def test_what_is_missing_is_said_in_a_line(job: Path, tmp_path: Path) -> None:
         (["--shrink", "0.5", "--model", "lenet5", "--args", "width=5"], "args=width: is no argument of lenet5"),
         (["--shrink", "0.5", "--model", "mlp", "--args", "widths=[0]"], "model.widths=.0.: model=mlp needs"),
         ([str(job), *QUICK, "--store", str(tmp_path / "gone")], "--store .*gone: there is no such folder"),
+        (
+            ["--shrink", "0.5", "--model", "lenet5", "--input", "9999,9999,9999"],
+            "input=9999,9999,9999: 256 such inputs",
+        ),
+        (["--shrink", "0.5", "--model", "lenet5", "--classes", "0"], "classes=0: must be at least 1"),
+        (
+            ["--shrink", "0.5", "--model", "mlp", "--args", "widths=[1000000000]"],
+            "model.widths=.*: the weights would take",
+        ),
         ([str(job), "--threads", "0"], "threads=0: must be at least 1"),
         ([str(job), "--level", "1", "--store", str(tmp_path)], "--level 1: its trained weights are not in"),
     ):
@@ -200,3 +211,77 @@ def test_exported_files_are_read_again(job: Path, tmp_path: Path, capsys: Any, m
     assert shown.count("read again, weights equal") == 3 and shown.count("read again, weights within 0.0") == 2
     assert "not written: onnx is not installed: pip install 'lth[onnx]'" in shown
     assert sorted(path.stem for path in (tmp_path / "files").iterdir()) == sorted(FORMATS)
+
+
+@pytest.fixture
+def anyones(job: Path, tmp_path: Path) -> Callable[..., Path]:
+    """A job's folder from anyone: a copy of a ticket, with a configuration that is changed."""
+
+    def make(change: Callable[[dict[str, Any]], object]) -> Path:
+        folder = tmp_path / "anyones"
+        (folder / ".hydra").mkdir(parents=True)
+        for name in ("ticket.safetensors", "results.csv"):
+            shutil.copy(job / name, folder / name)
+        config = yaml.safe_load((job / ".hydra" / "config.yaml").read_text())
+        change(config)
+        (folder / ".hydra" / "config.yaml").write_text(yaml.safe_dump(config))
+        return folder
+
+    return make
+
+
+SECRET = "${oc.env:LTH_SECRET}"
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda config: config["data"].update(root=f"/tmp/{SECRET}"), r"data.root=/tmp/\$\{oc.env:LTH_SECRET\} refers"),
+        (lambda config: config["data"].update(name="${seed}"), r"data.name=\$\{seed\} refers"),
+        (lambda config: config["data"].update(args={"a": [{SECRET: 1}]}), "data.args.a=.* refers to another value"),
+        (lambda config: config["model"].update(_target_=SECRET), "model._target_=.* refers to another value"),
+        (lambda config: config.update(outputs=SECRET), "outputs=.* refers to another value"),
+        (lambda config: config.update(pruning={"score": SECRET}), "pruning.score=.* refers to another value"),
+        (lambda config: config["data"].update(_target_="os.system"), "data is custom code, os.system: to run it"),
+        (lambda config: config["model"].update(_target_="os.system", name="custom"), "model is custom code, os.system"),
+        (lambda config: config["model"].update(widths=[10**9, 8]), "does not fit: model.widths names 1000000000"),
+        (lambda config: config["model"].update(widths=[12] * 10**4), "does not fit: model.widths names 10000"),
+        (lambda config: config["data"].update(name="../small"), "data.name=.*is no name of a data set"),
+        (lambda config: config.update(data=["small"]), "cannot be read as a configuration"),
+        (lambda config: config.update(model="mlp"), "cannot be read as a configuration"),
+        (lambda config: config.update(pruning=["score"]), "pruning cannot be read"),
+    ],
+)
+def test_a_stored_configuration_runs_no_code_reads_no_environment_and_builds_nothing_huge(
+    anyones: Callable[..., Path], change: Any, named: str, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("LTH_SECRET", "canary")
+    with pytest.raises(LotteryError, match=named) as error:
+        main([str(anyones(change)), *QUICK])
+    assert "\n" not in str(error.value) and "canary" not in str(error.value)
+
+
+def test_a_stored_score_is_not_imported(anyones: Callable[..., Path], caplog: Any, monkeypatch: Any) -> None:
+    (folder := anyones(lambda config: config.update(pruning={"score": "planted:score"}))).joinpath("planted.py").touch()
+    monkeypatch.chdir(folder)
+    main([str(folder), *QUICK])
+    assert "planted" not in sys.modules and "its score is custom code, planted:score" in caplog.text
+
+
+def test_the_folders_of_a_stored_configuration_are_read_and_never_made(
+    anyones: Callable[..., Path], job: Path, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("LTH_DATA", str(job.parent.parent))
+    places = {name: str(tmp_path / "away" / name) for name in ("data", "outputs")}
+
+    def change(config: dict[str, Any]) -> None:
+        config["data"]["root"] = places["data"]
+        config.update(outputs=places["outputs"], threads=10**9, device="meta", levels=10**9, store={"x": SECRET})
+
+    main([str(anyones(change)), *QUICK])
+    assert not (tmp_path / "away").exists()
+
+
+@pytest.mark.parametrize("run", ["../../x", 7, "", "/dev/zero"])
+def test_a_run_is_a_name_and_no_path(tmp_path: Path, run: Any) -> None:
+    assert loaded_ticket._trained(tmp_path, run, "final") == ("rewind", None)

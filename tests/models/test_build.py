@@ -31,3 +31,8 @@ def test_widths_are_for_mlp() -> None:
 def test_a_bad_choice_is_an_error_that_names_it(name: str, widths: list[int] | None, named: str) -> None:
     with pytest.raises(SettingError, match=named):
         build(name, (1, 28, 28), 10, widths)
+
+
+def test_a_network_that_no_memory_holds_is_refused_before_it_is_made() -> None:
+    with pytest.raises(SettingError, match=r"model.widths=\[1000000000\]: the weights would take 3,176 GB, and this"):
+        build("mlp", (1, 28, 28), 10, [10**9])
