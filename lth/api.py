@@ -133,6 +133,7 @@ def find_ticket(
     Raises SettingError or LotteryError, before anything is trained, for settings that do not fit each other or the
     network.
 
+    >>> import torch
     >>> labels = torch.arange(200) % 2
     >>> inputs = torch.randn(200, 4, generator=torch.Generator().manual_seed(0)) + labels[:, None]
     >>> network = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 2))

@@ -50,7 +50,8 @@ def run_job(config: DictConfig) -> None:
     except Exception as error:
         expected = isinstance(error, LotteryError)
         if job.mode == RunMode.RUN:
-            sys.exit(str(error)) if expected else None
+            if expected and not os.environ.get("HYDRA_FULL_ERROR"):
+                sys.exit(str(error))
             raise
         message = str(error) if expected else f"{type(error).__name__}: {error}"
         overrides = " ".join(job.overrides.task)

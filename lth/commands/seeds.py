@@ -12,7 +12,7 @@ from lth.report.correct import correct_rows
 from lth.report.differences import DIFFERENCES_TABLE, difference_rows, difference_sheet
 from lth.report.export import BARS, write_tables
 from lth.report.figures.drawing import Drawn, draw
-from lth.report.gather import Gathered, gather, machines, tables_of_jobs
+from lth.report.gather import Gathered, gather, tables_of_jobs, unlike
 from lth.report.headline import SCAN, counted, sentence, setting_title
 from lth.report.page import Page
 from lth.report.reading import MERGED
@@ -175,7 +175,7 @@ def write_study(place: Path, study: Gathered, bars: str, experiment: Experiment 
         figures,
         study_sheets(study, bars),
         facts=study_facts(study.rows),
-        notes=[line for rows in study.settings().values() if (line := machines(rows))],
+        notes=[line for rows in study.settings().values() for line in unlike(rows)],
     ).write(place / "report.html")
 
 
@@ -202,7 +202,8 @@ def show(gathered: Gathered, sheets: Sequence[Sheet], folder: Path, comparisons:
             sheet.print(console)
             shorts |= {cell.short for cells in sheet.cells for cell in cells if isinstance(cell, Cell) and cell.short}
         say_if(sentence(rows, gathered.criteria))
-        say_if(machines(rows))
+        for line in unlike(rows):
+            say_if(line)
     meanings = legend(gathered.criteria)
     words = [word for word in meanings if any(word in short for short in shorts)]
     for word in words:

@@ -18,7 +18,7 @@ from lth.core.machine import memory
 from lth.core.rng import rng
 from lth.core.tables import Column, Row, Table
 from lth.data.sources import call
-from lth.lottery.context import FreshInit
+from lth.lottery.context import FreshInit, network_of
 from lth.models import build
 from lth.report.cost import print_shrinking
 
@@ -84,10 +84,9 @@ def untrained(arguments: Namespace, model: Mapping[str, Any] | None) -> tuple[st
         raise SettingError("args", unknown[0], f"is no argument of {name}; of the built-in networks, mlp takes widths")
 
     def construct() -> nn.Module:
-        network = call(target, model["args"], "model") if target else build(name, shape, classes, model.get("widths"))
-        if not isinstance(network, nn.Module):
-            raise SettingError("model", name, "does not give a torch.nn.Module")
-        return network
+        if target is None:
+            return build(name, shape, classes, model.get("widths"))
+        return network_of(call(target, model["args"], "model"), f"model={target}")
 
     network = FreshInit(construct, "default").constructed(0)
     return name, network, torch.randn(2, *shape, generator=rng(0, "shrink", "inputs"))

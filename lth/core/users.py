@@ -25,7 +25,12 @@ def users_code(what: str, error: type[LotteryError] = LotteryError) -> Iterator[
     except LotteryError:
         raise
     except (Exception, SystemExit) as raised:
-        raise error(f"{what} raised {type(raised).__name__}: {reason_of(raised)}{_line(raised)}") from raised
+        raise error(users_line(what, raised)) from raised
+
+
+def users_line(what: str, error: BaseException) -> str:
+    """The line that says that `what`, some code of the user's, raised `error`, why, and where."""
+    return f"{what} raised {type(error).__name__}: {reason_of(error)}{_line(error)}"
 
 
 def _line(error: BaseException) -> str:

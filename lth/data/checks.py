@@ -1,37 +1,47 @@
 """The one check of the four tensors of a data set, whatever their source: what is wrong, where, and the likely mend."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from lth.core.errors import DataError
+from lth.data.arrays import as_tensor
 
 NAMES = ("train_images", "train_labels", "test_images", "test_labels")
 MANY_CLASSES = 2**16
 """More classes than this, and than examples, are no classes but numbers of another kind."""
 NUMBERED = "number the classes from 0, as torch.unique(labels, return_inverse=True)[1] does"
-UNSIGNED = 2**64
 
 
-def checked(name: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """`tensors` with labels int64; DataError naming the data set `name` where they do not fit or are no classes."""
-    for part in ("train", "test"):
-        missing = [key for key in (f"{part}_images", f"{part}_labels") if key not in tensors]
-        if missing:
-            raise DataError(f"data {name}: {missing[0]} is missing; given: {', '.join(sorted(tensors))}")
-        _check_shapes(name, part, tensors[f"{part}_images"], tensors[f"{part}_labels"])
+def checked(name: str, tensors: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The four of `tensors`, which may be arrays, with labels int64.
+
+    Raises DataError naming the data set `name` where they do not fit together, and for labels that are no classes.
+    """
+    missing = [key for key in NAMES if key not in tensors]
+    if missing:
+        raise DataError(f"data {name}: {missing[0]} is missing; given: {', '.join(sorted(tensors))}")
+    tensors = {key: as_tensor(tensors[key], f"data {name}: {key}") for key in NAMES}
+    labels = {
+        f"{part}_labels": checked_labels(f"data {name}: {part}_", tensors[f"{part}_images"], tensors[f"{part}_labels"])
+        for part in ("train", "test")
+    }
     train, test = (tensors[f"{part}_images"] for part in ("train", "test"))
     if train.shape[1:] != test.shape[1:]:
         shapes = f"{tuple(train.shape[1:])} and {tuple(test.shape[1:])}"
         raise DataError(f"data {name}: training and test images differ in shape, {shapes}")
-    labels = {key: _classes(f"data {name}: {key}", tensors[key]) for key in ("train_labels", "test_labels")}
     check_class_count(name, labels, MANY_CLASSES)
     if all(int(x.max()) == 0 for x in labels.values()):
-        raise DataError(
-            f"data {name}: every label is 0, so that there is nothing to tell apart: two classes are needed"
-        )
+        raise DataError(f"data {name}: every label is 0, and there is nothing to tell apart: two classes are needed")
     return {**tensors, **labels}
+
+
+def checked_labels(where: str, images: Tensor, labels: Tensor) -> Tensor:
+    """`labels` as int64; DataError, beginning with `where`, where they are no classes, or do not go with `images`."""
+    _check_shapes(where, images, labels)
+    return _classes(f"{where}labels", labels)
 
 
 def check_class_count(name: str, tensors: Mapping[str, Tensor], most: int) -> None:
@@ -46,21 +56,20 @@ def check_class_count(name: str, tensors: Mapping[str, Tensor], most: int) -> No
             raise DataError(f"data {name}: {key}: {problem}: {NUMBERED}")
 
 
-def _check_shapes(name: str, part: str, images: Tensor, labels: Tensor) -> None:
-    where = f"data {name}: {part}_images"
+def _check_shapes(where: str, images: Tensor, labels: Tensor) -> None:
     if images.ndim >= 2 and labels.ndim == 2 and len(labels) == len(images) > 0:
         width = labels.shape[1]
         mend = f"give class numbers (N,), as labels.{'squeeze(1)' if width == 1 else 'argmax(1)'}"
         kind = "one-hot or scores" if width > 1 else "in a column"
-        raise DataError(f"data {name}: {part}_labels {tuple(labels.shape)} are {kind}: {mend}")
+        raise DataError(f"{where}labels {tuple(labels.shape)} are {kind}: {mend}")
     if images.ndim < 2 or labels.shape != images.shape[:1] or not len(labels):
-        problem = f"{tuple(images.shape)} and {part}_labels {tuple(labels.shape)} do not fit"
-        raise DataError(f"{where} {problem}: they should be (N, C, H, W) and (N,) with N above 0")
+        problem = f"{where}images {tuple(images.shape)} and labels {tuple(labels.shape)} do not fit"
+        raise DataError(f"{problem}: they should be (N, C, H, W) and (N,) with N above 0")
     if not images.numel():
-        raise DataError(f"{where} {tuple(images.shape)} have no values")
+        raise DataError(f"{where}images {tuple(images.shape)} have no values")
     if images.is_complex():
         mend = "give real numbers, as torch.view_as_real(images).flatten(1) makes them"
-        raise DataError(f"{where} are {images.dtype}: {mend}")
+        raise DataError(f"{where}images are {images.dtype}: {mend}")
 
 
 def _classes(where: str, labels: Tensor) -> Tensor:
@@ -76,6 +85,8 @@ def _classes(where: str, labels: Tensor) -> Tensor:
                 f"{kind}, these are {labels.dtype}, and {labels[index].item():g} at index {index} is no class"
             )
         raise DataError(f"{kind}, these are {labels.dtype} with no fractions: give labels.long()")
+    if labels.dtype == torch.uint64:
+        raise DataError(f"{kind}, these are {labels.dtype}, which int64 does not hold: give labels.to(torch.int64)")
     classes = labels.long()
     negative = classes < 0
     if not negative.any():
@@ -83,8 +94,6 @@ def _classes(where: str, labels: Tensor) -> Tensor:
     index = int(negative.nonzero()[0])
     value = int(classes[index])
     count = f"{int(negative.sum())} of {len(classes)}"
-    if labels.dtype == torch.uint64:  # beyond int64
-        raise DataError(f"{kind}: there is {value + UNSIGNED} at index {index} ({count}): {NUMBERED}")
     if classes.unique().tolist() == [-1, 1]:
         mend = "for labels of -1 and 1 give (labels + 1) // 2"
     else:
@@ -108,19 +117,23 @@ def first_nonfinite(images: Tensor) -> int | None:
     return int((~images.flatten(1).isfinite()).any(1).nonzero()[0])
 
 
+def check_finite(where: str, images: Tensor) -> None:
+    """Raises DataError, beginning with `where`, for the first example (N, ...) with a value that is NaN or infinite."""
+    index = first_nonfinite(images)
+    if index is None:
+        return
+    finite = images.flatten(1).isfinite()
+    value = images.flatten(1)[index][~finite[index]][0].item()
+    kind = "NaN" if value != value else "infinite"
+    count = f"{int((~finite).any(1).sum())} of {len(images)} examples"
+    mend = "leave them out, or fill them, as torch.nan_to_num does"
+    raise DataError(f"{where}: a value is {kind} at index {index} ({count}): {mend}")
+
+
 def nonfinite_error(name: str, tensors: Mapping[str, Tensor]) -> DataError:
-    """What is wrong with images that are not finite once they are split and normalised."""
+    """What is wrong with images that are not finite once they are split and normalised; raises it where it is known."""
     for key in ("train_images", "test_images"):
-        images = tensors[key]
-        index = first_nonfinite(images)
-        if index is not None:
-            bad = ~images.flatten(1).isfinite()
-            value = images.flatten(1)[index][bad[index]][0].item()
-            kind = "NaN" if value != value else "infinite"
-            count = f"{int(bad.any(1).sum())} of {len(images)} examples"
-            mend = "leave them out, or fill them, as torch.nan_to_num does"
-            return DataError(f"data {name}: {key}: a value is {kind} at index {index} ({count}): {mend}")
-        index = first_nonfinite(images.float())
-        if index is not None:
+        check_finite(f"data {name}: {key}", tensors[key])
+        if (index := first_nonfinite(tensors[key].float())) is not None:
             return DataError(f"data {name}: {key}: a value at index {index} is too large for float32: scale the images")
     return DataError(f"data {name}: images become NaN or infinite when they are normalised: scale them before")

@@ -25,7 +25,7 @@ from torch.utils.data import (
 from lth.core.errors import DataError
 from lth.core.users import users_code
 from lth.data.arrays import as_tensor, is_array, item_tensor, kind_of
-from lth.data.checks import NAMES
+from lth.data.checks import NAMES, check_finite, checked_labels
 from lth.data.raw import RawData
 from lth.data.tensors import Split
 
@@ -80,6 +80,14 @@ def pair(examples: Any, where: str) -> tuple[Tensor, Tensor]:
     if isinstance(examples, (tuple, list)) and examples and is_array(examples[0]):
         raise DataError(f"{where} has {len(examples)} value{'s' * (len(examples) > 1)}: {FORMS}")
     return _of_dataset(examples, where)
+
+
+def checked_pair(examples: Any, where: str) -> tuple[Tensor, Tensor]:
+    """(inputs, labels int64) in any form of `pair`; DataError, beginning with `where`, where none fit."""
+    inputs, labels = pair(examples, where)
+    labels = checked_labels(f"{where}: ", inputs, labels)
+    check_finite(f"{where}: inputs", inputs)
+    return inputs, labels
 
 
 def _of_dataset(dataset: Any, where: str) -> tuple[Tensor, Tensor]:

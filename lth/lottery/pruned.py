@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import rng
+from lth.core.users import users_code
 from lth.core.weights import clone
+from lth.data.forms import Examples, checked_pair
 from lth.pruning.mask import Layer
 from lth.pruning.resolved import ResolvedPruning, collapsed, prune_to, resolve
 from lth.pruning.schedule import Pruning
@@ -24,15 +26,15 @@ def prune(
     *,
     seed: int = 0,
     initial: Mapping[str, Tensor] | None = None,
-    examples: tuple[Tensor, Tensor] | None = None,
+    examples: Examples | None = None,
     **settings: Any,
 ) -> dict[str, Tensor]:
     """The mask of `model` with `fraction` of what `mask` keeps (None: every weight) pruned, by its present weights.
 
     fraction: 0..1, of single weights, or of channels with such a `granularity`; `N:M` has a density of its own. seed:
     of a random score. initial: the weights that training began with, for a score that compares. examples: (inputs,
-    labels) of the training split as the model takes them, on the device of the model: for a score of the network, and
-    to find by its forward pass which layers give the outputs (None: the last Linear defined).
+    labels) of the training split as the model takes them, or a map-style dataset of such pairs: for a score of the
+    network, and to find by its forward pass which layers give the outputs (None: the last Linear defined).
     settings: the other fields of `Pruning`, such as score, granularity, scope, layer_densities, exclude. The model is
     unchanged. Raises SettingError for settings that do not fit, and LotteryError for a mask of another model, for a
     score whose `initial` or `examples` are missing, and where a layer would lose its last weight.
@@ -45,6 +47,22 @@ def prune(
     pruning = Pruning(fraction=fraction, **settings)
     if mask is not None:
         check_fit(model, mask)
+    if examples is not None:
+        device = next((parameter.device for parameter in model.parameters()), None)
+        inputs, labels = (x.to(device) for x in checked_pair(examples, "examples"))
+        examples = (inputs, labels)
+    with users_code("the model, on the examples,"):
+        return _pruned(model, pruning, mask, seed, initial, examples)
+
+
+def _pruned(
+    model: nn.Module,
+    pruning: Pruning,
+    mask: dict[str, Tensor] | None,
+    seed: int,
+    initial: Mapping[str, Tensor] | None,
+    examples: tuple[Tensor, Tensor] | None,
+) -> dict[str, Tensor]:
     resolved = resolve(model, pruning, 1, mask, None if examples is None else examples[0])
     mask = resolved.dense() if mask is None else mask
     _check_given(resolved, initial, examples)

@@ -113,6 +113,20 @@ def machines(rows: Sequence[Row]) -> str:
     return f"{text}: that can change accuracies by some tenths of a point."
 
 
+def unlike(rows: Sequence[Row]) -> list[str]:
+    """In what the trainings of one setting differ that should be alike, a line each: their machines, their data."""
+    digests: dict[Any, set[str]] = {}
+    for row in rows:
+        if row.get("data_digest"):
+            digests.setdefault(row.get("seed_split"), set()).add(row["data_digest"])
+    mixed = [sorted(values) for values in digests.values() if len(values) > 1]
+    lines = [machines(rows)]
+    if mixed:
+        text = f"{rows[0]['setting']} averages over trainings on different data (data_digest {', '.join(mixed[0])})"
+        lines.append(f"{text}: their accuracies do not compare.")
+    return [line for line in lines if line]
+
+
 def tables_of_jobs(gathered: Gathered, tables: Sequence[Table]) -> dict[str, list[Row]]:
     """Name -> the rows of each of `tables` in the folders of the jobs that `gathered` has results of.
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lth.core.users import users_code
 from lth.core.weights import modes_kept
 from lth.data.tensors import Split
 
@@ -40,12 +41,12 @@ def evaluate(model: nn.Module, split: Split) -> Score:
 
     An example whose largest output is NaN or infinite counts as wrong: `argmax` would give a class all the same.
 
-    The modes of `model` are restored. Raises ValueError for an empty split.
+    The modes of `model` are restored. Raises ValueError for an empty split, LotteryError where the model raises one.
     """
     if not len(split):
         raise ValueError("an empty split has no accuracy")
     losses, hits = [], []
-    with modes_kept(model):
+    with modes_kept(model), users_code("the model, in evaluation mode,"):
         model.eval()
         for images, labels in zip(split.images.split(CHUNK), split.labels.split(CHUNK), strict=True):
             logits = model(images)

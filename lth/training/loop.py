@@ -15,11 +15,12 @@ import torch
 from torch.nn import functional
 
 from lth.core.bits import pack
-from lth.core.errors import DataError, SettingError
+from lth.core.errors import DataError, LotteryError, SettingError
 from lth.core.keeping import kept
 from lth.core.machine import describe
 from lth.core.places import is_plain
 from lth.core.rng import address, generators_kept, seed_python
+from lth.core.users import users_line
 from lth.core.weights import State, clone, load, mapped, on_cpu, with_beside
 from lth.data.tensors import Split, batches, flip_crop
 from lth.pruning.updates import MaskUpdate, UpdateContext
@@ -49,8 +50,8 @@ def train(
     number of iterations done. The same spec gives the same bits on one machine, torch version, device and thread count,
     even if it was interrupted and resumed from `checkpoint` (on a GPU after `lth.core.machine.prepare`, which selects
     deterministic kernels). A loss that is NaN or infinite ends the training with the status `diverged`. Raises
-    LotteryError for a mask that does not fit the model, DataError for inputs that are NaN or infinite, SettingError for
-    an update or an iteration in `keep_at` that does not fit the plan.
+    LotteryError for a mask that does not fit the model and for an error that the model raises, DataError for inputs
+    that are NaN or infinite, SettingError for an update or an iteration in `keep_at` that does not fit the plan.
     """
     _check(spec, keep_at)
     spec.model.to(spec.data.train.labels.device)
@@ -58,7 +59,7 @@ def train(
         run, iteration = _begun(lambda: _Run(spec, observers, keep_at), checkpoint)
         steps = run.steps(iteration)
         while run.result.status == "done" and iteration < spec.plan.stop:
-            iteration = next(steps)
+            iteration = _stepped(steps, iteration)
             if spec.update and spec.update.due(iteration) and iteration < spec.plan.total:
                 run.update(iteration, spec.update)
             if spec.plan.evaluates(iteration):
@@ -83,6 +84,16 @@ def _check(spec: RunSpec, keep_at: Collection[int]) -> None:
         if not spec.plan.start <= iteration <= spec.plan.stop:
             problem = f"lies outside a training from iteration {spec.plan.start} to {spec.plan.stop}"
             raise SettingError("keep_at", iteration, problem)
+
+
+def _stepped(steps: Iterator[int], iteration: int) -> int:
+    """The iteration after the next step; LotteryError for an error that a user's own network raises in it."""
+    try:
+        return next(steps)
+    except LotteryError:
+        raise
+    except Exception as error:
+        raise LotteryError(users_line(f"the model, in iteration {iteration} of training,", error)) from error
 
 
 @contextmanager

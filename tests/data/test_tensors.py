@@ -134,8 +134,8 @@ def test_a_bad_setting_is_an_error_that_names_key_and_value(settings: dict, name
         ),
         ({"test_labels": torch.tensor([0, 2**40, 0, 0, 0, 0, 0])}, "test_labels: 1099511627776 at index 1"),
         (
-            {"test_labels": torch.full((7,), 2**64 - 1, dtype=torch.uint64)},
-            r"test_labels .*18446744073709551615 at index 0 \(7 of 7\)",
+            {"test_labels": torch.ones(7, dtype=torch.uint64)},
+            r"test_labels must be integers.*torch.uint64, .*labels\.to\(torch\.int64\)",
         ),
         (
             {"train_labels": torch.zeros(101).long(), "test_labels": torch.zeros(7).long()},
@@ -161,7 +161,7 @@ def test_data_that_do_not_fit_together_are_an_error_that_names_them(changes: dic
         prepare("mine", numbered() | changes)
 
 
-@pytest.mark.parametrize("dtype", [torch.bool, torch.int8, torch.uint8, torch.uint16, torch.uint32, torch.uint64])
+@pytest.mark.parametrize("dtype", [torch.bool, torch.int8, torch.uint8, torch.uint16, torch.uint32])
 def test_labels_of_any_whole_type_are_classes(dtype: torch.dtype) -> None:
     labels = (torch.arange(108) % 2).to(dtype)
     data = prepare("n", numbered() | {"train_labels": labels[:101], "test_labels": labels[101:]}, validation=30)

@@ -7,7 +7,7 @@ import pytest
 from lth.core.errors import LotteryError
 from lth.core.files import write_csv
 from lth.core.seeds import Seeds
-from lth.report.gather import gather, machines, pairs_by_schedule
+from lth.report.gather import gather, machines, pairs_by_schedule, unlike
 from lth.report.tables import CURVES, RESULTS, curve_rows
 from lth.store.layout import row_files
 from lth.store.runs import Store
@@ -89,6 +89,14 @@ def test_what_differs_between_machines_is_said_in_one_line():
     assert machines(rows) == machines([*rows, row(3)]) == ""
     line = machines([*rows, row(3, **here | {"torch": "2.7", "processor": "H100"})])
     assert line.startswith("one averages over trainings on different machines (processor EPYC, H100; torch 2.6, 2.7)")
+
+
+def test_rows_of_one_setting_on_other_data_are_said_in_one_line():
+    rows = [row(seed, data_digest="aa", seed_split=0) for seed in range(3)]
+    assert unlike(rows) == unlike([*rows, row(3)]) == []
+    assert unlike([*rows, row(3, data_digest="bb", seed_split=3)]) == []  # another split is other data
+    (line,) = unlike([*rows, row(3, data_digest="bb", seed_split=0)])
+    assert line.startswith("one averages over trainings on different data (data_digest aa, bb)")
 
 
 def test_a_merged_table_counts_only_where_no_job_is_left(tmp_path):

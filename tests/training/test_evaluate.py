@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from lth.core.errors import LotteryError
 from lth.core.weights import clone, digest
 from lth.data.tensors import Data, Split
 from lth.training.evaluate import CHUNK, Score, evaluate
@@ -81,6 +82,6 @@ def test_evaluation_is_in_evaluation_mode_and_leaves_no_trace(
 
 def test_modes_are_put_back_after_an_error(make_rich_network: Callable[[], nn.Module]) -> None:
     model = make_rich_network().train()
-    with pytest.raises(RuntimeError):
+    with pytest.raises(LotteryError, match="the model, in evaluation mode, raised RuntimeError: Expected 3D"):
         evaluate(model, Split(torch.zeros(3, 7), torch.zeros(3, dtype=torch.int64)))
     assert all(module.training for module in model.modules())

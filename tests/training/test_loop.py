@@ -15,6 +15,7 @@ from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR
 
 from lth.core.bits import unpack
+from lth.core.errors import LotteryError
 from lth.core.rng import rng
 from lth.core.seeds import Seeds
 from lth.core.tables import Column
@@ -471,3 +472,32 @@ def test_uneven_data_train_to_the_last_iteration(make_network: Callable[[], nn.M
     result = train(RunSpec(model, initialize(model, "default", 0), {}, data, recipe, Seeds().resolved()))
     assert [point.iteration for point in result.points] == [0, 3, 6, 7]
     assert (result.train_accuracy or 0) * 11 == pytest.approx(round((result.train_accuracy or 0) * 11))
+
+
+class Sometimes(nn.Linear):
+    """A network that fails in its seventh step."""
+
+    steps = 0
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.steps += self.training
+        if self.steps == 7:
+            raise KeyError("seven")
+        return super().forward(images.flatten(1))
+
+
+def test_an_error_of_the_model_is_one_line_with_its_iteration_and_its_cause(make_job: Callable[..., RunSpec]) -> None:
+    message = r"the model, in iteration 6 of training, raised KeyError: 'seven' \(test_loop\.py, line \d+\)"
+    with pytest.raises(LotteryError, match=message) as raised:
+        train(make_job(model=Sometimes(36, 3)))
+    assert isinstance(raised.value.__cause__, KeyError)
+
+
+def test_inputs_that_are_no_numbers_are_not_trained_on(make_job: Callable[..., RunSpec], data: Data) -> None:
+    images = data.validation.images.clone()
+    images[2, 0, 1, 1] = torch.nan
+    broken = replace(data, validation=replace(data.validation, images=images))
+    with pytest.raises(
+        LotteryError, match="data small: an input is NaN or infinite, at index 2 of the validation split"
+    ):
+        train(make_job(data=broken))
