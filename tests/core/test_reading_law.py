@@ -33,9 +33,8 @@ def opens_for_writing(call: ast.Call) -> bool:
     given = [*call.args, *(keyword.value for keyword in call.keywords)]
     modes = [node.value for node in given if isinstance(node, ast.Constant) and isinstance(node.value, str)]
     flags = [node.attr for argument in given for node in ast.walk(argument) if isinstance(node, ast.Attribute)]
-    return any(mode in text for text in modes for mode in WRITING[:4] if {*text} <= {*"rwaxbt+"}) or bool(
-        {*flags} & {*WRITING}
-    )
+    letters = {letter for mode in modes if {*mode} <= {*"rwaxbt+"} for letter in mode}
+    return bool({*letters, *flags} & {*WRITING})
 
 
 def other_doors(tree: ast.AST) -> Iterator[tuple[int, str]]:

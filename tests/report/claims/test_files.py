@@ -40,6 +40,16 @@ def test_a_claim_has_the_defaults_that_it_does_not_give_itself(tmp_path):
         (CLAIM + "at_least = 1.0\n", "'title', 'experiment', 'command', 'data', and 'model'"),
         (HEAD + "colour = 1\n", "unexpected keyword argument 'colour'"),
         ("title = ", "is not a TOML file"),
+        (f"title = {'[' * 10_000}", "is not a TOML file"),
+        (HEAD.replace('"T"', "3"), "title=3: must be a text"),
+        (HEAD + "claim = 3\n", "claim a list of tables"),
+        (HEAD + "claim = [3]\n", "claim a list of tables"),
+        ("defaults = 3\n" + HEAD, "defaults must be a table"),
+        (HEAD + CLAIM + 'at_least = "1"\n', "claim A: at_least=1: must be a number"),
+        (HEAD + CLAIM + "at_least = nan\n", "claim A: at_least=nan: must be a number"),
+        (HEAD + CLAIM + "at_least = 1.0\ndensities = [[1.0]]\n", "densities=.*: must be a list, each a number"),
+        (HEAD + CLAIM + "at_least = 1.0\nwhere = [1]\n", "where=.*: must be a table of values"),
+        (HEAD + CLAIM + "at_least = 1.0\niterations = 1.5\n", "iterations=1.5: must be a whole number"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said_with_its_name(tmp_path, text, problem):
