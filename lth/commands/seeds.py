@@ -1,5 +1,6 @@
 """What `lth report` does: gathers the results of several seeds, writes tables, figures and pages, and prints them."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -47,6 +48,7 @@ def report(
     folder = target(places, gathered) if to is None else to
     if (folder / "results.csv").exists() and not (folder / MERGED).exists():
         raise LotteryError(f"{folder}: holds a results.csv that no report has written; name another folder with --to")
+    check_links(folder, study_names(gathered), folder if to is not None or folder in places else folder.parent)
     sheets = write_summaries(folder, gathered, bars)
     known = declared({row["experiment"] for row in gathered.rows})
     comparisons = [
@@ -60,6 +62,22 @@ def report(
         for line in publish(wandb, gathered, homes, says, bars):
             say(Terminal(), line, whole=True)
     return folder
+
+
+def check_links(folder: Path, names: Sequence[str], within: Path) -> None:
+    """Raises LotteryError where a link in the report's `folder`, or in that of a study, leads out of `within`.
+
+    Someone else's folder may hold such links; what is written to it then would take the place of files elsewhere.
+    """
+    homes = [folder, *(folder / name for name in names)]
+    for path in (*homes, *(home / FIGURES for home in homes), *(folder / FIGURES).glob("*/")):
+        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(within)):
+            raise LotteryError(f"cannot write {path}: a link leads out of {within} there; name a folder with --to")
+
+
+def study_names(gathered: Gathered) -> list[str]:
+    """The names of the folders of each study, in order."""
+    return [file_name(study.rows[0]["setting"], taken=[FIGURES]) for study in studies(gathered)]
 
 
 def target(places: Sequence[Path], gathered: Gathered) -> Path:
@@ -137,7 +155,7 @@ def write_pages(
     Where there are several studies each has a folder, and a page above them links theirs and shows the comparisons.
     """
     each = studies(gathered)
-    names = [file_name(study.rows[0]["setting"], taken=[FIGURES]) for study in each]
+    names = study_names(gathered)
     homes: dict[str, Path] = {}
     for name, study in zip(names, each, strict=True):
         place = folder / name if len(each) > 1 else folder

@@ -143,7 +143,7 @@ def early_gradient_ratio(evidence: Evidence, *, of: Which, than: Which, until: f
     rows = [
         row | {"log_norm": statistics.fmean(norms)}
         for row in evidence.tables[RESULTS]
-        if (norms := [norm for at, norm in curves.get(row["run"], ()) if at <= until * row["iterations"]])
+        if (norms := [norm for at, norm in curves.get(row["run"], ()) if at <= until * (row["iterations"] or 0)])
     ]
     early = replace(evidence, tables={**evidence.tables, RESULTS: rows})
     return compared(early, RESULTS, "log_norm", of, than, lambda x, y: math.exp(x - y))

@@ -148,7 +148,7 @@ class Evidence:
 
     def longest(self) -> int:
         """The iterations of the longest training."""
-        return max((row["iterations"] for row in self.tables.get(RESULTS, ())), default=0)
+        return max((row["iterations"] or 0 for row in self.tables.get(RESULTS, ())), default=0)
 
     def replicate(self, seed: int, level: int) -> frozenset[str]:
         """The trainings whose masks the replicate of `seed` is about at `level`."""
