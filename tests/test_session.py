@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from matplotlib.figure import Figure
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -23,14 +24,16 @@ from lth.lottery.ticket import load_ticket
 from lth.pruning.rewiring import Rewiring
 from lth.pruning.schedule import Pruning
 from lth.pruning.scores import SCORES
+from lth.report.figures.drawing import Drawing, Sketch
 from lth.report.results import Results
 from lth.report.tables import RESULTS
 from lth.report.wandb.tracking import tracker
 from lth.session import Session, Trained, execute, five_seeds
-from lth.settings import DataSettings, LevelSettings, MachineSettings, ModelSettings, WandbSettings
+from lth.settings import DataSettings, LevelSettings, MachineSettings, ModelSettings, StoreSettings, WandbSettings
 from lth.store.layout import row_files
 from lth.training.recipe import Recipe
 from tests.files import read_csv
+from tests.kills import kill_everywhere
 
 NORMS = Table("norms", (Column("level", int), Column("arm", str), Column("norm", float)), key=("level", "arm"))
 Make = Callable[..., LevelSettings]
@@ -116,6 +119,34 @@ def test_the_same_again_trains_nothing_and_leaves_the_same(make_settings: Make, 
     tickets = [load_ticket(tmp_path / name / "ticket.safetensors") for name in ("first", "second")]
     assert tickets[0].provenance == tickets[1].provenance
     assert all(torch.equal(kept, tickets[1].mask[name]) for name, kept in tickets[0].mask.items())
+
+
+def kept_in(folder: Path) -> dict[str, Any]:
+    """What a job leaves: its tables without times, and the bytes of its ticket, figures and weights."""
+    assert not list(folder.rglob("*.part")) and not list(folder.rglob("*.damaged*"))
+    tables = {path.name: read_csv(path) for path in (folder / "job").glob("*.csv")}
+    rows = [{key: cell for key, cell in row.items() if "seconds" not in key} for row in tables.pop("results.csv")]
+    files = [*(folder / "job").glob("*.safetensors"), *(folder / "job" / "figures").iterdir()]
+    assert len(files) == 3 and (folder / "job" / "report.html").exists()
+    bytes_of = {path.name: path.read_bytes() for path in (*files, *folder.glob("outputs/store/??/*/weights-*"))}
+    return {"results": rows, "tables": tables, "files": bytes_of, "rows": len(row_files(folder / "outputs" / "store"))}
+
+
+@pytest.mark.parametrize("step", [97, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_job_may_be_killed_anywhere(make_settings: Make, tmp_path: Path, step: int) -> None:
+    """While it trains, and writes tables, figures, its ticket and its page: the same again leaves the same."""
+
+    def sketch(results: Results) -> Sketch:
+        return Sketch("norms", "Norms", "Of masks.", "A line.", Figure())
+
+    def job(folder: Path) -> None:
+        settings = make_settings(recipe=Recipe(iterations=3, batch_size=20, evaluate_every=2), store=StoreSettings(0.0))
+        settings.outputs = str(folder / "outputs")
+        execute(declare(tables=(NORMS,), figures=(Drawing("norms", sketch),)), settings, folder / "job")
+
+    place = tmp_path / "killed"
+    place.mkdir()
+    assert kill_everywhere(job, lambda folder: folder.mkdir(), kept_in, place, step) > 150
 
 
 def test_a_run_that_raises_leaves_what_it_has_and_the_error(make_settings: Make, tmp_path: Path) -> None:

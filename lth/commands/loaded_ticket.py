@@ -31,6 +31,7 @@ from lth.pruning.schedule import Pruning
 from lth.report.reading import read_results
 from lth.settings import TrainingSettings
 from lth.store.files import read_run
+from lth.store.layout import run_folder
 
 log = logging.getLogger(__name__)
 
@@ -248,7 +249,7 @@ def _trained(store: Path | None, run: str | None, weights: str) -> tuple[str, St
     """(which weights, weights of `run`): `weights` where they are kept, else the final ones, else (rewind, None)."""
     if weights == "rewind" or store is None or not isinstance(run, str) or not RUN.fullmatch(run):
         return "rewind", None
-    if not (folder := store / run[:2] / run).is_dir():
+    if not (folder := run_folder(store, run)).is_dir():
         return "rewind", None
     states = read_run(folder).states
     kind = weights if weights in states and f"{weights}_mask" not in states else "final"  # that has another mask

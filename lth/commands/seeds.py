@@ -1,11 +1,11 @@
 """What `lth report` does: gathers the results of several seeds, writes tables, figures and pages, and prints them."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from lth.core.errors import LotteryError
+from lth.core.files import check_below
 from lth.core.names import file_name
 from lth.experiment import Experiment, declared
 from lth.report.comparison import Comparison
@@ -71,8 +71,7 @@ def check_links(folder: Path, names: Sequence[str], within: Path) -> None:
     """
     homes = [folder, *(folder / name for name in names)]
     for path in (*homes, *(home / FIGURES for home in homes), *(folder / FIGURES).glob("*/")):
-        if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(within)):
-            raise LotteryError(f"cannot write {path}: a link leads out of {within} there; name a folder with --to")
+        check_below(path, within, "name a folder with --to")
 
 
 def study_names(gathered: Gathered) -> list[str]:

@@ -36,8 +36,9 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def is_forbidden(error: Exception) -> bool:
-    """Whether an error of `writing` says that the user may not write there, or that nobody can."""
-    return isinstance(error.__cause__, OSError) and error.__cause__.errno in FORBIDDEN
+    """Whether an error, or what it comes from, says that the user may not write or read there, or that nobody can."""
+    cause = error if isinstance(error, OSError) else error.__cause__
+    return isinstance(cause, OSError) and cause.errno in FORBIDDEN
 
 
 @contextmanager
@@ -81,12 +82,21 @@ def replacing(
 
 def make_folder(path: Path, lasting: bool = True, folder: Path | None = None) -> None:
     """Makes the folder `path` and those above it; folder: LotteryError where a link below it leads out of it."""
-    if folder is not None and not path.resolve().is_relative_to(folder.resolve()):
-        raise LotteryError(f"cannot write {path}: a link leads out of {folder} there; delete it")
+    if folder is not None:
+        check_below(path, folder)
     missing = [place for place in (path, *path.parents) if not place.exists()]
     path.mkdir(parents=True, exist_ok=True)
     for place in missing if lasting else ():
         sync_folder(place.parent)
+
+
+def check_below(path: Path, folder: Path, mend: str = "delete it") -> None:
+    """Raises LotteryError where `path` leads out of `folder`, through a link that someone else may have put there.
+
+    mend: what to do about it.
+    """
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+        raise LotteryError(f"cannot write {path}: a link leads out of {folder} there; {mend}")
 
 
 def sync_folder(path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
+from lth.core.files import clear_leftovers
 from lth.core.names import file_name
 from lth.core.tables import Row, Table
 from lth.lottery.arms import ARMS, Outcome
@@ -207,7 +208,8 @@ class Recorder:
         return Results(self._rows, self.settings, examples, self.facts.command)
 
     def finish(self, tickets: Mapping[str, Ticket], examples: Mapping[str, int] | None = None) -> None:
-        """Writes all that there is to see, and prints the summary."""
+        """Writes all that there is to see, and prints the summary; what killed jobs left in the folder goes."""
+        clear_leftovers(self.folder)
         if self._level:
             self._close_level()
         self.progress.close()

@@ -3,13 +3,13 @@
 import csv
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lth.core.errors import LotteryError
-from lth.core.files import leftovers
+from lth.core.files import is_forbidden, leftovers
 from lth.core.reading import read_bytes
 from lth.core.sealed import DamagedFileError, read_sealed, read_sealed_json, reason
 from lth.store.files import read_whole, replaced_weights
@@ -73,9 +73,10 @@ class Survey:
 
 
 def survey(store: Path) -> Survey:
-    """What lies in `store`; LotteryError where it cannot be read."""
+    """What lies in `store`; LotteryError where it may not be read."""
     result = Survey(store)
     try:
+        os.listdir(store)  # a pattern matches nothing in a folder that may not be read
         result.folders = [Folder(path) for path in run_folders(store)]
         files = row_files(store)
     except OSError as error:
@@ -84,7 +85,7 @@ def survey(store: Path) -> Survey:
         try:
             result.rows.setdefault(run_of_row(path), {})[path] = read_row(path)
         except (DamagedFileError, OSError) as error:
-            result.bad_rows[path] = reason(error)
+            result.bad_rows[path] = _problem(path, error)
     return result
 
 
@@ -111,23 +112,31 @@ def problems(folder: Folder) -> Iterator[tuple[Path, str]]:
     if not path.is_dir():
         yield path, "is no folder"
         return
+    readers: list[tuple[Path, Callable[[Path], Any]]] = []
     if folder.status == "kept":
+        readers.append((path / RUN_FILE, lambda file: _check_fingerprint(folder)))
+    readers += [(file, read_sealed_json) for file in sorted(path.glob(f"{PROBES}/*.json"))]
+    readers += [(file, read_sealed) for file in sorted(path.glob(CHECKPOINTS))]
+    for file, read in readers:
         try:
-            question, _ = read_whole(path)
-            if fingerprint(question) != folder.run:
-                yield path / RUN_FILE, "is the run of another fingerprint"
-        except LotteryError as error:
-            yield path / RUN_FILE, str(error.__cause__ or error)
-    for file in sorted(path.glob(f"{PROBES}/*.json")):
-        try:
-            read_sealed_json(file)
-        except (DamagedFileError, OSError) as error:
-            yield file, reason(error)
-    for file in sorted(path.glob(CHECKPOINTS)):
-        try:
-            read_sealed(file)
-        except DamagedFileError as error:
-            yield file, reason(error)
+            read(file)
+        except (LotteryError, DamagedFileError, OSError) as error:
+            yield file, _problem(file, error)
+
+
+def _check_fingerprint(folder: Folder) -> None:
+    """Reads a run with its weights; DamagedFileError where its name is not that of its fingerprint."""
+    question, _ = read_whole(folder.path)
+    if fingerprint(question) != folder.run:
+        raise DamagedFileError("it is the run of another fingerprint")
+
+
+def _problem(file: Path, error: Exception) -> str:
+    """What is wrong with a file; LotteryError where the user may not read it, which says nothing of its content."""
+    cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+    if is_forbidden(cause) or is_forbidden(error):
+        raise LotteryError(f"cannot read {file}: {reason(cause)}") from error
+    return reason(cause if isinstance(error, LotteryError) else error)
 
 
 def remains(folder: Folder) -> list[Path]:

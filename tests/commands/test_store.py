@@ -197,6 +197,18 @@ def test_a_run_that_is_being_trained_stays(kept, lth_store):
     assert " ".join(shown.split()) == "0 B are free now. 1 run stays: it is being trained." and there(store) == {*runs}
 
 
+@pytest.mark.parametrize("words", [["--check"], ["--remove", "damaged", "--yes"]])
+def test_what_may_not_be_read_is_not_called_damaged(kept, lth_store, monkeypatch, words):
+    store, runs = kept
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied", "run.json")
+
+    monkeypatch.setattr("lth.store.files.read_sealed_json", refuse)
+    shown, error = lth_store(*words)
+    assert not shown and re.fullmatch("cannot read .*run.json: Permission denied", error) and there(store) == {*runs}
+
+
 def test_who_is_asked_may_refuse(kept, tmp_path):
     store, _ = kept
     for answer, left in ((b"n\n", 3), (b"y\n", 2)):

@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 
 from lth.core.errors import LotteryError
 from lth.core.files import clear_leftovers, leftovers, replacing, write_bytes, write_csv, write_json, write_text
+from tests.kills import ended, forked
 
 
 def test_a_file_is_written_in_new_folders_and_replaced(tmp_path: Path) -> None:
@@ -105,12 +106,13 @@ def test_csv_refuses_a_value_without_a_column(tmp_path: Path) -> None:
 
 def killed_while_writing(path: Path) -> Path:
     """The temporary file that a process leaves which is killed while it writes `path`."""
-    child = os.fork()
-    if not child:
+
+    def write() -> None:
         with replacing(path) as temporary:
             temporary.write_bytes(b"half")
             os._exit(0)
-    os.waitpid(child, 0)
+
+    ended(forked(write))
     (temporary,) = path.parent.glob(f".{path.name}.*.part")
     return temporary
 

@@ -5,12 +5,14 @@ import fcntl
 import logging
 import os
 import platform
+import signal
 import time
 
 import pytest
 
 from lth.core.errors import LotteryError
 from lth.store.locks import is_held, locked
+from tests.kills import ended, forked
 
 
 def held(path, seconds=0):
@@ -39,18 +41,19 @@ def test_who_waits_names_the_holder_and_gives_up_in_time(tmp_path, caplog):
 
 def test_a_holder_that_is_stopped_is_said_to_be(tmp_path):
     path = tmp_path / "x.lock"
-    child = os.fork()
-    if not child:
+
+    def stop():
         with held(path):
-            os.kill(os.getpid(), 19)
-        os._exit(0)
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+    child = forked(stop)
     os.waitpid(child, os.WUNTRACED)
     try:
         with pytest.raises(LotteryError, match=f"process {child} on .*which is stopped"), held(path):
             pass
     finally:
-        os.kill(child, 18)
-        os.waitpid(child, 0)
+        os.kill(child, signal.SIGCONT)
+        assert ended(child) == 0
     with held(path):
         pass
 

@@ -6,7 +6,9 @@ import logging
 import multiprocessing
 import os
 import shutil
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -26,6 +28,7 @@ from lth.store.probed import remembered
 from lth.store.rows import read_row
 from lth.store.runs import Store
 from lth.training import loop
+from tests.kills import ended, forked
 
 
 def same(first, second):
@@ -423,3 +426,69 @@ def test_what_cannot_be_read_is_never_answered_from_the_store(make_job, tmp_path
     assert said == ["run is not answered from the store: source[0] (generator) cannot be read"]
     assert read_run(store.path(first.run)).records() == first.records(), "it is kept, for probes and reports"
     assert store.probed(first.run, "key", lambda: 1) == store.probed(first.run, "key", lambda: 2) == 1
+
+
+@pytest.fixture
+def shared_folder():
+    """A folder that other users of the machine see."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
+
+
+def as_another_user(action):
+    """Does `action` in a fork, as a user who may not write what is others'."""
+
+    def act():
+        if os.getuid() == 0:
+            os.setgid(65534)
+            os.setuid(65534)
+        action()
+
+    return ended(forked(act))
+
+
+def test_a_store_that_may_not_be_written_answers_what_it_has(spec, make_job, shared_folder, caplog):
+    store = Store(shared_folder / "store")
+    first = store.train(spec)
+    store.probed(first.run, "kept", lambda: 1)
+    (store.path(first.run) / "x").touch()
+    for path in (shared_folder / "store", *(shared_folder / "store").rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+
+    def use():
+        there = Store(shared_folder / "store")
+        same(there.train(spec), first)
+        assert not there.busy(spec) and there.probed(first.run, "kept", pytest.fail) == 1
+        assert there.probed(first.run, "new", lambda: 2) == 2
+        for level in range(2):
+            there.keep_row(kept_row(first.run, level=level))
+        lines = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+        assert [line.partition(":")[0] for line in lines] == [
+            "a measurement is used, but not kept",
+            "rows of results are not kept in the store",
+        ]
+        for asked, keep_at in ((make_job(iterations=2), ()), (spec, (5,))):
+            with pytest.raises(LotteryError, match=r"cannot write .*store.*: (Permission|Read-only)"):
+                there.train(asked, keep_at=keep_at)
+
+    assert as_another_user(use) == 0
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o111, 0o444])
+def test_a_run_that_may_not_be_read_is_one_line_before_any_training(spec, shared_folder, counted, mode):
+    store = Store(shared_folder / "store")
+    folder = store.path(store.train(spec).run)
+    for path in (store.folder, folder.parent, *folder.parent.glob("*.lock")):
+        path.chmod(0o777)
+    for path in folder.iterdir():
+        path.chmod(0)
+    folder.chmod(mode)
+
+    def use():
+        with pytest.raises(LotteryError, match=r"cannot (read|write) .*: Permission denied") as raised:
+            Store(shared_folder / "store").train(spec)
+        assert "\n" not in str(raised.value) and len(counted) == 1
+
+    assert as_another_user(use) == 0
+    folder.chmod(0o700)

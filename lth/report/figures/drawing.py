@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from lth.core.files import replacing
+from lth.core.files import check_below, clear_leftovers, replacing
 from lth.core.shown import shown
 from lth.report.results import Results
 
@@ -74,8 +74,11 @@ class Drawing:
 def draw(figures: Iterable[Figure], results: Results, folder: Path) -> list[Drawn]:
     """Draws `figures` of `results` into `folder`, each as PNG and PDF; the same rows give the same bytes.
 
-    Gives those that a page shows. What was not measured is left out: no figure has an empty panel.
+    Gives those that a page shows. What was not measured is left out: no figure has an empty panel. What killed jobs
+    left in the folder goes. Raises LotteryError for a folder that cannot be written, or is a link elsewhere.
     """
+    check_below(folder, folder.parent)
+    clear_leftovers(folder)
     with drawing():
         drawn = [
             (figure, write_sketch(folder, sketch))
@@ -113,7 +116,7 @@ def write_sketch(folder: Path, sketch: Sketch) -> Drawn:
         if isinstance(text, Text) and text.get_text() != (drawn := legible(text.get_text())):
             text.set_text(drawn)
     for kind, metadata in (("png", None), ("pdf", {"CreationDate": None})):  # no date: equal rows, equal files
-        with replacing(folder / f"{sketch.name}.{kind}") as temporary:
+        with replacing(folder / f"{sketch.name}.{kind}", lasting=False) as temporary:
             sketch.figure.savefig(temporary, format=kind, metadata=metadata)
         sketch.figure.set_layout_engine("none")  # the second file takes the layout of the first, half the time
     return Drawn(sketch.name, sketch.title, sketch.caption, sketch.alt, folder / f"{sketch.name}.png")

@@ -7,6 +7,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
+from lth.core.errors import LotteryError
 from lth.report.figures.drawing import Drawing, Sketch, draw
 from lth.report.figures.lines import LineFigure
 from lth.report.figures.series import ACCURACY_END
@@ -67,3 +68,14 @@ def test_nothing_global_changes_and_nothing_is_logged(results, tmp_path, caplog)
     [usual] = draw([SQUARES], results, tmp_path / "usual")
     assert mine.path.read_bytes() == usual.path.read_bytes(), "it depends on the user's own settings"
     assert caplog.records == []
+
+
+def test_what_a_killed_job_left_goes_and_a_link_is_not_followed(results, tmp_path, unrendered):
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "figures" / ".gone.png.abcd1234.part").touch()
+    draw([SQUARES], results, tmp_path / "figures")
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {"squares.png", "squares.pdf"}
+    (tmp_path / "job").mkdir()
+    (tmp_path / "job" / "figures").symlink_to(tmp_path / "figures")
+    with pytest.raises(LotteryError, match="a link leads out of"):
+        draw([SQUARES], results, tmp_path / "job" / "figures")
