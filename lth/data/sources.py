@@ -22,8 +22,8 @@ from lth.data.raw import RawData
 
 log = logging.getLogger(__name__)
 
-NAME = re.compile(r"[^\W_][\w.+ -]{0,99}")
-"""A name of a data set: it is also that of a file, so it begins with a letter or digit and has no separators."""
+NAME = re.compile(r"[^./\\~-][^/\\]{0,99}")
+"""A name of a data set: it is also that of a file in data.root, so it has no separators and is no hidden file."""
 
 
 def default_root() -> Path:
@@ -49,8 +49,8 @@ def folder_of(text: str, key: str) -> Path:
 
 def check_name(name: str) -> None:
     """Raises SettingError for what is no name of a data set, such as a path."""
-    if not NAME.fullmatch(name):
-        problem = "is no name of a data set, of letters, digits and . _ + -; its folder is data.root"
+    if not NAME.fullmatch(name) or not name.isprintable():
+        problem = "is no name of a data set: name a file in data.root, without folders and without .safetensors"
         raise SettingError("data.name", repr(name), problem)
 
 
