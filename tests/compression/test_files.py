@@ -37,6 +37,10 @@ def test_files_are_read_again_and_wrong_ones_are_named(
     damaged = Form("", content(other, mask, "packed"), model)
     with pytest.raises(LotteryError, match=r"packed.safetensors: read again, its logits differ from .* by "):
         write_and_verify(tmp_path, {**made, "packed": damaged}, mask, images)
+    problems: dict[str, str] = {}
+    kept = write_and_verify(tmp_path, {**made, "packed": damaged}, mask, images, problems)  # the others stay
+    assert list(problems) == ["packed"] and "its logits differ" in problems["packed"]
+    assert list(kept) == [form for form in made if form != "packed"] and not (tmp_path / "packed.safetensors").exists()
     regrown = Form("", content(unpruned, {}, "dense"), model)
     with pytest.raises(LotteryError, match=r"packed_int8.safetensors: fc1.weight is not zero where it is pruned"):
         write_and_verify(tmp_path, {**made, "packed_int8": regrown}, mask, images)

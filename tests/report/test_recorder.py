@@ -113,6 +113,14 @@ def test_a_level_that_is_over_is_on_disk_before_the_next_ends(make_recorder, mak
         assert len(read(tmp_path / "job" / "layers.csv")) == 3
 
 
+def test_a_row_is_on_disk_soon_after_it_comes(make_recorder, tmp_path, monkeypatch):
+    with make_recorder(tables=(NORMS,)) as recorder:
+        recorder.add_row("norms", {"level": 0, "norm": 1.0})
+        monkeypatch.setattr("lth.report.recorder.WRITE_SECONDS", 0.0)
+        recorder.add_row("norms", {"level": 1, "norm": 2.0})
+        assert [row["level"] for row in read(tmp_path / "job" / "norms.csv")] == ["0", "1"]
+
+
 def test_a_run_that_raises_before_its_first_row_leaves_nothing(make_recorder, tmp_path):
     with pytest.raises(ValueError), make_recorder(tables=(NORMS,)):
         raise ValueError

@@ -63,6 +63,10 @@ class Caller:
                 raise
             self.hangs = True
             raise TimeoutError(f"no answer within {seconds:g} s") from error
+        except KeyboardInterrupt:
+            self.hangs = not answer.done()  # whoever ends a job while it waits here will not wait once more
+            leave()
+            raise
 
 
 _caller: Caller | None = None

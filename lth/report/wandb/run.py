@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lth.core.shown import shown
 from lth.report.wandb.guard import end_at_exit
 from lth.report.wandb.mode import read_user_settings_alone, say_ignored, user_settings
 
@@ -105,7 +106,7 @@ def reason(error: Exception) -> str:
     """What `error` says, in one line of at most 300 characters that a terminal can show."""
     lines = [line.strip() for line in str(error).strip().splitlines()] or [type(error).__name__]
     text = ": ".join(lines[1:3]) if "validation error" in lines[0] and len(lines) > 2 else lines[0]  # pydantic's
-    text = "".join(letter if letter.isprintable() else "?" for letter in text)
+    text = shown(text.partition(" [type=")[0])  # what it adds holds the value, which may be a key
     return text if len(text) <= 300 else f"{text[:297]}..."
 
 

@@ -49,6 +49,16 @@ def test_after_one_silence_nothing_waits_again():
     silence.set()
 
 
+def test_whoever_interrupts_a_wait_waits_no_more():
+    silence = threading.Event()
+    threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        guarded(silence.wait, 20)
+    with pytest.raises(TimeoutError, match=r"^it has not answered before$"):
+        guarded(lambda: 1)
+    silence.set()
+
+
 def test_a_fork_has_a_thread_of_its_own(monkeypatch):
     caller = Caller()
     monkeypatch.setattr(caller, "process", os.getpid() + 1)

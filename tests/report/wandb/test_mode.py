@@ -11,7 +11,7 @@ import pytest
 
 from lth.report.wandb import guard, mode
 from lth.report.wandb.mode import folder_settings, mode_without_key, user_settings, wandb_mode
-from lth.report.wandb.run import RunInfo, folder_of, library
+from lth.report.wandb.run import RunInfo, folder_of, library, reason
 
 pytestmark = pytest.mark.usefixtures("no_account", "elsewhere")
 KEY = "a" * 40
@@ -191,6 +191,19 @@ def test_the_users_own_server_is_followed(tmp_path, visits):
     address, _ = visits
     user_file(tmp_path, f"base_url = {address}")
     assert library().setup().settings.base_url == address
+
+
+@pytest.mark.usefixtures("new_library")
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("MODE", "foo"), ("PROJECT", "a/b"), ("TAGS", f"a,,{80 * 'x'}"), ("API_KEY", " canary"), ("BASE_URL", "http://[")],
+)
+def test_whatever_the_environment_holds_is_a_line_without_the_value_of_a_key(monkeypatch, variable, value):
+    monkeypatch.setenv(f"WANDB_{variable}", value)
+    with pytest.raises(Exception, match=".") as error:
+        library()
+    line = reason(error.value)
+    assert line and "\n" not in line and "canary" not in line and "type=" not in line
 
 
 ONLINE = """\
