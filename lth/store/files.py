@@ -49,7 +49,8 @@ def write_run(
     body = {"question": inputs, "trace": result.records(), "weights": digest, "machine": machine}
     write_sealed_json(folder / RUN_FILE, body, folder=root)
     for path in other_weights(folder, digest):
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink()
 
 
 def other_weights(folder: Path, digest: str) -> list[Path]:

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 
 PAUSE = 0.1
 """Seconds between two attempts."""
+STOPPED = ", which is stopped (kill -CONT lets it go on)"
 _HOLDER = 400
 """The most bytes that a holder writes."""
 _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
@@ -62,7 +63,7 @@ def is_held(path: Path) -> bool:
 
 def _acquire(path: Path, what: str, seconds: float | None) -> int:
     """The handle of the locked file."""
-    began, named = time.monotonic(), False
+    began, named = time.monotonic(), ""
     while True:
         with writing(path):
             handle = _opened(path, os.O_RDWR | os.O_CREAT)
@@ -74,9 +75,10 @@ def _acquire(path: Path, what: str, seconds: float | None) -> int:
             holder = _holder(handle)
         finally:
             os.close(handle)
-        if not named:
-            log.info("waiting for %s, which is training %s", holder, what)
-            named = True
+        if holder != named:
+            level = logging.WARNING if holder.endswith(STOPPED) else logging.INFO
+            log.log(level, "%s is being trained: waiting for %s", what, holder)
+            named = holder
         if seconds is not None and time.monotonic() - began >= seconds:
             mend = f"end that process, or wait longer than store.lock_seconds={seconds:g}"
             raise LotteryError(f"{what} is locked by {holder}: {mend}")
@@ -128,7 +130,7 @@ def _holder(handle: int) -> str:
     if not signature:
         return "another process"
     host, pid, since = (signature[key] for key in ("host", "pid", "since"))
-    stopped = ", which is stopped (kill -CONT lets it go on)" if host == platform.node() and _is_stopped(pid) else ""
+    stopped = STOPPED if host == platform.node() and _is_stopped(pid) else ""
     return f"process {pid} on {host}, since {since}{stopped}"
 
 

@@ -4,11 +4,12 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from lth.core.errors import LotteryError
-from lth.core.files import is_forbidden
+from lth.core.files import is_forbidden, writing
 from lth.core.reading import parse_json
 from lth.core.sealed import DamagedFileError, read_sealed_json, reason, write_sealed_json
 from lth.core.weights import digest
@@ -70,7 +71,8 @@ def probe_file(folder: Path, key: str, weights: str) -> Path:
 def forget(folder: Path) -> None:
     """Deletes all values in `folder`: they were measured on other weights."""
     for path in folder.glob("*.json"):
-        path.unlink(missing_ok=True)
+        with writing(path), suppress(IsADirectoryError):
+            path.unlink(missing_ok=True)
 
 
 def plain(value: Any) -> Any:

@@ -67,9 +67,9 @@ def select(survey: Survey, request: Request, used: Iterable[str]) -> Selection:
     used, chosen = set(used), Selection()
     for folder in survey.folders:
         rows = survey.rows.get(folder.run, {})
-        young = folder.status == "aside" or (request.older and time.time() - folder.changed <= request.older)
+        young = time.time() - folder.changed <= request.older if request.older else folder.status != "kept"
         others = [row for row in rows.values() if str(row.get("setting")) != request.setting]
-        if young or (request.unused and rows) or (request.setting and not rows):
+        if young or folder.status == "aside" or (request.unused and rows) or (request.setting and not rows):
             continue
         if folder.run in used:
             chosen.in_use += not request.unused and not (request.setting and len(others) == len(rows))

@@ -5,7 +5,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -172,7 +172,8 @@ class Store:
             forget(folder / PROBES)
         write_run(folder, inputs, result, machine, self.folder)
         for leftover in folder.glob(CHECKPOINTS):
-            leftover.unlink(missing_ok=True)
+            with suppress(OSError):  # the run is kept: `lth store` names what stays
+                leftover.unlink()
         return result
 
     def _read(self, run: str, spec: RunSpec, inputs: dict[str, Any], requested: RequestedArtifacts) -> RunResult | None:

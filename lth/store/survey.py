@@ -95,7 +95,7 @@ def used_by_jobs(folders: Iterable[Path], store: Path) -> dict[str, Path]:
     Raises LotteryError for a table that cannot be read: it may name any.
     """
     used: dict[str, Path] = {}
-    for path in _tables(folders, store.resolve()):
+    for path in _tables(folders, os.path.realpath(store)):
         try:
             text = read_bytes(path).decode(errors="replace")
             rows = csv.DictReader(io.StringIO(text, newline=""))
@@ -162,7 +162,7 @@ def size_of(path: Path) -> int:
         return 0
 
 
-def _tables(folders: Iterable[Path], store: Path) -> Iterator[Path]:
+def _tables(folders: Iterable[Path], store: str) -> Iterator[Path]:
     """The CSV tables in `folders` and below, outside of the store."""
 
     def refuse(error: OSError) -> None:
@@ -173,6 +173,6 @@ def _tables(folders: Iterable[Path], store: Path) -> Iterator[Path]:
             below[:] = [
                 name
                 for name in below
-                if name not in UNSEARCHED and not name.startswith(".") and (Path(place) / name).resolve() != store
+                if name not in UNSEARCHED and not name.startswith(".") and os.path.realpath(Path(place) / name) != store
             ]
             yield from (Path(place) / name for name in sorted(files) if name.endswith(".csv"))

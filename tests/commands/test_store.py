@@ -162,6 +162,17 @@ def test_words_narrow_each_other_and_what_jobs_name_stays(kept, lth_store, tmp_p
     assert ("1 run stays: tables of jobs name it" in " ".join(shown.split())) == bool(named and "unused" not in words)
 
 
+@pytest.mark.parametrize(("words", "stays"), [(["unused"], True), (["older=1d"], False), (["older=30d"], True)])
+def test_a_training_that_was_killed_waits_to_go_on_until_it_is_old(kept, lth_store, words, stays):
+    store, runs = kept
+    folder, old = store.path(runs[2]), time.time() - 10 * 86_400
+    (folder / "run.json").rename(folder / "checkpoint-x.safetensors")
+    for path in (*folder.iterdir(), folder):
+        os.utime(path, (old, old))
+    lth_store("--remove", *words, "--yes")
+    assert folder.exists() == stays and there(store) == {*runs[:2]}
+
+
 @pytest.mark.parametrize(
     ("words", "problem"),
     [

@@ -36,10 +36,13 @@ def test_who_waits_names_the_holder_and_gives_up_in_time(tmp_path, caplog):
     with held(path), pytest.raises(LotteryError, match=message), held(path, 0.2):
         pass
     assert 0.2 <= time.monotonic() - began < 5
-    assert caplog.messages[0].startswith(f"waiting for process {os.getpid()} on") and len(caplog.messages) == 1
+    assert (
+        caplog.messages[0].startswith(f"run x is being trained: waiting for process {os.getpid()} on")
+        and len(caplog.messages) == 1
+    )
 
 
-def test_a_holder_that_is_stopped_is_said_to_be(tmp_path):
+def test_a_holder_that_is_stopped_is_said_to_be(tmp_path, caplog):
     path = tmp_path / "x.lock"
 
     def stop():
@@ -51,6 +54,7 @@ def test_a_holder_that_is_stopped_is_said_to_be(tmp_path):
     try:
         with pytest.raises(LotteryError, match=f"process {child} on .*which is stopped"), held(path):
             pass
+        assert [record.levelname for record in caplog.records] == ["WARNING"]
     finally:
         os.kill(child, signal.SIGCONT)
         assert ended(child) == 0

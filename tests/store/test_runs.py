@@ -22,7 +22,7 @@ from lth.core.weights import clone
 from lth.pruning.mask import dense, prunable
 from lth.pruning.updates import GradualPruning, RigL
 from lth.store.files import read_run, write_run
-from lth.store.fingerprint import fingerprint_inputs
+from lth.store.fingerprint import fingerprint, fingerprint_inputs
 from lth.store.layout import row_files
 from lth.store.probed import remembered
 from lth.store.rows import read_row
@@ -152,6 +152,36 @@ def test_a_run_that_no_training_gives_is_set_aside_whatever_its_checksum(spec, t
     second = store.train(spec)
     assert len(counted) == 2 and second.points == first.points and "its contents are impossible" in caplog.text
     assert torch.equal(first.final["fc1.weight"], second.final["fc1.weight"]) and list(tmp_path.glob("*/*.damaged-1"))
+
+
+def put(kind, path):
+    """Something else in place of a file."""
+    makes = {"folder": path.mkdir, "file": path.touch, "pipe": lambda: os.mkfifo(path)}
+    makes |= {"dangling": lambda: path.symlink_to("no"), "loop": lambda: path.symlink_to(path.name)}
+    makes[kind]()
+
+
+PLACES = ["", "run.json", "weights.safetensors", "checkpoint-x.safetensors", "rows", "probes", "probes/x.json"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("kind", ["folder", "file", "pipe", "dangling", "loop"])
+def test_whatever_lies_in_place_of_a_file_is_set_aside_or_named_in_a_line(spec, tmp_path, place, kind):
+    """In the folder of a run, or in place of it: before the first training, and before one for more."""
+    store = Store(tmp_path / "store")
+    for keep_at in ((), (5,)):
+        path = store.path(fingerprint(fingerprint_inputs(spec))) / place
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        put(kind, path)
+        try:
+            result = store.train(spec, keep_at=keep_at)
+            store.probed(result.run, "key", lambda: 1)
+        except LotteryError as error:
+            assert "\n" not in str(error) and str(tmp_path) in str(error)
+            return
+        store.keep_row(kept_row(result.run))
+        assert len(row_files(store.folder)) == 1
 
 
 @pytest.mark.parametrize("body", [{}, {"question": 7}, {"question": {}, "trace": {}, "weights": "../x", "machine": {}}])
