@@ -111,7 +111,7 @@ def end_at_exit() -> None:
 def leave() -> None:
     """Takes back the hook of W&B's library that waits for its process at exit, and asks that process to end.
 
-    One that is stopped ends once it goes on.
+    One that is stopped ends once it goes on. A later run begins with a new one.
     """
     setup = sys.modules.get("wandb.sdk.wandb_setup")
     connection = getattr(getattr(setup, "_singleton", None), "_connection", None)
@@ -120,3 +120,6 @@ def leave() -> None:
         connection._cleanup()  # type: ignore[union-attr]
     with suppress(Exception):
         process.terminate()  # type: ignore[union-attr]
+    if setup is not None and connection is not None:
+        setup._singleton = None  # type: ignore[attr-defined]
+        os.environ.pop("WANDB_SERVICE", None)  # how others would find the process

@@ -200,7 +200,7 @@ def test_the_users_own_server_is_followed(tmp_path, visits):
 )
 def test_whatever_the_environment_holds_is_a_line_without_the_value_of_a_key(monkeypatch, variable, value):
     monkeypatch.setenv(f"WANDB_{variable}", value)
-    with pytest.raises(Exception, match=".") as error:
+    with pytest.raises(Exception, match=r".") as error:
         library()
     line = reason(error.value)
     assert line and "\n" not in line and "canary" not in line and "type=" not in line
