@@ -21,6 +21,8 @@ from lth.discovery import source_of
 
 log = logging.getLogger(__name__)
 
+TRACEBACKS = "LTH_TRACEBACKS"
+"""The variable that `lth.cli.launch` sets where the user has set HYDRA_FULL_ERROR, which it sets itself otherwise."""
 FAILED = "failed.json"
 """The file that a failed job of a sweep leaves in its folder: its number, its overrides, its error."""
 
@@ -36,7 +38,7 @@ def run_job(config: DictConfig) -> None:
     """Runs one job of the experiment that `config` names; called by Hydra, in a worker process too.
 
     In a sweep a job that fails leaves `failed.json` instead of an exception: launchers differ in what an exception does
-    to the other jobs, and Hydra would show the first alone.
+    to the other jobs, and Hydra would show the first alone. TRACEBACKS shows where an expected error came from.
     """
     from lth.cli.config import read
 
@@ -49,13 +51,13 @@ def run_job(config: DictConfig) -> None:
         run_experiment(config.experiment, read(config), folder)
     except Exception as error:
         expected = isinstance(error, LotteryError)
+        short = expected and not os.environ.get(TRACEBACKS)
         if job.mode == RunMode.RUN:
-            if expected and not os.environ.get("HYDRA_FULL_ERROR"):
-                sys.exit(str(error))
+            sys.exit(str(error)) if short else None
             raise
         message = str(error) if expected else f"{type(error).__name__}: {error}"
         overrides = " ".join(job.overrides.task)
-        log.error("job %s (%s) failed: %s", job.job.num, overrides, message, exc_info=None if expected else error)
+        log.error("job %s (%s) failed: %s", job.job.num, overrides, message, exc_info=None if short else error)
         write_json(folder / FAILED, {"job": job.job.num, "overrides": overrides, "error": message})
 
 

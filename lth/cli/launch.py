@@ -5,14 +5,15 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import hydra
 from hydra.errors import HydraException
 
 from lth.cli.config import register
 from lth.cli.defaults import options_of, paper_of
-from lth.cli.jobs import failed_jobs, run_job
+from lth.cli.jobs import TRACEBACKS, failed_jobs, run_job
 from lth.cli.keys import keys_of
 from lth.core.errors import LotteryError
 from lth.core.registry import nearest
@@ -43,8 +44,16 @@ def launch(source: Source, words: Sequence[str]) -> None:
     logging.captureWarnings(True)
     run = hydra.main(version_base="1.3", config_path=str(place("conf")), config_name=source.name)(run_job)
     if os.environ.get("HYDRA_FULL_ERROR") == "1":  # the user asked for tracebacks
+        os.environ[TRACEBACKS] = "1"
         run()
-        return
+    else:
+        _run_in_lines(run, source, words)
+    if failed := failed_jobs():
+        raise LotteryError(*failed.splitlines())
+
+
+def _run_in_lines(run: Callable[[], Any], source: Source, words: Sequence[str]) -> None:
+    """Runs the jobs; LotteryError, in lines for the user, for what Hydra or the system refuses."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then hands errors over as they are, instead of printing its own
     try:
         run()
@@ -61,8 +70,6 @@ def launch(source: Source, words: Sequence[str]) -> None:
             raise
         problem = "a worker process was killed (out of memory?); the same command resumes from here"
         raise LotteryError(problem) from error
-    if failed := failed_jobs():
-        raise LotteryError(*failed.splitlines())
 
 
 def explained(error: HydraException, source: Source, words: Sequence[str]) -> str:

@@ -122,7 +122,7 @@ def test_a_bad_value_is_one_line_without_a_traceback(lth):
             ["model=custom", "model._target_=torch.nn.Linear", "model.args.width=3"],
             "model.args={'width': 3}: torch.nn.Linear",
         ),
-        (["model=custom", "model._target_=torch.nn.ReLU"], "the model gives (2, 1, 8, 8) for 2 images"),
+        (["model=custom", "model._target_=torch.nn.ReLU"], "no Linear or convolution layer: there is nothing to prune"),
         (["data._target_=os.getcwd"], "data._target_=os.getcwd: is for data=custom, not digits"),
     ],
 )
@@ -179,12 +179,13 @@ TROUBLED += ["model=custom", "model._target_=mine.Net", "model.args.width=1,2"]
 
 
 @pytest.mark.slow
-def test_what_nobody_foresaw_shows_its_traceback_and_stops_no_sweep(lth, tmp_path):
+def test_an_error_of_ones_own_code_is_one_line_or_a_traceback_and_stops_no_sweep(lth, tmp_path):
     (tmp_path / "mine.py").write_text(TROUBLE)
     (tmp_path / "armed").write_text("raise")
-    done = lth(*TROUBLED, "arms=[ticket]", check=False)
+    done = lth(*TROUBLED, "arms=[ticket]", check=False, HYDRA_FULL_ERROR="1")
     assert done.returncode == 1 and "Traceback" in done.stderr
-    assert done.stderr.splitlines()[-1].endswith("model.args.width=2 arms=[ticket]): RuntimeError: of their own")
+    line = "model.args.width=2 arms=[ticket]): the model, in iteration 0 of training, raised RuntimeError: of their own"
+    assert done.stderr.splitlines()[-1].endswith(f"{line} (mine.py, line 17)")
     assert len(list(tmp_path.glob("outputs/imp/*/0/results.csv"))) == 1
 
 
