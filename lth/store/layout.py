@@ -63,6 +63,11 @@ def row_file(store: Path, row: Mapping[str, Any]) -> Path:
     return rows_folder(store, row["run"]) / f"{safe}.json"
 
 
+def old_row_file(store: Path, path: Path) -> Path:
+    """Where an older store has the row that lies in the file `path` now."""
+    return run_folder(store, path.parent.name) / ROWS / path.name
+
+
 def row_files(store: Path) -> list[Path]:
     """The files of all rows, by path; none where it is no store. Of one in the old place and in the new, the new."""
     new = {(path.parent.name, path.name): path for path in store.glob(f"{ROWS}/??/*/*.json")}

@@ -8,7 +8,7 @@ from typing import Any
 from lth.core.files import in_memory, make_folder, writing
 from lth.core.reading import read_json
 from lth.core.sealed import DamagedFileError, reason, unsealed, write_sealed_json
-from lth.store.layout import ROWS, row_file, rows_folder
+from lth.store.layout import ROWS, old_row_file, row_file, rows_folder
 
 
 def keep_row(store: Path, row: Mapping[str, Any]) -> None:
@@ -19,6 +19,8 @@ def keep_row(store: Path, row: Mapping[str, Any]) -> None:
         if read_row(path) == columns:
             return
     write_sealed_json(path, columns, lasting=False, folder=store)
+    with suppress(OSError):
+        old_row_file(store, path).unlink()
 
 
 def read_row(path: Path) -> dict[str, Any]:

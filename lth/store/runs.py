@@ -137,9 +137,10 @@ class Store:
         return remembered(self.path(run) / PROBES, key, measure, measured, self.folder)
 
     def _weights_of(self, run: str) -> str:
-        """A hash of the weights of `run`, as this process has them; empty where it is not kept."""
-        if run not in self._weights and os.path.lexists(self.path(run) / RUN_FILE):
-            self._weights[run] = measured_weights(read_run(self.path(run)))
+        """A hash of the weights of `run`, as this process has them; empty where it is not kept, or damaged."""
+        if run not in self._weights:
+            with suppress(LotteryError):
+                self._weights[run] = measured_weights(read_run(self.path(run)))
         return self._weights.get(run, "")
 
     def _train(

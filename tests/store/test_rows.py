@@ -39,6 +39,8 @@ def test_a_row_of_an_older_store_is_read_and_one_that_was_kept_since_counts(tmp_
     assert row_files(tmp_path) == [old] and read_row(old) == ROW
     assert (store_of_row(old), run_of_row(old)) == (tmp_path, ROW["run"])
     keep_row(tmp_path, ROW)
+    assert row_files(tmp_path) == [row_file(tmp_path, ROW)] and not old.exists()
+    old.write_text(json.dumps(ROW | {"density": 0.25}))
     assert row_files(tmp_path) == [row_file(tmp_path, ROW)]
 
 

@@ -427,6 +427,14 @@ def test_a_probe_of_two_runs_is_of_the_weights_of_both(spec, tmp_path, monkeypat
     assert store.probed(run, f"distance to {compared}", lambda: 2) == 2
 
 
+def test_what_is_measured_of_a_run_that_is_damaged_or_gone_is_not_kept(spec, tmp_path):
+    run = Store(tmp_path).train(spec).run
+    for change in (lambda: (Store(tmp_path).path(run) / "run.json").write_text("{}"), lambda: shutil.rmtree(tmp_path)):
+        change()
+        store = Store(tmp_path)
+        assert store.probed(run, "sum", lambda: 1) == 1 and store.probed(run, "sum", lambda: 2) == 2
+
+
 def test_a_measurement_of_an_older_store_is_taken(spec, tmp_path):
     store = Store(tmp_path)
     run = store.train(spec).run
