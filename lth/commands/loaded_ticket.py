@@ -41,6 +41,8 @@ NOISE, NOISE_INPUTS = "noise", 256
 """The name of data that are noise, and how many inputs they are."""
 NEEDED = ("data", "model", "recipe", "seed", "seeds", "outputs")
 """The keys of a job's configuration that are read: the rest says nothing about its ticket."""
+MOST_VALUES = 2_000
+"""How many values these may hold in a stored configuration; those of `lth` hold some 100."""
 RUN = re.compile("[0-9a-f]{8,64}")
 """The name of a training in the store: it is also that of a folder."""
 
@@ -149,26 +151,34 @@ def _settings(path: Path, ticket: Ticket, config: Path | None, model: Mapping[st
 
 
 def _refuse_references(values: Mapping[str, Any], source: Path | None, groups: Sequence[str]) -> None:
-    """Raises LotteryError where a stored file refers to something, such as a variable of the reader's environment."""
+    """Raises LotteryError where a stored file refers to something, such as a variable of the reader's environment.
+
+    And where it holds more than settings do, which would take minutes to check.
+    """
+    count = 0
     for key in (*groups, *(key for key in values if key != "model")):
-        for name, text in _texts(values[key], key):
-            if "${" in text:
+        for name, value in _leaves(values[key], key):
+            count += 1
+            if count > MOST_VALUES:
+                raise LotteryError(f"{name}: {source or 'the ticket'} holds more values than settings do")
+            if isinstance(value, str) and "${" in value:
+                text = value if len(value) <= 100 else f"{value[:97]}..."
                 raise LotteryError(
                     f"{name}={text} refers to another value: to have it read, confirm it by {_by(source)}"
                 )
 
 
-def _texts(value: Any, name: str) -> Iterator[tuple[str, str]]:
-    """(name, text) of every text in a value, the keys of mappings too."""
-    if isinstance(value, str):
-        yield name, value
-    elif isinstance(value, Mapping):
+def _leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """(name, value) of everything in a value, the keys of mappings too."""
+    if isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from _texts(str(key), name)
-            yield from _texts(inner, f"{name}.{key}")
-    elif isinstance(value, Sequence):
+            yield name, key
+            yield from _leaves(inner, f"{name}.{key}")
+    elif isinstance(value, list | tuple):
         for inner in value:
-            yield from _texts(inner, name)
+            yield from _leaves(inner, name)
+    else:
+        yield name, value
 
 
 def _by(source: Path | None) -> str:

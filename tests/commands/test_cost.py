@@ -245,7 +245,11 @@ SECRET = "${oc.env:LTH_SECRET}"
         (lambda config: config["data"].update(_target_="os.system"), "data is custom code, os.system: to run it"),
         (lambda config: config["model"].update(_target_="os.system", name="custom"), "model is custom code, os.system"),
         (lambda config: config["model"].update(widths=[10**9, 8]), "does not fit: model.widths names 1000000000"),
-        (lambda config: config["model"].update(widths=[12] * 10**4), "does not fit: model.widths names 10000"),
+        (lambda config: config["model"].update(widths=[12] * 100), "does not fit: model.widths names 100"),
+        (
+            lambda config: config["recipe"].update(milestones=[1] * 10**4),
+            "recipe.milestones: .* holds more values than",
+        ),
         (lambda config: config["data"].update(name="../small"), "data.name=.*is no name of a data set"),
         (lambda config: config.update(data=["small"]), "cannot be read as a configuration"),
         (lambda config: config.update(model="mlp"), "cannot be read as a configuration"),
