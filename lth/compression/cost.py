@@ -19,6 +19,7 @@ from lth.compression.tables import BATCHES, COST, LAYER_COST, cost_table
 from lth.core.errors import LotteryError, SettingError, reason_of
 from lth.core.tables import Row, Table
 from lth.core.weights import Mask, modes_kept
+from lth.data.checks import checked_inputs
 from lth.data.tensors import Split
 from lth.training.evaluate import evaluate
 
@@ -64,7 +65,7 @@ def cost(
     installation does not allow, or that does not run, has the reason in its note, one with other outputs the largest
     difference; with `strict`, one that `forms` names and that cannot be made or run is an error. batches: batch sizes
     to time, in `rounds` blocks each. progress: called with all rows so far whenever there are more. Raises SettingError
-    for an unknown form, LotteryError for a network that does not run.
+    for an unknown form, DataError for inputs that are NaN or infinite, LotteryError for a network that does not run.
 
     >>> ticket = nn.Sequential(nn.Flatten(), nn.Linear(4, 2, bias=False))
     >>> _ = ticket[1].weight.data.copy_(torch.tensor([[1.0, 0, 0, 0], [0, 2, 0, 0]]))
@@ -75,6 +76,7 @@ def cost(
     for name in forms or ():
         if name not in FORMS:
             raise SettingError("forms", name, f"unknown; known: {', '.join(FORMS)}")
+    images = checked_inputs(images, "images")
     subject = Subject(ticket, dict(mask) if mask is not None else nonzero_mask(ticket), images, calibration)
     with modes_kept(dense), modes_kept(ticket):
         dense.eval()

@@ -130,6 +130,15 @@ def check_finite(where: str, images: Tensor) -> None:
     raise DataError(f"{where}: a value is {kind} at index {index} ({count}): {mend}")
 
 
+def checked_inputs(inputs: Any, where: str) -> Tensor:
+    """`inputs` (N, ...) as a tensor; DataError, beginning with `where`, where there are none or one is not finite."""
+    tensor = inputs if isinstance(inputs, Tensor) else as_tensor(inputs, where)
+    if tensor.ndim < 2 or not tensor.numel():
+        raise DataError(f"{where} {tuple(tensor.shape)}: they should be (N, ...) with N above 0")
+    check_finite(where, tensor)
+    return tensor
+
+
 def nonfinite_error(name: str, tensors: Mapping[str, Tensor]) -> DataError:
     """What is wrong with images that are not finite once they are split and normalised; raises it where it is known."""
     for key in ("train_images", "test_images"):

@@ -204,3 +204,17 @@ def test_a_form_that_was_asked_for_and_fails_is_an_error_where_that_is_wanted(
         cost(model, model, torch.randn(5, 12), forms=["csr"], batches=[])
     rows = by_form(cost(model, model, torch.randn(5, 12), forms=["csr"], batches=[], strict=False))
     assert rows["csr"]["note"].startswith("not possible for this network: ") and rows["csr"]["difference"] is None
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (None, "images: None is no array"),
+        (torch.zeros(0, 4), r"images \(0, 4\): they should be \(N, \.\.\.\) with N above 0"),
+        (torch.tensor([[0.0, 1.0], [2.0, torch.nan]]), "images: a value is NaN at index 1"),
+    ],
+)
+def test_inputs_that_nothing_can_be_timed_on_are_one_line(images, message):
+    network = nn.Linear(2, 2)
+    with pytest.raises(LotteryError, match=message):
+        cost(network, network, images)
