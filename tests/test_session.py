@@ -132,7 +132,7 @@ def kept_in(folder: Path) -> dict[str, Any]:
     return {"results": rows, "tables": tables, "files": bytes_of, "rows": len(row_files(folder / "outputs" / "store"))}
 
 
-@pytest.mark.parametrize("step", [97, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [97, pytest.param(5, marks=pytest.mark.slow)])
 def test_a_job_may_be_killed_anywhere(make_settings: Make, tmp_path: Path, step: int) -> None:
     """While it trains, and writes tables, figures, its ticket and its page: the same again leaves the same."""
 
