@@ -1,5 +1,7 @@
 """Tickets from models that `torch.nn.utils.prune` pruned, and such models from tickets."""
 
+import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -115,7 +117,13 @@ def _read(path: Path) -> Mapping[str, Tensor]:
     """The state dict in the file `path`, which runs no code. LotteryError, in one line, for all that is none."""
     try:
         _check_archive(path)
-        state_dict = torch.load(regular(path), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            state_dict = torch.load(regular(path), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:  # torch's own words advise to run what the file holds
+        raise LotteryError(
+            f"{path} cannot be read as a state dict: it is damaged, or holds more than tensors"
+        ) from error
     except Exception as error:  # unpickling what anyone may have written raises nearly anything
         reason = getattr(error, "strerror", None) or (str(error) or type(error).__name__).splitlines()[0]
         raise LotteryError(f"{path} cannot be read as a state dict: {reason}") from error

@@ -8,6 +8,8 @@ from typing import Any
 from lth.core.tables import Row
 
 STOP = "early_stop_iteration"
+LARGEST = 1e100
+"""Numbers from here on count as infinite: a training that ends there has diverged, in whatever precision."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,13 @@ def percent(density: float) -> str:
 
 
 def measured(value: Any) -> bool:
-    """Whether `value` is a finite number."""
-    return value is not None and math.isfinite(value)
+    """Whether `value` is a finite number, and not so large that a mean or an axis of such numbers is none."""
+    return value is not None and abs(value) < LARGEST
 
 
 def mean(values: Iterable[float | None]) -> float | None:
     """The mean of the finite values; None where there is none."""
-    finite = [value for value in values if value is not None and math.isfinite(value)]
+    finite = [value for value in values if value is not None and measured(value)]
     return sum(finite) / len(finite) if finite else None
 
 

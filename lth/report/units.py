@@ -18,6 +18,7 @@ from scipy.stats import binomtest  # type: ignore[import-untyped,unused-ignore] 
 
 from lth.core.tables import Row
 from lth.report.correct import KINDS, hits_of
+from lth.report.statistics import measured
 
 LARGEST = 1_000_000
 """Accuracies that are no counts over at most so many examples do not tell the size of the test set."""
@@ -58,7 +59,7 @@ def units_of(rows: Sequence[Row], arm: str, column: str, change: Callable[[float
     draws: dict[int, dict[int, dict[object, Row]]] = {}
     for row in rows:
         value = row[column]
-        if row["arm"] == arm and row["status"] == "done" and value is not None and math.isfinite(value):
+        if row["arm"] == arm and row["status"] == "done" and measured(value):
             run = row["run"] or (row["seed"], row["draw"])
             draws.setdefault(row["level"], {}).setdefault(row["seed"], {})[run] = row
     return {

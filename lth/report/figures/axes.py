@@ -107,6 +107,9 @@ def density_axis(axes: Axes, shown: Iterable[float], labels: int = 7) -> None:
     shown: the densities (0..1) of the levels; those that get no label keep a small tick.
     """
     falling = sorted({density for density in shown if density > 0}, reverse=True)
+    axes.set_xlabel("weights left (%)")
+    if not falling:  # nothing is left anywhere: that has no place on a logarithmic axis
+        return
     first, last = falling[0], falling[-1]
     gap = math.log(first / last) / labels
     ticks = [first]
@@ -121,7 +124,6 @@ def density_axis(axes: Axes, shown: Iterable[float], labels: int = 7) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: percent(value / 100)))
     axes.xaxis.set_minor_locator(FixedLocator([100 * density for density in falling]))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("weights left (%)")
 
 
 def log_axis(axes: Axes, values: Iterable[float]) -> None:
