@@ -17,7 +17,7 @@ from lth.core.errors import LotteryError
 from lth.core.keeping import kept
 from lth.core.weights import clone, load, modes_kept
 from lth.data.tensors import Split
-from lth.training.evaluate import CHUNK
+from lth.training.evaluate import CHUNK, predicted
 
 
 @contextmanager
@@ -53,7 +53,7 @@ def logits_of(model: nn.Module, state: Tensors, split: Split, mask: Tensors | No
 
 def predictions(outputs: Tensor) -> Tensor:
     """The predicted classes int64 (N,) of logits (N, classes); predictions (N,) are returned as they are."""
-    return outputs.argmax(1) if outputs.ndim == 2 else outputs
+    return predicted(outputs) if outputs.ndim == 2 else outputs
 
 
 def disagreement(first: Tensor, second: Tensor) -> float:
@@ -87,7 +87,7 @@ def ensemble_accuracy(logits: Sequence[Tensor], labels: Tensor) -> float:
     logits: (N, classes) of each network; labels: (N,). Softmax and mean are computed in float64.
     """
     mean = torch.stack([one.cpu().double().softmax(1) for one in logits]).mean(0)
-    return (mean.argmax(1) == labels.cpu()).double().mean().item()
+    return (predicted(mean) == labels.cpu()).double().mean().item()
 
 
 @dataclass(frozen=True)

@@ -35,11 +35,20 @@ class Score:
         return self.correct / self.count
 
 
+def predicted(logits: Tensor) -> Tensor:
+    """The class int64 (N,) that each row of `logits` (N, classes) gives; -1 where its largest is NaN or infinite.
+
+    >>> predicted(torch.tensor([[0.0, 1.0], [float("nan"), 1.0]])).tolist()
+    [1, -1]
+    """
+    return torch.where(logits.amax(1).isfinite(), logits.argmax(1), -1)
+
+
 @torch.no_grad()
 def evaluate(model: nn.Module, split: Split) -> Score:
     """The score of `model` on `split` in evaluation mode: dropout off, BatchNorm with its running statistics.
 
-    An example whose largest output is NaN or infinite counts as wrong: `argmax` would give a class all the same.
+    An example whose largest output is NaN or infinite counts as wrong.
 
     The modes of `model` are restored. Raises ValueError for an empty split, LotteryError where the model raises one.
     """
@@ -51,7 +60,7 @@ def evaluate(model: nn.Module, split: Split) -> Score:
         for images, labels in zip(split.images.split(CHUNK), split.labels.split(CHUNK), strict=True):
             logits = model(images)
             losses.append(functional.cross_entropy(logits, labels, reduction="sum"))
-            hits.append((logits.argmax(1) == labels) & logits.amax(1).isfinite())
+            hits.append(predicted(logits) == labels)
     loss = torch.stack(losses).cpu().double().sum().item()  # at the end, so that a GPU is waited for once
     right = torch.cat(hits)
     return Score(loss / len(split), int(right.sum().item()), len(split), right)

@@ -124,3 +124,9 @@ def test_another_networks_state_is_one_clear_line(make_network: Callable[[], nn.
     state = initialize(model, "glorot_normal", 0)
     with pytest.raises(LotteryError, match=r"fc1.weight is \(3,\) in a state"):
         logits_of(model, state | {"fc1.weight": torch.zeros(3)}, data.test)
+
+
+def test_an_ensemble_with_an_output_that_is_no_number_is_wrong_there() -> None:
+    logits = torch.tensor([[2.0, 1.0], [torch.nan, 1.0], [0.0, 1.0]])
+    assert ensemble_accuracy([logits, logits], torch.tensor([0, 0, 1])) == 2 / 3
+    assert predictions(logits).tolist() == [0, -1, 1]
