@@ -39,10 +39,11 @@ class DataError(LotteryError):
 
 
 def reason_of(error: BaseException) -> str:
-    """The text of `error` in one line of at most 300 characters; its type where it has no text.
+    """What `error` says, in one line of at most 300 characters: its type where it has no text; no file's name.
 
     >>> reason_of(ValueError("shapes differ:\\n(2, 3)")), reason_of(KeyError())
     ('shapes differ: (2, 3)', 'KeyError')
     """
-    text = " ".join(str(error).split())
+    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    text = " ".join(said.split())
     return (text if len(text) <= 300 else f"{text[:297]}...") or type(error).__name__

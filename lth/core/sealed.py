@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from lth.core.errors import reason_of
 from lth.core.files import replacing, write_json
 from lth.core.reading import parse_json, read_json, regular
 from lth.core.weights import State, digest, on_cpu
@@ -49,7 +50,7 @@ def read_sealed(path: Path) -> tuple[State, dict[str, Any]]:
     except KeyError as error:
         raise DamagedFileError(f"it has no {error}") from error
     except (SafetensorError, OSError, ValueError, TypeError, RuntimeError) as error:
-        raise DamagedFileError(reason(error)) from error
+        raise DamagedFileError(reason_of(error)) from error
     if not isinstance(body, dict):
         raise DamagedFileError("its header is of another kind")
     return tensors, body
@@ -68,7 +69,7 @@ def read_sealed_json(path: Path) -> dict[str, Any]:
     try:
         return unsealed(read_json(path))
     except ValueError as error:
-        raise DamagedFileError(reason(error)) from error
+        raise DamagedFileError(reason_of(error)) from error
 
 
 def unsealed(content: Any) -> dict[str, Any]:
@@ -87,12 +88,6 @@ def unsealed(content: Any) -> dict[str, Any]:
 def checksum(body: Any) -> str:
     """A hash of a body of JSON, sha256."""
     return _checksum(json.dumps(body, sort_keys=True))
-
-
-def reason(error: Exception) -> str:
-    """What is wrong, in a line."""
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return (text.splitlines() or [type(error).__name__])[0]
 
 
 def _checksum(text: str) -> str:

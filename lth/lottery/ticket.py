@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from lth.core.bits import pack, unpack
-from lth.core.errors import LotteryError
-from lth.core.sealed import DamagedFileError, read_sealed, reason, write_sealed
+from lth.core.errors import LotteryError, reason_of
+from lth.core.sealed import DamagedFileError, read_sealed, write_sealed
 from lth.core.weights import Mask, State, beside, digest, flat, from_flat, load, shared_names, with_beside
 from lth.core.wrappers import bare, with_names_of
 from lth.pruning.mask import density
@@ -118,7 +118,7 @@ def load_ticket(path: str | Path) -> Ticket:
         raise LotteryError(f"{path} cannot be read as a ticket: {error}") from error
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise LotteryError(
-            f"{path} cannot be read as a ticket: its contents are impossible: {reason(error)}"
+            f"{path} cannot be read as a ticket: its contents are impossible: {reason_of(error)}"
         ) from error
 
 

@@ -3,7 +3,8 @@
 import hashlib
 from dataclasses import dataclass
 
-from lth.core.sealed import DamagedFileError, reason
+from lth.core.errors import reason_of
+from lth.core.sealed import DamagedFileError
 from lth.core.weights import digest
 from lth.training.records import CORRECT, check_finite, check_states
 from lth.training.run_result import IMPOSSIBLE, RunResult, on_request
@@ -65,4 +66,4 @@ def check_fits(result: RunResult, spec: RunSpec) -> None:
         if result.status == "done":
             check_finite("final", result.final, spec.model)
     except IMPOSSIBLE as error:
-        raise DamagedFileError(f"its contents are impossible: {reason(error)}") from error
+        raise DamagedFileError(f"its contents are impossible: {reason_of(error)}") from error

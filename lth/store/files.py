@@ -15,10 +15,10 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from lth.core.errors import LotteryError
+from lth.core.errors import LotteryError, reason_of
 from lth.core.files import replacing
 from lth.core.reading import opened, regular
-from lth.core.sealed import DamagedFileError, read_sealed_json, reason, write_sealed_json
+from lth.core.sealed import DamagedFileError, read_sealed_json, write_sealed_json
 from lth.core.weights import State, flat, from_flat
 from lth.store.layout import OLD_WEIGHTS, RUN_FILE, WEIGHTS, weights_name
 from lth.training.records import CORRECT
@@ -79,8 +79,8 @@ def read_matching(folder: Path, inputs: Mapping[str, Any]) -> RunResult:
         return _result(body, states)
     except OSError as error:
         if error.errno in _BROKEN:
-            raise DamagedFileError(reason(error)) from error
-        raise LotteryError(f"cannot read {error.filename or folder}: {reason(error)}") from error
+            raise DamagedFileError(reason_of(error)) from error
+        raise LotteryError(f"cannot read {error.filename or folder}: {reason_of(error)}") from error
 
 
 def read_result(folder: Path) -> RunResult:
@@ -88,7 +88,7 @@ def read_result(folder: Path) -> RunResult:
     try:
         return _result(_body(folder), {})
     except (DamagedFileError, OSError) as error:
-        raise LotteryError(f"cannot read {folder / RUN_FILE}: {reason(error)}") from error
+        raise LotteryError(f"cannot read {folder / RUN_FILE}: {reason_of(error)}") from error
 
 
 def read_correct_bits(folder: Path) -> dict[str, bytes]:
@@ -113,7 +113,7 @@ def read_whole(folder: Path) -> tuple[dict[str, Any], RunResult]:
         body, states = _consistent(folder)
         return body["question"], _result(body, states)
     except (DamagedFileError, OSError) as error:
-        raise LotteryError(f"cannot read the run {folder}: {reason(error)}") from error
+        raise LotteryError(f"cannot read the run {folder}: {reason_of(error)}") from error
 
 
 def file_digest(path: Path) -> str:
@@ -161,7 +161,7 @@ def _states(folder: Path, body: Mapping[str, Any]) -> dict[str, State]:
             kind, _, name = key.partition("/")
             states.setdefault(kind, {})[name] = tensor
     except SafetensorError as error:
-        raise DamagedFileError(f"{path.name}: {reason(error)}") from error
+        raise DamagedFileError(f"{path.name}: {reason_of(error)}") from error
     return {kind: from_flat(state) for kind, state in states.items()}
 
 
@@ -171,6 +171,6 @@ def _result(body: Mapping[str, Any], states: dict[str, State]) -> RunResult:
         if states and result.status == "done":
             result.final  # noqa: B018  # KeyError where it is not there
     except IMPOSSIBLE as error:
-        raise DamagedFileError(f"its contents are impossible: {reason(error)}") from error
+        raise DamagedFileError(f"its contents are impossible: {reason_of(error)}") from error
     result.machine = body["machine"]
     return result

@@ -8,10 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from lth.core.errors import LotteryError
+from lth.core.errors import LotteryError, reason_of
 from lth.core.files import is_forbidden, writing
 from lth.core.reading import parse_json
-from lth.core.sealed import DamagedFileError, read_sealed_json, reason, write_sealed_json
+from lth.core.sealed import DamagedFileError, read_sealed_json, write_sealed_json
 from lth.core.weights import digest
 from lth.training.records import CORRECT
 from lth.training.run_result import RunResult, on_request
@@ -51,7 +51,7 @@ def remembered(folder: Path, key: str, compute: Callable[[], Any], weights: str 
         except FileNotFoundError:
             pass
         except (OSError, DamagedFileError, KeyError) as error:
-            log.warning("%s is damaged (%s): computing it again", place, reason(error))
+            log.warning("%s is damaged (%s): computing it again", place, reason_of(error))
     body = {"key": key, "value": plain(compute())} | ({"weights": weights} if weights else {})
     try:
         write_sealed_json(path, body, lasting=False, folder=root)

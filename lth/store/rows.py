@@ -5,9 +5,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from lth.core.errors import reason_of
 from lth.core.files import in_memory, make_folder, writing
 from lth.core.reading import read_json
-from lth.core.sealed import DamagedFileError, reason, unsealed, write_sealed_json
+from lth.core.sealed import DamagedFileError, unsealed, write_sealed_json
 from lth.store.layout import ROWS, old_row_file, row_file, rows_folder
 
 
@@ -31,7 +32,7 @@ def read_row(path: Path) -> dict[str, Any]:
     try:
         content = read_json(path)
     except ValueError as error:
-        raise DamagedFileError(reason(error)) from error
+        raise DamagedFileError(reason_of(error)) from error
     return content if isinstance(content, dict) and "run" in content else unsealed(content)
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lth.core.errors import LotteryError
+from lth.core.errors import LotteryError, reason_of
 from lth.core.files import is_forbidden, leftovers
 from lth.core.reading import read_bytes
-from lth.core.sealed import DamagedFileError, read_sealed, read_sealed_json, reason
+from lth.core.sealed import DamagedFileError, read_sealed, read_sealed_json
 from lth.store.files import read_whole, replaced_weights
 from lth.store.fingerprint import fingerprint
 from lth.store.layout import ASIDE, CHECKPOINTS, PROBES, RUN_FILE, row_files, run_folders, run_of_row
@@ -80,7 +80,7 @@ def survey(store: Path) -> Survey:
         result.folders = [Folder(path) for path in run_folders(store)]
         files = row_files(store)
     except OSError as error:
-        raise LotteryError(f"cannot read {error.filename or store}: {reason(error)}") from error
+        raise LotteryError(f"cannot read {error.filename or store}: {reason_of(error)}") from error
     for path in files:
         try:
             result.rows.setdefault(run_of_row(path), {})[path] = read_row(path)
@@ -102,7 +102,7 @@ def used_by_jobs(folders: Iterable[Path], store: Path) -> dict[str, Path]:
             if "run" in (rows.fieldnames or ()):
                 used |= {str(row["run"]): path for row in rows}
         except (OSError, csv.Error) as error:
-            raise LotteryError(f"cannot read {path}, which may name any run: {reason(error)}") from error
+            raise LotteryError(f"cannot read {path}, which may name any run: {reason_of(error)}") from error
     return used
 
 
@@ -135,8 +135,8 @@ def _problem(file: Path, error: Exception) -> str:
     """What is wrong with a file; LotteryError where the user may not read it, which says nothing of its content."""
     cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
     if is_forbidden(cause) or is_forbidden(error):
-        raise LotteryError(f"cannot read {file}: {reason(cause)}") from error
-    return reason(cause if isinstance(error, LotteryError) else error)
+        raise LotteryError(f"cannot read {file}: {reason_of(cause)}") from error
+    return reason_of(cause if isinstance(error, LotteryError) else error)
 
 
 def remains(folder: Folder) -> list[Path]:
@@ -166,7 +166,7 @@ def _tables(folders: Iterable[Path], store: str) -> Iterator[Path]:
     """The CSV tables in `folders` and below, outside of the store."""
 
     def refuse(error: OSError) -> None:
-        raise LotteryError(f"cannot read {error.filename}, which may name any run: {reason(error)}") from error
+        raise LotteryError(f"cannot read {error.filename}, which may name any run: {reason_of(error)}") from error
 
     for top in folders:
         for place, below, files in os.walk(top, onerror=refuse):

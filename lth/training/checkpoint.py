@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lth.core.sealed import DamagedFileError, read_sealed, reason, write_sealed
+from lth.core.errors import reason_of
+from lth.core.sealed import DamagedFileError, read_sealed, write_sealed
 from lth.core.weights import State, flat, from_flat
 from lth.training.records import check_finite, check_states
 from lth.training.run_result import result_from
@@ -90,7 +91,7 @@ class Checkpoint:
 
     def refuse(self, error: Exception) -> None:
         """Says that the snapshot is not one of this training."""
-        log.warning("%s does not fit (%s): the training starts again", self.path, reason(error))
+        log.warning("%s does not fit (%s): the training starts again", self.path, reason_of(error))
 
 
 def check_snapshot(snapshot: Snapshot, spec: RunSpec, optimizer: torch.optim.Optimizer) -> None:
