@@ -134,9 +134,21 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib import metadata  # importing lth stays quick
-
-        return metadata.version("lth")
+        return _version()
     if name not in _PLACES:
         raise AttributeError(f"module 'lth' has no attribute {name!r}")
     return getattr(import_module(f"lth.{_PLACES[name]}"), name)
+
+
+def _version() -> str:
+    """The version of the installed package; of a checkout that is not installed, the one that its pyproject names."""
+    from importlib import metadata  # importing lth stays quick
+    from pathlib import Path
+
+    try:
+        return metadata.version("lth")
+    except metadata.PackageNotFoundError:
+        import tomllib
+
+        project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+        return str(project["project"]["version"])

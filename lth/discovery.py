@@ -6,6 +6,7 @@ An installed package adds one by an entry point of the group `lth.experiments`, 
 
 import ast
 import importlib
+import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -13,15 +14,18 @@ from dataclasses import dataclass
 from importlib import metadata
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import lth.experiments
 from lth.core.errors import LotteryError
 from lth.core.reading import read_bytes
-from lth.core.registry import nearest
+from lth.core.registry import nearest, search_current_folder
 
 if TYPE_CHECKING:
     from lth.experiment import Experiment
+
+log = logging.getLogger(__name__)
 
 GROUP = "lth.experiments"
 """The entry points by which installed packages add experiments."""
@@ -83,7 +87,7 @@ class Source:
     def settings(self) -> type:
         """The dataclass of its settings: SETTINGS in its module `settings`, else what it declares."""
         if self.has("settings"):
-            settings = getattr(importlib.import_module(f"{self.module}.settings"), "SETTINGS", None)
+            settings = getattr(self._module(f"{self.module}.settings"), "SETTINGS", None)
             if isinstance(settings, type):
                 return settings
         return self.load().settings
@@ -91,10 +95,20 @@ class Source:
     def load(self) -> "Experiment":
         """The declaration. LotteryError where there is none."""
         name = f"{self.module}.experiment" if self.has("experiment") else self.module
-        experiment = getattr(importlib.import_module(name), self.attribute, None)
+        experiment = getattr(self._module(name), self.attribute, None)
         if experiment is None:
             raise LotteryError(f"{self.file}: an experiment declares {self.attribute} = Experiment(...)")
         return experiment  # type: ignore[no-any-return]
+
+    def _module(self, name: str) -> ModuleType:
+        """The module `name` of the package; LotteryError where it, or what it imports, cannot be imported."""
+        if self.name in lth.experiments.folders():
+            search_current_folder()
+        try:
+            return importlib.import_module(name)
+        except (ImportError, SyntaxError, OSError, ValueError) as error:
+            reason = str(error).partition("\n")[0]
+            raise LotteryError(f"{self.file.parent} cannot be imported: {type(error).__name__}: {reason}") from error
 
     def has(self, part: str) -> bool:
         """Whether the package has a module `part`."""
@@ -133,6 +147,14 @@ def source_of(word: str, others: Iterable[str] = ()) -> Source:
     raise LotteryError(f"no experiment is called {word!r}{hint}; {nearest(word, [*known, *others])}")
 
 
+def source_named(name: str) -> Source:
+    """The experiment called `name`, which is never a path; LotteryError where there is none."""
+    known = sources()
+    if name not in known:
+        raise LotteryError(f"no experiment is called {name!r}; {nearest(str(name), known)}")
+    return known[name]
+
+
 def _from_folder(folder: Path) -> Source:
     folder = folder.absolute()
     if not (folder / "__init__.py").is_file():
@@ -156,7 +178,11 @@ def _ours() -> Iterator[Source]:
 
 def _installed() -> Iterator[Source]:
     for point in metadata.entry_points(group=GROUP):
-        spec = _spec(point.module)
+        try:
+            spec = _spec(point.module)
+        except Exception as error:  # one broken package does not keep the others from being listed
+            log.warning("the package of the experiment %s cannot be searched: %s", point.name, error)
+            continue
         if spec is not None and spec.origin is not None:
             yield Source(point.name, point.module, Path(spec.origin), point.attr or "EXPERIMENT")
 

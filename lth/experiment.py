@@ -8,10 +8,12 @@ matplotlib. Its primary configuration is `<name>.yaml`, in lth's conf folder or 
 are `claims/*.toml`.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from lth.core.errors import LotteryError
 from lth.core.tables import Row, Table
 from lth.discovery import sources
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from lth.report.results import Results
     from lth.report.sheet import Sheet
     from lth.session import Session, Trained
+
+log = logging.getLogger(__name__)
 
 Item: TypeAlias = "Outcome | Trained | tuple[str, Row]"
 """What a run yields: a trained arm, or the name of a table and a row of it."""
@@ -71,5 +75,10 @@ class Experiment:
 def declared(names: Iterable[str]) -> dict[str, Experiment]:
     """Name -> experiment, for those of `names` that are found; results may come from one that is not installed."""
     known = sources()
-    chosen = [known[name] for name in sorted(set(names)) if name in known]
-    return {source.name: source.load() for source in chosen}
+    experiments = {}
+    for name in sorted(set(names) & set(known)):
+        try:
+            experiments[name] = known[name].load()
+        except LotteryError as error:
+            log.warning("%s", error)
+    return experiments

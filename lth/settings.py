@@ -5,11 +5,10 @@ import json
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
-from omegaconf import MISSING
-
+from lth.core.checked import UNSET, check, value_of
 from lth.core.errors import SettingError
-from lth.core.seeds import Seeds
-from lth.core.setting import Hash, default_of, marks_of, setting
+from lth.core.seeds import LARGEST, Seeds
+from lth.core.setting import Hash, Marks, default_of, marks_of, setting
 from lth.pruning.rewiring import Rewiring
 from lth.pruning.schedule import Pruning
 from lth.report.criteria import Criteria
@@ -18,15 +17,16 @@ from lth.training.recipe import Duration, Recipe
 WANDB_MODES = ("auto", "online", "offline", "disabled")
 UNNAMEABLE = "/\\#?%:"
 """What the name of a W&B project or entity cannot hold."""
+ARM_LEVELS = Marks("levels of controls, or all", low=1, high=1000, empty=False)
 
 
 @dataclass
 class DataSettings:
     """The data set, its split and its normalisation."""
 
-    name: str = setting(MISSING, "a built-in data set, or NAME.safetensors in root")
+    name: str = setting(UNSET, "a built-in data set, or NAME.safetensors in root")
     root: str | None = setting(None, "folder of data; null: $LTH_DATA, else a cache", unhashed=True)
-    validation: int = setting(0, "training examples held out for validation")
+    validation: int = setting(0, "training examples held out for validation", low=0, high=10**9)
     normalize: str = setting("standard", "standard (mean 0, std 1), unit (0 to 1), none")
     augment: str = setting("none", "none, flip_crop (random flips and crops)")
     _target_: str | None = setting(None, "data=custom: a function, as my_module.my_data")
@@ -37,9 +37,9 @@ class DataSettings:
 class ModelSettings:
     """The network and its initialisation."""
 
-    name: str = setting(MISSING, "")
+    name: str = setting(UNSET, "")
     initializer: str = setting("glorot_normal", "glorot_normal, glorot_uniform, kaiming_normal, ...")
-    widths: list[int] | None = setting(None, "model=mlp: units of each hidden layer")
+    widths: list[int] | None = setting(None, "model=mlp: units of each hidden layer", low=1, high=10**5, doubles=True)
     _target_: str | None = setting(None, "model=custom: a class, as my_module.MyNetwork")
     args: dict[str, Any] = setting({}, "model=custom: its arguments: model.args.width=8")
     plus_initializer: str = setting(
@@ -53,49 +53,46 @@ class ModelSettings:
 class StoreSettings:
     """The store of trainings, in <outputs>/store."""
 
-    checkpoint_seconds: float = setting(60.0, "seconds of training lost when a job is killed")
-    lock_seconds: float | None = setting(None, "longest wait for another job's training; null: no end")
-
-    def __post_init__(self) -> None:
-        if not self.checkpoint_seconds >= 0:
-            raise SettingError("store.checkpoint_seconds", self.checkpoint_seconds, "must be at least 0")
-        if self.lock_seconds is not None and not self.lock_seconds >= 0:
-            raise SettingError("store.lock_seconds", self.lock_seconds, "must be at least 0, or null to wait for ever")
+    checkpoint_seconds: float = setting(60.0, "seconds of training lost when a job is killed", low=0, high=10**9)
+    lock_seconds: float | None = setting(
+        None, "longest wait for another job's training; null: no end", low=0, high=10**9
+    )
 
 
 @dataclass
 class WandbSettings:
     """Weights & Biases."""
 
-    mode: str = setting("auto", "online, offline, disabled; auto: as a key allows")
+    mode: str = setting("auto", "online, offline, disabled; auto: as a key allows", options=WANDB_MODES)
     project: str | None = setting(None, "project; null: $WANDB_PROJECT, else lth")
     entity: str | None = setting(None, "user or team; null: $WANDB_ENTITY, or default")
     tags: list[str] = setting([], "tags of the runs")
 
     def __post_init__(self) -> None:
-        if self.mode not in WANDB_MODES:
-            raise SettingError("wandb.mode", self.mode, f"must be one of {', '.join(WANDB_MODES)}")
         for key, name in (("project", self.project), ("entity", self.entity)):
             if name and (len(name) > 128 or not name.isprintable() or set(name) & set(UNNAMEABLE)):
                 problem = f"W&B takes up to 128 printable characters, none of {UNNAMEABLE}"
-                raise SettingError(f"wandb.{key}", ascii(name)[1:-1][:130], problem)
+                raise SettingError(f"wandb.{key}", name, problem)
         for tag in self.tags:
             if not 1 <= len(tag) <= 64 or not tag.isprintable():
-                raise SettingError(
-                    "wandb.tags", ascii(tag)[1:-1][:66], "W&B takes tags of 1 to 64 printable characters"
-                )
+                raise SettingError("wandb.tags", tag, "W&B takes tags of 1 to 64 printable characters")
 
 
 @dataclass
 class MachineSettings:
     """Where an experiment runs and writes. In no hash, but threads above one are a part of a row's setting."""
 
-    experiment: str = setting(MISSING, "")
+    experiment: str = setting(UNSET, "")
     device: str = setting("auto", "cpu, cuda, cuda:1, mps; auto: a GPU if any", unhashed=True)
-    threads: int = setting(1, "CPU threads of each job", unhashed=True)  # `TrainingSettings.setting` adds it
+    threads: int = setting(
+        1, "CPU threads of each job", unhashed=True, low=1, high=1024
+    )  # `TrainingSettings.setting` adds it
     outputs: str = setting("outputs", "folder of results, store and W&B files", unhashed=True)
     store: StoreSettings = setting(StoreSettings, "the store of trainings", unhashed=True)
     wandb: WandbSettings = setting(WandbSettings, "Weights & Biases", unhashed=True)
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 @dataclass
@@ -105,19 +102,15 @@ class TrainingSettings(MachineSettings):
     data: DataSettings = setting(DataSettings, "the data set")
     model: ModelSettings = setting(ModelSettings, "the network")
     recipe: Recipe = setting(Recipe, "how networks are trained")
-    probe_every: Duration = setting(500, "time between gradient norms; 0: start and end", unhashed="setting")
-    seed: int = setting(0, "seed of the replicate, of all that is random", unhashed="setting")
+    probe_every: Duration = setting(500, "time between gradient norms; 0: start and end", unhashed="setting", low=0)
+    seed: int = setting(0, "seed of the replicate, of all that is random", unhashed="setting", low=0, high=LARGEST)
     seeds: Seeds = setting(Seeds, "seeds that differ from seed", unhashed="setting")
     report: Criteria = setting(Criteria, "what verdicts call matching and fast", unhashed=True)
     scale: str = setting("quick", "", unhashed="setting")
     paper: str | None = setting(None, "", unhashed="setting")
 
     def __post_init__(self) -> None:
-        experiment = default_of(type(self).__dataclass_fields__["experiment"])
-        if experiment not in (MISSING, self.experiment):  # a paper's configuration names the experiment that it is for
-            raise SettingError("paper", self.paper, f"is a paper of lth {self.experiment}, not of lth {experiment}")
-        if self.threads < 1:
-            raise SettingError("threads", self.threads, "must be at least 1")
+        super().__post_init__()
         if self.data.name == "custom" and not self.data._target_:
             problem = "needs data._target_=my_module.my_function, or data.name=NAME of a prepared NAME.safetensors"
             raise SettingError("data", "custom", problem)
@@ -161,15 +154,16 @@ class LevelSettings(TrainingSettings):
     """What experiments share that prune level by level: how, how deep, from where, against which arms."""
 
     pruning: Pruning = setting(Pruning, "how weights are pruned")
-    levels: int = setting(13, "number of prunings; level 0 is dense", unhashed="setting")
-    rewind: Duration = setting(0, "time to rewind to; 0: initialisation")
+    levels: int = setting(13, "number of prunings; level 0 is dense", unhashed="setting", low=0, high=1000)
+    rewind: Duration = setting(0, "time to rewind to; 0: initialisation", low=0)
     arms: list[str] = setting(
         ["ticket"],
         "what is trained at each level: the ticket and its controls, or my_module:my_arm",
         unhashed="setting",
+        empty=False,
     )
     arm_levels: Any = setting("all", "levels of controls and one-shot tickets, or all", unhashed="setting")
-    draws: int = setting(1, "repeats of the arms that are random", unhashed="setting")
+    draws: int = setting(1, "repeats of the arms that are random", unhashed="setting", low=1, high=1000)
     rewiring: Rewiring = setting(
         Rewiring, "how the arms set and rigl change their masks", unhashed_at_default="setting"
     )
@@ -177,16 +171,16 @@ class LevelSettings(TrainingSettings):
         None,
         "rate that the arm finetune holds; null: the last, of a cosine 1%",
         unhashed_at_default=True,
+        above=0,
+        high=1000,
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.levels < 0:
-            raise SettingError("levels", self.levels, "must be at least 0")
-        if self.arm_levels != "all" and not (
-            isinstance(self.arm_levels, list) and all(isinstance(level, int) for level in self.arm_levels)
-        ):
-            raise SettingError("arm_levels", self.arm_levels, "must be all or a list of levels such as [3,7,12]")
+        if self.arm_levels != "all":
+            if not isinstance(self.arm_levels, (list, tuple)):
+                raise SettingError("arm_levels", self.arm_levels, "must be all or a list of levels such as [3,7,12]")
+            self.arm_levels = value_of(list[int], ARM_LEVELS, "arm_levels", self.arm_levels)
 
     @property
     def control_levels(self) -> list[int] | None:
@@ -197,12 +191,6 @@ class LevelSettings(TrainingSettings):
     def scheduled_arms(self) -> list[str]:
         """The arms of this replicate, given how its masks come about."""
         return self.arms
-
-
-def check_line_examples(examples: int | None) -> None:
-    """Raises SettingError for a number of examples that no line between networks can be evaluated on."""
-    if examples is not None and examples < 1:
-        raise SettingError("line_examples", examples, "must be at least 1, or null for all")
 
 
 def hash_of(settings: Any, name: Hash, digits: int) -> str:

@@ -23,7 +23,8 @@ from lth.data.tensors import Data, prepare
 from lth.models.initialize import initialize
 from lth.models.lenet import mlp
 from lth.pruning.mask import dense, prunable
-from lth.training.recipe import Recipe, plan
+from lth.training.optimizer import make_optimizer
+from lth.training.recipe import Plan, Recipe, plan
 from lth.training.run_spec import RunSpec
 from tests.files import write_data
 
@@ -109,6 +110,17 @@ def make_job(data: Data, make_network: Callable[[], nn.Module]) -> Callable[...,
         return replace(RunSpec(model, clone(start), {}, data, asked, Seeds().resolved()), **kept)
 
     return make
+
+
+@pytest.fixture
+def wild_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings diverge: settings allow no rate that is sure to break a network."""
+
+    def make(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
+        return make_optimizer(model, replace(plan, lr=1e30))
+
+    monkeypatch.setattr("lth.training.loop.make_optimizer", make)
+    monkeypatch.setattr(Plan, "rate", lambda plan, iteration: 1e30)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ import csv
 from dataclasses import dataclass, fields, is_dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -12,6 +12,7 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
 from lth.cli.config import read, register
+from lth.core.checked import hints_of
 from lth.core.errors import SettingError
 from lth.core.setting import default_of, marks_of, setting
 from lth.discovery import place, source_of, sources
@@ -69,7 +70,7 @@ def test_the_lenet5_preset_has_the_papers_recipe():
 
 
 def test_a_paper_of_another_experiment_is_refused():
-    with pytest.raises(ConfigCompositionException):
+    with pytest.raises(SettingError, match="is a paper of lth gradient_flow, not of lth imp"):
         composed("paper=evci2022/lenet5")
     with pytest.raises(ConfigCompositionException):
         composed("paper=frankle2019/lenet", experiment="gradient_flow")
@@ -143,6 +144,26 @@ def test_the_presets_of_a_scale_can_be_overridden():
     [
         ("line_examples=0", "line_examples=0: must be at least 1"),
         ("levels=-1", "levels=-1: must be at least 0"),
+        ("levels=1000000", "levels=1000000: must be at least 0 and at most 1000"),
+        ("levels=1.5", "levels=1.5: must be int"),
+        ("levels=true", "levels=True: must be int"),
+        ("levels=null", "levels=null: must be int"),
+        ("recipe.lr=2147483648", "recipe.lr=2147483648.0: must lie above 0 and at most 1000"),
+        ("recipe.weight_decay=2147483648", "recipe.weight_decay=2147483648.0: must be at least 0"),
+        ("recipe.momentum=1", "recipe.momentum=1.0: must be at least 0 and below 1"),
+        ("arms=[]", r"arms=\[\]: must name at least one"),
+        ("arms=[ticket,reinit,reinit]", "arms=reinit: is named twice"),
+        ("arm_levels=[true]", "arm_levels=True: must be int"),
+        ("arm_levels=[1,1]", "arm_levels=1: is named twice"),
+        ("arm_levels=[]", r"arm_levels=\[\]: must name at least one"),
+        ("pruning.gradual.begin=abc", "pruning.gradual.begin=abc: must be a duration"),
+        ("rewiring.drop=2147483648", "rewiring.drop=2147483648.0: must lie above 0 and below 1"),
+        ("seed=-1", "seed=-1: must be at least 0"),
+        ("seed=1180591620717411303424", "seed=1180591620717411303424: must be at least 0"),
+        ("threads=100000", "threads=100000: must be at least 1"),
+        ("wandb.tags=[[1]]", r"wandb.tags=\[1\]: must be text"),
+        ("wandb.project=''", "wandb.project='': must not be empty"),
+        ("+recipe.nope=1", "recipe.nope=1: is no setting"),
         ("threads=0", "threads=0"),
         ("arm_levels=some", "arm_levels=some"),
         ("pruning.fraction=1", "pruning.fraction=1.0: must lie above 0 and below 1"),
@@ -364,6 +385,26 @@ def test_lists_and_dicts_are_not_shared_between_settings():
     first, second = composed().wandb, type(composed().wandb)()
     first.tags.append("mine")
     assert second.tags == [] == type(second)().tags
+
+
+def has_number(hint: Any) -> bool:
+    """Whether values of the type, or in them, are numbers or durations."""
+    return hint in (int, float) or (hint is not bool and any(map(has_number, get_args(hint))))
+
+
+@pytest.mark.parametrize("experiment", list(sources()))
+def test_every_number_has_bounds(experiment):
+    pending = [("", source_of(experiment).settings)]
+    while pending:
+        prefix, kind = pending.pop()
+        for entry in fields(kind):
+            hint, marks = hints_of(kind)[entry.name], marks_of(entry)
+            if is_dataclass(hint):
+                pending.append((f"{prefix}{entry.name}.", hint))
+            elif has_number(hint) and str in get_args(hint) + tuple(y for x in get_args(hint) for y in get_args(x)):
+                assert marks.low is not None, f"{prefix}{entry.name}: a duration says whether it may be 0"
+            elif has_number(hint):
+                assert marks.bounded, prefix + entry.name
 
 
 @pytest.mark.parametrize("experiment", list(sources()))

@@ -15,8 +15,8 @@ from lth.training.recipe import Duration
 class ChannelsSettings:
     """Tickets of output channels: channels of convolutions, units of linear layers, each layer on its own."""
 
-    fraction: float = setting(0.3, "share of remaining channels pruned at each level")
-    levels: int = setting(4, "number of prunings of channels; 0: none")
+    fraction: float = setting(0.3, "share of remaining channels pruned at each level", above=0, below=1)
+    levels: int = setting(4, "number of prunings of channels; 0: none", low=0, high=1000)
 
 
 @dataclass
@@ -25,32 +25,25 @@ class DeploySettings(TrainingSettings):
 
     experiment: str = setting("deploy", "")
     pruning: Pruning = setting(Pruning, "how single weights are pruned")
-    levels: int = setting(6, "number of prunings of single weights; 0: none", unhashed="setting")
+    levels: int = setting(6, "number of prunings of single weights; 0: none", unhashed="setting", low=0, high=1000)
     channels: ChannelsSettings = setting(ChannelsSettings, "tickets of output channels", unhashed="setting")
     blocks: list[str] = setting(
         ["2:4", "1:4"],
         "N of M consecutive inputs stay; []: none",
         unhashed="setting",
     )
-    rewind: Duration = setting(0, "time to rewind to; 0: initialisation")
-    bits: list[int] = setting([8, 7, 6, 5, 4, 3, 2], "bits that weights are rounded to", unhashed="setting")
-    rounds: int = setting(25, "a latency is the median of so many blocks", unhashed="setting")
+    rewind: Duration = setting(0, "time to rewind to; 0: initialisation", low=0)
+    bits: list[int] = setting(
+        [8, 7, 6, 5, 4, 3, 2], "bits that weights are rounded to", unhashed="setting", low=2, high=8
+    )
+    rounds: int = setting(25, "a latency is the median of so many blocks", unhashed="setting", low=3, high=10**6)
     onnx: bool = setting(True, "ONNX Runtime too, where it is installed", unhashed="setting")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for key, value, least in (
-            ("levels", self.levels, 0),
-            ("channels.levels", self.channels.levels, 0),
-            ("rounds", self.rounds, 3),
-        ):
-            if value < least:
-                raise SettingError(key, value, f"must be at least {least}")
         for granularity in self.blocks:
             if blocks(granularity) is None:
                 raise SettingError("blocks", granularity, "must be N:M in quotes, as in blocks=['2:4']")
-        if bad := [width for width in self.bits if not 2 <= width <= 8]:
-            raise SettingError("bits", bad[0], "must be a whole number from 2 to 8")
 
     @property
     def kinds(self) -> dict[str, tuple[Pruning, int]]:

@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 
-from lth.core.errors import SettingError
 from lth.core.setting import setting
 from lth.pruning.gradual import GradualPruning
 from lth.pruning.rewiring import Rewiring
-from lth.settings import TrainingSettings, check_line_examples
+from lth.settings import TrainingSettings
 from lth.training.recipe import Duration
 
 
@@ -24,29 +23,26 @@ class GradientFlowSettings(TrainingSettings):
     methods: list[str] = setting(
         ["small_dense", "set", "set_plus", "rigl", "rigl_plus"], "other methods, as further rows", unhashed="setting"
     )
-    repeats: int = setting(5, "runs of each row, which differ in data order", unhashed="setting")
+    repeats: int = setting(5, "runs of each row, which differ in data order", unhashed="setting", low=1, high=1000)
     rewiring: Rewiring = setting(Rewiring, "how set and rigl change their masks")
     line_examples: int | None = setting(
         None,
         "examples of each split that lines between networks are evaluated on; null: all",
         unhashed="setting",
+        low=1,
+        high=10**9,
     )
     change_at: Duration | None = setting(
-        400, "update of rigl's mask with a Hessian before and after it; null: none", unhashed="setting"
+        400, "update of rigl's mask with a Hessian before and after it; null: none", unhashed="setting", low=0
     )
-    spectrum_examples: int = setting(1000, "training examples of the Hessian", unhashed="setting")
+    spectrum_examples: int = setting(1000, "training examples of the Hessian", unhashed="setting", low=1, high=10**9)
     worker: int = setting(
         0,
         "number of this process among those that share the trainings, as -m worker=0,1; worker 0 writes the results",
         unhashed=True,
+        low=0,
+        high=10**6,
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_line_examples(self.line_examples)
-        for key, least in (("repeats", 1), ("worker", 0), ("spectrum_examples", 1)):
-            if getattr(self, key) < least:
-                raise SettingError(key, getattr(self, key), f"must be at least {least}")
 
 
 SETTINGS = GradientFlowSettings

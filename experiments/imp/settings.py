@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from lth.core.setting import setting
-from lth.settings import LevelSettings, check_line_examples
+from lth.settings import LevelSettings
 
 
 @dataclass
@@ -11,7 +11,9 @@ class ImpSettings(LevelSettings):
     """One replicate of `lth imp`."""
 
     experiment: str = setting("imp", "")
-    one_shot_arms: list[str] | None = setting(None, "arms of pruning.schedule=one_shot; null: arms", unhashed="setting")
+    one_shot_arms: list[str] | None = setting(
+        None, "arms of pruning.schedule=one_shot; null: arms", unhashed="setting", empty=False
+    )
     probes: list[str] = setting(
         [],
         "measurements of each arm at each level: distance, interpolation, agreement, or my_module:my_probe",
@@ -23,11 +25,9 @@ class ImpSettings(LevelSettings):
         "examples of each split that interpolation is evaluated on; null: all",
         unhashed="setting",
         unhashed_without="probes",
+        low=1,
+        high=10**9,
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_line_examples(self.line_examples)
 
     @property
     def scheduled_arms(self) -> list[str]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from lth.core.errors import SettingError
+from lth.core.seeds import LARGEST
 from lth.core.setting import setting
 from lth.settings import MachineSettings
 
@@ -20,17 +21,15 @@ class SpeedSettings(MachineSettings):
 
     experiment: str = setting("speed", "")
     device: str = setting("cpu", "cpu alone is measured", unhashed=True)
-    blocks: int = setting(20, "blocks of each loop; medians are over blocks")
-    iterations: int = setting(100, "iterations of a block")
-    level_iterations: int = setting(1000, "iterations of the training with evaluations")
+    blocks: int = setting(20, "blocks of each loop; medians are over blocks", low=1, high=10**6)
+    iterations: int = setting(100, "iterations of a block", low=1, high=10**6)
+    level_iterations: int = setting(1000, "iterations of the training with evaluations", low=1, high=10**9)
     data: RootSettings = setting(RootSettings, "where the prepared data are")
-    seed: int = setting(0, "seed of weights, batches and mask")
+    seed: int = setting(0, "seed of weights, batches and mask", low=0, high=LARGEST)
     scale: str = setting("quick", "")
 
     def __post_init__(self) -> None:
-        for key in ("threads", "blocks", "iterations", "level_iterations"):
-            if getattr(self, key) < 1:
-                raise SettingError(key, getattr(self, key), "must be at least 1")
+        super().__post_init__()
         if self.device != "cpu":
             raise SettingError("device", self.device, "must be cpu: that is what is measured")
 

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from lth.cli.process import Stopped, settle, stop_on_signals
 from lth.core.errors import LotteryError
 from lth.discovery import source_of, sources
 
@@ -47,10 +48,16 @@ MEANINGS = {
 
 def main() -> None:
     """The console script `lth`."""
+    settle()
+    stop_on_signals()
     try:
         dispatch(sys.argv[1:])
     except LotteryError as error:
         sys.exit(str(error))
+    except Stopped as stop:
+        resumes = "; the same command resumes from here" if sys.argv[1:2] and sys.argv[1] not in MEANINGS else ""
+        print(f"\nstopped{resumes}", file=sys.stderr)
+        sys.exit(stop.code)
     except BrokenPipeError:  # whoever reads the output, as head, has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -62,7 +69,7 @@ def dispatch(words: Sequence[str]) -> None:
     if first in ("-h", "--help", "help"):
         commands = "".join(f"lth {name:27} {meaning}\n" for name, meaning in MEANINGS.items())
         print(f"{USAGE}{commands}\n{listed()}\n\n{NOTES}")
-    elif first == "--version":
+    elif {"--version", "-V"} & set(words[:2]):
         print(f"lth {importlib.import_module('lth').__version__}")
     elif first == "list":
         print(listed())

@@ -5,10 +5,11 @@ Hydra takes longer to compose a configuration than to be imported; a help text d
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from lth.core.checked import UNSET
 from lth.core.plain_yaml import read_yaml
 from lth.core.reading import read_text
 from lth.core.setting import default_of
@@ -84,7 +85,7 @@ def starting_values(source: Source) -> dict[str, Any]:
 
     Raises NotImplementedError for a configuration whose groups have defaults lists of their own.
     """
-    values = _plain(source.settings)
+    values = plain(source.settings)
     for entry in defaults_of(source):
         if entry.option == SELF:
             _merge(values, _body(source.config, primary=True) if source.config else {})
@@ -100,13 +101,19 @@ def _is_global(path: Path, entry: Default) -> bool:
     return entry.package == "_global_" or not entry.group or "@package _global_" in read_text(path).partition("\n")[0]
 
 
-def _plain(settings: type) -> dict[str, Any]:
+def plain(settings: type) -> dict[str, Any]:
     """The defaults of a settings dataclass, nested ones as dicts."""
     hints = get_type_hints(settings)
     return {
-        entry.name: _plain(hints[entry.name]) if is_dataclass(hints[entry.name]) else default_of(entry)
+        entry.name: plain(hints[entry.name]) if is_dataclass(hints[entry.name]) else plain_default(entry)
         for entry in fields(settings)
     }
+
+
+def plain_default(entry: "Field[Any]") -> Any:
+    """The default of a field as a configuration holds it."""
+    default = default_of(entry)
+    return UNSET if default is MISSING else default
 
 
 def _body(path: Path, primary: bool = False) -> dict[str, Any]:

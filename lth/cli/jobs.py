@@ -6,18 +6,21 @@ Imports no torch.
 import logging
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
 
+from lth.cli.config import settings_of
+from lth.cli.process import Stopped, end_with_sweep, settle, stop_on_signals
 from lth.core.errors import LotteryError
 from lth.core.files import write_json
 from lth.core.reading import read_json
-from lth.discovery import source_of
+from lth.discovery import source_named
 
 log = logging.getLogger(__name__)
 
@@ -31,34 +34,81 @@ def run_experiment(experiment: str, settings: Any, folder: Path) -> None:
     """Runs one job of `experiment` as it declares."""
     from lth.session import execute  # torch, late
 
-    execute(source_of(experiment).load(), settings, folder, sweep_number())
+    execute(source_named(experiment).load(), settings, folder, sweep_number())
 
 
 def run_job(config: DictConfig) -> None:
-    """Runs one job of the experiment that `config` names; called by Hydra, in a worker process too.
+    """Runs one job of the experiment whose configuration Hydra has composed; called by it, in a worker process too.
 
     In a sweep a job that fails leaves `failed.json` instead of an exception: launchers differ in what an exception does
     to the other jobs, and Hydra would show the first alone. TRACEBACKS shows where an expected error came from.
     """
-    from lth.cli.config import read
-
-    if os.getcwd() not in sys.path:  # the user's own classes are in the current folder
-        sys.path.insert(0, os.getcwd())
     job = HydraConfig.get()
+    is_gone = prepare_worker(job) if job.mode == RunMode.MULTIRUN else lambda: False
     folder = Path(job.runtime.output_dir)
+    if os.getcwd() != job.runtime.cwd:  # relative paths mean the same with hydra.job.chdir=true
+        os.chdir(job.runtime.cwd)
+        log.info("hydra.job.chdir: the job goes on in %s; its own folder is %s", job.runtime.cwd, folder)
     (folder / FAILED).unlink(missing_ok=True)  # of an earlier run in the same folder
     try:
-        run_experiment(config.experiment, read(config), folder)
+        source = source_named(str(job.job.config_name))
+        run_experiment(source.name, settings_of(source, config, job.overrides.task), folder)
     except Exception as error:
-        expected = isinstance(error, LotteryError)
-        short = expected and not os.environ.get(TRACEBACKS)
+        problem = in_words(error)
+        short = problem is not None and not os.environ.get(TRACEBACKS)
         if job.mode == RunMode.RUN:
-            sys.exit(str(error)) if short else None
+            if short:
+                sys.exit(problem)  # of an exception Hydra would say first that there was one
+            Failure.error = error
             raise
-        message = str(error) if expected else f"{type(error).__name__}: {error}"
-        overrides = " ".join(job.overrides.task)
-        log.error("job %s (%s) failed: %s", job.job.num, overrides, message, exc_info=None if short else error)
+        note_failure(job, folder, problem or f"{type(error).__name__}: {error}", None if short else error)
+    except Stopped as stop:
+        if is_gone():
+            os._exit(stop.code)
+        if job.mode == RunMode.RUN or "joblib" not in job.launcher._target_:
+            raise
+        note_failure(job, folder, f"was stopped by signal {stop.number}")
+
+
+class Failure:
+    """The error of the job of this process that has no words of its own: it keeps its traceback."""
+
+    error: BaseException | None = None
+
+
+def prepare_worker(job: Any) -> Callable[[], bool]:
+    """Makes this process one that jobs of a sweep run in; gives whether the process of the sweep is gone."""
+    settle()
+    if "joblib" not in job.launcher._target_:  # others stop their workers, and restart them, in ways of their own
+        return lambda: False
+    stop_on_signals()
+    return end_with_sweep()
+
+
+def note_failure(job: Any, folder: Path, message: str, error: Exception | None = None) -> None:
+    """Logs that a job of a sweep has failed, and leaves it in its folder for the process of the sweep."""
+    overrides = " ".join(job.overrides.task)
+    log.error("job %s (%s) failed: %s", job.job.num, overrides, message, exc_info=error)
+    try:
         write_json(folder / FAILED, {"job": job.job.num, "overrides": overrides, "error": message})
+    except (OSError, LotteryError) as problem:
+        log.error("job %s: %s", job.job.num, in_words(problem))
+
+
+def in_words(error: BaseException) -> str | None:
+    """An error that is not one of the program, in one line; None for any other.
+
+    >>> in_words(OSError(28, "No space left on device"))
+    'No space left on device; the same command resumes from here'
+    """
+    if isinstance(error, LotteryError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno is not None:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}{'' if where else '; the same command resumes from here'}"
+    if isinstance(error, MemoryError) or "not enough memory" in str(error) or "out of memory" in str(error):
+        return f"there is not enough memory ({str(error).partition(chr(10))[0][:200] or 'MemoryError'})"
+    return None
 
 
 def sweep_number() -> int | None:
@@ -68,9 +118,18 @@ def sweep_number() -> int | None:
 
 
 class Sweep(Callback):
-    """Remembers the folder of the sweep in the main process, to which Hydra returns nothing."""
+    """What Hydra calls in the main process: it checks a job before anything is written, and knows a sweep's folder."""
 
     folder: Path | None = None
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        """Called by Hydra once the configuration is composed; ends the process in one line where it cannot be."""
+        with open_dict(config):
+            rest = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+        try:
+            settings_of(source_named(config.hydra.job.config_name), rest, config.hydra.overrides.task)
+        except LotteryError as error:
+            sys.exit(str(error))  # an exception would be a warning of Hydra's
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Called by Hydra in the main process, whatever launcher ran the jobs."""

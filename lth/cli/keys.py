@@ -1,13 +1,11 @@
 """The configuration keys of an experiment, as help texts and reference pages need them. Imports no torch, no Hydra."""
 
-import types
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, get_type_hints
 
+from lth.core.checked import type_word
 from lth.core.setting import default_of, marks_of
-
-TYPES = {int: "int", float: "float", str: "str", bool: "bool"}
 
 
 @dataclass(frozen=True)
@@ -42,18 +40,6 @@ def keys_of(
         elif internal or marks_of(entry).meaning:
             shown = None if value is MISSING else value
             yield Key(prefix + entry.name, type_word(hints[entry.name]), shown, marks_of(entry).meaning)
-
-
-def type_word(hint: Any) -> str:
-    """A word for a key's type; whether it may be null is for its meaning to say.
-
-    >>> type_word(list[int] | None), type_word(str | int), type_word(dict[str, float])
-    ('list', 'duration', 'dict')
-    """
-    if get_origin(hint) in (Union, types.UnionType):
-        options = set(get_args(hint)) - {type(None)}
-        return "duration" if options == {str, int} else type_word(options.pop())
-    return TYPES.get(hint) or str(getattr(get_origin(hint), "__name__", "any"))
 
 
 def written(value: Any) -> str:

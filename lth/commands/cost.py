@@ -9,8 +9,6 @@ channels are removed from a network, without a ticket.
 """
 
 import argparse
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -61,8 +59,6 @@ def parser() -> argparse.ArgumentParser:
 def main(words: Sequence[str]) -> None:
     """Runs `lth cost` with the command line `words`."""
     arguments = parser().parse_args(words)
-    if os.getcwd() not in sys.path:  # for classes of the user's
-        sys.path.insert(0, os.getcwd())
     threads = at_least("threads", arguments.threads)
     at_least("classes", arguments.classes)
     batches = [at_least("batches", integer("batches", word)) for word in arguments.batches.split(",")]

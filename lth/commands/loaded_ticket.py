@@ -18,7 +18,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
-from lth.core.errors import LotteryError, reason_of
+from lth.core.checked import built
+from lth.core.errors import LotteryError, SettingError, reason_of
 from lth.core.plain_yaml import read_yaml
 from lth.core.rng import rng
 from lth.core.tables import Row
@@ -143,10 +144,11 @@ def _settings(path: Path, ticket: Ticket, config: Path | None, model: Mapping[st
             _refuse_stored_code(values, source, () if model else ("model",))
         if model:
             values["model"] = dict(model)
-        settings = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(TrainingSettings), values))
+        settings = built(TrainingSettings, _resolved(values))
+    except SettingError as error:
+        raise LotteryError(f"{source or path}: {error}") from error
     except (OmegaConfBaseException, OSError, ValueError, TypeError, AttributeError) as error:
         raise LotteryError(f"{source or path} cannot be read as a configuration: {reason_of(error)}") from error
-    assert isinstance(settings, TrainingSettings)
     return settings
 
 
@@ -212,10 +214,11 @@ def _pruning(source: Path, rows: Sequence[Row], confirmed: bool) -> Pruning | No
         values = {"pruning": content["pruning"]}
         if not confirmed:
             _refuse_references(values, source, ())
-        pruning = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(Pruning), content["pruning"]))
+        pruning = built(Pruning, _resolved(values)["pruning"], "pruning.")
+    except SettingError as error:
+        raise LotteryError(f"{source}: {error}") from error
     except (OmegaConfBaseException, OSError, ValueError, TypeError, AttributeError) as error:
         raise LotteryError(f"{source}: pruning cannot be read: {reason_of(error)}") from error
-    assert isinstance(pruning, Pruning)
     schedule = rows[0]["schedule"] if rows else ""
     method = method_of(schedule)
     if method != schedule and schedule.endswith("_at_init"):
@@ -228,6 +231,12 @@ def _pruning(source: Path, rows: Sequence[Row], confirmed: bool) -> Pruning | No
         )
         return None
     return pruning
+
+
+def _resolved(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` with its references resolved: those of a file that the user has confirmed, in others there are none."""
+    resolved: Any = OmegaConf.to_container(OmegaConf.create(dict(values)), resolve=True)
+    return dict(resolved)
 
 
 def noise(shape: tuple[int, ...], classes: int) -> Data:

@@ -5,6 +5,10 @@ from typing import TYPE_CHECKING
 
 from lth.core.errors import SettingError
 
+PATTERN = re.compile(r"(?:([0-9]{1,20})ep)?(?:([0-9]{1,20})(?:it)?)?")
+LONGEST = 10**9
+"""The iterations or epochs that a duration may have."""
+
 Duration = str | int
 """`500it`, `2ep`, `2ep50it`, or a number of iterations."""
 
@@ -23,8 +27,20 @@ def iterations_of(duration: Duration, per_epoch: int, key: str = "duration") -> 
     >>> iterations_of("2ep50it", per_epoch=100)
     250
     """
-    match = re.fullmatch(r"(?:(\d+)ep)?(?:(\d+)(?:it)?)?", str(duration).strip())
+    epochs, iterations = parts_of(duration, key)
+    return epochs * per_epoch + iterations
+
+
+def parts_of(duration: Duration, key: str = "duration") -> tuple[int, int]:
+    """(epochs, iterations) of a duration. Raises SettingError naming `key` for what is none.
+
+    >>> parts_of("2ep50it")
+    (2, 50)
+    """
+    match = PATTERN.fullmatch(str(duration).strip())
     if not match or match.group() == "":
         raise SettingError(key, duration, "must be a duration such as 500it, 2ep, 2ep50it or 500")
     epochs, iterations = (int(group or 0) for group in match.groups())
-    return epochs * per_epoch + iterations
+    if max(epochs, iterations) > LONGEST:
+        raise SettingError(key, duration, f"must be at most {LONGEST} iterations or epochs")
+    return epochs, iterations

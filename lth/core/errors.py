@@ -1,6 +1,9 @@
 """The errors that lth raises: one line that says what is wrong, with which value, and what to do about it."""
 
-from lth.core.shown import shown
+from lth.core.shown import brief, shown
+
+LONGEST = 200
+"""The characters that an error shows of a value."""
 
 
 class LotteryError(Exception):
@@ -26,8 +29,8 @@ class SettingError(LotteryError):
     """
 
     def __init__(self, key: str, value: object, problem: str) -> None:
-        super().__init__(f"{key}={value}: {problem}")
-        self._parts = (key, str(value), problem)
+        self._parts = (key, brief(value, LONGEST), problem)
+        super().__init__("{}={}: {}".format(*self._parts))
 
     def __reduce__(self) -> tuple[type["SettingError"], tuple[str, str, str]]:
         """For pickle: a worker process passes the error back to a sweep."""

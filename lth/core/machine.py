@@ -62,9 +62,10 @@ def prepare(device: str, threads: int, number: int = 0) -> torch.device:
     torch.set_num_threads(threads)
     try:
         chosen = pick(device, number)
-        torch.zeros(1, device=chosen)
-    except (RuntimeError, AssertionError) as error:
-        raise SettingError("device", device, f"cannot be used: {str(error).splitlines()[0]}") from error
+        torch.ones(1, device=chosen).item()  # meta has no values
+    except Exception as error:  # torch's kinds of devices differ in what they raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise SettingError("device", device, f"cannot be used: {reason}") from error
     if chosen.type != "cpu" or threads > 1:  # one CPU thread is deterministic, and the call takes seconds
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False

@@ -12,6 +12,8 @@ else:
 """None in settings, where `seed` gives it, and a number once `Seeds.resolved` has resolved it."""
 
 _AS_SEED: Any = None
+LARGEST = 2**63 - 1
+"""The largest seed."""
 
 
 @dataclass
@@ -22,11 +24,11 @@ class Seeds:
     Seeds(init=3, order=3, augment=3, mask=7, split=0)
     """
 
-    init: Seed = setting(_AS_SEED, "of initial weights; null: seed")
-    order: Seed = setting(_AS_SEED, "of the order of examples; null: seed")
-    augment: Seed = setting(_AS_SEED, "of augmentation; null: seed")
-    mask: Seed = setting(_AS_SEED, "of random masks; null: seed")
-    split: int = setting(0, "of the validation split, whatever seed is")
+    init: Seed = setting(_AS_SEED, "of initial weights; null: seed", low=0, high=LARGEST)
+    order: Seed = setting(_AS_SEED, "of the order of examples; null: seed", low=0, high=LARGEST)
+    augment: Seed = setting(_AS_SEED, "of augmentation; null: seed", low=0, high=LARGEST)
+    mask: Seed = setting(_AS_SEED, "of random masks; null: seed", low=0, high=LARGEST)
+    split: int = setting(0, "of the validation split, whatever seed is", low=0, high=LARGEST)
 
     def resolved(self, seed: int = 0) -> "Seeds":
         """The same with `seed` where there was None."""

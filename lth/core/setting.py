@@ -22,6 +22,11 @@ class Marks:
     unhashed_without: another field of the same settings; while that has its default, both hashes leave this one out.
     hashed_as: the name of the field within hashes. implied: values that the hash `setting` leaves out, the default or
     not: what results that are older than the field were made with.
+
+    What the field may hold, which `lth.core.checked` checks, in lists and dicts for each item: low, high: the least and
+    the most of a number or a duration; above, below: the same, themselves left out. infinite: it may be infinite.
+    options: all values that a text may have. doubles: a list may name something twice. empty: a list may be empty.
+    read_with: another field of the same settings, and its values with which this one is read at all.
     """
 
     meaning: str = ""
@@ -30,6 +35,45 @@ class Marks:
     unhashed_without: str | None = None
     hashed_as: str | None = None
     implied: tuple[Any, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    below: float | None = None
+    infinite: bool = False
+    options: tuple[str, ...] = ()
+    doubles: bool = False
+    empty: bool = True
+    read_with: tuple[str, tuple[str, ...]] | None = None
+
+    @property
+    def bounded(self) -> bool:
+        """Whether a number has both a least and a most value."""
+        least, most = (self.low, self.above), (self.high, self.below)
+        return least != (None, None) and (most != (None, None) or self.infinite)
+
+    @property
+    def bounds(self) -> str:
+        """The bounds in words; empty without any.
+
+        >>> Marks(above=0, high=1000).bounds
+        'above 0 and at most 1000'
+        """
+        words = (("at least", self.low), ("above", self.above), ("at most", self.high), ("below", self.below))
+        return " and ".join(f"{word} {value:.12g}" for word, value in words if value is not None)
+
+    @property
+    def verb(self) -> str:
+        """The verb before `bounds`."""
+        return "lie" if self.above is not None and (self.high, self.below) != (None, None) else "be"
+
+    def admits(self, number: float) -> bool:
+        """Whether `number` lies within the bounds; NaN lies within none."""
+        return (
+            (self.low is None or number >= self.low)
+            and (self.above is None or number > self.above)
+            and (self.high is None or number <= self.high)
+            and (self.below is None or number < self.below)
+        )
 
     def leave_out(self, name: Hash, value: Any, at_default: bool) -> bool:
         """Whether the hash `name` leaves the field out, which has this value."""

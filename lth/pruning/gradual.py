@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from lth.core.checked import check
 from lth.core.durations import Duration, Iterations, iterations_of
 from lth.core.errors import LotteryError, SettingError
 from lth.core.setting import setting
@@ -24,18 +25,17 @@ class GradualSchedule:
     None: from a quarter of the training on, up to the last pruning within three quarters of it.
     """
 
-    begin: Duration | None = setting(None, "first pruning; null: a quarter of the training")
-    end: Duration | None = setting(None, "last pruning; null: three quarters")
-    every: Duration = setting(100, "schedule=gradual: time between prunings")
+    begin: Duration | None = setting(None, "first pruning; null: a quarter of the training", low=0)
+    end: Duration | None = setting(None, "last pruning; null: three quarters", low=0)
+    every: Duration = setting(100, "schedule=gradual: time between prunings", low=1)
 
     def in_iterations(self, per_epoch: int, start: int, total: int) -> tuple[int, int, int]:
         """(begin, end, every) of a training from `start` to `total`; per_epoch: iterations of an epoch.
 
         Raises SettingError for a malformed duration.
         """
+        check(self, "pruning.gradual.")
         every = iterations_of(self.every, per_epoch, "pruning.gradual.every")
-        if every < 1:
-            raise SettingError("pruning.gradual.every", self.every, "must be at least one iteration")
         begin, last = start + (total - start) // 4, start + (total - start) * 3 // 4
         if self.begin is not None:
             begin = iterations_of(self.begin, per_epoch, "pruning.gradual.begin")
@@ -54,10 +54,10 @@ class GradualPruning:
     magnitudes stay together, in that the mask is in force one step earlier, and in that it lets a weight return.
     """
 
-    density: float = setting(0.05, "share of each layer's weights left at the end")
-    begin: Iterations = setting(400, "time of the first pruning")
-    end: Iterations = setting(1000, "time of the last pruning")
-    every: Iterations = setting(20, "time between prunings")
+    density: float = setting(0.05, "share of each layer's weights left at the end", above=0, below=1)
+    begin: Iterations = setting(400, "time of the first pruning", low=0)
+    end: Iterations = setting(1000, "time of the last pruning", low=0)
+    every: Iterations = setting(20, "time between prunings", low=1)
     draws: ClassVar[bool] = False
 
     def in_iterations(self, per_epoch: int) -> Self:
@@ -75,8 +75,7 @@ class GradualPruning:
 
     def check(self, mask: "Mapping[str, Tensor]", start: int, total: int) -> None:
         """Raises SettingError where it does not fit into a schedule from `start` to `total`, or empties a layer."""
-        if not 0 < self.density < 1:
-            raise SettingError("gradual.density", self.density, "must lie above 0 and below 1")
+        check(self, "gradual.")
         _check_times(self, "gradual", mask, start, total)
         for name, kept in mask.items():
             if round(self.density * kept.numel()) == 0:

@@ -21,7 +21,7 @@ def blocks(granularity: str) -> tuple[int, int] | None:
     >>> blocks("2:4")
     (2, 4)
     """
-    match = re.fullmatch(r"(\d+):(\d+)", granularity)
+    match = re.fullmatch(r"([0-9]{1,6}):([0-9]{1,6})", granularity)
     return (int(match[1]), int(match[2])) if match else None
 
 
@@ -39,7 +39,12 @@ def check_granularity(granularity: str) -> None:
 def check_groups(groups: Any) -> None:
     """Raises SettingError for groups that are not lists of name patterns."""
     valid = isinstance(groups, Mapping) and all(
-        name and isinstance(patterns, (list, tuple)) and patterns for name, patterns in groups.items()
+        isinstance(name, str)
+        and name
+        and isinstance(patterns, (list, tuple))
+        and patterns
+        and all(isinstance(pattern, str) and pattern for pattern in patterns)
+        for name, patterns in groups.items()
     )
     if groups is not None and not valid:
         problem = "must name lists of layer patterns, such as {convs: ['conv*'], rest: ['*']}"

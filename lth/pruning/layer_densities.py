@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from lth.core.checked import value_of
 from lth.core.errors import SettingError
+from lth.core.setting import Marks
 
 if TYPE_CHECKING:
     from lth.pruning.mask import Layer
@@ -20,9 +22,11 @@ def check_densities(densities: Any) -> None:
     """Raises SettingError for what is neither a known name nor a density by pattern."""
     if isinstance(densities, Mapping) and densities:
         for pattern, density in densities.items():
-            if not (isinstance(density, (int, float)) and 0 < density <= 1):
-                raise SettingError(f"pruning.layer_densities.{pattern}", density, "must lie above 0 and at most at 1")
-    elif densities not in DENSITIES:
+            key = f"pruning.layer_densities.{pattern}"
+            if not isinstance(pattern, str):
+                raise SettingError(key, density, "must belong to a name pattern or a kind of layer")
+            value_of(float, Marks(above=0, high=1), key, density)
+    elif not isinstance(densities, str) or densities not in DENSITIES:
         problem = f"must be {', '.join(DENSITIES)}, or a density for each layer such as {{conv*: 0.5, fc*: 0.1}}"
         raise SettingError("pruning.layer_densities", densities, problem)
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from math import cos, pi
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from lth.core.checked import check
 from lth.core.durations import Iterations, iterations_of
 from lth.core.errors import LotteryError, SettingError
 from lth.core.setting import setting
@@ -30,12 +31,13 @@ class Rewiring:
     that was just dropped may stay: then it keeps its value and momentum. A new one starts at zero with fresh momentum.
     """
 
-    drop: float = setting(0.3, "share of a layer's weights replaced at once, at first")
-    every: Iterations = setting(100, "time between updates of the mask")
-    stop: Iterations | None = setting(None, "last update; null: three quarters (cosine), the end")
+    drop: float = setting(0.3, "share of a layer's weights replaced at once, at first", above=0, below=1)
+    every: Iterations = setting(100, "time between updates of the mask", low=1)
+    stop: Iterations | None = setting(None, "last update; null: three quarters (cosine), the end", low=1)
     anneal: str = setting(
         "cosine",
         "how the share falls: cosine (to stop), learning_rate",
+        options=ANNEALS,
         unhashed_at_default="replicate",
         implied=("learning_rate",),
     )
@@ -81,10 +83,7 @@ class Rewiring:
 
     def check_times(self, start: int, total: int) -> None:
         """The part of `check` that needs no mask."""
-        if not 0 < self.drop < 1:
-            raise SettingError("rewiring.drop", self.drop, "must lie above 0 and below 1")
-        if self.every < 1:
-            raise SettingError("rewiring.every", self.every, "must be at least one iteration")
+        check(self, "rewiring.")
         if self.stop is not None and self.stop > total:
             raise SettingError("rewiring.stop", self.stop, f"is past the end of a training of {total} iterations")
         first = (start // self.every + 1) * self.every

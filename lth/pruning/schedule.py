@@ -1,9 +1,9 @@
 """The settings of a pruning. Imports no torch: checked early."""
 
 from dataclasses import dataclass
-from math import inf
 from typing import TYPE_CHECKING, Any
 
+from lth.core.checked import check
 from lth.core.errors import SettingError
 from lth.core.setting import setting
 from lth.pruning.gradual import GradualSchedule
@@ -38,15 +38,18 @@ class Pruning:
         "magnitude",
         "the lowest scores are pruned: magnitude, random, snip, grasp, synflow, movement, ..., my_module:my_score",
     )
-    scope: str = setting("layerwise", "where scores compete: layerwise, global, groups")
-    schedule: str = setting("iterative", "iterative, one_shot (from level 0), gradual (during training)")
-    fraction: float = setting(0.2, "share of remaining weights pruned at each level")
-    fractions: dict[str, float] = setting({}, "by kind (conv, linear, output) or name pattern")
+    scope: str = setting("layerwise", "where scores compete: layerwise, global, groups", options=SCOPES)
+    schedule: str = setting(
+        "iterative", "iterative, one_shot (from level 0), gradual (during training)", options=SCHEDULES
+    )
+    fraction: float = setting(0.2, "share of remaining weights pruned at each level", above=0, below=1)
+    fractions: dict[str, float] = setting({}, "by kind (conv, linear, output) or name pattern", low=0, below=1)
     exclude: list[str] = setting([], "layers that stay dense, by name pattern")
     output: str | None = setting(None, "the output layers, by name pattern; null: by the forward pass")
     score_at: str = setting(
         "trained",
         "weights scored: trained, init (rewind point)",
+        options=SCORE_AT,
         unhashed_at_default=True,
         hashed_as="at",
     )
@@ -56,7 +59,7 @@ class Pruning:
         unhashed_at_default=True,
         hashed_as="shape",
     )
-    norm: float = setting(2.0, "p of the norm of a channel's scores", unhashed_at_default=True)
+    norm: float = setting(2.0, "p of the norm of a channel's scores", unhashed_at_default=True, above=0, infinite=True)
     groups: Any = setting(None, "scope=groups: {convs: ['conv*'], rest: ['*']}", unhashed_at_default=True)
     layer_densities: Any = setting(
         "uniform",
@@ -64,8 +67,12 @@ class Pruning:
         unhashed_at_default=True,
         hashed_as="densities",
     )
-    steps: int | None = setting(None, "steps of one pruning; null: as in its paper", unhashed_at_default=True)
-    examples: int = setting(10, "training examples of each class to score with", unhashed_at_default=True)
+    steps: int | None = setting(
+        None, "steps of one pruning; null: as in its paper", unhashed_at_default=True, low=1, high=10**6
+    )
+    examples: int = setting(
+        10, "training examples of each class to score with", unhashed_at_default=True, low=1, high=10**9
+    )
     gradual: GradualSchedule = setting(
         GradualSchedule, "schedule=gradual: when weights are pruned", unhashed_at_default=True
     )
@@ -73,26 +80,14 @@ class Pruning:
         0.01,
         "layer_densities=sensitivity: accepted loss of accuracy, 0 to 1",
         unhashed_at_default=True,
+        low=0,
+        below=1,
     )
 
     def __post_init__(self) -> None:
-        for key, options in (("scope", SCOPES), ("schedule", SCHEDULES), ("score_at", SCORE_AT)):
-            if getattr(self, key) not in options:
-                raise SettingError(f"pruning.{key}", getattr(self, key), f"must be one of {', '.join(options)}")
-        if not 0 < self.fraction < 1:
-            raise SettingError("pruning.fraction", self.fraction, "must lie above 0 and below 1")
-        for name, fraction in self.fractions.items():
-            if not 0 <= fraction < 1:
-                raise SettingError(f"pruning.fractions.{name}", fraction, "must be at least 0 and below 1")
+        check(self, "pruning.", durations=False)
         check_granularity(self.granularity)
         check_densities(self.layer_densities)
-        if not 0 < self.norm <= inf:
-            raise SettingError("pruning.norm", self.norm, "must be above 0; inf is the largest")
-        if not 0 <= self.tolerance < 1:
-            raise SettingError("pruning.tolerance", self.tolerance, "must be at least 0 and below 1, in accuracy")
-        for key in ("steps", "examples"):
-            if getattr(self, key) is not None and getattr(self, key) < 1:
-                raise SettingError(f"pruning.{key}", getattr(self, key), "must be at least 1")
         self._check_together()
 
     def _check_together(self) -> None:

@@ -1,9 +1,8 @@
 """What a verdict calls matching and fast: settings, which no training depends on. Imports no torch."""
 
-import math
 from dataclasses import dataclass
 
-from lth.core.errors import SettingError
+from lth.core.checked import check
 from lth.core.setting import setting
 
 
@@ -19,14 +18,11 @@ class Criteria:
     'within 0.2 points, 1.1 times'
     """
 
-    margin: float = setting(0.2, "matching: points below dense, at most")
-    slower: float = setting(1.1, "fast: times dense's early stop, at most")
+    margin: float = setting(0.2, "matching: points below dense, at most", low=0, high=100)
+    slower: float = setting(1.1, "fast: times dense's early stop, at most", above=0, high=1000)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.margin < math.inf:
-            raise SettingError("report.margin", self.margin, "must be at least 0 points")
-        if not 0 < self.slower < math.inf:
-            raise SettingError("report.slower", self.slower, "must be above 0")
+        check(self, "report.")
 
     def __str__(self) -> str:
         return f"within {self.margin:g} points, {self.slower:g} times"

@@ -1,8 +1,11 @@
 """How to train: optimiser, learning rate schedule, batch size, length. Imports no torch."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
+from lth.core.checked import check
 from lth.core.durations import Duration as Duration
 from lth.core.durations import iterations_of as iterations_of
 from lth.core.errors import SettingError
@@ -12,6 +15,8 @@ OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "step", "cosine")
 TESTS = ("improved", "always")
 DECAYS = ("weights", "all")
+SGD, STEP = ("optimizer", ("sgd",)), ("schedule", ("step",))
+"""The fields, and their values, with which others are read."""
 HELD_SHARE = 0.01
 """The share of the recipe's rate that fine-tuning holds after a schedule that ends at zero. Renda et al. 2020 hold the
 last rate of a step schedule, and on CIFAR-10 theirs is 1% of the first: 0.1 with two drops by a factor of 10."""
@@ -27,42 +32,30 @@ class Recipe:
     improved and at the end, or `always`; it never decides anything. Raises SettingError for a value out of range.
     """
 
-    iterations: Duration = setting(1600, "length of a training")
-    batch_size: int = setting(60, "training examples in a batch")
-    optimizer: str = setting("adam", "adam, adamw or sgd")
-    lr: float = setting(1.2e-3, "learning rate")
-    momentum: float = setting(0.9, "optimizer=sgd: momentum")
-    nesterov: bool = setting(False, "optimizer=sgd: Nesterov momentum")
-    weight_decay: float = setting(0.0, "weight decay, which is decoupled in adamw")
-    decay: str = setting("weights", "what decays: weights (no biases, norms) or all")
-    schedule: str = setting("constant", "learning rate: constant, step, cosine (to zero)")
-    milestones: list[Duration] = setting([], "schedule=step: when the learning rate drops")
-    gamma: float = setting(0.1, "schedule=step: factor of each drop")
-    warmup: Duration = setting(0, "linear warm-up of the learning rate")
-    evaluate_every: Duration = setting(100, "time between evaluations")
-    test: str = setting("improved", "test set: always, improved (validation loss)")
+    iterations: Duration = setting(1600, "length of a training", low=1)
+    batch_size: int = setting(60, "training examples in a batch", low=1, high=10**7)
+    optimizer: str = setting("adam", "adam, adamw or sgd", options=OPTIMIZERS)
+    lr: float = setting(1.2e-3, "learning rate", above=0, high=1000)
+    momentum: float = setting(0.9, "optimizer=sgd: momentum", low=0, below=1, read_with=SGD)
+    nesterov: bool = setting(False, "optimizer=sgd: Nesterov momentum", read_with=SGD)
+    weight_decay: float = setting(0.0, "weight decay, which is decoupled in adamw", low=0, high=1000)
+    decay: str = setting("weights", "what decays: weights (no biases, norms) or all", options=DECAYS)
+    schedule: str = setting("constant", "learning rate: constant, step, cosine (to zero)", options=SCHEDULES)
+    milestones: list[Duration] = setting([], "schedule=step: when the learning rate drops", low=1, read_with=STEP)
+    gamma: float = setting(0.1, "schedule=step: factor of each drop", above=0, high=1, read_with=STEP)
+    warmup: Duration = setting(0, "linear warm-up of the learning rate", low=0)
+    evaluate_every: Duration = setting(100, "time between evaluations", low=1)
+    test: str = setting("improved", "test set: always, improved (validation loss)", options=TESTS)
 
     def __post_init__(self) -> None:
-        options = (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES), ("test", TESTS), ("decay", DECAYS))
-        for key, known in options:
-            if getattr(self, key) not in known:
-                raise SettingError(f"recipe.{key}", getattr(self, key), f"must be one of {', '.join(known)}")
-        ranges = (
-            ("batch_size", self.batch_size >= 1, "must be at least 1"),
-            ("lr", 0 < self.lr < math.inf, "must be above 0"),
-            ("momentum", 0 <= self.momentum < 1, "must be at least 0 and below 1"),
-            ("weight_decay", 0 <= self.weight_decay < math.inf, "must be at least 0"),
-            ("gamma", 0 < self.gamma <= 1, "must be above 0 and at most 1"),
-            (
-                "milestones",
-                self.schedule != "step" or self.milestones,
-                "schedule=step needs at least one milestone",
-            ),
-            ("nesterov", not self.nesterov or self.momentum > 0, "needs a momentum above 0"),
-        )
-        for key, within, problem in ranges:
-            if not within:
-                raise SettingError(f"recipe.{key}", getattr(self, key), problem)
+        check(self, "recipe.", durations=False)
+        if self.schedule == "step" and not self.milestones:
+            raise SettingError("recipe.milestones", self.milestones, "schedule=step needs at least one milestone")
+        if self.nesterov and not self.momentum:
+            raise SettingError("recipe.nesterov", self.nesterov, "needs a momentum above 0")
+        if self.optimizer != "adam" and self.lr * self.weight_decay >= 1:
+            problem = f"times the learning rate {self.lr} must be below 1: each step would turn every weight around"
+            raise SettingError("recipe.weight_decay", self.weight_decay, problem)
 
 
 @dataclass(frozen=True)
@@ -123,6 +116,7 @@ def plan(recipe: Recipe, examples: int, start: Duration = 0, stop: Duration | No
     >>> steps.start, steps.stop, steps.rate(100)
     (20, 200, 0.0006)
     """
+    check(recipe, "recipe.")
     if recipe.batch_size > examples:
         problem = f"is more than the {examples} training examples"
         raise SettingError("recipe.batch_size", recipe.batch_size, problem)
@@ -135,8 +129,10 @@ def plan(recipe: Recipe, examples: int, start: Duration = 0, stop: Duration | No
     first = count("rewind", start)
     last = total if stop is None else count("rewind", stop)
     warmup, every = count("recipe.warmup", recipe.warmup), count("recipe.evaluate_every", recipe.evaluate_every)
-    _check_order(recipe, first, last, total, warmup, every)
     sgd, step = recipe.optimizer == "sgd", recipe.schedule == "step"
+    milestones = tuple(count("recipe.milestones", x) for x in recipe.milestones) if step else ()
+    _check_order(recipe, first, last, total, warmup, every)
+    _check_milestones(recipe, milestones, total)
     return Plan(
         start=first,
         stop=last,
@@ -149,7 +145,7 @@ def plan(recipe: Recipe, examples: int, start: Duration = 0, stop: Duration | No
         weight_decay=recipe.weight_decay,
         decay=recipe.decay if recipe.weight_decay else "weights",
         schedule=recipe.schedule,
-        milestones=tuple(count("recipe.milestones", x) for x in recipe.milestones) if step else (),
+        milestones=milestones,
         gamma=recipe.gamma if step else 1.0,
         warmup=warmup,
         evaluate_every=every,
@@ -164,5 +160,17 @@ def _check_order(recipe: Recipe, first: int, last: int, total: int, warmup: int,
     if last > total or first >= last:
         end = total if last > total else last
         raise SettingError("rewind", max(first, last), f"is past the end of a training of {end} iterations")
-    if warmup > total:
-        raise SettingError("recipe.warmup", recipe.warmup, f"is longer than a training of {total} iterations")
+    if warmup and warmup >= total:
+        problem = f"must be shorter than the training of {total} iterations, whose rate it would be all along"
+        raise SettingError("recipe.warmup", recipe.warmup, problem)
+
+
+def _check_milestones(recipe: Recipe, milestones: Sequence[int], total: int) -> None:
+    """Raises SettingError for milestones out of order, and for one at which the learning rate would not drop."""
+    for before, after in pairwise((0, *milestones)):
+        if before >= after:
+            listed = f"[{','.join(map(str, recipe.milestones))}]"
+            raise SettingError("recipe.milestones", listed, "must be in order, each once, from iteration 1 on")
+    for milestone, duration in zip(milestones, recipe.milestones, strict=False):
+        if milestone >= total:
+            raise SettingError("recipe.milestones", duration, f"is past the end of a training of {total} iterations")

@@ -136,7 +136,7 @@ def test_margins_are_words_of_the_command_line(tmp_path, lth_report):
             "report.margn=1: is no setting of lth report; did you mean report.margin?",
         ),
         ("report.margin=wide", "report.margin=wide: must be a number"),
-        ("report.margin=-1", "report.margin=-1.0: must be at least 0 points"),
+        ("report.margin=-1", "report.margin=-1.0: must be at least 0 and at most 100"),
     ],
 )
 def test_a_mistaken_margin_is_an_error_in_a_line(tmp_path, lth_report, word, problem):

@@ -258,9 +258,9 @@ def test_the_gradient_norm_is_that_of_the_present_mask_and_is_seen_before_update
     assert norms[15]["before/total"] == pytest.approx(norms[10]["total"], rel=1e-3)
 
 
-def test_a_training_that_diverges_ends_as_any_other(changing: Callable[..., RunSpec]) -> None:
+def test_a_training_that_diverges_ends_as_any_other(changing: Callable[..., RunSpec], wild_rate: None) -> None:
     for update in (GradualPruning(0.2, 5, 20, 5), Set(0.3, 5), RigL(0.3, 5)):
-        result = train(changing(update, lr=1e30, optimizer="sgd", evaluate_every=100), keep_at=[29])
+        result = train(changing(update, optimizer="sgd", evaluate_every=100), keep_at=[29])
         assert result.status == "diverged" and "final" not in result.states and "final_mask" in result.states
 
 

@@ -402,9 +402,9 @@ def test_what_is_kept_knows_which_test_examples_it_classifies_correctly(
 
 @pytest.mark.parametrize("validation", [0, 23])
 def test_a_loss_of_nan_ends_the_training(
-    make_job: Callable[..., RunSpec], make_data: Callable[..., Data], validation: int
+    make_job: Callable[..., RunSpec], make_data: Callable[..., Data], wild_rate: None, validation: int
 ) -> None:
-    result = train(make_job(data=make_data(validation=validation), optimizer="sgd", lr=1e30))
+    result = train(make_job(data=make_data(validation=validation), optimizer="sgd"))
     assert result.status == "diverged" and "NaN or infinite between iterations 0 and 7" in result.message
     assert [point.iteration for point in result.points] == [0, 7] and "final" not in result.states
     last = result.points[-1]
@@ -419,7 +419,8 @@ def test_a_finished_training_has_finite_weights(
     make_job: Callable[..., RunSpec], make_data: Callable[..., Data]
 ) -> None:
     """Where the last step alone breaks the weights, no batch sees it; without validation nothing else does."""
-    result = train(make_job(data=make_data(validation=0), optimizer="sgd", momentum=0.0, lr=1e39, iterations=1))
+    spec = make_job(data=make_data(validation=0), optimizer="sgd", momentum=0.0, iterations=1)
+    result = train(replace(spec, plan=replace(spec.plan, lr=1e39)))
     assert result.status == "diverged" or all(tensor.isfinite().all() for tensor in result.final.values())
 
 

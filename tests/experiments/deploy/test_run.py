@@ -111,7 +111,7 @@ def check_forms(job: Path) -> None:
     [
         ({"blocks": ["weight"]}, "blocks=weight: must be N:M"),
         ({"blocks": ["4:2"]}, "pruning.granularity=4:2: must keep at least one"),
-        ({"bits": [9]}, "bits=9: must be a whole number from 2 to 8"),
+        ({"bits": [9]}, "bits=9: must be at least 2 and at most 8"),
         ({"rounds": 2}, "rounds=2: must be at least 3"),
         ({"channels": ChannelsSettings(levels=-1)}, "channels.levels=-1: must be at least 0"),
         ({"pruning": Pruning(granularity="output")}, "pruning.granularity=output: must be weight here"),
@@ -131,8 +131,8 @@ def test_a_setting_leaves_out_what_only_says_how_many_rows_there_are():
     assert setting() != setting(rewind=10) != setting(pruning=Pruning(fraction=0.3))
 
 
-def test_blocks_that_fit_no_layer_and_a_dense_network_that_diverges(deploy):
+def test_blocks_that_fit_no_layer_and_a_dense_network_that_diverges(deploy, wild_rate):
     with pytest.raises(LotteryError, match="blocks=1:3: no layer has inputs that 3 divides"):
         deploy("blocks=['1:3']")
-    job, _ = deploy("recipe.lr=1e30", "recipe.optimizer=sgd", "blocks=[]", "channels.levels=0")
+    job, _ = deploy("recipe.optimizer=sgd", "blocks=[]", "channels.levels=0")
     assert [row["status"] for row in read(job, "results")] == ["diverged"] and not (job / "cost.csv").exists()
