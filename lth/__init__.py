@@ -150,5 +150,7 @@ def _version() -> str:
     except metadata.PackageNotFoundError:
         import tomllib
 
-        project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+        from lth.core.reading import read_text
+
+        project = tomllib.loads(read_text(Path(__file__).parents[1] / "pyproject.toml"))
         return str(project["project"]["version"])

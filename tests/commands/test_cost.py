@@ -244,7 +244,7 @@ SECRET = "${oc.env:LTH_SECRET}"
         (lambda config: config.update(pruning={"score": SECRET}), "pruning.score=.* refers to another value"),
         (lambda config: config["data"].update(_target_="os.system"), "data is custom code, os.system: to run it"),
         (lambda config: config["model"].update(_target_="os.system", name="custom"), "model is custom code, os.system"),
-        (lambda config: config["model"].update(widths=[10**9, 8]), "does not fit: model.widths names 1000000000"),
+        (lambda config: config["model"].update(widths=[10**9, 8]), "model.widths=1000000000: must be at least 1"),
         (lambda config: config["model"].update(widths=[12] * 100), "does not fit: model.widths names 100"),
         (
             lambda config: config["recipe"].update(milestones=[1] * 10**4),
