@@ -22,7 +22,7 @@ from .sheets import ticket_cells
 
 WHAT = {
     "test_accuracy": ("0..1", "of the test accuracy"),
-    "test_accuracy_change": ("0..1", "of its difference from the dense network's of the same seed"),
+    "test_accuracy_change": ("-1..1", "of its difference from the dense network's of the same seed"),
     "times_smaller": ("", "of how many times smaller than dense the file is"),
     "batch_1_speedup": ("", "of how many times faster than dense a batch of 1 is"),
     "batch_64_speedup": ("", "of how many times faster than dense a batch of 64 is"),

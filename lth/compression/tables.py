@@ -35,7 +35,7 @@ COST = Table(
         Column("bytes", int, "bytes", "size of the file"),
         Column("gzip_bytes", int, "bytes", "size of the file after gzip"),
         Column("test_accuracy", float, "0..1", "test accuracy of the form"),
-        Column("test_accuracy_change", float, "0..1", "test accuracy less that of the dense network", at_least=-1),
+        Column("test_accuracy_change", float, "-1..1", "test accuracy less that of the dense network"),
         Column(
             "difference", float, "", "largest difference of its logits from those of `masked`", at_least=0, finite=False
         ),

@@ -21,9 +21,10 @@ from lth.core.shown import brief
 Row = dict[str, Any]
 """Column name -> value; None where nothing was measured."""
 
-
 NOT_BELOW_0 = ("iterations", "epochs", "examples", "weights", "bits", "bytes", "FLOPs", "s")
 """Units that count or measure something, of which there is never less than nothing."""
+RANGES = {"0..1": (0.0, 1.0), "-1..1": (-1.0, 1.0)} | dict.fromkeys(NOT_BELOW_0, (0.0, math.inf))
+"""Unit -> the lowest and highest value that it implies; -1..1 is that of a difference of shares."""
 LONGEST = 10_000
 """Characters of a text, where its column says nothing else."""
 
@@ -59,7 +60,7 @@ class Column:
     @cached_property
     def limits(self) -> tuple[float, float]:
         """The lowest and highest value, or length of a text."""
-        unit = {"0..1": (0.0, 1.0), **dict.fromkeys(NOT_BELOW_0, (0.0, math.inf))}.get(self.unit, (-math.inf, math.inf))
+        unit = RANGES.get(self.unit, (-math.inf, math.inf))
         low, high = (0.0, LONGEST) if self.kind is str else unit
         return low if self.at_least is None else self.at_least, high if self.at_most is None else self.at_most
 

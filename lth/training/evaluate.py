@@ -55,10 +55,11 @@ def evaluate(model: nn.Module, split: Split) -> Score:
     if not len(split):
         raise ValueError("an empty split has no accuracy")
     losses, hits = [], []
-    with modes_kept(model), users_code("the model, in evaluation mode,"):
+    with modes_kept(model):
         model.eval()
         for images, labels in zip(split.images.split(CHUNK), split.labels.split(CHUNK), strict=True):
-            logits = model(images)
+            with users_code("the model, in evaluation mode,"):
+                logits = model(images)
             losses.append(functional.cross_entropy(logits, labels, reduction="sum"))
             hits.append(predicted(logits) == labels)
     loss = torch.stack(losses).cpu().double().sum().item()  # at the end, so that a GPU is waited for once
