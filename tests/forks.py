@@ -4,11 +4,14 @@ Reads a line of JSON for each process that is asked for: `code` and `words`, as 
 and `place`, a folder for its `out`, `err`, and, at its end, `code`, its exit status.
 """
 
+import atexit
+import gc
 import importlib
 import json
 import os
 import signal
 import sys
+import threading
 import types
 from pathlib import Path
 from typing import Any
@@ -28,7 +31,7 @@ def keep(child: int, place: Path) -> None:
 
 
 def become(asked: dict[str, Any]) -> None:
-    """Makes this process what `python -c code words` would be."""
+    """Makes this process what `python -c code words` would be, and ends it."""
     place = Path(asked["place"])
     for number, path in enumerate((Path(os.devnull), place / "out", place / "err")):
         os.dup2(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), number)
@@ -38,13 +41,45 @@ def become(asked: dict[str, Any]) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv, sys.path[0] = ["-c", *asked["words"]], ""
     sys.modules["__main__"] = main = types.ModuleType("__main__")
-    exec(compile(asked["code"], "<string>", "exec"), vars(main))
+    status = 0
+    try:
+        exec(compile(asked["code"], "<string>", "exec"), vars(main))
+    except SystemExit as error:
+        status = ended(error)
+    except BaseException as error:
+        sys.excepthook(type(error), error, error.__traceback__)
+        status = -signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
+    end(status)
+
+
+def ended(error: SystemExit) -> int:
+    """The exit status of an interpreter that this exception ends; a message is printed."""
+    if error.code is None or isinstance(error.code, int):
+        return error.code or 0
+    print(error.code, file=sys.stderr)
+    return 1
+
+
+def end(status: int) -> None:
+    """Ends this process as an interpreter does, but for freeing what it holds: all that was imported, for seconds."""
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads
+    atexit._run_exitfuncs()
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            status = 120  # as Python says it
+    if status < 0:
+        signal.signal(-status, signal.SIG_DFL)
+        os.kill(os.getpid(), -status)
+    os._exit(status & 0xFF)
 
 
 def serve() -> None:
-    """Forks as asked until its input ends. A child goes on as the interpreter of its own code, to the usual end."""
+    """Forks as asked until its input ends."""
     for name in PRELOADED:
         importlib.import_module(name)
+    gc.freeze()  # a collection in a child would copy every page
     for line in sys.stdin:
         asked = json.loads(line)
         if os.fork():
@@ -52,7 +87,7 @@ def serve() -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         if child := os.fork():
             keep(child, Path(asked["place"]))
-        return become(asked)
+        become(asked)
 
 
 if __name__ == "__main__":
