@@ -115,10 +115,10 @@ def prepare(
         _check_size(tuple(tensors["train_images"].shape[1:]))
     scale = normalize != "none"
     train, test = (_split(tensors[f"{part}_images"], tensors[f"{part}_labels"], scale) for part in ("train", "test"))
-    if not 0 <= validation < len(train):
-        raise SettingError(
-            "data.validation", validation, f"must be at least 0 and below the {len(train)} training examples"
-        )
+    least = len(train.labels.unique()) if validation else 0  # else nothing is left to learn a class from
+    if not 0 <= validation <= len(train) - least:
+        problem = f"must be at least 0 and leave one of the {len(train)} training examples for each of {least} classes"
+        raise SettingError("data.validation", validation, problem)
     order = torch.randperm(len(train), generator=rng(split_seed, "split"))
     chosen, rest = order[:validation].sort().values, order[validation:].sort().values
     train, held_out = (
