@@ -5,6 +5,7 @@ Imports no torch.
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from lth.cli.config import settings_of
-from lth.cli.process import Stopped, end_with_sweep, settle, stop_on_signals
+from lth.cli.process import Stopped, end_with_sweep, listen, settle, stop_on_signals
 from lth.core.errors import LotteryError
 from lth.core.files import write_json
 from lth.core.reading import read_json
@@ -51,6 +52,7 @@ def run_job(config: DictConfig) -> None:
         log.info("hydra.job.chdir: the job goes on in %s; its own folder is %s", job.runtime.cwd, folder)
     (folder / FAILED).unlink(missing_ok=True)  # of an earlier run in the same folder
     try:
+        listen()
         source = source_named(str(job.job.config_name))
         run_experiment(source.name, settings_of(source, config, job.overrides.task), folder)
     except Exception as error:
@@ -67,7 +69,7 @@ def run_job(config: DictConfig) -> None:
             os._exit(stop.code)
         if job.mode == RunMode.RUN or "joblib" not in job.launcher._target_:
             raise
-        note_failure(job, folder, f"was stopped by signal {stop.number}")
+        note_failure(job, folder, f"was stopped by signal {stop.number}", quiet=stop.number == signal.SIGINT)
 
 
 class Failure:
@@ -85,10 +87,11 @@ def prepare_worker(job: Any) -> Callable[[], bool]:
     return end_with_sweep()
 
 
-def note_failure(job: Any, folder: Path, message: str, error: Exception | None = None) -> None:
+def note_failure(job: Any, folder: Path, message: str, error: Exception | None = None, quiet: bool = False) -> None:
     """Logs that a job of a sweep has failed, and leaves it in its folder for the process of the sweep."""
     overrides = " ".join(job.overrides.task)
-    log.error("job %s (%s) failed: %s", job.job.num, overrides, message, exc_info=error)
+    if not quiet:
+        log.error("job %s (%s) failed: %s", job.job.num, overrides, message, exc_info=error)
     try:
         write_json(folder / FAILED, {"job": job.job.num, "overrides": overrides, "error": message})
     except (OSError, LotteryError) as problem:

@@ -1,5 +1,6 @@
 """This process as a command of a terminal: its streams, its search path, the signals that stop it. Imports no torch."""
 
+import importlib
 import os
 import signal
 import sys
@@ -85,19 +86,28 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def shield_workers() -> None:
-    """Keeps Ctrl-C from the worker processes that this one starts: it ends them itself, and says so once.
+    """Keeps Ctrl-C from the worker processes that this one starts until they `listen`: before, each shows a traceback.
 
     They inherit that the signal is blocked in the main thread; another thread of this process takes it.
     """
     os.environ[PARENT] = str(os.getpid())
     os.environ["PYTHONSAFEPATH"] = "1"  # else Python searches the current folder first in a process that it starts
+    filters = [os.environ.get("PYTHONWARNINGS", ""), "ignore:resource_tracker:UserWarning"]  # of workers that are gone
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, filters))
+    for tracker in ("multiprocessing.resource_tracker", "joblib.externals.loky.backend.resource_tracker"):
+        importlib.import_module(tracker).ensure_running()  # starting one would unblock the signal
 
     def take() -> None:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        listen()
         threading.Event().wait()
 
     threading.Thread(target=take, daemon=True, name="signals").start()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+
+def listen() -> None:
+    """Lets this thread have Ctrl-C again, the one that came meanwhile too."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def end_with_sweep(seconds: float = 1.0) -> Callable[[], bool]:
