@@ -22,6 +22,8 @@ PLUGINS = ("basic", "joblib", "ray")
 """The launchers that Hydra and its plugins bring; those of clusters are configured here under other names."""
 SELF = "_self_"
 CHOICE = re.compile(r"\$\{(\w+)\}")
+PAPER = re.compile(r"[\w/-]{1,200}")
+"""The name of a paper's configuration, which leads out of no folder."""
 EXPERIMENT = re.compile(r"^experiment: *(\w+)", re.MULTILINE)
 """The line of a paper's configuration that names its experiment."""
 
@@ -35,6 +37,8 @@ def options_of(source: Source) -> dict[str, list[str]]:
 
 def paper_of(source: Source, paper: str) -> str | None:
     """The experiment that a paper's configuration is for; None where it does not say, and for a paper not found."""
+    if not PAPER.fullmatch(paper):
+        return None
     paths = [folder / "paper" / f"{paper}.yaml" for folder in source.config_folders]
     path = next((path for path in paths if path.is_file()), None)
     return next(iter(EXPERIMENT.findall(read_text(path))), None) if path else None

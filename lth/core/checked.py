@@ -6,6 +6,7 @@ Imports no torch.
 
 import math
 import re
+import sys
 import types
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
@@ -137,9 +138,8 @@ def _number(kind: type, marks: Marks, key: str, value: Any, keep: bool) -> int |
     if number is None:
         raise _wrong(TYPES[kind], marks, key, value)
     within = marks if marks.bounds else Marks(low=-WIDEST, high=WIDEST)
-    infinite = kind is float and math.isinf(number) and not marks.infinite
-    if infinite or not within.admits(number):
-        raise SettingError(key, number, f"must {within.verb} {within.bounds}{', and finite' if infinite else ''}")
+    if not within.admits(number) and not (marks.infinite and number == math.inf):
+        raise SettingError(key, number, f"must {within.verb} {within.bounds}{', or inf' if marks.infinite else ''}")
     return value if keep and type(value) in (int, kind) else number
 
 
@@ -154,8 +154,8 @@ def _parsed(kind: type, value: Any) -> int | float | None:
         return number if kind is float else int(number) if number.is_integer() else None
     except ValueError:
         return None
-    except OverflowError:  # an int that no float can hold
-        return math.inf
+    except OverflowError:  # an int that no float can hold, or inf where an int is wanted
+        return sys.float_info.max
 
 
 def _duration(marks: Marks, key: str, value: Any) -> str | int:

@@ -24,7 +24,7 @@ class Marks:
     not: what results that are older than the field were made with.
 
     What the field may hold, which `lth.core.checked` checks, in lists and dicts for each item: low, high: the least and
-    the most of a number or a duration; above, below: the same, themselves left out. infinite: it may be infinite.
+    the most of a number or a duration; above, below: the same, themselves left out. infinite: inf is allowed too.
     options: all values that a text may have. doubles: a list may name something twice. empty: a list may be empty.
     read_with: another field of the same settings, and its values with which this one is read at all.
     """
@@ -49,7 +49,7 @@ class Marks:
     def bounded(self) -> bool:
         """Whether a number has both a least and a most value."""
         least, most = (self.low, self.above), (self.high, self.below)
-        return least != (None, None) and (most != (None, None) or self.infinite)
+        return least != (None, None) and most != (None, None)
 
     @property
     def bounds(self) -> str:

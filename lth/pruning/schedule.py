@@ -59,7 +59,9 @@ class Pruning:
         unhashed_at_default=True,
         hashed_as="shape",
     )
-    norm: float = setting(2.0, "p of the norm of a channel's scores", unhashed_at_default=True, above=0, infinite=True)
+    norm: float = setting(
+        2.0, "p of the norm of a channel's scores", unhashed_at_default=True, above=0, high=1000, infinite=True
+    )
     groups: Any = setting(None, "scope=groups: {convs: ['conv*'], rest: ['*']}", unhashed_at_default=True)
     layer_densities: Any = setting(
         "uniform",

@@ -29,7 +29,7 @@ class Inner:
 class Outer:
     count: int = setting(1, "a count", low=1, high=100)
     share: float = setting(0.5, "a share", above=0, below=1)
-    norm: float = setting(2.0, "a norm", above=0, infinite=True)
+    norm: float = setting(2.0, "a norm", above=0, high=1000, infinite=True)
     limit: int | None = setting(None, "a limit", low=1, high=9)
     time: Duration = setting(5, "a time", low=1)
     times: list[Duration] = setting([], "times", low=1)
