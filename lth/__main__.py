@@ -1,5 +1,9 @@
 """`python -m lth`: the same as the console script `lth`."""
 
-from lth.cli import main
+from lth.core.search_path import leave_current_folder
+
+leave_current_folder()  # before anything of another package is imported
+
+from lth.cli import main  # noqa: E402
 
 main()

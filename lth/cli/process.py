@@ -10,6 +10,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 
+from lth.core.search_path import leave_current_folder
+
 PARENT = "LTH_SWEEP"
 """The environment variable by which worker processes of joblib know the process that waits for their jobs."""
 GRACE = 60.0
@@ -40,18 +42,7 @@ def settle() -> None:
         with suppress(AttributeError, ValueError):  # what tests and notebooks put there
             stream.reconfigure(errors="replace" if stream is sys.stdout else "backslashreplace")  # type: ignore[union-attr]
     os.environ["MPLBACKEND"] = "agg"
-    if not sys.flags.safe_path and sys.path and sys.path[0] in ("", current_folder()):
-        folder = sys.path.pop(0)
-        if os.path.isdir(os.path.join(folder, "lth", "cli")):  # lth itself, in a checkout that is not installed
-            sys.path.append(current_folder())
-
-
-def current_folder() -> str:
-    """The current folder; empty where it is gone."""
-    try:
-        return os.getcwd()
-    except OSError:
-        return ""
+    leave_current_folder()
 
 
 def _open_closed_streams() -> None:
