@@ -128,9 +128,6 @@ def prepare(
     if normalize == "standard":
         train, held_out, test = _standardized(train, held_out, test)
     classes = int(max(split.labels.max() for split in (train, held_out, test) if len(split))) + 1
-    if validation and len(train) < classes:
-        problem = f"leaves {len(train)} training examples for {classes} classes: leave one of each at least"
-        raise SettingError("data.validation", validation, problem)
     data = Data(name, train, held_out, test, classes, augment, content)
     if data.nonfinite:
         raise nonfinite_error(name, tensors)
