@@ -1,10 +1,7 @@
 """The Python interface: a ticket of one's own network on one's own tensors."""
 
 import random
-import re
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -325,15 +322,6 @@ def test_every_public_name_is_there():
         assert getattr(lth, name)
     with pytest.raises(AttributeError, match="nothing_of_that_name"):
         _ = lth.nothing_of_that_name
-
-
-def test_the_snippet_in_the_readme_runs(tmp_path):
-    text = (Path(__file__).parent.parent / "README.md").read_text()
-    snippets = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert snippets
-    for snippet in snippets:
-        subprocess.run([sys.executable, "-W", "error", "-c", snippet], cwd=tmp_path, check=True)
-    assert (tmp_path / "ticket.safetensors").exists()
 
 
 def test_rows_say_what_was_trained_by_which_seeds_and_where(tensors, make_network):
