@@ -9,6 +9,7 @@ channels are removed from a network, without a ticket.
 """
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 from lth.compression.tables import BATCHES
 from lth.core.errors import LotteryError, SettingError
 
+NUMBER = re.compile(r"[+-]?([0-9][0-9_]*\.?[0-9_]*|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?(inf|nan)")
 WEIGHTS = ("early_stop", "final", "rewind")
 FORMS = ("masked", "csr", "packed", "packed_int8", "int8_dynamic", "int8_static", "shrunk", "onnx")
 
@@ -59,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
 def main(words: Sequence[str]) -> None:
     """Runs `lth cost` with the command line `words`."""
     arguments = parser().parse_args(words)
-    threads = at_least("threads", arguments.threads)
+    threads = at_least("threads", arguments.threads, most=1024)
     at_least("classes", arguments.classes)
     batches = [at_least("batches", integer("batches", word)) for word in arguments.batches.split(",")]
     model = model_settings(arguments.model, arguments.args)
@@ -84,18 +86,37 @@ def model_settings(target: str | None, words: Sequence[str]) -> dict[str, Any] |
     >>> model_settings("mlp", ["widths=[300,100]"])
     {'name': 'mlp', 'widths': [300, 100]}
     """
-    import yaml  # type: ignore[import-untyped,unused-ignore]  # it has no types
-
     if target is None:
         if words:
             raise LotteryError("--args: they are arguments of --model, which is missing")
         return None
     if bad := next((word for word in words if "=" not in word), None):
         raise LotteryError(f"--args {bad}: must be KEY=VALUE")
-    values = {key: yaml.safe_load(value) for key, _, value in (word.partition("=") for word in words)}
+    values = {key: argument(key, value) for key, _, value in (word.partition("=") for word in words)}
     if "." not in target:
         return {"name": target, **values}
     return {"name": "custom", "initializer": "default", "_target_": target, "args": values}
+
+
+def argument(key: str, text: str) -> Any:
+    """The value of an argument as YAML has it, but with numbers as Python reads them; LotteryError for what is none.
+
+    >>> argument("rates", "[1e-1, 1_000, a]")
+    [0.1, 1000, 'a']
+    """
+    from lth.core.plain_yaml import parse_yaml
+
+    def read(value: Any) -> Any:
+        if isinstance(value, list):
+            return [read(item) for item in value]
+        if isinstance(value, dict):
+            return {name: read(item) for name, item in value.items()}
+        return float(value) if isinstance(value, str) and NUMBER.fullmatch(value) else value
+
+    try:
+        return read(parse_yaml(text))
+    except ValueError as error:
+        raise LotteryError(f"--args {key}={text}: {error}") from error
 
 
 def integer(key: str, word: str) -> int:
@@ -110,8 +131,8 @@ def integer(key: str, word: str) -> int:
         raise SettingError(key, word, "must be an integer") from error
 
 
-def at_least(key: str, value: int, least: int = 1) -> int:
-    """`value`, if it is not below `least`; SettingError naming `key`."""
-    if value < least:
-        raise SettingError(key, value, f"must be at least {least}")
+def at_least(key: str, value: int, least: int = 1, most: int = 10**9) -> int:
+    """`value`, if it is not below `least` and not above `most`; SettingError naming `key`."""
+    if not least <= value <= most:
+        raise SettingError(key, value, f"must be at least {least}{f' and at most {most}' if value > most else ''}")
     return value
