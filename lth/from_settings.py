@@ -60,9 +60,6 @@ def load_data(settings: "TrainingSettings", keep: bool = True) -> Data:
         augment=chosen.augment,
         content=tensors.digest,
     )
-    if chosen.validation and len(data.train) < data.classes:
-        problem = f"leaves {len(data.train)} training examples for {data.classes} classes: leave one of each at least"
-        raise SettingError("data.validation", chosen.validation, problem)
     if not settings.model._target_:  # such a network has as many outputs as there are classes
         check_class_count(chosen.name, tensors, MOST_CLASSES)
     return data
