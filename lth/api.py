@@ -151,7 +151,7 @@ def find_ticket(
     architecture = architecture_digest(network, data, fresh if isinstance(fresh, FreshInit) else None)
     data = data.to(next(network.parameters()).device)
     store = Store(Path(store)) if isinstance(store, (str, Path)) else store
-    plan = ImpPlan(recipe, pruning, levels, rewind, (arms,) if isinstance(arms, str) else tuple(arms))
+    plan = ImpPlan(recipe, pruning, levels, rewind, (arms,) if isinstance(arms, str) else tuple(arms or ()))
     fit: Fit = store.train if store else train_loop
     state = clone(network.state_dict())
     with kept(network, shared=True):

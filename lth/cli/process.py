@@ -7,7 +7,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import chdir, suppress
+from pathlib import Path
 from types import FrameType
 
 from lth.core.search_path import leave_current_folder
@@ -34,8 +35,9 @@ class Stopped(KeyboardInterrupt):
 def settle() -> None:
     """Makes the process a quiet one: what a stream cannot show is replaced, a closed stream is no error.
 
-    Figures are drawn without a screen, whatever backend a notebook has named. Python's folder of the started script,
-    which is the current folder with `python -m lth`, is no longer searched for modules.
+    Figures are drawn without a screen, whatever backend a notebook has named, and by the user's own `matplotlibrc`, not
+    by one in the current folder. Python's folder of the started script, which is the current folder with `python -m
+    lth`, is no longer searched for modules.
     """
     _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
@@ -43,6 +45,9 @@ def settle() -> None:
             stream.reconfigure(errors="replace" if stream is sys.stdout else "backslashreplace")  # type: ignore[union-attr]
     os.environ["MPLBACKEND"] = "agg"
     leave_current_folder()
+    if os.path.lexists("matplotlibrc"):  # it would be read at the import, and may be a named pipe
+        with chdir(Path(__file__).parent):
+            importlib.import_module("matplotlib")
 
 
 def _open_closed_streams() -> None:

@@ -108,6 +108,8 @@ def requested(names: Sequence[str]) -> list[Arm]:
     """
     arms: dict[str, Arm] = {}
     for key in dict.fromkeys(names):
+        if not isinstance(key, str):
+            raise SettingError("arms", repr(key), "must be the name of an arm")
         one = ARMS.get(key, "arms")
         if one.name in arms or (one.name != key and one.name in _BUILT_IN):
             raise SettingError("arms", key, f"results would call it {one.name}, as another arm: rename it")

@@ -37,6 +37,16 @@ def test_what_a_terminal_cannot_show_is_replaced(monkeypatch, encoding):
     assert os.environ["MPLBACKEND"] == "agg"
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: Path(path).write_text("lines.linewidth: 7")])
+def test_a_configuration_of_matplotlib_in_the_current_folder_is_not_read(tmp_path, make):
+    make(tmp_path / "matplotlibrc")
+    code = (
+        "from lth.cli.process import settle; settle(); import matplotlib; print(matplotlib.rcParams['lines.linewidth'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "1.5", done.stderr
+
+
 @pytest.mark.parametrize("first", ["", "here"])
 def test_the_current_folder_is_not_searched_first(monkeypatch, tmp_path, first):
     monkeypatch.chdir(tmp_path)

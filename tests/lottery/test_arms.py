@@ -368,6 +368,7 @@ def test_an_arm_by_entry_point_has_the_name_of_the_entry_point(module: str, monk
         (["my_arms:shuffle"], "arms=my_arms:shuffle: results would call it shuffle, as another arm"),
         (["shuffel"], r"arms=shuffel: is no arm; did you mean shuffle\?"),
         (["my_arms:nothing"], "arms=my_arms:nothing: cannot be imported"),
+        ([3], "arms=3: must be the name of an arm"),
     ],
 )
 def test_what_is_no_arm_of_a_name_of_its_own_is_one_line(module: str, names: list[str], problem: str) -> None:
