@@ -123,7 +123,7 @@ BAD = [
         "pruning.scope=global: with granularity=2:4 every block keeps the same number",
     ),
     ({"granularity": "2:4", "layer_densities": "erk"}, "pruning.layer_densities=erk: with granularity=2:4"),
-    ({"norm": 0.0}, r"pruning.norm=0\.0: must be above 0"),
+    ({"norm": 0.0}, r"pruning.norm=0\.0: must lie above 0"),
     ({"scope": "groups"}, "pruning.groups=None: goes with pruning.scope=groups"),
     ({"groups": {"a": ["*"]}}, "pruning.groups=.*: goes with"),
     ({"scope": "groups", "groups": {"a": "fc*"}}, "pruning.groups=.*: must name lists of layer patterns"),
