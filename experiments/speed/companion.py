@@ -16,7 +16,7 @@ from lth.training.run_spec import RunSpec
 from .settings import SpeedSettings
 from .training import make_spec, mnist
 
-ENDLESS = 10**8  # iterations of a training that is never done
+ENDLESS = 10**7  # iterations of a training that is never done: hours
 
 
 class Companion:

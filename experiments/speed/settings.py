@@ -22,7 +22,7 @@ class SpeedSettings(MachineSettings):
     experiment: str = setting("speed", "")
     device: str = setting("cpu", "cpu alone is measured", unhashed=True)
     blocks: int = setting(20, "blocks of each loop; medians are over blocks", low=1, high=10**6)
-    iterations: int = setting(100, "iterations of a block", low=1, high=10**9)
+    iterations: int = setting(100, "iterations of a block", low=1, high=10**7)
     level_iterations: int = setting(1000, "iterations of the training with evaluations", low=1, high=10**9)
     data: RootSettings = setting(RootSettings, "where the prepared data are")
     seed: int = setting(0, "seed of weights, batches and mask", low=0, high=LARGEST)
