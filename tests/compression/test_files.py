@@ -19,6 +19,7 @@ from lth.core.weights import Mask, clone, load, shared_names
 from tests.networks import SHARED
 
 
+@pytest.mark.slow
 def test_files_are_read_again_and_wrong_ones_are_named(
     make_network: Callable[[], nn.Module], half_mask: Callable[[nn.Module], Mask], tmp_path: Path
 ) -> None:

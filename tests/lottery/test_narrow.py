@@ -44,6 +44,7 @@ def test_the_authors_small_dense_lenet5_has_their_number_of_parameters() -> None
     assert small(torch.randn(2, 1, 28, 28)).shape == (2, 10)
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(st.integers(45, 1000), st.lists(st.integers(1, 40), min_size=1, max_size=4))
 def test_no_other_factor_comes_nearer(count: int, hidden: list[int]) -> None:

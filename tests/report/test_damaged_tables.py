@@ -59,6 +59,7 @@ def same(first: Gathered, second: Gathered) -> bool:
     return (first.rows, first.curves) == (second.rows, second.curves)
 
 
+@pytest.mark.slow
 def test_no_damage_gives_another_number_silently(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     paths = [RESULTS.write(tmp_path, rows()), CURVES.write(tmp_path, points())]
     written, chance = gather([tmp_path]), random.Random(0)

@@ -203,6 +203,7 @@ def test_everything_in_a_cell_counts(changed):
     assert architecture(first.Net()) == architecture(again.Net()) != architecture(other.Net())
 
 
+@pytest.mark.slow
 def test_a_console_has_one_architecture_in_every_process():
     code = "import json, torch\nfrom torch import nn\nfrom lth.store.architecture import architecture\nSCALE = {1, 2}\n"
     code += textwrap.dedent(CELL.format(**PLAIN)) + "print(json.dumps(architecture(Net())))"

@@ -245,6 +245,7 @@ def test_what_cannot_be_read_is_named_with_its_path(kind):
     assert reader.unread == {"hidden.act['k'][0].factor": kind}
 
 
+@pytest.mark.slow
 def test_every_process_reads_alike():
     code = """
 import json, pathlib, random, re, numpy, torch, functools

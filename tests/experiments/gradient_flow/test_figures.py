@@ -76,6 +76,7 @@ def table():
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.rendered
 def test_all_figures_are_drawn_and_drawn_again_with_the_same_bytes(tmp_path, results, curves, analyses):
     rows = Results({"results": results, "curves": curves, **analyses})

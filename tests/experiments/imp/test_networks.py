@@ -78,6 +78,7 @@ def every() -> list[list[Row]]:
     return [sweep(model) for model in NETWORKS]
 
 
+@pytest.mark.slow
 @pytest.mark.rendered
 def test_three_networks_have_one_figure_and_the_same_bytes_again(tmp_path: Path) -> None:
     [comparison] = compare(gathered(*every()), t_interval)

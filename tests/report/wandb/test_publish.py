@@ -105,6 +105,7 @@ def test_the_same_report_again_writes_none_and_one_with_another_seed_does(output
     assert len(runs(outputs)) == 2 and "'report, 5 seeds'" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_settings_are_apart(outputs, runs, records):
     write_csv(outputs / "other" / "results.csv", RESULTS, rows_of(0, setting="two", run="another"))
     report([outputs], wandb="offline")

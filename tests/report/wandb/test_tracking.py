@@ -167,6 +167,7 @@ for _ in range(2):
 """
 
 
+@pytest.mark.slow
 def test_a_command_writes_one_run_and_the_same_command_again_writes_none(
     command, tmp_path, prepared_mnist1d, runs, records, history
 ):
@@ -230,6 +231,7 @@ def logged(tracker: Wandb, ticket: Path, levels: int) -> None:
     tracker.finish(Ending([ticket], results, curves))
 
 
+@pytest.mark.slow
 def test_a_run_has_as_many_metrics_whatever_its_levels(tracker, ticket, tmp_path, runs, records, inspect):
     """A hundred levels stay readable: more levels make lines longer, and neither more keys nor more curves a chart."""
     keys, summaries = [], []
