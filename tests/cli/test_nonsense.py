@@ -165,3 +165,33 @@ def test_a_command_with_nonsense_ends_in_one_line(begin, tmp_path, words):
         line for line in done.stderr.splitlines() if line.strip() and not line.startswith(("output layer", "warning"))
     ]
     assert done.returncode in (1, 2) and "Traceback" not in done.stderr and len(lines) == 1, done.stderr[-2000:]
+
+
+STOPS = """
+import math
+from dataclasses import asdict
+from lth.store.runs import Store
+from lth.cli import main
+
+def stop(self, spec, *arguments, **options):
+    numbers = [x for x in asdict(spec.plan).values() if isinstance(x, (int, float))]
+    sane = all(map(math.isfinite, numbers)) and 0 < spec.plan.batch_size <= len(spec.data.train)
+    raise SystemExit(0 if sane and spec.plan.start < spec.plan.stop else 'trained all the same')
+
+Store.train = stop
+main()
+"""
+"""`lth`, but that it ends where the first training would begin."""
+
+
+@pytest.mark.slow
+def test_commands_with_values_of_every_kind_end_in_one_line_or_could_train(begin, tmp_path, prepared_mnist1d):
+    choice = random.Random(300)
+    pairs = [pair for pair in ALL if pair[0] != "speed"]  # it trains by itself
+    values = [value for value in VALUES if "\udcff" not in value and len(value) < 20_000]
+    for experiment, key in choice.choices(pairs, k=300):
+        word, how = f"{key}={choice.choice(values)}", {"cwd": tmp_path, "code": STOPS}
+        done = begin(experiment, "scale=smoke", word, LTH_DATA=str(prepared_mnist1d), **how).wait(60)
+        assert "Traceback" not in done.stderr and done.returncode in (0, 1, 2), (experiment, word, done.stderr[-2000:])
+        assert done.returncode == 0 or done.stderr.strip(), (experiment, word)
+        assert "trained all the same" not in done.stderr, (experiment, word)
