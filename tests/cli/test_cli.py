@@ -145,8 +145,8 @@ def test_failed_jobs_do_not_stop_a_sweep_and_are_named_at_the_end(lth, tmp_path)
     assert done.returncode == 1 and "Error executing job" not in done.stderr
     assert done.stderr.splitlines()[-3:] == [
         "2 jobs failed. The same command runs them again; the others are in the store:",
-        "  job 0 (scale=smoke data=digits recipe.lr=-1): recipe.lr=-1.0: must be above 0",
-        "  job 2 (scale=smoke data=digits recipe.lr=-2): recipe.lr=-2.0: must be above 0",
+        "  job 0 (scale=smoke data=digits recipe.lr=-1): recipe.lr=-1.0: must lie above 0 and at most 1000",
+        "  job 2 (scale=smoke data=digits recipe.lr=-2): recipe.lr=-2.0: must lie above 0 and at most 1000",
     ]
     assert [path.parent.name for path in tmp_path.glob("sweep/*/results.csv")] == ["1"]
     again = lth(*(word.replace("-1,0.001,-2", "0.001,0.002,-2") for word in words), check=False)

@@ -113,11 +113,6 @@ def test_values_of_every_kind_for_any_key_are_accepted_or_one_line():
     check(cases(400))
 
 
-@pytest.mark.slow
-def test_values_of_every_kind_for_every_key_are_accepted_or_one_line():
-    check((*pair, value) for pair in ALL for value in VALUES)
-
-
 @pytest.mark.parametrize("experiment", list(sources()))
 def test_no_number_takes_what_is_none(experiment):
     choice = random.Random(experiment)
