@@ -211,6 +211,7 @@ def results(folder: Path) -> list[dict[str, str]]:
         return [{**row, "seconds": ""} for row in csv.DictReader(file)]
 
 
+@pytest.mark.slow
 def test_a_users_own_model_and_data_in_the_current_folder(lth, tmp_path):
     (tmp_path / "mine.py").write_text(
         "import torch\nfrom torch import nn\n"

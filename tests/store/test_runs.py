@@ -233,6 +233,7 @@ def _train(folder, spec, order, results):
     results.put(("trained", len(store.trained)))
 
 
+@pytest.mark.slow
 def test_two_processes_train_each_run_once_and_both_are_right(spec, tmp_path):
     context = multiprocessing.get_context("spawn")
     results = context.Queue()

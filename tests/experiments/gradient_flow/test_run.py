@@ -19,6 +19,8 @@ from lth.store.files import read_run
 from lth.store.layout import run_folder
 from tests.files import read_csv, write_data
 
+pytestmark = pytest.mark.slow
+
 PAPER = "paper=evci2022/lenet5"
 SAME_MASK = ("ticket", "reinit", "reinit_other_inits", "reinit_plus", "restart")
 

@@ -107,6 +107,7 @@ def test_what_diverged_at_once_has_no_figure(make_result):
     assert not any(figure.sketch(of([lost], curves=[])) for figure in FIGURES)
 
 
+@pytest.mark.slow
 def test_a_whole_sweep_has_the_papers_figures(drawn_over_seeds):
     drawn, folder = drawn_over_seeds
     assert list(drawn) == ["frankle2019_fig4", "frankle2019_fig1", "frankle2019_fig3", "gradient_norm"]

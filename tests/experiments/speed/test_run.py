@@ -84,6 +84,7 @@ class Notebook:
         self.told.append("rest")
 
 
+@pytest.mark.slow
 def test_the_second_worker_trains_when_it_is_told_to(tmp_path, images):
     save_file(images, tmp_path / "mnist.safetensors")
     spec = SpeedSettings()

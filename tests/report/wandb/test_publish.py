@@ -52,6 +52,7 @@ def outputs(tmp_path, monkeypatch):
     return folder
 
 
+@pytest.mark.slow
 def test_one_run_holds_the_verdicts_beside_the_seeds(outputs, runs, records, history, inspect, capsys):
     report([outputs / "imp"], wandb="offline")
     message = capsys.readouterr().out.splitlines()[-1]

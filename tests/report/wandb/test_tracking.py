@@ -452,6 +452,7 @@ begin(pathlib.Path("out"), "online", RunInfo("run0", "name", "group", "imp"))
 """
 
 
+@pytest.mark.slow
 def test_wandb_says_nothing_of_a_login(command, tmp_path):
     done = command(cwd=tmp_path, code=LOGIN, WANDB_MODE=None, WANDB_API_KEY="0" * 40)
     assert (done.stdout, done.stderr) == ("", "")
