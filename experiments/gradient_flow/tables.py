@@ -1,5 +1,6 @@
 """The tables of `lth gradient_flow` besides results, layers and curves. Imports no torch."""
 
+from lth.analysis.columns import distance_columns
 from lth.core.tables import Column, Table
 
 INIT = Column("init", str, "", "the row of the paper's table: which initial weights the sparse network is trained from")
@@ -48,16 +49,7 @@ DISTANCES = Table(
         ARM,
         DRAW,
         Column("to", str, "", "compared with: `init`, its initial weights, or `pruned`, the pruned solution"),
-        Column("l2", float, "", "the L2 distance of the final weights, pruned ones as zeros", at_least=0, finite=False),
-        Column(
-            "cosine",
-            float,
-            "",
-            "1 - the cosine of the angle between the two",
-            at_least=-1e-3,
-            at_most=2.001,
-            finite=False,
-        ),
+        *distance_columns("l2", "cosine", "the L2 distance of the final weights, pruned ones as zeros"),
     ),
     key=("arm", "draw", "to"),
     meaning="A row for each run and what its final weights are compared with.",

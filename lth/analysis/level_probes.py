@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from lth.analysis.agreement import disagreement, ensemble_accuracy, symmetric_kl
+from lth.analysis.columns import distance_columns
 from lth.analysis.connectivity import barrier, line
 from lth.analysis.geometry import distances_to
 from lth.analysis.lines import Lines, Scores, line_rows
@@ -37,39 +38,15 @@ LINES = Table(
 
 @probe(
     columns=(
-        Column(
+        *distance_columns(
             "distance_to_init",
-            float,
-            "",
-            "L2 distance of the final weights from the masked initial ones",
-            at_least=0,
-            finite=False,
-        ),
-        Column(
             "cosine_distance_to_init",
-            float,
-            "",
-            "1 - the cosine of the angle between the two",
-            at_least=-1e-3,
-            at_most=2.001,
-            finite=False,
+            "L2 distance of the final weights from the masked initial ones",
         ),
-        Column(
+        *distance_columns(
             "distance_to_pruned",
-            float,
-            "",
-            "L2 distance of the final weights from the pruned solution",
-            at_least=0,
-            finite=False,
-        ),
-        Column(
             "cosine_distance_to_pruned",
-            float,
-            "",
-            "1 - the cosine of the angle between the two",
-            at_least=-1e-3,
-            at_most=2.001,
-            finite=False,
+            "L2 distance of the final weights from the pruned solution",
         ),
     )
 )

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from lth.compression import export, quantize
 from lth.compression.measure import Counts, counts
 from lth.compression.onnx import OnnxNetwork, onnx_content
+from lth.compression.products import layers_called
 from lth.compression.shrink import removal, shrunk
 from lth.compression.sparse import CsrConv2d, CsrLinear, csr_network
 from lth.core.errors import LotteryError, reason_of
@@ -65,22 +65,19 @@ class LayersCalled(nn.Module):
 
     def forward(self, *inputs: Any) -> Any:
         """What the network gives."""
-        fast = torch.backends.mha.get_fastpath_enabled()
-        torch.backends.mha.set_fastpath_enabled(False)
-        try:
+        with layers_called():
             return self.network(*inputs)
-        finally:
-            torch.backends.mha.set_fastpath_enabled(fast)
 
 
 def _with_layers_called(network: nn.Module) -> nn.Module:
-    whole = (nn.MultiheadAttention, nn.TransformerEncoderLayer)
-    return LayersCalled(network) if any(isinstance(module, whole) for module in network.modules()) else network
+    attention = (nn.MultiheadAttention, nn.TransformerEncoderLayer)
+    return LayersCalled(network) if any(isinstance(module, attention) for module in network.modules()) else network
 
 
 def made(name: str, subject: Subject, strict: bool = False) -> Form:
     """The form `name` of `subject`; where it cannot be made, the note says why. `strict`: then LotteryError is raised.
 
+    >>> import torch
     >>> made("int8_dynamic", Subject(nn.Conv1d(1, 1, 1), {}, torch.zeros(1, 1, 1))).note
     'not available: dynamic int8 is for Linear layers; the model has none'
     """

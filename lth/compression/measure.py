@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from lth.compression.products import Product, plain_kernels, products
+from lth.compression.products import Product, density_of, plain_kernels, products
 from lth.core.errors import LotteryError
 
 Weighted = nn.Linear | nn.modules.conv._ConvNd
@@ -104,7 +104,7 @@ def counts(model: nn.Module, example: Tensor) -> Counts:
                     () if weight is None else tuple(weight.shape),
                     sum(parameter.numel() for parameter in new),
                     sum(int(parameter.count_nonzero()) for parameter in new),
-                    1.0 if weight is None else _density(weight),
+                    1.0 if weight is None else density_of(weight),
                     sum(product.flops for product in by_module.get(module, ())),
                     sum(product.flops * product.density for product in by_module.get(module, ())),
                     names.get(id(weight), ""),
@@ -120,10 +120,6 @@ def _weight(module: nn.Module) -> Tensor | None:
     """The tensor that is called the weight of `module`, else the first of its own parameters."""
     weight = getattr(module, "weight", None)
     return weight if isinstance(weight, Tensor) else next(module.parameters(recurse=False), None)
-
-
-def _density(weight: Tensor) -> float:
-    return int(weight.count_nonzero()) / max(1, weight.numel())
 
 
 def _by_module(model: nn.Module, performed: Iterable[Product]) -> dict[nn.Module, list[Product]]:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lth.core.errors import LotteryError
+from lth.core.errors import LotteryError, first_line
 from lth.core.files import write_bytes
 from lth.core.reading import read_bytes
 from lth.core.weights import modes_kept
@@ -49,8 +49,7 @@ def onnx_content(model: nn.Module, example: Tensor) -> bytes:
                 verbose=False,
             )
         except Exception as error:  # torch.export may raise anything for a user's network
-            reason = (str(error) or type(error).__name__).strip().splitlines()[0]
-            raise LotteryError(f"ONNX export does not support the model: {reason}") from error
+            raise LotteryError(f"ONNX export does not support the model: {first_line(error)}") from error
     content: bytes = program.model_proto.SerializeToString()
     return content
 

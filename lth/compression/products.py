@@ -18,7 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from lth.core.errors import LotteryError
+from lth.core.errors import LotteryError, first_line
 from lth.core.weights import modes_kept
 
 SUMMED = ("addmm", "baddbmm")
@@ -40,20 +40,31 @@ class Product:
     density: float
 
 
+def density_of(weight: Tensor) -> float:
+    """Non-zeros / size of a weight."""
+    return int(weight.count_nonzero()) / max(1, weight.numel())
+
+
+@contextmanager
+def layers_called() -> Iterator[None]:
+    """Within, attention calls its layers one by one: torch's operator for all of them reads their weights itself."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+
+
 @contextmanager
 def plain_kernels() -> Iterator[None]:
     """Within, attention and recurrent layers run as the products that they are, not as one operator of torch's own."""
-    fast = torch.backends.mha.get_fastpath_enabled()
-    with ExitStack() as stack:
+    with ExitStack() as stack, layers_called():
         stack.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", message=".*tf32")  # the flags of oneDNN say so of themselves
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
-        torch.backends.mha.set_fastpath_enabled(False)
-        try:
-            yield
-        finally:
-            torch.backends.mha.set_fastpath_enabled(fast)
+        yield
 
 
 @torch.no_grad()
@@ -75,9 +86,8 @@ def products(model: nn.Module, example: Tensor) -> list[Product]:
             with counter:
                 model(example[:1])
         except Exception as error:  # a user's network may raise anything
-            reason = (str(error) or type(error).__name__).splitlines()[0]
             raise LotteryError(
-                f"the model does not take inputs of shape {tuple(example.shape[1:])}: {reason}"
+                f"the model does not take inputs of shape {tuple(example.shape[1:])}: {first_line(error)}"
             ) from error
     return counter.products
 
@@ -124,7 +134,7 @@ class _Products(TorchDispatchMode):
         weight = next((pair for pair in factors if pair[1] is not None), None)
         if weight is None and len(free := [pair for pair in factors if not self._depends(pair[0])]) == 1:
             (weight,) = free
-        density = 1.0 if weight is None else int(weight[0].count_nonzero()) / max(1, weight[0].numel())
+        density = 1.0 if weight is None else density_of(weight[0])
         self.products.append(Product(flops, self.stack[-1], None if weight is None else weight[1], density))
 
     def _parameter(self, tensor: Tensor) -> nn.Parameter | None:

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lth.core.errors import LotteryError, SettingError
+from lth.core.errors import LotteryError, SettingError, first_line
 from lth.core.weights import State, load, shared_names, under_all_names
 from lth.data.tensors import Split
 from lth.training.evaluate import evaluate
@@ -153,8 +153,7 @@ def static_int8(model: nn.Module, batches: Sequence[Tensor]) -> nn.Module:
                     prepared(batch.cpu())
             quantized: nn.Module = quantization.quantize_fx.convert_fx(prepared)
         except Exception as error:  # torch.fx may raise anything for a user's network
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise LotteryError(f"static int8 does not support the model: {reason}") from error
+            raise LotteryError(f"static int8 does not support the model: {first_line(error)}") from error
         return quantized
 
 

@@ -161,8 +161,8 @@ def _parsed(kind: type, value: Any) -> int | float | None:
 def _duration(marks: Marks, key: str, value: Any) -> str | int:
     duration: str | int = value
     if not isinstance(value, str) or not DURATION.fullmatch(value):
-        whole = _parsed(int, value)
-        duration = str(value) if whole is None or isinstance(value, bool) else int(whole)
+        number = _parsed(int, value)
+        duration = str(value) if number is None or isinstance(value, bool) else int(number)
     epochs, iterations = parts_of(duration, key)
     if marks.low and not epochs and iterations < marks.low:
         raise SettingError(key, value, "must be at least one iteration")

@@ -41,6 +41,15 @@ class DataError(LotteryError):
     """Data that is missing, damaged or of the wrong shape."""
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what `error` says; its type where it has no text.
+
+    >>> first_line(RuntimeError("no kernel\\nCompile with ...")), first_line(KeyError())
+    ('no kernel', 'KeyError')
+    """
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def reason_of(error: BaseException) -> str:
     """What `error` says, in one line of at most 300 characters: its type where it has no text; no file's name.
 

@@ -6,7 +6,7 @@ from functools import cache
 
 import torch
 
-from lth.core.errors import SettingError
+from lth.core.errors import SettingError, first_line
 from lth.core.reading import read_text
 
 
@@ -64,8 +64,7 @@ def prepare(device: str, threads: int, number: int = 0) -> torch.device:
         chosen = pick(device, number)
         torch.ones(1, device=chosen).item()  # meta has no values
     except Exception as error:  # torch's kinds of devices differ in what they raise
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise SettingError("device", device, f"cannot be used: {reason}") from error
+        raise SettingError("device", device, f"cannot be used: {first_line(error)}") from error
     if chosen.type != "cpu" or threads > 1:  # one CPU thread is deterministic, and the call takes seconds
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False

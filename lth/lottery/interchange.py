@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
-from lth.core.errors import LotteryError
+from lth.core.errors import LotteryError, first_line
 from lth.core.reading import opened, regular
 from lth.core.shown import brief
 from lth.core.weights import load, shared_names
@@ -125,7 +125,7 @@ def _read(path: Path) -> Mapping[str, Tensor]:
             f"{path} cannot be read as a state dict: it is damaged, or holds more than tensors"
         ) from error
     except Exception as error:  # unpickling what anyone may have written raises nearly anything
-        reason = getattr(error, "strerror", None) or (str(error) or type(error).__name__).splitlines()[0]
+        reason = getattr(error, "strerror", None) or first_line(error)
         raise LotteryError(f"{path} cannot be read as a state dict: {reason}") from error
     if not _is_state_dict(state_dict):
         inner = state_dict.items() if isinstance(state_dict, Mapping) else ()

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import BackwardCFunction
 
-from lth.core.errors import LotteryError
+from lth.core.errors import LotteryError, first_line
 from lth.core.keeping import copied, kept
 from lth.core.rng import global_rng
 
@@ -54,7 +54,7 @@ def output_axes(model: nn.Module, examples: Tensor) -> dict[str, Axes]:
             except Exception as error:  # a user's network may raise anything
                 if training:  # it may take more than its inputs there
                     break
-                raise UntraceableError((str(error) or type(error).__name__).splitlines()[0]) from error
+                raise UntraceableError(first_line(error)) from error
             axes = {name: axes.get(name, frozenset()) | traced.get(name, frozenset()) for name in {**axes, **traced}}
     return axes
 

@@ -68,11 +68,11 @@ def gather(places: Sequence[Path], criteria: Mapping[str, float] | None = None) 
     kept: dict[tuple[Any, ...], Row] = {}
     repeats = changed = 0
     for path in ordered:
-        for asked, row in _by_question(path).items():
-            if asked in kept:
+        for training, row in _by_training(path).items():
+            if training in kept:
                 repeats += 1
-                changed += not _one_training(kept[asked], row)
-            kept[asked] = row
+                changed += not _one_training(kept[training], row)
+            kept[training] = row
     if not kept:
         raise LotteryError(f"no results in {', '.join(map(str, places))}")
     rows = sorted(kept.values(), key=partial(_order, list(ARMS)))
@@ -83,12 +83,12 @@ def gather(places: Sequence[Path], criteria: Mapping[str, float] | None = None) 
     return Gathered(rows, _curves(ordered, rows), folders, repeats, changed, margins)
 
 
-def _by_question(path: Path) -> dict[tuple[Any, ...], Row]:
-    """The rows of a file by what they answer; LotteryError where two of them answer the same differently."""
+def _by_training(path: Path) -> dict[tuple[Any, ...], Row]:
+    """The rows of a file by the training asked for; LotteryError where two rows of one differ."""
     rows: dict[tuple[Any, ...], Row] = {}
     for row in read_results(path):
-        asked = tuple(row[column] for column in ASKED)
-        if rows.setdefault(asked, row) != row:
+        training = tuple(row[column] for column in ASKED)
+        if rows.setdefault(training, row) != row:
             place = ", ".join(f"{column}={brief(row[column])}" for column in ASKED[3:])
             raise LotteryError(f"{path}: two rows for {place} differ: one of them was written by no job")
     return rows

@@ -47,8 +47,8 @@ def results_below(place: Path) -> list[Path]:
         raise LotteryError(f"{place}: there is no such folder") from None
     except (OSError, ValueError) as error:
         raise LotteryError(f"{place}: {getattr(error, 'strerror', None) or error}") from error
-    found = row_files(place) or sorted(_walk(place))
-    return [path for path in found if not path.with_name(MERGED).exists()] or found
+    files = row_files(place) or sorted(_walk(place))
+    return [path for path in files if not path.with_name(MERGED).exists()] or files
 
 
 def written(path: Path) -> int:

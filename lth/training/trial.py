@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import prune
 
-from lth.core.errors import LotteryError, reason_of
+from lth.core.errors import LotteryError, first_line, reason_of
 from lth.core.keeping import copied, kept
 from lth.core.rng import global_rng
 from lth.data.arrays import kind_of
@@ -97,7 +97,7 @@ def _outputs(model: nn.Module, images: Tensor, data: Data) -> Any:
         hint = ""
         if any(isinstance(module, (nn.Embedding, nn.EmbeddingBag)) for module in model.modules()):
             hint = "; inputs come as float32, so that an Embedding needs inputs.long() in forward"
-        reason = f"{(str(error) or type(error).__name__).splitlines()[0]}{hint}"
+        reason = f"{first_line(error)}{hint}"
         raise LotteryError(f"{mode} take images of shape {data.shape}{count}: {reason}") from error
     if not torch.equal(inputs, images):
         problem = "which would change the data set: in forward, work on inputs.clone(), or without inplace=True"

@@ -105,12 +105,12 @@ def test_the_workers_of_a_sweep_end_with_it(begin, tmp_path, number, code):
 
 def workers_of(parent: int) -> list[int]:
     """The processes that know `parent` as that of their sweep."""
-    found = []
+    workers = []
     for path in Path("/proc").glob("[0-9]*/environ"):
         try:
             command = (path.parent / "cmdline").read_bytes()
             if f"{PARENT}={parent}".encode() in path.read_bytes().split(b"\0") and b"popen_loky" in command:
-                found.append(int(path.parent.name))
+                workers.append(int(path.parent.name))
         except OSError:
             continue
-    return found
+    return workers

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from lth.cli import main
 from lth.commands.seeds import report, target
 from lth.core.files import write_csv
 from lth.report.gather import Gathered, gather
@@ -73,20 +72,9 @@ def write(folder, seeds, **more):
 
 
 @pytest.fixture
-def lth_report(monkeypatch, tmp_path, capsys):
+def lth_report(in_process):
     """Runs `lth report` with some words in the test's folder: what it printed, and its error (None: none)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "160")
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["lth", "report", *map(str, words)])
-        try:
-            main()
-        except SystemExit as end:
-            return capsys.readouterr().out, end.code
-        return capsys.readouterr().out, None
-
-    return run
+    return in_process("report", columns=160)
 
 
 def test_one_sweep_is_reported_in_its_own_folder_and_again(tmp_path, lth_report):

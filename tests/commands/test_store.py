@@ -21,20 +21,9 @@ from tests.kills import ended, forked
 
 
 @pytest.fixture
-def lth_store(monkeypatch, capsys, tmp_path):
+def lth_store(in_process):
     """What `lth store` prints in the folder of a test, and its exit status or error."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "80")
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["lth", "store", *map(str, words)])
-        try:
-            main()
-        except SystemExit as end:
-            return capsys.readouterr().out, end.code
-        return capsys.readouterr().out, None
-
-    return run
+    return in_process("store", columns=80)
 
 
 @pytest.fixture

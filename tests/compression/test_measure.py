@@ -165,8 +165,11 @@ def test_a_product_belongs_to_the_module_of_its_weight_and_is_skipped_by_its_zer
         attention.out_proj.weight[:2] = 0
     layers = {layer.layer: layer for layer in counts(model, torch.ones(2, 12)).layers}
     assert layers["body.layers.0.linear1"].flops == 2 * 12 * 8 * 16
-    own, out = layers["body.layers.0.self_attn"], layers["body.layers.0.self_attn.out_proj"]
-    assert (own.flops, own.sparse_flops) == (2 * (2304 + 2304), 2 * (2304 / 2 + 2304))  # activations are dense
-    assert (out.flops, out.sparse_flops) == (2 * 768, 2 * 768 * 6 / 8)
+    heads, projection = layers["body.layers.0.self_attn"], layers["body.layers.0.self_attn.out_proj"]
+    assert (heads.flops, heads.sparse_flops) == (
+        2 * (2304 + 2304),
+        2 * (2304 / 2 + 2304),
+    )  # activations are dense
+    assert (projection.flops, projection.sparse_flops) == (2 * 768, 2 * 768 * 6 / 8)
     computed = counts(Scaled(12, 3), torch.ones(1, 12))
     assert (computed.flops, computed.sparse_flops) == (72, 36)

@@ -507,9 +507,9 @@ def test_a_store_that_may_not_be_written_answers_what_it_has(spec, make_job, sha
             "a measurement is used, but not kept",
             "rows of results are not kept in the store",
         ]
-        for asked, keep_at in ((make_job(iterations=2), ()), (spec, (5,))):
+        for training, keep_at in ((make_job(iterations=2), ()), (spec, (5,))):
             with pytest.raises(LotteryError, match=r"cannot write .*store.*: (Permission|Read-only)"):
-                there.train(asked, keep_at=keep_at)
+                there.train(training, keep_at=keep_at)
 
     assert as_another_user(use) == 0
 

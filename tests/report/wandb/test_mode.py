@@ -140,11 +140,11 @@ def test_the_environment_names_the_run_and_its_folder(monkeypatch):
 @pytest.fixture
 def visits():
     """A server that a folder names, and what is sent to it: (address, the Authorization headers so far)."""
-    seen = []
+    headers = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
-            seen.append(self.headers.get("Authorization"))
+            headers.append(self.headers.get("Authorization"))
             self.send_response(401)
             self.end_headers()
 
@@ -155,7 +155,7 @@ def visits():
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}", seen
+        yield f"http://127.0.0.1:{server.server_port}", headers
         server.shutdown()
 
 
@@ -225,10 +225,10 @@ tracker.finish(Ending([]))
 @pytest.mark.slow
 @pytest.mark.parametrize("what", ["run", "dashboard"])
 def test_no_key_goes_to_the_server_that_a_folder_names(command, tmp_path, visits, elsewhere, what):
-    address, seen = visits
+    address, headers = visits
     for folder in (elsewhere, elsewhere / "outputs"):
         settings_file(folder, f"base_url = {address}")
     command(what, cwd=elsewhere, code=ONLINE, check=False, WANDB_MODE=None, WANDB_API_KEY=KEY)
-    assert not seen
+    assert not headers
     command("run", cwd=elsewhere, code=ONLINE, WANDB_MODE=None, WANDB_API_KEY=KEY, WANDB_BASE_URL=address)
-    assert KEY in base64.b64decode(next(filter(None, seen)).split()[1]).decode()  # the test would see it
+    assert KEY in base64.b64decode(next(filter(None, headers)).split()[1]).decode()  # the test would see it
