@@ -49,6 +49,15 @@ def test_after_one_silence_nothing_waits_again():
     silence.set()
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C interrupts this process, also where it was started in the background, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_whoever_interrupts_a_wait_waits_no_more():
     silence = threading.Event()
     threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
