@@ -78,7 +78,7 @@ def build_model(
 
     def construct() -> nn.Module:
         if not chosen._target_:
-            return build(chosen.name, data.shape, data.classes, chosen.widths)
+            return build(chosen.name, data.shape, data.classes, chosen.widths, chosen.width)
         return network_of(sources.call(chosen._target_, chosen.args, "model"), f"model._target_={chosen._target_}")
 
     fresh = FreshInit(construct, chosen.initializer, chosen.plus_initializer)

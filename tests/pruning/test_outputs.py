@@ -221,7 +221,7 @@ def test_the_first_weights_behind_the_outputs(case: str) -> None:
     assert torch.equal(torch.get_rng_state(), generator)
 
 
-@pytest.mark.parametrize("name", ["lenet_300_100", "lenet5", "conv2", "resnet18"])
+@pytest.mark.parametrize("name", ["lenet_300_100", "lenet5", "conv2", "resnet18", "resnet20"])
 def test_in_lths_own_networks_that_is_the_last_linear(name: str) -> None:
     model = build(name, (3, 32, 32), 10, None)
     *_, last = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]

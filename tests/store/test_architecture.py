@@ -170,6 +170,7 @@ KNOWN = {
     "conv4": ((3, 32, 32), None, "6fd2c70e9271e3d0b4b4"),
     "conv6": ((3, 32, 32), None, "abc583abfbe864aacb6b"),
     "resnet18": ((3, 32, 32), None, "effbb72b2d3898b7435f"),
+    "resnet20": ((3, 32, 32), None, "0601eb2eac9dfe8ffa61"),
 }
 
 
