@@ -14,7 +14,7 @@ EXPERIMENTS = sorted(path.parent.name for path in CHECKOUT.glob("experiments/*/_
 QUICK = ["lth", "lth.cli", "lth.cli.jobs", "lth.cli.config", "lth.settings", "lth.experiment", "lth.core.registry"]
 QUICK += ["lth.core.tables", *(f"lth.experiments.{name}" for name in EXPERIMENTS)]
 QUICK += [f"lth.experiments.{name}.settings" for name in EXPERIMENTS]
-SLOW = {"torch", "matplotlib", "wandb", "scipy", "pandas"}
+SLOW = {"torch", "matplotlib", "wandb", "scipy", "pandas", "numba"}
 
 
 def imports(path: Path) -> Iterator[tuple[str, int]]:

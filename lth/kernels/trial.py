@@ -1,0 +1,36 @@
+"""One trial of the sparse products on this machine: it compiles them, and compares them with plain NumPy."""
+
+import numpy as np
+import torch
+
+from lth.kernels.products import gather, weight_gradient
+from lth.kernels.structure import ONE, Geometry, Sparse
+
+
+def worst_error() -> float:
+    """The largest error of either product, relative to its largest element, on small layers."""
+    axis = Geometry(kernel=3, stride=1, padding=1, dilation=1, inputs=5)
+    return max(_error((9, 7, 1, 1), ONE, batch) for batch in (60, 3)) + _error((4, 3, 3, 3), axis, 20)
+
+
+def _error(shape: tuple[int, int, int, int], axis: Geometry, batch: int) -> float:
+    """On a layer of `shape`, of which half is kept."""
+    rng = np.random.default_rng(0)
+    mask = rng.random(shape) < 0.5
+    layer = Sparse(torch.from_numpy(mask), axis, axis)
+    values, bias = (rng.standard_normal(n).astype(np.float32) for n in (layer.kept, shape[0]))
+    x, dy = (rng.standard_normal((n, axis.inputs, axis.inputs, batch)).astype(np.float32) for n in (shape[1], shape[0]))
+    outputs, gradient = np.empty_like(dy), np.empty_like(values)
+    gather(outputs.reshape(-1), x.reshape(-1), bias, values, *layer.forward.arguments(), batch)
+    weight_gradient(gradient, dy.reshape(-1), x.reshape(-1), *layer.forward.arguments(), batch)
+    weights = np.zeros(shape)
+    weights[mask] = values
+    pad = [(0, 0), (axis.padding, axis.padding), (axis.padding, axis.padding), (0, 0)]
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(x.astype(float), pad), (axis.kernel, axis.kernel), (1, 2))
+    exact = np.einsum("cijnhw,ochw->oijn", windows, weights) + bias[:, None, None, None]
+    exact_gradient = np.einsum("cijnhw,oijn->ochw", windows, dy)[mask]
+    return max(_relative(outputs, exact), _relative(gradient, exact_gradient))
+
+
+def _relative(result: np.ndarray, exact: np.ndarray) -> float:
+    return float(np.abs(result - exact).max() / np.abs(exact).max())
