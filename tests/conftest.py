@@ -119,7 +119,7 @@ def wild_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     def make(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
         return make_optimizer(model, replace(plan, lr=1e30))
 
-    monkeypatch.setattr("lth.training.loop.make_optimizer", make)
+    monkeypatch.setattr("lth.training.steps.make_optimizer", make)
     monkeypatch.setattr(Plan, "rate", lambda plan, iteration: 1e30)
 
 

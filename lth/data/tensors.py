@@ -161,11 +161,11 @@ def order(examples: int, seed: int, epoch: int) -> Tensor:
     return torch.randperm(examples, generator=rng(seed, "order", epoch))
 
 
-def batches(split: Split, batch_size: int, seed: int, start: int, stop: int) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """(iteration, images, labels) for the iterations `start` to `stop` - 1 of a training that began at 0.
+def batches(split: Split, batch_size: int, seed: int, start: int, stop: int) -> Iterator[tuple[int, Tensor]]:
+    """(iteration, examples of its batch) for the iterations `start` to `stop` - 1 of a training that began at 0.
 
-    An epoch has len(split) // batch_size full batches, at least one. The examples left over are dropped; each epoch's
-    order leaves out others.
+    examples: indices int64 (batch_size,). An epoch has len(split) // batch_size full batches, at least one. The
+    examples left over are dropped; each epoch's order leaves out others.
     """
     per_epoch = max(1, len(split) // batch_size)
     examples = torch.empty(0, dtype=torch.int64)
@@ -173,8 +173,7 @@ def batches(split: Split, batch_size: int, seed: int, start: int, stop: int) -> 
         epoch, number = divmod(iteration, per_epoch)
         if number == 0 or iteration == start:
             examples = order(len(split), seed, epoch).to(split.labels.device)
-        batch = examples[number * batch_size : (number + 1) * batch_size]
-        yield iteration, split.images.index_select(0, batch), split.labels.index_select(0, batch)
+        yield iteration, examples[number * batch_size : (number + 1) * batch_size]
 
 
 def scoring_examples(split: Split, per_class: int) -> Split:

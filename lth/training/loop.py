@@ -12,7 +12,6 @@ from dataclasses import replace
 from functools import partial
 
 import torch
-from torch.nn import functional
 
 from lth.core.bits import pack
 from lth.core.errors import DataError, LotteryError, SettingError
@@ -22,16 +21,16 @@ from lth.core.places import is_plain
 from lth.core.rng import address, generators_kept, seed_python
 from lth.core.users import users_line
 from lth.core.weights import State, clone, load, mapped, on_cpu, with_beside
-from lth.data.tensors import Split, batches, flip_crop
+from lth.data.tensors import Split, batches
 from lth.pruning.updates import MaskUpdate, UpdateContext
 from lth.training.checkpoint import Checkpoint, Snapshot, check_snapshot, optimizer_tensors, restore_optimizer
 from lth.training.evaluate import Score, evaluate
 from lth.training.gradient import dense_gradient
-from lth.training.masking import Masking, check_fit
-from lth.training.optimizer import make_optimizer
+from lth.training.masking import check_fit
 from lth.training.records import CORRECT
 from lth.training.run_result import IMPOSSIBLE, Point, RunResult, result_from
 from lth.training.run_spec import Observer, Progress, RunSpec
+from lth.training.steps import DenseSteps, Steps
 
 PROGRESS_EVERY = 25
 """Iterations between two calls of `progress`."""
@@ -57,9 +56,9 @@ def train(
     spec.model.to(spec.data.train.labels.device)
     with _determined(spec), spec.side.training():
         run, iteration = _begun(lambda: _Run(spec, observers, keep_at), checkpoint)
-        steps = run.steps(iteration)
+        iterations = run.iterations(iteration)
         while run.result.status == "done" and iteration < spec.plan.stop:
-            iteration = _stepped(steps, iteration)
+            iteration = _stepped(iterations, iteration)
             if spec.update and spec.update.due(iteration) and iteration < spec.plan.total:
                 run.update(iteration, spec.update)
             if spec.plan.evaluates(iteration):
@@ -86,10 +85,10 @@ def _check(spec: RunSpec, keep_at: Collection[int]) -> None:
             raise SettingError("keep_at", iteration, problem)
 
 
-def _stepped(steps: Iterator[int], iteration: int) -> int:
+def _stepped(iterations: Iterator[int], iteration: int) -> int:
     """The iteration after the next step; LotteryError for an error that a user's own network raises in it."""
     try:
-        return next(steps)
+        return next(iterations)
     except LotteryError:
         raise
     except Exception as error:
@@ -139,8 +138,7 @@ class _Run:
         self.began = time.perf_counter()
         load(self.model, spec.initial_state, spec.mask)
         self.model.train()
-        self.optimizer = make_optimizer(self.model, spec.plan)
-        self.masking = Masking(self.model, self.spec.mask, self.optimizer)
+        self.steps: Steps = DenseSteps(self.spec)
         self.noise = address(spec.seeds.order, "dropout")
         self.generator = torch.default_generator
         if self.device.type == "cuda":
@@ -155,26 +153,14 @@ class _Run:
         self.observe(self.spec.plan.start)
         return self.spec.plan.start
 
-    def steps(self, first: int) -> Iterator[int]:
+    def iterations(self, first: int) -> Iterator[int]:
         """Trains from iteration `first`; yields the number of iterations done after each step."""
-        spec, plan, model, optimizer = self.spec, self.spec.plan, self.model, self.optimizer
-        parameters = list(model.parameters())
-        rate_varies = plan.schedule != "constant" or plan.warmup > 0
-        augment = spec.data.augment == "flip_crop"
-        for iteration, images, labels in batches(spec.data.train, plan.batch_size, spec.seeds.order, first, plan.stop):
-            if rate_varies:
-                for group in optimizer.param_groups:
-                    group["lr"] = plan.rate(iteration)
-            if augment:
-                images = flip_crop(images, spec.seeds.augment, iteration)
+        plan = self.spec.plan
+        for iteration, examples in batches(
+            self.spec.data.train, plan.batch_size, self.spec.seeds.order, first, plan.stop
+        ):
             self.seed(iteration)
-            loss = functional.cross_entropy(model(images), labels)
-            for parameter in parameters:
-                parameter.grad = None
-            loss.backward()
-            self.masking.gradients()
-            optimizer.step()
-            self.loss += loss.detach()
+            self.loss += self.steps.step(iteration, examples)
             self.batches += 1
             yield iteration + 1
 
@@ -196,7 +182,7 @@ class _Run:
         context = UpdateContext(iteration, self.spec.mask, masked, rate, self.spec.seeds.mask, gradient, plan.total)
         with kept(self.model):
             self.spec = replace(self.spec, mask=update.mask(context))
-        self.masking.change(self.spec.mask)
+        self.steps.change(self.spec.mask)
 
     def keep(self, iteration: int) -> None:
         """Keeps the weights after an iteration of `keep_at`; the final ones are kept anyway."""
@@ -280,18 +266,18 @@ class _Run:
         states = {**self.result.states, "model": self.state, "sums": {"loss": self.loss}}
         if self.spec.update:
             states["mask"] = self.spec.mask
-        return Snapshot(iteration, states, optimizer_tensors(self.optimizer), records)
+        return Snapshot(iteration, states, optimizer_tensors(self.steps.optimizer), records)
 
     def restore(self, snapshot: Snapshot) -> int:
         """Restores `snapshot`; the iteration that it was taken at. Raises various errors for one that does not fit."""
-        check_snapshot(snapshot, self.spec, self.optimizer)
+        check_snapshot(snapshot, self.spec, self.steps.optimizer)
         states = {name: mapped(state, lambda x: x.to(self.device)) for name, state in snapshot.states.items()}
         load(self.model, states.pop("model"))
         self.loss.copy_(states.pop("sums")["loss"])
-        restore_optimizer(self.optimizer, snapshot.optimizer)
+        restore_optimizer(self.steps.optimizer, snapshot.optimizer)
         if self.spec.update:
             self.spec = replace(self.spec, mask=on_cpu(states.pop("mask")))
-            self.masking.hold(self.spec.mask)
+            self.steps.hold(self.spec.mask)
         self.batches = snapshot.records.pop("batches")
         self.result = result_from(snapshot.records, states)
         return snapshot.iteration

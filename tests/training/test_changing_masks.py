@@ -14,7 +14,7 @@ from lth.core.seeds import Seeds
 from lth.core.weights import Mask, State, clone, digest
 from lth.pruning.mask import dense, kept, prunable
 from lth.pruning.updates import GradualPruning, RigL, Set
-from lth.training import loop
+from lth.training import steps
 from lth.training.checkpoint import Checkpoint
 from lth.training.gradient import examples, gradient_of
 from lth.training.loop import train
@@ -67,7 +67,7 @@ class Watch:
 def optimizers(monkeypatch: pytest.MonkeyPatch) -> list[torch.optim.Optimizer]:
     """The optimisers that trainings make, as they make them."""
     made: list[torch.optim.Optimizer] = []
-    monkeypatch.setattr(loop, "make_optimizer", lambda *args: made.append(make_optimizer(*args)) or made[-1])
+    monkeypatch.setattr(steps, "make_optimizer", lambda *args: made.append(make_optimizer(*args)) or made[-1])
     return made
 
 

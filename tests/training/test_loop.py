@@ -22,7 +22,7 @@ from lth.core.tables import Column
 from lth.core.weights import Mask, State, clone, digest, load, masked
 from lth.data.tensors import Data, Split, prepare
 from lth.models.initialize import initialize
-from lth.training import loop
+from lth.training import steps
 from lth.training.evaluate import evaluate
 from lth.training.loop import train
 from lth.training.optimizer import make_optimizer
@@ -133,7 +133,7 @@ def test_pruned_weights_gradients_and_optimizer_state_stay_exactly_zero(
     recipe: dict,
 ) -> None:
     made: list[torch.optim.Optimizer] = []
-    monkeypatch.setattr(loop, "make_optimizer", lambda *args: made.append(make_optimizer(*args)) or made[-1])
+    monkeypatch.setattr(steps, "make_optimizer", lambda *args: made.append(make_optimizer(*args)) or made[-1])
     checked = []
 
     class Look:
