@@ -218,5 +218,6 @@ def _hashed(settings: Any, name: Hash) -> dict[str, Any]:
         marks, value = marks_of(entry), getattr(settings, entry.name)
         without = marks.unhashed_without is not None and at_default[marks.unhashed_without]
         if not without and not marks.leave_out(name, value, at_default[entry.name]):
-            hashed[marks.hashed_as or entry.name] = _hashed(value, name) if is_dataclass(value) else value
+            alike = marks.hashed_like.get(value, value) if marks.hashed_like else value
+            hashed[marks.hashed_as or entry.name] = _hashed(value, name) if is_dataclass(value) else alike
     return hashed

@@ -344,6 +344,7 @@ class Outer:
     later: int = setting(0, "is in a hash where it differs", unhashed_at_default=True)
     detail: int = setting(5, "matters with `later` alone", unhashed_without="later")
     renamed: int = setting(7, "has another name in hashes", hashed_as="old")
+    alike: str = setting("new", "new gives the results of old", hashed_like={"new": "old"})
 
 
 @dataclass
@@ -364,6 +365,8 @@ def hashes(**values: Any) -> tuple[str, str]:
         ({"later": 1}, True, True),
         ({"detail": 6}, False, False),
         ({"renamed": 8}, True, True),
+        ({"alike": "old"}, False, False),
+        ({"alike": "other"}, True, True),
     ],
 )
 def test_each_field_says_which_hashes_it_is_in(values, setting_differs, replicate_differs):

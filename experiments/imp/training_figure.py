@@ -104,7 +104,7 @@ def mean_curve(
 
 
 def test_accuracy(training: Sequence[Row]) -> dict[int, float]:
-    """Iteration -> test accuracy in percent; empty where an evaluation has none (`recipe.test=improved`).
+    """Iteration -> test accuracy in percent; empty where an evaluation has none (`recipe.test` is not `always`).
 
     Rows that have neither loss nor accuracy are no evaluations: observers add them.
     """

@@ -1,7 +1,7 @@
 """One field of a settings dataclass: its default, what it means, and which hashes include it. Imports no torch."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, dataclass, field
 from typing import Any, Literal, TypeVar, overload
 
@@ -20,8 +20,9 @@ class Marks:
     meaning: one sentence for help texts and reference pages; empty for a field that is not for users. unhashed: the
     hash that leaves the field out, or True for both. unhashed_at_default: the same, while it has its default.
     unhashed_without: another field of the same settings; while that has its default, both hashes leave this one out.
-    hashed_as: the name of the field within hashes. implied: values that the hash `setting` leaves out, the default or
-    not: what results that are older than the field were made with.
+    hashed_as: the name of the field within hashes. hashed_like: value -> the older value that it gives the same results
+    as, which both hashes take in its place. implied: values that the hash `setting` leaves out, the default or not:
+    what results that are older than the field were made with.
 
     What the field may hold, which `lth.core.checked` checks, in lists and dicts for each item: low, high: the least and
     the most of a number or a duration; above, below: the same, themselves left out. infinite: inf is allowed too.
@@ -34,6 +35,7 @@ class Marks:
     unhashed_at_default: Hash | bool = False
     unhashed_without: str | None = None
     hashed_as: str | None = None
+    hashed_like: Mapping[Any, Any] = field(default_factory=dict)
     implied: tuple[Any, ...] = ()
     low: float | None = None
     high: float | None = None

@@ -134,7 +134,7 @@ CURVES = Table(
         Column("train_loss", float, "nats", "the mean loss over the batches since the last evaluation"),
         Column("val_loss", float, "nats", "the validation loss"),
         Column("val_accuracy", float, "0..1", "the validation accuracy"),
-        Column("test_accuracy", float, "0..1", "the test accuracy"),
+        Column("test_accuracy", float, "0..1", "the test accuracy, where recipe.test has it measured"),
         Column(
             "grad_norm", float, "", "the L2 norm of the gradient on fixed training examples", at_least=0, finite=False
         ),

@@ -215,7 +215,10 @@ class _Run:
         validation = self._score(data.validation) if len(data.validation) else None
         finite = all(math.isfinite(x) for x in (train_loss or 0.0, validation.loss if validation else 0.0))
         improved = validation is not None and (best is None or validation.loss < (best.val_loss or 0.0))
-        tested = finite and (improved or iteration == plan.stop or plan.test == "always")
+        if improved and finite:
+            self._keep("early_stop")
+        at_once = plan.test == "improved" or not self.spec.side.complete  # else the kept weights are measured later
+        tested = finite and (iteration == plan.stop or plan.test == "always" or (improved and at_once))
         test = self._score(data.test) if tested else None
         self.result.points.append(
             Point(
@@ -227,8 +230,6 @@ class _Run:
                 test_accuracy=test.accuracy if test else None,
             )
         )
-        if improved and finite:
-            self._keep("early_stop")
         if test:
             kinds = ["early_stop"] * improved + ["final"] * (iteration == plan.stop)
             self.result.states.setdefault(CORRECT, {}).update(dict.fromkeys(kinds, pack(test.hits)))
@@ -240,6 +241,20 @@ class _Run:
         self.loss.zero_()
         self.batches = 0
         self.result.evaluation_seconds += time.perf_counter() - began
+
+    def _test_early_stop(self) -> None:
+        """Measures the test accuracy of the early-stop weights where that is still to be done."""
+        result, early = self.result, self.result.early_stop
+        if early is None or "early_stop" in result.states.get(CORRECT, {}):
+            return
+        began = time.perf_counter()
+        final = result.states.get("final") or clone(self.state)
+        load(self.model, result.states["early_stop"])
+        test = self._score(self.spec.data.test)
+        load(self.model, final)
+        result.points[result.points.index(early)] = replace(early, test_accuracy=test.accuracy)
+        result.states.setdefault(CORRECT, {})["early_stop"] = pack(test.hits)
+        result.evaluation_seconds += time.perf_counter() - began
 
     def observe(self, iteration: int) -> None:
         """Adds the observation of each observer that is due."""
@@ -291,6 +306,7 @@ class _Run:
             else:  # the last step did it, and no loss was computed since
                 self.result.states.get(CORRECT, {}).pop("final", None)
                 self.result.status, self.result.message = "diverged", "a weight became NaN or infinite at the end"
+        self._test_early_stop()
         if self.spec.update:  # of a diverged training too, where it ended
             self.result.states["final_mask"] = clone(self.spec.mask)
         self.result.seconds += time.perf_counter() - self.began

@@ -13,7 +13,7 @@ from lth.core.setting import setting
 
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "step", "cosine")
-TESTS = ("improved", "always")
+TESTS = ("ends", "improved", "always")
 DECAYS = ("weights", "all")
 SGD, STEP = ("optimizer", ("sgd",)), ("schedule", ("step",))
 """The fields, and their values, with which others are read."""
@@ -28,8 +28,9 @@ class Recipe:
 
     `weight_decay` is torch's (L2 in sgd and adam, decoupled in adamw), on tensors of two or more dimensions
     (`decay=weights`) or on all parameters. `schedule`: `step` multiplies the rate by `gamma` at each of `milestones`,
-    `cosine` ends at zero; each after a linear `warmup`. `test`: the test accuracy is measured where the validation loss
-    improved and at the end, or `always`; it never decides anything. Raises SettingError for a value out of range.
+    `cosine` ends at zero; each after a linear `warmup`. `test`: the test accuracy is measured of the early-stop and the
+    final weights alone (`ends`), also wherever the validation loss improved on the way (`improved`), or at every
+    evaluation (`always`); it never decides anything. Raises SettingError for a value out of range.
     """
 
     iterations: Duration = setting(1600, "length of a training", low=1)
@@ -45,7 +46,12 @@ class Recipe:
     gamma: float = setting(0.1, "schedule=step: factor of each drop", above=0, high=1, read_with=STEP)
     warmup: Duration = setting(0, "linear warm-up of the learning rate", low=0)
     evaluate_every: Duration = setting(100, "time between evaluations", low=1)
-    test: str = setting("improved", "test set: always, improved (validation loss)", options=TESTS)
+    test: str = setting(
+        "ends",
+        "test set: ends (early stop, final), improved (loss), always",
+        options=TESTS,
+        hashed_like={"ends": "improved"},  # both give the same rows of results, and older ones are of `improved`
+    )
 
     def __post_init__(self) -> None:
         check(self, "recipe.", durations=False)

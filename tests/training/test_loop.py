@@ -344,7 +344,7 @@ def test_the_training_loss_is_the_mean_since_the_last_point(make_job: Callable[.
 
 
 def test_the_test_set_is_looked_at_where_validation_improved_and_at_the_end(make_job: Callable[..., RunSpec]) -> None:
-    points = train(make_job(evaluate_every=1, lr=0.1)).points
+    points = train(make_job(evaluate_every=1, lr=0.1, test="improved")).points
     best = float("inf")
     for point in points[:-1]:
         assert (point.test_accuracy is not None) == (point.val_loss < best)
@@ -355,8 +355,33 @@ def test_the_test_set_is_looked_at_where_validation_improved_and_at_the_end(make
     assert [replace(point, test_accuracy=None) for point in always] == [replace(p, test_accuracy=None) for p in points]
 
 
+@pytest.mark.parametrize("validation", [0, 23])
+@pytest.mark.parametrize("diverges", [False, True])
+def test_at_the_ends_alone_the_test_set_says_the_same(
+    make_job: Callable[..., RunSpec], make_data: Callable[..., Data], validation: int, diverges: bool
+) -> None:
+    """Of the early stop and of the final weights, as where it is measured on the way; nothing else differs."""
+    specs = {
+        test: make_job(data=make_data(validation=validation), evaluate_every=1, lr=0.1, optimizer="sgd", test=test)
+        for test in ("ends", "improved")
+    }
+    if diverges:
+        specs = {test: replace(spec, plan=replace(spec.plan, lr=1e38)) for test, spec in specs.items()}
+    ends, improved = (train(spec) for spec in specs.values())
+    early = ends.early_stop
+    measured = [point for point in ends.points if point.test_accuracy is not None]
+    assert measured == [point for point in improved.points if point in (early, improved.points[-1])][: len(measured)]
+    assert len(measured) == (early is not None) + (not diverges and early is not ends.points[-1])
+    assert [p.iteration for p in ends.points] == [p.iteration for p in improved.points]
+    assert ends.states.keys() == improved.states.keys() and ends.status == improved.status
+    assert {kind: digest(x) for kind, x in ends.states.items()} == {
+        kind: digest(x) for kind, x in improved.states.items()
+    }
+    assert digest(specs["ends"].model.state_dict()) == digest(specs["improved"].model.state_dict())
+
+
 def test_an_equal_validation_loss_is_no_improvement(make_job: Callable[..., RunSpec]) -> None:
-    result = train(make_job(optimizer="sgd", lr=1e-30))
+    result = train(make_job(optimizer="sgd", lr=1e-30, test="improved"))
     assert len({point.val_loss for point in result.points}) == 1 and result.early_stop is result.points[0]
     assert [point.test_accuracy is not None for point in result.points] == [True, *[False] * 4, True]
 
@@ -371,7 +396,7 @@ def test_without_validation_there_is_no_early_stop(
     assert all(point.val_loss is None and point.val_accuracy is None for point in result.points)
 
 
-@pytest.mark.parametrize("test", ["improved", "always"])
+@pytest.mark.parametrize("test", ["ends", "improved", "always"])
 def test_the_test_set_chooses_nothing(make_job: Callable[..., RunSpec], data: Data, test: str) -> None:
     labels = data.test.labels.flip(0).roll(1)
     other = replace(data, test=Split(data.test.images * -3, labels))
@@ -383,7 +408,7 @@ def test_the_test_set_chooses_nothing(make_job: Callable[..., RunSpec], data: Da
     assert [p.test_accuracy for p in first.points] != [p.test_accuracy for p in second.points]
 
 
-@pytest.mark.parametrize("test", ["improved", "always"])
+@pytest.mark.parametrize("test", ["ends", "improved", "always"])
 @pytest.mark.parametrize("every", [1, 7, 40])
 def test_what_is_kept_knows_which_test_examples_it_classifies_correctly(
     make_job: Callable[..., RunSpec], data: Data, test: str, every: int
