@@ -1,6 +1,5 @@
 """Processes that are killed at one of their file operations: forks, so that nothing is imported again."""
 
-import importlib
 import os
 import signal
 import sys
@@ -110,7 +109,6 @@ def kill_everywhere(
     every how many operations it is killed. beside: another process does the same at the time, and is not killed; so
     the operations differ from time to time, and that many are tried.
     """
-    importlib.import_module("torch._dynamo")  # as the first step of an optimiser does, for seconds: not in each fork
     unbroken = place / "unbroken"
     prepared(unbroken)
     assert ended(forked(lambda: action(unbroken))) == 0

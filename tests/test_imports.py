@@ -1,6 +1,7 @@
 """Imports flow one way. The layers themselves are import-linter's contracts in pyproject.toml."""
 
 import ast
+import os
 import subprocess
 import sys
 import tomllib
@@ -15,6 +16,7 @@ QUICK = ["lth", "lth.cli", "lth.cli.jobs", "lth.cli.config", "lth.settings", "lt
 QUICK += ["lth.core.tables", *(f"lth.experiments.{name}" for name in EXPERIMENTS)]
 QUICK += [f"lth.experiments.{name}.settings" for name in EXPERIMENTS]
 SLOW = {"torch", "matplotlib", "wandb", "scipy", "pandas", "numba"}
+UNNEEDED = {"torch._dynamo", "torch._inductor", "torchvision", "sklearn", "scipy.stats", "wandb", "pandas", "IPython"}
 
 
 def imports(path: Path) -> Iterator[tuple[str, int]]:
@@ -35,6 +37,17 @@ def test_the_command_line_and_the_experiments_help_import_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", code, *QUICK], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_run_imports_neither_torchs_compiler_nor_what_is_off(tmp_path, prepared_mnist1d):
+    """They take longer than all the rest: the compiler comes with the first call of an optimiser, unless that is kept
+    from it, and with what counts FLOPs."""
+    code = f"import sys\nfrom lth.cli import main\nmain()\nsys.exit(str({UNNEEDED!r} & set(sys.modules) or 0))"
+    words = ["imp", "scale=smoke", "data=mnist1d", "levels=1", "arms=[ticket]", "recipe.iterations=4"]
+    environment = os.environ | {"LTH_DATA": str(prepared_mnist1d), "WANDB_MODE": "disabled"}
+    command = [sys.executable, "-c", code, *words]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert (done.returncode, done.stderr.splitlines()[-1:]) == (1, ["0"])
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
+from lth.compression.operators import count_flops
 from lth.compression.products import Product, density_of, plain_kernels, products
 from lth.core.errors import LotteryError
 
@@ -155,9 +155,8 @@ def training_flops(model: nn.Module, images: Tensor, labels: Tensor) -> int:
     The optimiser's step is left out. `model` is unchanged.
     """
     trained: Any = copy.deepcopy(model).train()
-    with plain_kernels(), FlopCounterMode(display=False) as counter:
-        nn.functional.cross_entropy(trained(images), labels).backward()
-    return int(counter.get_total_flops())
+    with plain_kernels():
+        return count_flops(lambda: nn.functional.cross_entropy(trained(images), labels).backward())
 
 
 def iteration_flops(model: nn.Module, images: Tensor, labels: Tensor, batch_size: int) -> float:

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
+from lth.compression.operators import Operators, flops_of
 from lth.core.errors import LotteryError, first_line
 from lth.core.weights import modes_kept
 
@@ -92,11 +92,11 @@ def products(model: nn.Module, example: Tensor) -> list[Product]:
     return counter.products
 
 
-class _Products(TorchDispatchMode):
+class _Products(Operators):
     """Records the products; a tensor that is made from one that depends on the input depends on it, too."""
 
     def __init__(self, model: nn.Module, inputs: Tensor) -> None:
-        super().__init__()  # type: ignore[no-untyped-call,unused-ignore]  # it has no types
+        super().__init__()
         self.stack: list[nn.Module] = [model]
         self.products: list[Product] = []
         self._parameters = list(model.parameters())
@@ -109,24 +109,14 @@ class _Products(TorchDispatchMode):
         if len(self.stack) > 1:
             self.stack.pop()
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        packet = getattr(func, "_overloadpacket", None)
-        if packet not in flop_registry and func is not torch.ops.prim.device.default:
-            with self:
-                result = func.decompose(*args, **kwargs)
-            if result is not NotImplemented:
-                return result
-        result = func(*args, **kwargs)
+    def ran(self, packet: Any, args: Any, kwargs: Any, result: Any) -> None:
         tensors = [value for value in tree_leaves((args, kwargs)) if isinstance(value, Tensor)]
         if packet in flop_registry:
             name = str(packet).rpartition(".")[2]
-            flops = flop_registry[packet](*args, **kwargs, out_val=result)
-            self._record(int(flops), tensors[1:] if name in SUMMED else tensors)
+            self._record(flops_of(packet, args, kwargs, result), tensors[1:] if name in SUMMED else tensors)
         if any(map(self._depends, tensors)):
             for value in tree_leaves(result):
                 self._add(value)
-        return result
 
     def _record(self, flops: int, tensors: Sequence[Tensor]) -> None:
         """Adds a product; its factors are the first two of `tensors`."""

@@ -3,8 +3,8 @@
 import time
 
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
+from lth.compression.operators import count_flops
 from lth.compression.products import plain_kernels
 from lth.compression.search_cost import ScoreCost
 from lth.core.rng import rng
@@ -30,10 +30,10 @@ def score_cost(pruning: Pruning, model: nn.Module, train: Split) -> ScoreCost | 
     layers = prunable(model, pruning.exclude, pruning.output)
     network = Network(model, state, examples.images, examples.labels)
     inputs = ScoreInputs({x.name: state[x.name] for x in layers}, dense(layers), rng(0, "score"), state, network)
-    with plain_kernels(), FlopCounterMode(display=False) as counter:
-        score(inputs)
+    with plain_kernels():
+        flops = count_flops(lambda: score(inputs))
     began = time.perf_counter()
     score(inputs)
     seconds = time.perf_counter() - began
     epochs = len(examples) / len(train) if "examples" in score.needs else 0.0
-    return ScoreCost(steps * epochs, steps * int(counter.get_total_flops()), steps * seconds)
+    return ScoreCost(steps * epochs, steps * flops, steps * seconds)

@@ -7,9 +7,8 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from scipy.stats import beta  # type: ignore[import-untyped,unused-ignore]  # scipy has no types of its own
-
 from lth.core.tables import Row
+from lth.report.distributions import beta_quantile
 
 STUCK = 3.0
 """A test accuracy within so many binomial standard errors of the share of the most frequent class is no better."""
@@ -29,8 +28,8 @@ class Failures:
     def interval(self, confidence: float = 0.95) -> tuple[float, float]:
         """The exact interval of the failure rate, 0..1 (Clopper & Pearson 1934)."""
         k, n, tail = self.failed, self.n, (1 - confidence) / 2
-        low = float(beta.ppf(tail, k, n - k + 1)) if k else 0.0
-        return low, float(beta.ppf(1 - tail, k + 1, n - k)) if k < n else 1.0
+        low = beta_quantile(tail, k, n - k + 1) if k else 0.0
+        return low, beta_quantile(1 - tail, k + 1, n - k) if k < n else 1.0
 
     def __str__(self) -> str:
         if self.n < 2:

@@ -8,12 +8,9 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
-
-from scipy.stats import norm  # type: ignore[import-untyped,unused-ignore]  # scipy has no types of its own
-from scipy.stats import t as student
 
 from lth.core.tables import Row
+from lth.report.distributions import normal_above, normal_quantile, student_above, student_quantile
 from lth.report.statistics import densities
 from lth.report.units import Unit, Units, differences, distinct, shared_error, units_of
 
@@ -63,8 +60,8 @@ class Interval:
         return min(self.p_above(0.0), self.p_below(0.0))
 
     def _p(self, distance: float) -> float:
-        over_units = float(student.sf(distance / self.error, self.n - 1)) if self.error else float(distance <= 0)
-        shared = float(norm.sf(distance / self.floor)) if self.floor else float(distance <= 0)
+        over_units = student_above(distance / self.error, self.n - 1) if self.error else float(distance <= 0)
+        shared = normal_above(distance / self.floor) if self.floor else float(distance <= 0)
         return min(1.0, 2 * max(over_units, shared))
 
 
@@ -84,14 +81,8 @@ def t_interval(values: Sequence[float], confidence: float = 0.95, floor: float =
     if n == 1:
         return Interval(mean, None, None, n, floor=floor)
     error = statistics.stdev(values) / math.sqrt(n)
-    half = max(student_quantile((1 + confidence) / 2, n - 1) * error, float(norm.ppf((1 + confidence) / 2)) * floor)
+    half = max(student_quantile((1 + confidence) / 2, n - 1) * error, normal_quantile((1 + confidence) / 2) * floor)
     return Interval(mean, mean - half, mean + half, n, error=error, floor=floor)
-
-
-@cache
-def student_quantile(probability: float, degrees: int) -> float:
-    """The quantile of Student's t distribution."""
-    return float(student.ppf(probability, degrees))
 
 
 def min_max(values: Sequence[float]) -> Interval:

@@ -9,8 +9,9 @@ from scipy.stats import chi2, nct, norm  # type: ignore[import-untyped,unused-ig
 
 from lth.core.tables import Column, Row, Table
 from lth.report.conditions import SEEDS
+from lth.report.distributions import student_quantile
 from lth.report.early_stop import log_ratio_to_dense
-from lth.report.intervals import Interval, against_dense, paired, student_quantile
+from lth.report.intervals import Interval, against_dense, paired
 from lth.report.sheet import DASH, MINUS, Sheet
 from lth.report.statistics import STOP, accuracy_column, arms_of
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest  # type: ignore[import-untyped,unused-ignore]  # scipy has no types of its own
 
 from lth.core.tables import Row
 from lth.report.correct import KINDS, hits_of
+from lth.report.distributions import sign_test
 from lth.report.statistics import measured
 
 LARGEST = 1_000_000
@@ -156,7 +156,7 @@ def mcnemar(pair: Unit) -> float | None:
     if pair.hits is None or not np.isin(pair.hits, (-1, 0, 1)).all():
         return None
     first, second = int((pair.hits > 0).sum()), int((pair.hits < 0).sum())
-    return float(binomtest(first, first + second).pvalue) if first + second else 1.0
+    return sign_test(first, second)
 
 
 def examples_of(rows: Iterable[Row]) -> int | None:
