@@ -192,6 +192,7 @@ class Sparse:
         c = c + o // max(1, filters // groups) * mask.shape[1]
         self.filters, self.channels, self.rows, self.columns = filters, channels, rows, columns
         self.kept = len(o)
+        self.no_shifts, self.no_input_shifts = np.zeros(filters, np.float32), np.zeros(channels, np.float32)
         axes, other = (forward_axis(rows), forward_axis(columns)), (rows.inputs, columns.inputs)
         self.forward = _lists(_Weights(o, c, row_tap, column_tap), filters, axes, other)
         axes, other = (backward_axis(rows), backward_axis(columns)), (rows.outputs, columns.outputs)

@@ -1,16 +1,29 @@
-"""One trial of the sparse products on this machine: it compiles them, and compares them with plain NumPy."""
+"""One trial of the kernels on this machine: it compiles them, and compares the products with plain NumPy."""
 
 import numpy as np
 import torch
 
+from lth.kernels.functions import BatchNorm, MaxPool, Product
 from lth.kernels.products import gather, weight_gradient
 from lth.kernels.structure import ONE, Geometry, Sparse
 
 
 def worst_error() -> float:
     """The largest error of either product, relative to its largest element, on small layers."""
+    _compile_functions()
     axis = Geometry(kernel=3, stride=1, padding=1, dilation=1, inputs=5)
     return max(_error((9, 7, 1, 1), ONE, batch) for batch in (60, 3)) + _error((4, 3, 3, 3), axis, 20)
+
+
+def _compile_functions() -> None:
+    """Runs each function once, forward and backward."""
+    layer = Sparse(torch.ones(2, 2), ONE, ONE)
+    with torch.enable_grad():
+        values, bias, running = torch.ones(4, requires_grad=True), torch.ones(2, requires_grad=True), torch.ones(2)
+        signal = Product.apply(torch.ones(8, 2), values, bias, layer, (8, 2))
+        signal = BatchNorm.apply(signal, None, bias, bias, (running, running.clone()), True, 0.1, 1e-5, False)
+        images = signal.view(8, 2, 1, 1).expand(8, 2, 2, 2)
+        MaxPool.apply(images, (8, 2, 1, 1), (2, 2), (2, 2), (0, 0)).sum().backward()
 
 
 def _error(shape: tuple[int, int, int, int], axis: Geometry, batch: int) -> float:
