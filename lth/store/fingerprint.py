@@ -12,10 +12,13 @@ from lth.pruning.scores import SCORES
 from lth.pruning.updates import GradualCounts, MaskUpdate
 from lth.store.architecture import architecture, code_of
 from lth.store.passing import changes_of
+from lth.training.layout import is_by_channel
 from lth.training.run_spec import RunSpec
 
 LOOP = 1
 """Raise it when the training loop gives other results: runs that the older loop trained are then trained again."""
+LAYOUT = 2
+"""The same for networks whose batches pass with their channels innermost (`lth.training.layout`)."""
 
 
 def fingerprint_inputs(spec: RunSpec) -> dict[str, Any]:
@@ -36,7 +39,7 @@ def fingerprint_inputs(spec: RunSpec) -> dict[str, Any]:
     changes = {"update": update.fingerprint() | _further_code(update)} if update else {}
     spec.side.rewind()
     return changes | {
-        "loop": LOOP,
+        "loop": LAYOUT if is_by_channel(spec.model, spec.data.shape) else LOOP,
         "model": architecture(spec.model, changes_of(spec)),
         "data": {"digest": spec.data.digest, "augment": spec.data.augment},
         "start": digest(spec.initial_state),

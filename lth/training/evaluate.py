@@ -9,9 +9,17 @@ from torch.nn import functional
 from lth.core.users import users_code
 from lth.core.weights import modes_kept
 from lth.data.tensors import Split
+from lth.training.layout import by_channel, is_by_channel
 
 CHUNK = 1_000
 """Examples per forward pass: few enough for the activations of a small network to fit into the CPU's cache."""
+SMALL_CHUNK = 100
+"""The same for convolutions, whose activations are larger: three times as fast as `CHUNK` for a ResNet-20."""
+
+
+def chunk_of(model: nn.Module, split: Split) -> int:
+    """The number of examples of `split` that `evaluate` takes through `model` at once."""
+    return SMALL_CHUNK if split.images.device.type == "cpu" and is_by_channel(model, split.images.shape[1:]) else CHUNK
 
 
 @dataclass(frozen=True)
@@ -55,11 +63,12 @@ def evaluate(model: nn.Module, split: Split) -> Score:
     if not len(split):
         raise ValueError("an empty split has no accuracy")
     losses, hits = [], []
+    inner, size = is_by_channel(model, split.images.shape[1:]), chunk_of(model, split)
     with modes_kept(model):
         model.eval()
-        for images, labels in zip(split.images.split(CHUNK), split.labels.split(CHUNK), strict=True):
+        for images, labels in zip(split.images.split(size), split.labels.split(size), strict=True):
             with users_code("the model, in evaluation mode,"):
-                logits = model(images)
+                logits = model(by_channel(images) if inner else images)
             losses.append(functional.cross_entropy(logits, labels, reduction="sum"))
             hits.append(predicted(logits) == labels)
     loss = torch.stack(losses).cpu().double().sum().item()  # at the end, so that a GPU is waited for once

@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from lth.core.weights import Mask
 from lth.data.tensors import flip_crop
+from lth.training.layout import by_channel, is_by_channel
 from lth.training.masking import Masking
 from lth.training.optimizer import make_optimizer
 from lth.training.run_spec import RunSpec
@@ -58,6 +59,7 @@ class DenseSteps:
         self.optimizer = make_optimizer(self.model, spec.plan)
         self.masking = Masking(self.model, spec.mask, self.optimizer)
         self.hold, self.change = self.masking.hold, self.masking.change
+        self.by_channel = is_by_channel(self.model, self.data.shape)
         self.rate_varies = spec.plan.schedule != "constant" or spec.plan.warmup > 0
 
     def step(self, iteration: int, examples: Tensor) -> Tensor:
@@ -68,6 +70,8 @@ class DenseSteps:
                 group["lr"] = self.plan.rate(iteration)
         if self.data.augment == "flip_crop":
             images = flip_crop(images, self.seeds.augment, iteration)
+        if self.by_channel:
+            images = by_channel(images)
         loss = functional.cross_entropy(self.model(images), labels)
         for parameter in self.parameters:
             parameter.grad = None

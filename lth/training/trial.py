@@ -19,7 +19,7 @@ from lth.data.arrays import kind_of
 from lth.data.checks import NUMBERED
 from lth.data.tensors import Data
 from lth.pruning.mask import prunable
-from lth.training.evaluate import CHUNK
+from lth.training.evaluate import chunk_of
 
 
 def check_network(model: nn.Module, data: Data, batch_size: int | None = None) -> None:
@@ -38,7 +38,7 @@ def check_network(model: nn.Module, data: Data, batch_size: int | None = None) -
         images, labels = (x.to(device) for x in (data.train.images[:2], data.train.labels[:2]))
         probe.eval()
         with torch.no_grad():
-            single = any(len(split) % CHUNK == 1 for split in (data.train, data.validation, data.test))
+            single = any(len(split) % chunk_of(model, split) == 1 for split in (data.train, data.validation, data.test))
             for count in (2, 1) if single else (2,):
                 _check_outputs(_outputs(probe, images[:count], data), len(images[:count]), data)
         if batch_size is not None:
