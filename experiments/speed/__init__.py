@@ -1,25 +1,29 @@
-"""How fast the training loop is, beside a usual one.
+"""How fast networks train, dense and sparse, beside the usual way and the floor.
 
-    lth speed                half a minute
-    lth speed scale=smoke    seconds, to see that it runs
+    lth speed                                                a few minutes
+    lth speed networks=[lenet_300_100] densities=[1,0.07]    a part of it
+    lth speed scale=smoke                                    to see that it runs
+    lth speed scale=paper                                    numbers to quote
 
-Milliseconds per iteration of Lenet-300-100 on the CPU, batch 60, Adam:
+Milliseconds per iteration on the CPU, for several networks and densities:
 
-  ours    the loop that every experiment trains with, on a masked network
-  usual   torchvision's MNIST with ToTensor and Normalize, a DataLoader in the
-          same process, torch.optim.Adam, weights masked after every step
-  floor   the eight matrix products of the network alone, in preallocated memory
+  ours         lth's training, for each layer the kernel that is faster
+  ours_sparse  with sparse kernels alone
+  ours_dense   with dense kernels, masked
+  usual        torchvision's data set with ToTensor and Normalize, a DataLoader
+               in the same process, weights masked after every step
+  sparselab    the layers of SparseLab, if installed: pip install 'lth[peers]'
+  floor        the matrix products and convolutions of the network alone
 
-The three alternate block by block within one real training, so that whatever
-else the machine does affects all of them. The first block of each warms up and
-is not counted; opening the data and evaluation are in no block. Evaluation is
-measured apart, as its share of a training that evaluates on 5,000 examples
-every 100 iterations. Without MNIST, random images of its shape take its place.
+They take turns block by block, so that whatever else the machine does affects
+all of them. The first block of each warms up and is not counted; compiling,
+opening the data and evaluation are in no block. Without MNIST or CIFAR-10,
+random images of their shapes take their place.
 
-Another block of ours runs beside a second process that trains the same network,
-as two jobs of a sweep do. Its time over twice that of a block alone is what two
-seeds at once take as a share of one after the other: 0.5 where two cores do not
-disturb each other, 1 where nothing is gained.
+A search of Lenet-300-100 follows, with evaluation every 100 iterations, in
+three of the ways; then two seeds at once: a block beside a second process that
+trains too, over twice that of a block alone. That is 0.5 where two cores do not
+disturb each other, and 1 where nothing is gained.
 
-The job's folder holds speed.csv and speed.json.
+The job's folder holds ratios.csv, speed.csv, measures.csv and speed.json.
 """

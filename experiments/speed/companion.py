@@ -13,9 +13,12 @@ from lth.core.tables import Column
 from lth.training.loop import train
 from lth.training.run_spec import RunSpec
 
+from .blocks import Blocks
+from .networks import NETWORKS, load_images, make_spec
 from .settings import SpeedSettings
-from .training import make_spec, mnist
 
+NETWORK, DENSITY = NETWORKS["lenet_300_100"], 0.21
+"""What both workers train."""
 ENDLESS = 10**7  # iterations of a training that is never done: hours
 
 
@@ -56,8 +59,19 @@ class Companion:
 def accompany(root: str | None, seed: int, threads: int) -> None:
     """What the second worker does: trains and waits as the lines on stdin say, until they end."""
     prepare("cpu", threads)
-    spec = make_spec(mnist(root)[0], SpeedSettings(seed=seed, iterations=ENDLESS))
+    spec = make_spec(NETWORK, load_images(NETWORK.data, root), DENSITY, seed, ENDLESS)
     train(spec, [Obedience()])
+
+
+def beside(blocks: Blocks, companion: Companion) -> Blocks:
+    """`blocks` with `companion` at work."""
+    while True:
+        companion.work()
+        try:
+            time = next(blocks)
+        finally:
+            companion.rest()
+        yield time
 
 
 class Obedience:

@@ -1,118 +1,167 @@
-"""The run of `lth speed`: our loop, the usual one and the bare matrix products take turns."""
+"""The run of `lth speed`: ways of training take turns, network by network; then a search, and two seeds at once."""
 
+import logging
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from itertools import islice
-from typing import Any, ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
 from lth.core.files import write_json
 from lth.core.machine import describe
-from lth.core.tables import Column
+from lth.core.tables import Row
 from lth.experiment import Item
-from lth.report.progress import Progress
+from lth.kernels.ready import ready
 from lth.session import Session
-from lth.training.loop import train
-from lth.training.recipe import Recipe, plan
-from lth.training.run_spec import RunSpec
 
-from .companion import Companion
-from .loops import MNIST, floor, usual
-from .tables import SPEED, TARGETS, WORKERS
-from .training import make_spec, mnist
+from .blocks import take_turns
+from .companion import DENSITY, NETWORK, Companion, beside
+from .goals import COMPILED, EVALUATION, GOALS, LADDER, LADDER_USUAL, RATIO_GOALS, WORKERS
+from .ladder import SOME, Ladder, climb
+from .networks import NETWORKS, Images, Network, load_images, make_spec
+from .settings import SpeedSettings
+from .usual import dataset_of
+from .ways import COMPARED, DENSE, OURS, USUAL, WAYS, Case, blocks_of
 
-BESIDE = "ours, 2 workers"
+log = logging.getLogger(__name__)
+
+Times = dict[str, list[float]]
 
 
 def run(session: Session) -> Iterator[Item]:
-    """Yields the rows of speed.csv, and leaves speed.json in the job's folder."""
-    settings = session.settings
-    images, source = mnist(settings.data.root)
-    spec = make_spec(images, settings)
-    others = {"usual": usual(spec, MNIST(images)), "floor": floor(spec)}
-    with Companion(settings) as companion:
-        turns = Turns(others, companion, settings.blocks, settings.iterations, session.progress)
-        train(spec, [turns])
-    times = {name: values[1:] for name, values in turns.times.items()}
-    rows = [row(name, "ms per iteration", values) for name, values in times.items()]
-    for above, below in (("usual", "ours"), ("ours", "floor")):
-        ratios = [a / b for a, b in zip(times[above], times[below], strict=True)]
-        rows.append(row(f"{above} / {below}", "times", ratios))
-    pairs = zip(times[BESIDE], times["ours"], strict=True)
-    rows.append(row(WORKERS, "times", [together / (2 * alone) for together, alone in pairs]))
-    rows.append(row("evaluation", "%", [evaluation_share(spec, settings.level_iterations)]))
-    lengths = {key: getattr(settings, key) for key in ("blocks", "iterations", "level_iterations")}
-    facts = {"data": source, "machine": describe(session.device), "rows": rows, "ms": times}
-    write_json(session.folder / "speed.json", lengths | facts)
-    yield from (("speed", values) for values in rows)
+    """Yields the rows as they come, and leaves speed.json in the job's folder: every block's time."""
+    measurement = Measurement(session)
+    yield from measurement.compiled()
+    for name in session.settings.networks:
+        for density in sorted(set(session.settings.densities), reverse=True):
+            yield from measurement.iterations(NETWORKS[name], density)
+    yield from measurement.search()
+    yield from measurement.workers()
+    measurement.write()
 
 
-class Turns:
-    """An observer of our training: it stops the clock after each block, and lets the others run a block each.
+class Measurement:
+    """What is measured in one run of `lth speed`."""
 
-    Our blocks come in turn alone and beside `companion`; the others run after those alone.
-    """
+    def __init__(self, session: Session) -> None:
+        self.settings: SpeedSettings = session.settings
+        self.session, self.progress = session, session.progress
+        self.images = cache(lambda name: load_images(name, self.settings.data.root))
+        self.sources: dict[str, str] = {}
+        self.times: dict[str, Times] = {}
+        self.progress.expect(self._parts(), "part")
 
-    columns: ClassVar[dict[str, Column]] = {}
+    def _parts(self) -> int:
+        """How many blocks and trainings there will be."""
+        settings = self.settings
+        cases = len(settings.networks) * len(set(settings.densities))
+        trainings = (2 * (settings.levels + 1) + settings.levels // SOME + 1) if settings.levels else 0
+        return (cases * len(WAYS) + 2 * (settings.workers - 1)) * (settings.blocks + 1) + trainings
 
-    def __init__(
-        self,
-        others: Mapping[str, Iterator[None]],
-        companion: Companion,
-        blocks: int,
-        iterations: int,
-        progress: Progress,
-    ) -> None:
-        self.key, self.every, self.others, self.turns = "turns", iterations, others, blocks + 1
-        self.companion = companion
-        self.times: dict[str, list[float]] = {name: [] for name in ("ours", *others, BESIDE)}  # ms per iteration
-        self.progress = progress
-        progress.expect(len(self.times) * self.turns, "block")
-        self.began = 0.0
+    def compiled(self) -> Iterator[Item]:
+        """The row of measures.csv about the kernels, which are compiled or loaded before anything is timed."""
+        began = time.perf_counter()
+        if reason := ready():
+            log.warning("dense kernels alone are timed: %s", reason)
+        yield "measures", measure_row(COMPILED, "s", [time.perf_counter() - began])
 
-    def __call__(self, model: nn.Module, spec: RunSpec) -> dict[str, float]:
-        seconds = time.perf_counter() - self.began
-        if self.began and len(self.times[BESIDE]) < self.turns:  # the last look comes after the evaluation
-            if len(self.times["ours"]) == len(self.times[BESIDE]):
-                self._add("ours", seconds)
-                self._let_others()
-                self.companion.work()
-            else:
-                self._add(BESIDE, seconds)
-                self.companion.rest()
-        self.began = time.perf_counter()
-        return {}
+    def iterations(self, network: Network, density: float) -> Iterator[Item]:
+        """The rows of speed.csv and ratios.csv of a network at a density."""
+        ways = blocks_of(self.case(network, density))
+        place = f"{network.name} at {density:g}"
+        for _ in range((len(WAYS) - len(ways)) * (self.settings.blocks + 1)):
+            self.progress.done(place)
+        times = self.turns(place, ways)
+        about = {"network": network.name, "density": density}
+        for name, values in times.items():
+            size = network.recipe["batch_size"]
+            yield "speed", about | {"way": name, "batch_size": size, **quartiles(values), "blocks": len(values)}
+        for row in ratio_rows(times):
+            goal = RATIO_GOALS.get((network.name, density, row["above"], row["below"]))
+            yield "ratios", about | row | {"goal": goal and str(goal)}
 
-    def _let_others(self) -> None:
-        torch.use_deterministic_algorithms(False)
-        for name, steps in self.others.items():
-            began = time.perf_counter()
-            for _ in islice(steps, self.every):
-                pass
-            self._add(name, time.perf_counter() - began)
-        torch.use_deterministic_algorithms(True, warn_only=True)
+    def case(self, network: Network, density: float) -> Case:
+        """A training of `network` that is long enough for its blocks."""
+        settings, images = self.settings, self._images(network.data)
+        iterations = network.iterations(settings.iterations)
+        length = 1 + (settings.blocks + 1) * iterations + 1  # one step before the first block, and one to go
+        spec = make_spec(network, images, density, settings.seed, length)
+        return Case(spec, dataset_of(images, "train"), iterations)
 
-    def _add(self, name: str, seconds: float) -> None:
-        self.times[name].append(1e3 * seconds / self.every)
-        self.progress.done(f"{name} {self.times[name][-1]:.3f} ms")
+    def _images(self, name: str) -> Images:
+        images: Images = self.images(name)
+        self.sources[name] = images.source
+        return images
+
+    def turns(self, place: str, ways: Mapping[str, Any]) -> Times:
+        """The times of `ways`, in turns; they are kept for speed.json."""
+
+        def done(name: str, milliseconds: float) -> None:
+            self.progress.done(f"{place}, {name}: {milliseconds:.3g} ms")
+
+        self.times[place] = take_turns(ways, self.settings.blocks, done)
+        return self.times[place]
+
+    def search(self) -> Iterator[Item]:
+        """The rows of measures.csv about a search of Lenet-300-100."""
+        settings = self.settings
+        if not settings.levels:
+            return
+        images = self._images("mnist")
+        ladder = climb(images, settings.levels, settings.level_iterations, settings.seed, self.progress.done)
+        self.times["search, s"] = ladder.seconds
+        yield from (("measures", row) for row in ladder_rows(ladder))
+
+    def workers(self) -> Iterator[Item]:
+        """The row of measures.csv about two seeds at once: the time beside another worker over twice that alone."""
+        if self.settings.workers < 2:
+            return
+        case = self.case(NETWORK, DENSITY)
+        with Companion(self.settings) as companion:
+            blocks = {name: WAYS[OURS].blocks(case) for name in ("alone", "beside")}
+            blocks["beside"] = beside(blocks["beside"], companion)
+            times = self.turns("two workers", blocks)
+        values = [both / (2 * alone) for both, alone in zip(times["beside"], times["alone"], strict=True)]
+        yield "measures", measure_row(WORKERS, "times", values)
+
+    def write(self) -> None:
+        """Leaves speed.json."""
+        facts = {"data": self.sources, "machine": describe(self.session.device), "times": self.times}
+        write_json(self.session.folder / "speed.json", facts)
 
 
-def evaluation_share(spec: RunSpec, iterations: int) -> float:
-    """Percent of a training's time; its one look at the training split, when all is over, is not counted."""
-    ended: list[float] = []
-    began = time.perf_counter()
-    recipe = Recipe(iterations=iterations, evaluate_every=100)
-    longer = replace(spec, plan=plan(recipe, len(spec.data.train)))
-    trace = train(longer, progress=lambda iteration: ended.append(time.perf_counter()))
-    return 100 * trace.evaluation_seconds / (ended[-1] - began)
+def ratio_rows(times: Mapping[str, Sequence[float]]) -> list[Row]:
+    """A row for each pair of ways that were both timed: the ratio of their medians, the quartiles of those of turns."""
+    rows = []
+    for above, below in COMPARED:
+        if above in times and below in times:
+            turns = [a / b for a, b in zip(times[above], times[below], strict=True)]
+            ratio = round(float(np.median(times[above]) / np.median(times[below])), 4)
+            rows.append({"above": above, "below": below, **quartiles(turns), "ratio": ratio})
+            del rows[-1]["median"]
+    return rows
 
 
-def row(measure: str, unit: str, values: list[float]) -> dict[str, Any]:
-    """A row of `speed.csv`: the median and the quartiles of `values`."""
+def quartiles(values: Sequence[float]) -> Row:
+    """Median and quartiles; quartiles of two values or more."""
     low, median, high = np.percentile(values, (25, 50, 75)).round(4).tolist()
-    figures = (median, low, high) if len(values) > 1 else (median, None, None)
-    return dict(zip(SPEED.names, (measure, unit, *figures, TARGETS.get(measure)), strict=True))
+    several = len(values) > 1
+    return {"median": median, "quartile_1": low if several else None, "quartile_3": high if several else None}
+
+
+def measure_row(measure: str, unit: str, values: Sequence[float]) -> Row:
+    """A row of measures.csv."""
+    goal = GOALS.get(measure)
+    return {"measure": measure, "unit": unit, **quartiles(values), "goal": goal and str(goal)}
+
+
+def ladder_rows(ladder: Ladder) -> Iterator[Row]:
+    """What the search took in each way, and as ratios."""
+    totals = {way: ladder.total(way) for way in ladder.seconds}
+    yield measure_row(LADDER, "times", [totals[OURS] / totals[DENSE]])
+    yield measure_row(LADDER_USUAL, "times", [totals[USUAL] / totals[OURS]])
+    for way, seconds in totals.items():
+        yield measure_row(f"search: {way}", "s", [seconds])
+    yield measure_row(EVALUATION, "%", [ladder.evaluation_share(OURS)])
+    yield measure_row("evaluation in a search: ours_dense", "%", [ladder.evaluation_share(DENSE)])

@@ -7,6 +7,10 @@ from lth.core.seeds import LARGEST
 from lth.core.setting import setting
 from lth.settings import MachineSettings
 
+NETWORKS = ("lenet_300_100", "mlp_1024", "lenet5", "conv2", "resnet20")
+"""The networks that are timed; `mlp_1024` is 784-1024-1024-10."""
+DENSITIES = [1.0, 0.21, 0.135, 0.07, 0.036, 0.019]
+
 
 @dataclass
 class RootSettings:
@@ -17,15 +21,19 @@ class RootSettings:
 
 @dataclass
 class SpeedSettings(MachineSettings):
-    """`lth speed`: how much is timed, and with which seed."""
+    """`lth speed`: what is timed, for how long, and with which seed."""
 
     experiment: str = setting("speed", "")
     device: str = setting("cpu", "cpu alone is measured", unhashed=True)
-    blocks: int = setting(20, "blocks of each loop; medians are over blocks", low=1, high=10**6)
-    iterations: int = setting(100, "iterations of a block", low=1, high=10**7)
-    level_iterations: int = setting(1000, "iterations of the training with evaluations", low=1, high=10**9)
+    networks: list[str] = setting(list(NETWORKS), "networks to time; []: the ladder alone", options=NETWORKS)
+    densities: list[float] = setting(DENSITIES, "densities to time them at, 0..1", above=0, high=1, empty=False)
+    blocks: int = setting(5, "blocks of each way that count; medians are over blocks", low=1, high=10**6)
+    iterations: int = setting(50, "iterations of a block of lenet_300_100; of larger networks fewer", low=1, high=10**7)
+    levels: int = setting(16, "levels of the ladder after the dense one; 0: no ladder", low=0, high=40)
+    level_iterations: int = setting(500, "iterations of each training of the ladder", low=1, high=10**9)
+    workers: int = setting(2, "2: two seeds at once are timed too", low=1, high=2)
     data: RootSettings = setting(RootSettings, "where the prepared data are")
-    seed: int = setting(0, "seed of weights, batches and mask", low=0, high=LARGEST)
+    seed: int = setting(0, "seed of weights, batches and masks", low=0, high=LARGEST)
     scale: str = setting("quick", "")
 
     def __post_init__(self) -> None:

@@ -3,148 +3,55 @@
 import json
 
 import pytest
-import torch
-from lth.experiments.speed.companion import Companion
-from lth.experiments.speed.loops import MNIST, floor, usual
-from lth.experiments.speed.run import Turns
+from lth.experiments.speed.goals import COMPILED, EVALUATION, LADDER, LADDER_USUAL, WORKERS
+from lth.experiments.speed.networks import NETWORKS
+from lth.experiments.speed.settings import NETWORKS as NAMES
 from lth.experiments.speed.settings import SpeedSettings
-from lth.experiments.speed.training import make_spec, mnist
+from lth.experiments.speed.ways import DENSE, FLOOR, OURS, USUAL
 from safetensors.torch import save_file
 
-from lth.core.errors import LotteryError, SettingError
-from lth.core.rng import rng
-from lth.report.progress import Progress
-from lth.training.loop import train
+from lth.core.errors import SettingError
 from tests.files import read_csv
 
-MEASURES = [
-    *("ours", "usual", "floor", "ours, 2 workers"),
-    *("usual / ours", "ours / floor", "two seeds at once / in turn", "evaluation"),
-]
 
-
-@pytest.fixture(scope="module")
-def images():
-    """Four tensors in MNIST's shape: 5,300 training images, of which 300 are left beside the validation split."""
-    tensors = {}
-    for part, count in (("train", 5_300), ("test", 100)):
-        tensors[f"{part}_images"] = torch.randint(256, (count, 1, 28, 28), generator=rng(0, part), dtype=torch.uint8)
-        tensors[f"{part}_labels"] = torch.arange(count) % 10
-    return tensors
-
-
-@pytest.mark.slow
-def test_it_prints_and_keeps_three_times_two_ratios_and_a_share(command, tmp_path, images):
-    save_file(images, tmp_path / "mnist.safetensors")
-    done = command("speed", "scale=smoke", "blocks=3", cwd=tmp_path, LTH_DATA=str(tmp_path))
-    assert "warning" not in done.stderr, done.stderr
-    for words in (
-        *MEASURES,
-        "at least 5",
-        "at most 2",
-        "at most 0.6",
-        "at most 40",
-        "3 blocks of 5 iterations, 1 thread.",
-    ):
-        assert words in " ".join(done.stdout.split())
-    (folder,) = tmp_path.glob("outputs/speed/*")
-    rows = {row["measure"]: row for row in read_csv(folder / "speed.csv")}
-    assert list(rows) == MEASURES and all(float(row["median"]) > 0 for row in rows.values())
+def test_a_part_of_it_runs_and_keeps_every_block(images, tmp_path, here):
+    save_file(dict(images.tensors), tmp_path / "mnist.safetensors")
+    words = ["networks=[lenet_300_100]", "densities=[1,0.1]", "blocks=2", "iterations=2", "levels=0", "workers=1"]
+    folder, shown = here(tmp_path, tmp_path, "speed", *words, figures=False)
+    rows = read_csv(folder / "speed.csv")
+    assert {(row["network"], float(row["density"])) for row in rows} == {("lenet_300_100", 1.0), ("lenet_300_100", 0.1)}
     kept = json.loads((folder / "speed.json").read_text())
-    assert {name: len(times) for name, times in kept["ms"].items()} == {
-        "ours": 3, "usual": 3, "floor": 3, "ours, 2 workers": 3,
-    }  # fmt: skip
-    assert kept["machine"]["threads"] == 1 and kept["data"] == "MNIST" and kept["blocks"] == 3
-    assert float(rows["ours"]["median"]) == pytest.approx(sorted(kept["ms"]["ours"])[1], abs=1e-4)
-
-
-def test_without_mnist_it_makes_images_and_says_so(tmp_path):
-    made, says = mnist(str(tmp_path))
-    assert "random images" in says and str(tmp_path) in says and not list(tmp_path.iterdir())
-    assert made["train_images"].shape == (60_000, 1, 28, 28) and made["train_images"].dtype == torch.uint8
-
-
-def test_the_usual_way_reads_an_image_at_a_time_as_torchvision_does(images):
-    dataset = MNIST(images)
-    image, label = dataset[7]
-    assert len(dataset) == 5_300 and label == int(images["train_labels"][7])
-    torch.testing.assert_close(image, (images["train_images"][7] / 255 - 0.1307) / 0.3081)
-
-
-class Notebook:
-    """Notes what the second worker is told."""
-
-    def __init__(self):
-        self.told = []
-
-    def work(self):
-        self.told.append("work")
-
-    def rest(self):
-        self.told.append("rest")
+    assert kept["machine"]["threads"] == 1 and kept["data"] == {"mnist": "mnist"}
+    for density in ("1", "0.1"):
+        times = kept["times"][f"lenet_300_100 at {density}"]
+        assert {OURS, DENSE, USUAL, FLOOR} <= set(times) and {len(values) for values in times.values()} == {2}
+        timed = [row for row in rows if row["density"] == str(float(density))]
+        assert {row["way"] for row in timed} == set(times)
+        medians = {row["way"]: float(row["median"]) for row in timed}
+        for row in read_csv(folder / "ratios.csv"):
+            if row["density"] == str(float(density)):
+                ratio = medians[row["above"]] / medians[row["below"]]
+                assert float(row["ratio"]) == pytest.approx(ratio, rel=1e-3, abs=1e-4)
+    assert [row["measure"] for row in read_csv(folder / "measures.csv")] == [COMPILED]
+    assert "ratios of medians of 2 blocks in turns; CPU, 1 thread" in " ".join(shown.split())
 
 
 @pytest.mark.slow
-def test_the_second_worker_trains_when_it_is_told_to(tmp_path, images):
-    save_file(images, tmp_path / "mnist.safetensors")
-    spec = SpeedSettings()
-    spec.data.root = str(tmp_path)
-    with Companion(spec) as companion:
-        first = companion.work()
-        assert companion.work() > first  # it has trained on between two orders
-        waiting = companion.rest()
-        assert companion.rest() == waiting  # and now it does not
-        assert companion.work() == waiting
-        assert companion.rest() > waiting
-        companion.process.kill()
-        companion.process.wait()
-        with pytest.raises(LotteryError, match="the second worker of lth speed has ended"):
-            companion.work()
+def test_all_of_it_runs(command, tmp_path, images):
+    save_file(dict(images.tensors), tmp_path / "mnist.safetensors")
+    done = command("speed", "scale=smoke", cwd=tmp_path, LTH_DATA=str(tmp_path))
+    assert "warning" not in done.stderr, done.stderr
+    (folder,) = tmp_path.glob("outputs/speed/*")
+    rows = {row["measure"]: row for row in read_csv(folder / "measures.csv")}
+    assert {COMPILED, LADDER, LADDER_USUAL, EVALUATION, WORKERS} <= set(rows)
+    assert all(float(row["median"]) >= 0 for row in rows.values())
+    assert (folder / "figures" / "speed.png").exists() and (folder / "report.html").exists()
 
 
-def test_the_three_do_the_work_that_they_are_timed_for(images, monkeypatch):
-    spec = make_spec(images, SpeedSettings(blocks=2, iterations=2))
-    stepped, multiplied = [], []
-
-    def steps():
-        while True:
-            stepped.append(torch.are_deterministic_algorithms_enabled())
-            yield
-
-    companion = Notebook()
-    turns = Turns({"usual": steps()}, companion, blocks=2, iterations=2, progress=Progress(0, "speed"))
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    try:
-        trace = train(spec, [turns])
-        assert torch.are_deterministic_algorithms_enabled()
-    finally:
-        torch.use_deterministic_algorithms(False)
-    assert stepped == [False] * 6  # a warming turn and two that count
-    assert {name: len(times) for name, times in turns.times.items()} == {"ours": 3, "usual": 3, "ours, 2 workers": 3}
-    assert companion.told == ["work", "rest"] * 3
-    assert [point.iteration for point in trace.points] == [0, 13]  # evaluated before the first block, after the last
-    real = torch.mm
-    monkeypatch.setattr(
-        torch, "mm", lambda left, right, out: multiplied.append(out.shape) or real(left, right, out=out)
-    )
-    next(floor(spec))
-    forward, weights, inputs = (
-        [(60, 300), (60, 100), (60, 10)],
-        [(300, 784), (100, 300), (10, 100)],
-        [(60, 300), (60, 100)],
-    )
-    assert sorted(multiplied) == sorted(forward + weights + inputs)
-
-
-def test_the_usual_way_trains_the_masked_network(images, monkeypatch):
-    spec = make_spec(images, SpeedSettings())
-    monkeypatch.setattr("lth.experiments.speed.loops.build", lambda *_: spec.model)
-    steps = usual(spec, MNIST(images))
-    next(steps)
-    next(steps)
-    state = spec.model.state_dict()
-    for name, kept in spec.mask.items():
-        assert not state[name][~kept].any() and not torch.equal(state[name][kept], spec.initial_state[name][kept])
+def test_a_block_of_a_larger_network_has_fewer_iterations():
+    assert tuple(NETWORKS) == NAMES
+    assert NETWORKS["lenet_300_100"].iterations(50) == 50 and NETWORKS["resnet20"].iterations(50) == 1
+    assert all(1 <= network.iterations(longest) <= longest for network in NETWORKS.values() for longest in (1, 7, 1000))
 
 
 @pytest.mark.parametrize(
@@ -154,6 +61,10 @@ def test_the_usual_way_trains_the_masked_network(images, monkeypatch):
         ({"iterations": -1}, "iterations=-1: must be at least 1"),
         ({"level_iterations": 0}, "level_iterations=0: must be at least 1"),
         ({"threads": 0}, "threads=0: must be at least 1"),
+        ({"workers": 3}, "workers=3: must be at least 1 and at most 2"),
+        ({"densities": [0.0]}, "densities=0"),
+        ({"densities": []}, "densities=[]"),
+        ({"networks": ["lenet"]}, "networks=lenet"),
         ({"device": "cuda"}, "device=cuda: must be cpu: that is what is measured"),
     ],
 )

@@ -1,0 +1,152 @@
+"""Blocks of iterations, timed: of any steps, and of a training of ours; and ways of training that take turns.
+
+A way of training is a generator without end that runs a block at each `next` and gives its milliseconds per iteration.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from itertools import islice
+from pathlib import Path
+
+import torch
+
+from lth.training.checkpoint import Checkpoint
+from lth.training.loop import train
+from lth.training.run_spec import RunSpec
+
+Blocks = Generator[float]
+
+
+def timed(steps: Iterator[None], iterations: int) -> Blocks:
+    """The blocks of `steps`, an iteration each, with whatever kernels torch takes by itself."""
+    while True:
+        with any_kernels():
+            began = time.perf_counter()
+            for _ in islice(steps, iterations):
+                pass
+            seconds = time.perf_counter() - began
+        yield milliseconds(seconds, iterations)
+
+
+@contextmanager
+def any_kernels() -> Iterator[None]:
+    """Within, torch may take kernels that are not deterministic, as others do; ours, on several threads, may not."""
+    ours = torch.are_deterministic_algorithms_enabled()
+    if ours:
+        torch.use_deterministic_algorithms(False)
+    try:
+        yield
+    finally:
+        if ours:
+            torch.use_deterministic_algorithms(True, warn_only=True)
+
+
+def trained(spec: RunSpec, iterations: int) -> Blocks:
+    """The blocks of our training of `spec`, which must be long enough; whatever is before and between them is no part.
+
+    It is a training like any other, in a thread of its own, which is held after each block until the next is wanted.
+    """
+    pacer = Pacer(spec, iterations)
+    try:
+        pacer.begin()
+        while True:
+            yield milliseconds(pacer.block(), iterations)
+    finally:
+        pacer.end()
+
+
+def milliseconds(seconds: float, iterations: int) -> float:
+    """The milliseconds per iteration of a block that took `seconds`."""
+    return 1e3 * seconds / iterations
+
+
+def take_turns(
+    ways: Mapping[str, Blocks], turns: int, done: Callable[[str, float], None] = lambda name, time: None
+) -> dict[str, list[float]]:
+    """The times of each of `ways`, which run a block each in every turn, one after the other.
+
+    Every second turn runs in the reverse order, so that none gains by its place. A first turn warms up, and is in no
+    list. done: called after each block with its way and its time.
+    """
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    with ExitStack() as stack:
+        for blocks in ways.values():
+            stack.enter_context(closing(blocks))
+        for turn in range(turns + 1):
+            for name in list(ways)[:: -1 if turn % 2 else 1]:
+                times[name].append(next(ways[name]))
+                done(name, times[name][-1])
+    return {name: values[1:] for name, values in times.items()}
+
+
+class Ended(BaseException):
+    """Ends a training that is held."""
+
+
+class Pacer(Checkpoint):
+    """A checkpoint of our training of `spec` that writes nothing, but holds it until the next block is wanted.
+
+    A training asks its checkpoint after every step whether it is due, so that nothing else stands between two steps
+    than stands there in a training whose checkpoints are written.
+    """
+
+    def __init__(self, spec: RunSpec, iterations: int) -> None:
+        super().__init__(Path(), 0.0, {})
+        self.spec, self.iterations, self.left = spec, iterations, 1  # the first iteration is in no block
+        self.wanted, self.ready = threading.Semaphore(0), threading.Semaphore(0)
+        self.began = self.took = 0.0
+        self.ending = False
+        self.error: BaseException | None = None
+        self.thread = threading.Thread(target=self._train, args=(torch.get_num_threads(),), daemon=True)
+
+    def begin(self) -> None:
+        """Returns when the training has taken its first step."""
+        self.thread.start()
+        self._wait()
+
+    def block(self) -> float:
+        """The seconds of the next block."""
+        self.wanted.release()
+        self._wait()
+        return self.took
+
+    def end(self) -> None:
+        """Ends the training."""
+        self.ending = True
+        self.wanted.release()
+        if self.thread.ident is not None:
+            self.thread.join()
+
+    def read(self) -> None:
+        """Nothing: the training starts anew."""
+
+    def due(self) -> bool:
+        """False; after the last step of a block it waits until another is wanted."""
+        self.left -= 1
+        if not self.left:
+            self.took = time.perf_counter() - self.began
+            self.ready.release()
+            self.wanted.acquire()
+            if self.ending:
+                raise Ended
+            self.left = self.iterations
+            self.began = time.perf_counter()
+        return False
+
+    def _wait(self) -> None:
+        self.ready.acquire()
+        if self.error:
+            raise self.error
+
+    def _train(self, threads: int) -> None:
+        torch.set_num_threads(threads)  # a thread has its own number of threads
+        try:
+            train(self.spec, checkpoint=self)
+            raise ValueError("the training is too short for its blocks")
+        except Ended:
+            pass
+        except BaseException as error:
+            self.error = error
+            self.ready.release()
