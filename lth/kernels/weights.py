@@ -27,6 +27,44 @@ HARMLESS |= {getattr(Tensor, name) for name in _METHODS if hasattr(Tensor, name)
 
 
 @dataclass(frozen=True)
+class Use:
+    """One call of a layer: its axes and groups, and its inputs, (batch, *shape).
+
+    rows, columns: `ONE` for the axes that it does not have. axes: 0 for a linear layer. inputs: whether their gradient
+    is needed.
+    """
+
+    axes: int
+    rows: Geometry
+    columns: Geometry
+    groups: int
+    filters: int
+    batch: int
+    shape: tuple[int, ...]
+    bias: bool
+    inputs: bool
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """All but the batch."""
+        return self.axes, self.rows, self.columns, self.groups, self.filters, self.shape, self.bias, self.inputs
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """Rows and columns of the outputs, as far as there are any."""
+        return (self.rows.outputs, self.columns.outputs)[2 - self.axes :]
+
+    def dense(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The same call of torch's own function."""
+        if self.axes == 0:
+            return functional.linear(x, weight, bias)
+        convolution = functional.conv1d if self.axes == 1 else functional.conv2d
+        axes = (self.rows, self.columns)[2 - self.axes :]
+        stride, padding, dilation = ([getattr(axis, key) for axis in axes] for key in ("stride", "padding", "dilation"))
+        return convolution(x, weight, bias, stride, padding, dilation, self.groups)
+
+
+@dataclass(frozen=True)
 class Moved:
     """Where kept weights are after a change of masks: those at `before` are at `after` now, of `kept` in all."""
 
@@ -48,6 +86,8 @@ class SparseWeights(TorchFunctionMode):
     gradients in place of the dense parameters. Those are not touched, and stale, until `give`. Modules, parameters and
     the state dict are as they were: it is `functional.linear`, `conv1d` and `conv2d` that look at their weight.
 
+    uses: of a trial, parameter's name -> how its layer was called. refuse: makes it a trial, see lth.kernels.trials.
+
     Forward and backward passes both belong within. The outputs of such layers have torch's shapes, and the batch
     innermost in memory. Raises LotteryError where one of these parameters is used in any other way.
     """
@@ -58,7 +98,9 @@ class SparseWeights(TorchFunctionMode):
         self.parameters = {name: parameters[name] for name in masks}
         self.names = {id(parameter): name for name, parameter in self.parameters.items()}
         self.values: dict[str, Tensor] = {}
+        self.uses: dict[str, list[Use]] = {}
         self._refuse = refuse or _raise
+        self._records = refuse is not None
         self._masks: dict[str, Tensor] = {}
         self._places: dict[str, Tensor] = {}
         self._layers: dict[tuple[Any, ...], Sparse] = {}
@@ -136,8 +178,8 @@ class SparseWeights(TorchFunctionMode):
         if name is None or not self._fits(name, x, bias, "linear"):
             return None
         outputs = weight.shape[0]
-        layer = self._layer(name, ONE, ONE, 1)
         rows = x.reshape(-1, x.shape[-1])
+        layer = self._layer(name, rows, bias, (ONE, ONE), 1)
         out: Tensor = Product.apply(rows, self.values[name], bias, layer, (len(rows), outputs))
         return out if x.ndim == 2 else out.view(*x.shape[:-1], outputs)
 
@@ -176,7 +218,7 @@ class SparseWeights(TorchFunctionMode):
         shape = (len(x), weight.shape[0], *(axis.outputs for axis in geometry))
         if min(shape) < 1:
             return None  # torch says what is wrong
-        layer = self._layer(name, ONE if axes == 1 else geometry[0], geometry[-1], groups)
+        layer = self._layer(name, x, bias, (ONE if axes == 1 else geometry[0], geometry[-1]), groups)
         out: Tensor = Product.apply(x, self.values[name], bias, layer, shape)
         return out
 
@@ -190,10 +232,14 @@ class SparseWeights(TorchFunctionMode):
             return False
         return True
 
-    def _layer(self, name: str, rows: Geometry, columns: Geometry, groups: int) -> Sparse:
-        key = (name, rows, columns, groups)
+    def _layer(self, name: str, x: Tensor, bias: Tensor | None, axes: tuple[Geometry, Geometry], groups: int) -> Sparse:
+        key = (name, *axes, groups)
         if key not in self._layers:
-            self._layers[key] = Sparse(self._masks[name], rows, columns, groups)
+            self._layers[key] = Sparse(self._masks[name], *axes, groups)
+        if self._records:
+            shape, filters = tuple(x.shape[1:]), self._masks[name].shape[0]
+            use = Use(x.ndim - 2, *axes, groups, filters, len(x), shape, bias is not None, x.requires_grad)
+            self.uses.setdefault(name, []).append(use)
         return self._layers[key]
 
 

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from lth.core.errors import LotteryError
-from lth.kernels.eligible import eligible
+from lth.kernels.trials import eligible
 from lth.kernels.weights import SparseWeights
 
 
