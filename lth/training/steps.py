@@ -11,6 +11,7 @@ from lth.data.tensors import flip_crop
 from lth.training.layout import by_channel, is_by_channel
 from lth.training.masking import Masking
 from lth.training.optimizer import make_optimizer
+from lth.training.prepared import PreparedStep
 from lth.training.run_spec import RunSpec
 
 
@@ -57,6 +58,7 @@ class DenseSteps:
         self.model, self.data, self.plan, self.seeds = spec.model, spec.data, spec.plan, spec.seeds
         self.parameters = list(self.model.parameters())
         self.optimizer = make_optimizer(self.model, spec.plan)
+        self.update = PreparedStep(self.optimizer)
         self.masking = Masking(self.model, spec.mask, self.optimizer)
         self.hold, self.change = self.masking.hold, self.masking.change
         self.by_channel = is_by_channel(self.model, self.data.shape)
@@ -77,7 +79,7 @@ class DenseSteps:
             parameter.grad = None
         loss.backward()
         self.masking.gradients()
-        self.optimizer.step()
+        self.update()
         return loss.detach()
 
     def outputs(self, images: Tensor) -> Tensor:
