@@ -4,6 +4,6 @@ from lth.core.search_path import leave_current_folder
 
 leave_current_folder()  # before anything of another package is imported
 
-from lth.cli import main  # noqa: E402
+from lth.cli import script  # noqa: E402
 
-main()
+script()

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from lth.cli.ending import end_quickly
 from lth.cli.process import Stopped, settle, stop_on_signals
 from lth.core.errors import LotteryError
 from lth.discovery import source_of, sources
@@ -46,8 +47,14 @@ MEANINGS = {
 }
 
 
+def script() -> None:
+    """The console script `lth`, and `python -m lth`."""
+    main()
+    end_quickly()
+
+
 def main() -> None:
-    """The console script `lth`."""
+    """What `lth` does with the words of this process."""
     settle()
     stop_on_signals()
     try:
