@@ -14,10 +14,10 @@ def ready() -> str | None:
     """
     try:
         from lth.kernels.compiled import compiling
-        from lth.kernels.trial import worst_error
+        from lth.kernels.trial import chain_error, worst_error
 
         with compiling():
-            error = worst_error()
+            error = max(worst_error(), chain_error())
     except ImportError as problem:
         return f"numba cannot be imported: {reason_of(problem)}"
     except Exception as problem:  # whatever numba or LLVM raise

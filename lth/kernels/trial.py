@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from lth.kernels.chain import Chain
 from lth.kernels.functions import BatchNorm, MaxPool, Product
 from lth.kernels.products import gather, weight_gradient
 from lth.kernels.structure import ONE, Geometry, Sparse
@@ -24,6 +25,28 @@ def _compile_functions() -> None:
         signal = BatchNorm.apply(signal, None, bias, bias, (running, running.clone()), True, 0.1, 1e-5, False)
         images = signal.view(8, 2, 1, 1).expand(8, 2, 2, 2)
         MaxPool.apply(images, (8, 2, 1, 1), (2, 2), (2, 2), (0, 0)).sum().backward()
+
+
+def chain_error() -> float:
+    """The largest error of a chain's outputs and gradients, relative to the largest of each, on a small network."""
+    rng = np.random.default_rng(0)
+    masks = [torch.from_numpy(rng.random(shape) < 0.5) for shape in ((7, 12), (4, 7))]
+    images, labels = rng.standard_normal((20, 12)).astype(np.float32), rng.integers(4, size=20)
+    chain = Chain(masks, [True, True], 20)
+    chain.weights.copy_(torch.from_numpy(rng.standard_normal(len(chain.weights))))
+    outputs = chain.outputs(torch.from_numpy(images)).numpy()
+    parts = chain.weights.numpy().astype(float)
+    first, second = (np.zeros(mask.shape) for mask in masks)
+    ends = np.cumsum([int(masks[0].sum()), int(masks[1].sum()), 7])
+    first[masks[0]], second[masks[1]] = parts[: ends[0]], parts[ends[0] : ends[1]]
+    hidden = np.maximum(images @ first.T + parts[ends[1] : ends[2]], 0)
+    exact = hidden @ second.T + parts[ends[2] :]
+    exponentials = np.exp(exact)
+    signal = (exponentials / exponentials.sum(1, keepdims=True) - np.eye(4)[labels]) / 20
+    back = signal @ second * (hidden > 0)
+    gradients = [(back.T @ images)[masks[0]], (signal.T @ hidden)[masks[1]], back.sum(0), signal.sum(0)]
+    chain.iterate(images, labels, np.arange(20), (0, 0.0, 0.0, False, 0.0, 0.0, 1))
+    return max(_relative(outputs, exact), _relative(chain.gradients.numpy(), np.concatenate(gradients)))
 
 
 def _error(shape: tuple[int, int, int, int], axis: Geometry, batch: int) -> float:

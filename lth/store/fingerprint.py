@@ -12,6 +12,7 @@ from lth.pruning.scores import SCORES
 from lth.pruning.updates import GradualCounts, MaskUpdate
 from lth.store.architecture import architecture, code_of
 from lth.store.passing import changes_of
+from lth.training.kernels import fingerprinted
 from lth.training.layout import is_by_channel
 from lth.training.run_spec import RunSpec
 
@@ -33,7 +34,9 @@ def fingerprint_inputs(spec: RunSpec) -> dict[str, Any]:
         seeds["augment"] = spec.seeds.augment
     if update and update.draws:
         seeds["mask"] = spec.seeds.mask
-    plan = asdict(spec.plan)
+    plan = asdict(spec.plan) | {"kernels": fingerprinted(spec)}
+    if plan["kernels"] is None:
+        del plan["kernels"]
     if spec.plan.schedule != "cosine" and not update:
         plan["total"] = spec.plan.stop
     changes = {"update": update.fingerprint() | _further_code(update)} if update else {}

@@ -161,7 +161,9 @@ class Store:
         machine = describe(spec.data.train.labels.device)
         path = folder / f"checkpoint-{requested.digest()}.safetensors"
         checkpoint = None if "unread" in inputs["model"] else Checkpoint(path, self.checkpoint_seconds, machine, run)
-        result = train(spec, observers, checkpoint, progress, requested.iterations)
+        kept = self._read_or_set_aside(run, spec, inputs, RequestedArtifacts())
+        kernels = kept.kernels if kept else None  # so that the bits of what is kept come again
+        result = train(spec, observers, checkpoint, progress, requested.iterations, kernels)
         result.states = {kind: on_cpu(state) for kind, state in result.states.items()}
         self.trained.add(run)
         before = self._read_or_set_aside(run, spec, inputs, RequestedArtifacts())

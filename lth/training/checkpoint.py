@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from lth.core.errors import reason_of
@@ -94,8 +93,11 @@ class Checkpoint:
         log.warning("%s does not fit (%s): the training starts again", self.path, reason_of(error))
 
 
-def check_snapshot(snapshot: Snapshot, spec: RunSpec, optimizer: torch.optim.Optimizer) -> None:
-    """Raises one of `lth.training.run_result.IMPOSSIBLE` where a snapshot is not one that training `spec` leaves."""
+def check_snapshot(snapshot: Snapshot, spec: RunSpec) -> None:
+    """Raises one of `lth.training.run_result.IMPOSSIBLE` where a snapshot is not one that training `spec` leaves.
+
+    The optimiser's tensors are checked where they are restored.
+    """
     plan, records, states = spec.plan, dict(snapshot.records), dict(snapshot.states)
     number, batches = snapshot.iteration, records.pop("batches")
     if type(number) is not int or not plan.start <= number < plan.stop:
@@ -113,51 +115,3 @@ def check_snapshot(snapshot: Snapshot, spec: RunSpec, optimizer: torch.optim.Opt
         states["present_mask"] = states.pop("mask")
     check_finite("model", states["model"], spec.model)
     check_states(states, spec.model, spec.mask)
-    check_optimizer(snapshot.optimizer, optimizer)
-
-
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The state of `optimizer` as a flat dict of tensors, "<parameter number>/<key>"."""
-    return {
-        f"{number}/{key}": value
-        for number, entries in optimizer.state_dict()["state"].items()
-        for key, value in entries.items()
-        if isinstance(value, Tensor)
-    }
-
-
-def check_optimizer(tensors: Mapping[str, Tensor], optimizer: torch.optim.Optimizer) -> None:
-    """Raises ValueError where `tensors` are not the state of an optimiser like `optimizer` after a step."""
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    keys: dict[str, set[str]] = {}
-    for name, tensor in tensors.items():
-        number, _, key = name.partition("/")
-        keys.setdefault(number, set()).add(key)
-        if not number.isdecimal() or int(number) >= len(parameters):
-            raise ValueError(f"the optimiser has no parameter {number}")
-        if tensor.shape not in ((), parameters[int(number)].shape) or not tensor.isfinite().all():
-            raise ValueError(f"{name} of the optimiser is not of its parameter")
-    expected = _keys_after_step(optimizer)
-    for number, there in keys.items():
-        if there != expected:
-            raise ValueError(f"the optimiser keeps {sorted(expected)}, not {sorted(there)}, of parameter {number}")
-
-
-def _keys_after_step(optimizer: torch.optim.Optimizer) -> set[str]:
-    """The names of the tensors that an optimiser like `optimizer` keeps of each parameter."""
-    parameter = torch.nn.Parameter(torch.zeros(1))
-    parameter.grad = torch.zeros(1)
-    settings = {key: value for key, value in optimizer.param_groups[0].items() if key != "params"}
-    kind: Any = type(optimizer)
-    trial = kind([{**settings, "params": [parameter]}], lr=0.0)
-    trial.step()
-    return {name.partition("/")[2] for name in optimizer_tensors(trial)}
-
-
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Restores the state that `optimizer_tensors` gave in a new optimiser of the same parameters."""
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        number, _, key = name.partition("/")
-        state.setdefault(int(number), {})[key] = tensor
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -1,5 +1,6 @@
 """The one evaluator: loss and accuracy over every example of a split, the last batch included."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -53,10 +54,11 @@ def predicted(logits: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, split: Split) -> Score:
+def evaluate(model: nn.Module, split: Split, outputs: Callable[[Tensor], Tensor] | None = None) -> Score:
     """The score of `model` on `split` in evaluation mode: dropout off, BatchNorm with its running statistics.
 
-    An example whose largest output is NaN or infinite counts as wrong.
+    An example whose largest output is NaN or infinite counts as wrong. outputs: computes what `model` gives for images
+    (N, ...), where that is not a call of it.
 
     The modes of `model` are restored. Raises ValueError for an empty split, LotteryError where the model raises one.
     """
@@ -68,7 +70,7 @@ def evaluate(model: nn.Module, split: Split) -> Score:
         model.eval()
         for images, labels in zip(split.images.split(size), split.labels.split(size), strict=True):
             with users_code("the model, in evaluation mode,"):
-                logits = model(by_channel(images) if inner else images)
+                logits = outputs(images) if outputs else model(by_channel(images) if inner else images)
             losses.append(functional.cross_entropy(logits, labels, reduction="sum"))
             hits.append(predicted(logits) == labels)
     loss = torch.stack(losses).cpu().double().sum().item()  # at the end, so that a GPU is waited for once

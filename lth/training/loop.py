@@ -6,7 +6,7 @@ trained: nothing is wrapped, renamed or hooked. A mask that changes does so righ
 
 import math
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -23,14 +23,14 @@ from lth.core.users import users_line
 from lth.core.weights import State, clone, load, mapped, on_cpu, with_beside
 from lth.data.tensors import Split, batches
 from lth.pruning.updates import MaskUpdate, UpdateContext
-from lth.training.checkpoint import Checkpoint, Snapshot, check_snapshot, optimizer_tensors, restore_optimizer
+from lth.training.checkpoint import Checkpoint, Snapshot, check_snapshot
 from lth.training.evaluate import Score, evaluate
 from lth.training.gradient import dense_gradient
+from lth.training.kernels import choose, steps_of
 from lth.training.masking import check_fit
 from lth.training.records import CORRECT
 from lth.training.run_result import IMPOSSIBLE, Point, RunResult, result_from
 from lth.training.run_spec import Observer, Progress, RunSpec
-from lth.training.steps import DenseSteps, Steps
 
 PROGRESS_EVERY = 25
 """Iterations between two calls of `progress`."""
@@ -42,11 +42,13 @@ def train(
     checkpoint: Checkpoint | None = None,
     progress: Progress | None = None,
     keep_at: Collection[int] = (),
+    kernels: Mapping[str, str] | None = None,
 ) -> RunResult:
     """The result of training `spec` on the device of its data; `spec.model` then has the final weights.
 
     keep_at: iterations whose weights, and masks where those change, the result keeps too. progress: called with the
-    number of iterations done. The same spec gives the same bits on one machine, torch version, device and thread count,
+    number of iterations done. kernels: those of an earlier training of `spec` (`lth.training.kernels`), which are taken
+    again. The same spec gives the same bits on one machine, torch version, device and thread count,
     even if it was interrupted and resumed from `checkpoint` (on a GPU after `lth.core.machine.prepare`, which selects
     deterministic kernels). A loss that is NaN or infinite ends the training with the status `diverged`. Raises
     LotteryError for a mask that does not fit the model and for an error that the model raises, DataError for inputs
@@ -55,7 +57,7 @@ def train(
     _check(spec, keep_at)
     spec.model.to(spec.data.train.labels.device)
     with _determined(spec), spec.side.training():
-        run, iteration = _begun(lambda: _Run(spec, observers, keep_at), checkpoint)
+        run, iteration = _begun(lambda: _Run(spec, observers, keep_at), checkpoint, kernels)
         iterations = run.iterations(iteration)
         while run.result.status == "done" and iteration < spec.plan.stop:
             iteration = _stepped(iterations, iteration)
@@ -108,7 +110,9 @@ def _determined(spec: RunSpec) -> Iterator[None]:
         torch.set_flush_denormal(flushed)
 
 
-def _begun(make: Callable[[], "_Run"], checkpoint: Checkpoint | None) -> tuple["_Run", int]:
+def _begun(
+    make: Callable[[], "_Run"], checkpoint: Checkpoint | None, kernels: Mapping[str, str] | None
+) -> tuple["_Run", int]:
     """(training, iteration that it goes on from): from the checkpoint, where there is one that fits, else the start."""
     run = make()
     if checkpoint and (snapshot := checkpoint.read()):
@@ -117,7 +121,7 @@ def _begun(make: Callable[[], "_Run"], checkpoint: Checkpoint | None) -> tuple["
         except (*IMPOSSIBLE, RuntimeError) as error:  # RuntimeError: of torch, for shapes
             checkpoint.refuse(error)
             run = make()
-    return run, run.begin()
+    return run, run.begin(kernels)
 
 
 class _Run:
@@ -138,20 +142,26 @@ class _Run:
         self.began = time.perf_counter()
         load(self.model, spec.initial_state, spec.mask)
         self.model.train()
-        self.steps: Steps = DenseSteps(self.spec)
         self.noise = address(spec.seeds.order, "dropout")
         self.generator = torch.default_generator
         if self.device.type == "cuda":
             self.generator = torch.cuda.default_generators[self.device.index or 0]
         self.before: dict[str, dict[str, float]] = {}  # observer -> observation right before the mask changed
 
-    def begin(self) -> int:
+    def begin(self, kernels: Mapping[str, str] | None) -> int:
         """Evaluates, keeps and observes the untrained network; the iteration that training starts at."""
+        self.result.kernels = choose(self.spec, kernels)
+        self.take_steps()
         self.seed(self.spec.plan.start)
         self.evaluate(self.spec.plan.start)
         self.keep(self.spec.plan.start)
         self.observe(self.spec.plan.start)
         return self.spec.plan.start
+
+    def take_steps(self) -> None:
+        """Trains with the products of the result from now on; what chose and compiled them is not timed."""
+        self.steps = steps_of(self.spec, self.result.kernels)
+        self.began = time.perf_counter()
 
     def iterations(self, first: int) -> Iterator[int]:
         """Trains from iteration `first`; yields the number of iterations done after each step."""
@@ -173,6 +183,7 @@ class _Run:
 
     def update(self, iteration: int, update: MaskUpdate) -> None:
         """Changes the mask, also in the spec that observers get."""
+        self.steps.give()
         observers = [observer for observer in self.observers if getattr(observer, "before_updates", False)]
         self.before = {observer.key: self._observed(observer) for observer in observers}
         plan, weights = self.spec.plan, dict(self.model.named_parameters())
@@ -192,13 +203,15 @@ class _Run:
     @property
     def state(self) -> State:
         """The present weights and buffers, with what the network keeps beside them where training has changed it."""
+        self.steps.give()
         return with_beside(self.model.state_dict(), self.spec.side.packed())
 
     def _score(self, split: Split) -> Score:
         with kept(self.model):
-            return evaluate(self.model, split)
+            return evaluate(self.model, split, self.steps.outputs)
 
     def _observed(self, observer: Observer) -> dict[str, float]:
+        self.steps.give()
         with kept(self.model):
             return observer(self.model, self.spec)
 
@@ -250,8 +263,12 @@ class _Run:
         began = time.perf_counter()
         final = result.states.get("final") or clone(self.state)
         load(self.model, result.states["early_stop"])
-        test = self._score(self.spec.data.test)
+        self.steps.take()
+        outputs = None if self.spec.update else self.steps.outputs  # the mask was another one then
+        with kept(self.model):
+            test = evaluate(self.model, self.spec.data.test, outputs)
         load(self.model, final)
+        self.steps.take()
         result.points[result.points.index(early)] = replace(early, test_accuracy=test.accuracy)
         result.states.setdefault(CORRECT, {})["early_stop"] = pack(test.hits)
         result.evaluation_seconds += time.perf_counter() - began
@@ -281,24 +298,25 @@ class _Run:
         states = {**self.result.states, "model": self.state, "sums": {"loss": self.loss}}
         if self.spec.update:
             states["mask"] = self.spec.mask
-        return Snapshot(iteration, states, optimizer_tensors(self.steps.optimizer), records)
+        return Snapshot(iteration, states, self.steps.optimizer_state(), records)
 
     def restore(self, snapshot: Snapshot) -> int:
         """Restores `snapshot`; the iteration that it was taken at. Raises various errors for one that does not fit."""
-        check_snapshot(snapshot, self.spec, self.steps.optimizer)
+        check_snapshot(snapshot, self.spec)
         states = {name: mapped(state, lambda x: x.to(self.device)) for name, state in snapshot.states.items()}
         load(self.model, states.pop("model"))
         self.loss.copy_(states.pop("sums")["loss"])
-        restore_optimizer(self.steps.optimizer, snapshot.optimizer)
         if self.spec.update:
             self.spec = replace(self.spec, mask=on_cpu(states.pop("mask")))
-            self.steps.hold(self.spec.mask)
         self.batches = snapshot.records.pop("batches")
         self.result = result_from(snapshot.records, states)
+        self.take_steps()
+        self.steps.restore(snapshot.optimizer)
         return snapshot.iteration
 
     def end(self) -> RunResult:
         """The complete result, with the final weights and the accuracy on the training split."""
+        self.steps.give()
         if self.result.status == "done":
             if all(bool(parameter.isfinite().all()) for parameter in self.model.parameters()):
                 self.result.train_accuracy = self._score(self.spec.data.train).accuracy

@@ -1,10 +1,11 @@
-"""Torch's optimisers, from a plan."""
+"""Torch's optimisers, from a plan, and their state in checkpoints."""
 
 import inspect
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lth.training.recipe import Plan
 
@@ -12,10 +13,19 @@ from lth.training.recipe import Plan
 def make_optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
     """The plan's optimiser, fused; weight decay on tensors of two or more dimensions, or on all (`decay=all`)."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    everything = plan.decay == "all" or plan.weight_decay == 0  # one parameter group is faster than two
-    decayed = [p for p in parameters if everything or p.ndim >= 2]
-    others = [p for p in parameters if not everything and p.ndim < 2]
-    groups = [{"params": decayed, "weight_decay": plan.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    return optimizer_of([p for p in parameters if p.ndim >= 2], [p for p in parameters if p.ndim < 2], plan, parameters)
+
+
+def optimizer_of(
+    weights: Sequence[Tensor], others: Sequence[Tensor], plan: Plan, ordered: Sequence[Tensor] = ()
+) -> torch.optim.Optimizer:
+    """The plan's optimiser, fused, of `weights`, which decay, and `others`, which do so where all do (`decay=all`).
+
+    Where they need no two groups, they come as `ordered`, if that is given.
+    """
+    if plan.decay == "all" or plan.weight_decay == 0:  # one parameter group is faster than two
+        weights, others = ordered or [*weights, *others], []
+    groups = [{"params": weights, "weight_decay": plan.weight_decay}, {"params": others, "weight_decay": 0.0}]
     groups = [group for group in groups if group["params"]]
     if plan.optimizer == "sgd":
         return SGD(groups, lr=plan.lr, momentum=plan.momentum, nesterov=plan.nesterov, fused=True)
@@ -55,3 +65,57 @@ class AdamW(Uncompiled, torch.optim.AdamW):
     """Torch's AdamW, to the bit."""
 
     step = torch.no_grad()(_plain(torch.optim.AdamW.step))
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Sets the learning rate of every parameter."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """The state of `optimizer` as a flat dict of tensors, "<parameter number>/<key>"."""
+    return {
+        f"{number}/{key}": value
+        for number, entries in optimizer.state_dict()["state"].items()
+        for key, value in entries.items()
+        if isinstance(value, Tensor)
+    }
+
+
+def check_optimizer(tensors: Mapping[str, Tensor], optimizer: torch.optim.Optimizer) -> None:
+    """Raises ValueError where `tensors` are not the state of an optimiser like `optimizer` after a step."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    keys: dict[str, set[str]] = {}
+    for name, tensor in tensors.items():
+        number, _, key = name.partition("/")
+        keys.setdefault(number, set()).add(key)
+        if not number.isdecimal() or int(number) >= len(parameters):
+            raise ValueError(f"the optimiser has no parameter {number}")
+        if tensor.shape not in ((), parameters[int(number)].shape) or not tensor.isfinite().all():
+            raise ValueError(f"{name} of the optimiser is not of its parameter")
+    expected = _keys_after_step(optimizer)
+    for number, there in keys.items():
+        if there != expected:
+            raise ValueError(f"the optimiser keeps {sorted(expected)}, not {sorted(there)}, of parameter {number}")
+
+
+def _keys_after_step(optimizer: torch.optim.Optimizer) -> set[str]:
+    """The names of the tensors that an optimiser like `optimizer` keeps of each parameter."""
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    parameter.grad = torch.zeros(1)
+    settings = {key: value for key, value in optimizer.param_groups[0].items() if key != "params"}
+    kind: Any = type(optimizer)
+    trial = kind([{**settings, "params": [parameter]}], lr=0.0)
+    trial.step()
+    return {name.partition("/")[2] for name in optimizer_tensors(trial)}
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Restores the state that `optimizer_tensors` gave in a new optimiser of the same parameters; else ValueError."""
+    check_optimizer(tensors, optimizer)
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        number, _, key = name.partition("/")
+        state.setdefault(int(number), {})[key] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -15,6 +15,7 @@ OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "step", "cosine")
 TESTS = ("ends", "improved", "always")
 DECAYS = ("weights", "all")
+KERNELS = ("auto", "dense", "sparse")
 SGD, STEP = ("optimizer", ("sgd",)), ("schedule", ("step",))
 """The fields, and their values, with which others are read."""
 HELD_SHARE = 0.01
@@ -30,7 +31,9 @@ class Recipe:
     (`decay=weights`) or on all parameters. `schedule`: `step` multiplies the rate by `gamma` at each of `milestones`,
     `cosine` ends at zero; each after a linear `warmup`. `test`: the test accuracy is measured of the early-stop and the
     final weights alone (`ends`), also wherever the validation loss improved on the way (`improved`), or at every
-    evaluation (`always`); it never decides anything. Raises SettingError for a value out of range.
+    evaluation (`always`); it never decides anything.
+    `kernels`: whether products of pruned layers are sparse, see `lth.training.kernels`. Raises SettingError for a value
+    out of range.
     """
 
     iterations: Duration = setting(1600, "length of a training", low=1)
@@ -51,6 +54,13 @@ class Recipe:
         "test set: ends (early stop, final), improved (loss), always",
         options=TESTS,
         hashed_like={"ends": "improved"},  # both give the same rows of results, and older ones are of `improved`
+    )
+
+    kernels: str = setting(
+        "auto",
+        "products of pruned layers on the CPU: auto (the faster), dense, sparse",
+        options=KERNELS,
+        unhashed_at_default=True,
     )
 
     def __post_init__(self) -> None:
@@ -87,6 +97,7 @@ class Plan:
     warmup: int
     evaluate_every: int
     test: str
+    kernels: str = "dense"
 
     def rate(self, iteration: int) -> float:
         """The learning rate of the step after `iteration` steps."""
@@ -156,6 +167,7 @@ def plan(recipe: Recipe, examples: int, start: Duration = 0, stop: Duration | No
         warmup=warmup,
         evaluate_every=every,
         test=recipe.test,
+        kernels=recipe.kernels,
     )
 
 

@@ -37,6 +37,8 @@ def check_result(result: "RunResult") -> None:
         _check_iterations([iteration for iteration, _ in observations], result.start, result.stop)
         for _, values in observations:
             _require(all(isinstance(x, int | float) for x in values.values()), "an observation", values)
+    words = [*result.kernels, *result.kernels.values()]
+    _require(all(isinstance(word, str) for word in words), "kernels", result.kernels)
     for key, columns in result.columns.items():
         words = [key, *columns, *columns.values()]
         _require(all(isinstance(word, str) for word in words), "columns", columns)

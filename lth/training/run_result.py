@@ -61,7 +61,8 @@ class RunResult:
     `correct` holds which test examples `final` and `early_stop` classify correctly, as packed bits (`lth.core.bits`).
     columns: key of an observer -> name in its observations -> the column of the tables that they fill. train_accuracy:
     0..1, of the final weights. seconds: of the training, evaluation included; evaluation_seconds: of that alone. run:
-    the name under which a store keeps it, else empty. machine: where it was trained, see `lth.core.machine.describe`.
+    the name under which a store keeps it, else empty. kernels: the weights whose products were sparse, see
+    `lth.training.kernels`. machine: where it was trained, see `lth.core.machine.describe`.
 
     >>> result = RunResult(0, 200, points=[Point(0, 0.1, val_loss=2.3), Point(100, 0.1, val_loss=0.4)])
     >>> result.early_stop.iteration, result.censored
@@ -78,6 +79,7 @@ class RunResult:
     train_accuracy: float | None = None
     seconds: float = 0.0
     evaluation_seconds: float = 0.0
+    kernels: dict[str, str] = field(default_factory=dict)
     states: dict[str, State] = field(default_factory=dict)
     run: str = ""
     machine: Mapping[str, Any] = field(default_factory=dict)

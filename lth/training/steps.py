@@ -1,8 +1,8 @@
 """How a training takes its steps: densely, by the layers and the autograd of torch."""
 
+from collections.abc import Callable
 from typing import Protocol
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -10,18 +10,18 @@ from lth.core.weights import Mask
 from lth.data.tensors import flip_crop
 from lth.training.layout import by_channel, is_by_channel
 from lth.training.masking import Masking
-from lth.training.optimizer import make_optimizer
+from lth.training.optimizer import make_optimizer, optimizer_tensors, restore_optimizer, set_rate
 from lth.training.prepared import PreparedStep
 from lth.training.run_spec import RunSpec
 
 
 class Steps(Protocol):
-    """One way to take the steps of a training of `spec`, whose model holds its present weights.
+    """One way to take the steps of a training of `spec`, from the weights that its model has, under its mask."""
 
-    optimizer: holds the state of the optimiser, which a checkpoint keeps.
-    """
-
-    optimizer: torch.optim.Optimizer
+    @property
+    def outputs(self) -> Callable[[Tensor], Tensor] | None:
+        """Gives the outputs (N, classes) of the network in its mode for images (N, ...); None: a call of it does."""
+        ...
 
     def step(self, iteration: int, examples: Tensor) -> Tensor:
         """Trains on `examples`, indices int64 (N,) of the training split; the mean loss of the batch before the step.
@@ -30,29 +30,34 @@ class Steps(Protocol):
         """
         ...
 
-    def outputs(self, images: Tensor) -> Tensor:
-        """The outputs (N, classes) of the network in its present mode for `images` (N, ...)."""
-        ...
-
     def give(self) -> None:
         """Brings the weights of the model up to date, pruned ones exactly zero."""
         ...
 
     def take(self) -> None:
-        """Goes on from the weights of the model."""
-        ...
-
-    def hold(self, mask: Mask) -> None:
-        """Trains under `mask` from now on; weights and optimiser state are already masked by it."""
+        """Goes on from the weights of the model, which are masked."""
         ...
 
     def change(self, mask: Mask) -> None:
-        """Changes to `mask`: pruned and grown weights become zero, their optimiser state too."""
+        """Changes to `mask`, of the same layers: pruned and grown weights become zero, their optimiser state too.
+
+        The weights of the model are up to date before and after.
+        """
+        ...
+
+    def optimizer_state(self) -> dict[str, Tensor]:
+        """The state of the optimiser, for a checkpoint."""
+        ...
+
+    def restore(self, optimizer_state: dict[str, Tensor]) -> None:
+        """Goes on from an optimiser's state; ValueError where it is of another training."""
         ...
 
 
 class DenseSteps:
     """Every product is dense; gradients are masked before the optimiser sees them."""
+
+    outputs = None
 
     def __init__(self, spec: RunSpec) -> None:
         self.model, self.data, self.plan, self.seeds = spec.model, spec.data, spec.plan, spec.seeds
@@ -60,16 +65,15 @@ class DenseSteps:
         self.optimizer = make_optimizer(self.model, spec.plan)
         self.update = PreparedStep(self.optimizer)
         self.masking = Masking(self.model, spec.mask, self.optimizer)
-        self.hold, self.change = self.masking.hold, self.masking.change
         self.by_channel = is_by_channel(self.model, self.data.shape)
+        self.change = self.masking.change
         self.rate_varies = spec.plan.schedule != "constant" or spec.plan.warmup > 0
 
     def step(self, iteration: int, examples: Tensor) -> Tensor:
         split = self.data.train
         images, labels = split.images.index_select(0, examples), split.labels.index_select(0, examples)
         if self.rate_varies:
-            for group in self.optimizer.param_groups:
-                group["lr"] = self.plan.rate(iteration)
+            set_rate(self.optimizer, self.plan.rate(iteration))
         if self.data.augment == "flip_crop":
             images = flip_crop(images, self.seeds.augment, iteration)
         if self.by_channel:
@@ -82,12 +86,14 @@ class DenseSteps:
         self.update()
         return loss.detach()
 
-    def outputs(self, images: Tensor) -> Tensor:
-        outputs: Tensor = self.model(images)
-        return outputs
-
     def give(self) -> None:
         pass
 
     def take(self) -> None:
         pass
+
+    def optimizer_state(self) -> dict[str, Tensor]:
+        return optimizer_tensors(self.optimizer)
+
+    def restore(self, optimizer_state: dict[str, Tensor]) -> None:
+        restore_optimizer(self.optimizer, optimizer_state)

@@ -1,0 +1,157 @@
+"""Which products of a training are sparse: those that may be, on this machine, and are the faster ones or asked for.
+
+A sparse product differs from a dense one in its last bits. So the choice belongs to a training: it is kept with the
+result and replayed when the training goes on, and the fingerprint of a training that may have sparse products is its
+own.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import torch
+
+from lth.core.errors import SettingError
+from lth.kernels.ready import ready
+from lth.training.run_spec import RunSpec
+from lth.training.steps import DenseSteps, Steps
+
+log = logging.getLogger(__name__)
+
+CHAIN = "chain"
+DENSEST = 0.5
+"""The density above which a sparse product is not the faster one."""
+LEAST_WORK = 10**10
+"""Pruned layers' weights times training examples, below which a dense training ends before a choice is made."""
+SPARSE_LOOP = 1
+"""Raise it when sparse products give other results: runs with older ones are then trained again."""
+
+Kernels = dict[str, str]
+"""Name of a weight -> `sparse`, or `chain` for all weights of a chain; empty where all products are dense."""
+
+
+def fingerprinted(spec: RunSpec) -> str | None:
+    """What tells the fingerprint that products may be sparse; None where all are dense.
+
+    It depends on `spec` alone, on no machine.
+    """
+    return f"{spec.plan.kernels} {SPARSE_LOOP}" if _possible(spec) else None
+
+
+def _possible(spec: RunSpec) -> bool:
+    """Whether a product of `spec` may be sparse: always where its mask changes."""
+    if spec.plan.kernels == "dense":
+        return False
+    shares = [float(mask.float().mean()) for mask in spec.mask.values() if mask.numel()]
+    if spec.plan.kernels == "sparse":
+        return bool(spec.update) or any(share < 1 for share in shares)
+    examples = spec.plan.batch_size * (spec.plan.stop - spec.plan.start)
+    pruned = [mask.numel() for mask, share in zip(spec.mask.values(), shares, strict=False) if share <= DENSEST]
+    weights = sum(mask.numel() for mask in spec.mask.values()) if spec.update else sum(pruned)
+    return weights * examples >= LEAST_WORK
+
+
+def choose(spec: RunSpec, before: Mapping[str, str] | None = None) -> Kernels:
+    """The sparse products of the training of `spec`, whose model has its first weights.
+
+    They are those that an earlier training of `spec` had `before`, where this machine can have them. Else both ways are
+    timed where a product may be sparse (`recipe.kernels=auto`), or all are sparse that can be (`sparse`). Raises
+    SettingError for `sparse` where none can.
+    """
+    if not _possible(spec):
+        return {}
+    problem = _problem(spec)
+    if before is not None and not (before and problem):
+        return dict(before)
+    if problem:
+        if spec.plan.kernels == "sparse":
+            raise SettingError("recipe.kernels", "sparse", f"{problem}; recipe.kernels=auto takes what can be had")
+        _say_once(problem)
+        return {}
+    chain = _chain(spec)
+    if chain and (spec.plan.kernels == "sparse" or _chain_is_faster(spec, chain)):
+        return chain
+    if spec.plan.kernels == "sparse":
+        raise SettingError("recipe.kernels", "sparse", "no layer can use sparse products")
+    return {}
+
+
+def steps_of(spec: RunSpec, kernels: Mapping[str, str]) -> Steps:
+    """The steps of the training of `spec` with the products `kernels`; ValueError where it cannot have them."""
+    if not kernels:
+        return DenseSteps(spec)
+    from lth.kernels.chain import chain_of
+    from lth.training.chain_steps import ChainSteps
+
+    if set(kernels.values()) != {CHAIN} or _problem(spec):
+        raise ValueError(f"{kernels} are not the products of such a training")
+    layers = chain_of(spec.model, spec.data.train.images[:2])
+    if [layer.weight for layer in layers] != list(kernels):
+        raise ValueError("the network is not the chain of those products")
+    return ChainSteps(spec, layers)
+
+
+def _problem(spec: RunSpec) -> str | None:
+    """Why nothing of `spec` can be sparse on this machine."""
+    images = spec.data.train.images
+    if images.device.type != "cpu" or images.dtype != torch.float32:
+        return f"sparse products need float32 on the CPU, the data is {images.dtype} on {images.device.type}"
+    return ready()
+
+
+@cache
+def _say_once(problem: str) -> None:
+    log.warning("all products are dense: %s", problem)
+
+
+def _chain(spec: RunSpec) -> Kernels:
+    """The chain that the network is; empty where it is none, or has labels that are none of its classes."""
+    from lth.kernels.chain import chain_of
+
+    train = spec.data.train
+    layers = chain_of(spec.model, train.images[:2])
+    if not layers:
+        return {}
+    classes = len(dict(spec.model.named_parameters())[layers[-1].weight])
+    fits = bool(train.labels.min() >= 0) and bool(train.labels.max() < classes)
+    return {layer.weight: CHAIN for layer in layers} if fits and train.images.is_contiguous() else {}
+
+
+_timed: dict[Any, bool] = {}
+"""What was timed -> whether the chain is faster; trainings alike, as those of other seeds, are not timed again."""
+
+
+def _chain_is_faster(spec: RunSpec, chain: Kernels) -> bool:
+    """Whether iterations as a chain are faster here; on copies, so that nothing of the training changes."""
+    shapes = tuple(tuple(mask.shape) for mask in spec.mask.values())
+    kept = tuple(f"{float(mask.sum()):.1e}" for mask in spec.mask.values())
+    key = (shapes, kept, spec.plan.batch_size, spec.plan.optimizer, torch.get_num_threads())
+    if key not in _timed:
+        trial = replace(spec, model=deepcopy(spec.model))
+        ways = [steps_of(trial, {}), steps_of(trial, chain)]
+        _timed[key] = faster([_iterations(steps, spec) for steps in ways]) == 1
+    return _timed[key]
+
+
+def _iterations(steps: Steps, spec: RunSpec) -> Callable[[], Any]:
+    examples = torch.arange(spec.plan.batch_size)
+    return lambda: steps.step(spec.plan.start, examples)
+
+
+def faster(ways: list[Callable[[], Any]], seconds: float = 0.3) -> int:
+    """The number of the fastest of `ways`, by the shortest of interleaved calls within about `seconds`."""
+    shortest = [float("inf")] * len(ways)
+    ends = time.perf_counter() + seconds
+    for call in range(100):
+        for number, way in enumerate(ways):
+            began = time.perf_counter()
+            way()
+            if call:  # the first call of each warms up
+                shortest[number] = min(shortest[number], time.perf_counter() - began)
+        if call >= 3 and time.perf_counter() > ends:
+            break
+    return shortest.index(min(shortest))

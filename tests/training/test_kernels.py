@@ -1,0 +1,180 @@
+"""Sparse products in training: when they are taken, that they train the same network, and the same bits again."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from lth.core.errors import SettingError
+from lth.core.weights import Mask, digest
+from lth.pruning.mask import dense, prunable
+from lth.pruning.updates import GradualPruning, RigL, Set
+from lth.store.fingerprint import fingerprint, fingerprint_inputs
+from lth.training import kernels
+from lth.training.checkpoint import Checkpoint
+from lth.training.kernels import choose
+from lth.training.loop import train
+from lth.training.run_result import RunResult
+from lth.training.run_spec import RunSpec
+
+HERE = {"torch": "1"}
+OPTIMIZERS = {
+    "adam": {"optimizer": "adam", "lr": 0.01, "schedule": "cosine"},
+    "adamw": {"optimizer": "adamw", "lr": 0.01, "weight_decay": 0.1, "decay": "all"},
+    "sgd": {"optimizer": "sgd", "lr": 0.1, "momentum": 0.0},
+    "momentum": {"optimizer": "sgd", "lr": 0.05, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01},
+}
+UPDATES = {"gradual": GradualPruning(0.2, 5, 20, 5), "set": Set(0.3, 5), "rigl": RigL(0.3, 5, 20, "learning_rate")}
+by_optimizer = pytest.mark.parametrize("recipe", OPTIMIZERS.values(), ids=OPTIMIZERS)
+by_update = pytest.mark.parametrize("update", [None, *UPDATES.values()], ids=["still", *UPDATES])
+CHAIN = {"fc1.weight": "chain", "fc2.weight": "chain", "output.weight": "chain"}
+
+
+class Killed(Exception):
+    pass
+
+
+class Watch:
+    """Checks at every iteration that pruned weights are zero; at its look number `last` the training is killed."""
+
+    key, every, columns = "watch", 1, {}
+
+    def __init__(self, last: int | None = None) -> None:
+        self.looks, self.last = 0, last
+
+    def __call__(self, model: nn.Module, spec: RunSpec) -> dict[str, float]:
+        weights = dict(model.named_parameters())
+        assert all(not weights[name][~kept].any() for name, kept in spec.mask.items())
+        self.looks += 1
+        if self.looks == self.last:
+            raise Killed
+        return {"total": sum(float(weight.detach().abs().sum()) for weight in weights.values())}
+
+
+@pytest.fixture(scope="module")
+def pruned(make_job: Callable[..., RunSpec], half_mask: Callable[[nn.Module], Mask]) -> Callable[..., RunSpec]:
+    """A training under a half mask, with sparse products where nothing else is said."""
+
+    def make(update: GradualPruning | Set | RigL | None = None, **recipe: object) -> RunSpec:
+        spec = make_job(**({"kernels": "sparse"} | recipe))
+        gradual = isinstance(update, GradualPruning)
+        return replace(spec, mask=dense(prunable(spec.model)) if gradual else half_mask(spec.model), update=update)
+
+    return make
+
+
+def equal(first: RunResult, second: RunResult) -> bool:
+    timeless = [replace(result, seconds=0, evaluation_seconds=0).records() for result in (first, second)]
+    states = [{key: digest(state) for key, state in result.states.items()} for result in (first, second)]
+    return timeless[0] == timeless[1] and states[0] == states[1]
+
+
+@by_update
+@by_optimizer
+def test_a_sparse_training_is_a_dense_one_to_float_error(
+    pruned: Callable[..., RunSpec], update: object, recipe: dict
+) -> None:
+    sparse, plain = (train(pruned(update, kernels=way, **recipe), [Watch()]) for way in ("sparse", "dense"))
+    assert sparse.kernels == CHAIN and plain.kernels == {}
+    for kind in ("final", "early_stop"):
+        for name, weight in plain.states[kind].items():
+            assert torch.allclose(sparse.states[kind][name], weight, rtol=1e-3, atol=1e-5), (kind, name)
+    for first, second in zip(sparse.points, plain.points, strict=True):
+        assert first.val_loss == pytest.approx(second.val_loss, rel=1e-4)
+        assert (first.val_accuracy, first.test_accuracy) == (second.val_accuracy, second.test_accuracy)
+    assert sparse.train_accuracy == plain.train_accuracy
+    assert sparse.observed["watch"][-1][1]["total"] == pytest.approx(plain.observed["watch"][-1][1]["total"], rel=1e-4)
+
+
+@by_update
+@pytest.mark.parametrize("look", [2, 6, 9, 30])
+def test_a_killed_sparse_training_goes_on_to_the_same_bits(
+    pruned: Callable[..., RunSpec], tmp_path: Path, update: object, look: int
+) -> None:
+    recipe = OPTIMIZERS["momentum" if look == 9 else "adam"]
+    unbroken = train(pruned(update, **recipe), [Watch()])
+    with pytest.raises(Killed):
+        train(pruned(update, **recipe), [Watch(look)], Checkpoint(tmp_path / "c", 0, HERE))
+    watch = Watch()
+    assert equal(train(pruned(update, **recipe), [watch], Checkpoint(tmp_path / "c", 0, HERE)), unbroken)
+    assert watch.looks == 31 if look <= 2 else watch.looks == 31 - (look - 1)
+
+
+def test_the_choice_of_a_checkpoint_is_taken_again(
+    pruned: Callable[..., RunSpec], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernels, "LEAST_WORK", 0)
+    monkeypatch.setattr(kernels, "_chain_is_faster", lambda *_: True)
+    with pytest.raises(Killed):
+        train(pruned(kernels="auto"), [Watch(9)], Checkpoint(tmp_path / "c", 0, HERE))
+    monkeypatch.setattr(kernels, "_chain_is_faster", lambda *_: False)
+    assert train(pruned(kernels="auto"), [Watch()], Checkpoint(tmp_path / "c", 0, HERE)).kernels == CHAIN
+    assert train(pruned(kernels="auto"), kernels=CHAIN).kernels == CHAIN
+    assert train(pruned(kernels="auto")).kernels == {}
+
+
+def test_a_checkpoint_of_impossible_products_is_refused(pruned: Callable[..., RunSpec], tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        train(pruned(), [Watch(9)], Checkpoint(tmp_path / "c", 0, HERE))
+    snapshot = Checkpoint(tmp_path / "c", 0, HERE).read()
+    snapshot.records["kernels"] = {"fc1.weight": "chain"}
+    Checkpoint(tmp_path / "c", 0, HERE).write(snapshot)
+    watch = Watch()
+    assert train(pruned(), [watch], Checkpoint(tmp_path / "c", 0, HERE)).kernels == CHAIN and watch.looks == 31
+
+
+def names(spec: RunSpec) -> set[str]:
+    """The names of the training of `spec` with each of the ways."""
+    specs = [replace(spec, plan=replace(spec.plan, kernels=way)) for way in ("auto", "dense", "sparse")]
+    return {fingerprint(fingerprint_inputs(spec)) for spec in specs}
+
+
+def test_results_of_one_way_are_never_given_as_those_of_another(
+    pruned: Callable[..., RunSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing can be sparse, all ways are one training, which has the name that it always had."""
+    long = pruned()
+    long = replace(long, plan=replace(long.plan, stop=10**9, total=10**9))
+    assert len(names(long)) == 3
+    assert len(names(replace(long, mask=dense(prunable(long.model))))) == 1
+    denser = {name: torch.arange(kept.numel()).view(kept.shape) > 0 for name, kept in long.mask.items()}
+    assert len(names(replace(long, mask=denser))) == 2  # auto is sure to take dense products
+    assert len(names(pruned())) == 2  # so it is where a training is too short to be worth a choice
+    assert "kernels" not in fingerprint_inputs(pruned(kernels="dense"))["plan"]
+
+
+def test_where_nothing_can_be_sparse_auto_is_dense_and_sparse_an_error(
+    pruned: Callable[..., RunSpec], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(kernels, "LEAST_WORK", 0)
+    monkeypatch.setattr(kernels, "ready", lambda: "numba cannot be imported: no such module")
+    kernels._say_once.cache_clear()
+    with caplog.at_level(logging.WARNING):
+        assert choose(pruned(kernels="auto")) == choose(pruned(kernels="auto")) == {}
+    assert caplog.messages == ["all products are dense: numba cannot be imported: no such module"]
+    with pytest.raises(SettingError, match=r"recipe\.kernels=sparse: numba cannot be imported"):
+        choose(pruned())
+
+
+def test_both_ways_are_timed_once_for_trainings_alike(
+    pruned: Callable[..., RunSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernels, "LEAST_WORK", 0)
+    monkeypatch.setattr(kernels, "_timed", {})
+    calls = []
+    monkeypatch.setattr(kernels, "faster", lambda ways: calls.append([way() for way in ways]) or 1)
+    spec = pruned(kernels="auto")
+    before = digest(spec.model.state_dict())
+    assert choose(spec) == choose(spec) == CHAIN and len(calls) == 1
+    assert calls[0][0].item() == pytest.approx(calls[0][1].item(), rel=1e-5)
+    assert digest(spec.model.state_dict()) == before
+    assert choose(pruned(kernels="auto", batch_size=10)) == CHAIN and len(calls) == 2
+
+
+def test_the_faster_way_is_that_of_the_shortest_call() -> None:
+    long, short = (lambda: torch.randn(300_000).sum()), (lambda: None)
+    assert kernels.faster([long, short], 0.01) == 1 and kernels.faster([short, long], 0.01) == 0
