@@ -22,7 +22,7 @@ from lth.training.steps import DenseSteps, Steps
 
 log = logging.getLogger(__name__)
 
-CHAIN = "chain"
+CHAIN, SPARSE = "chain", "sparse"
 DENSEST = 0.5
 """The density above which a sparse product is not the faster one."""
 LEAST_WORK = 10**10
@@ -75,9 +75,9 @@ def choose(spec: RunSpec, before: Mapping[str, str] | None = None) -> Kernels:
     chain = _chain(spec)
     if chain and (spec.plan.kernels == "sparse" or _chain_is_faster(spec, chain)):
         return chain
-    if spec.plan.kernels == "sparse":
-        raise SettingError("recipe.kernels", "sparse", "no layer can use sparse products")
-    return {}
+    if chain:
+        return {}
+    return _all_layers(spec) if spec.plan.kernels == "sparse" else _faster_layers(spec)
 
 
 def steps_of(spec: RunSpec, kernels: Mapping[str, str]) -> Steps:
@@ -86,9 +86,12 @@ def steps_of(spec: RunSpec, kernels: Mapping[str, str]) -> Steps:
         return DenseSteps(spec)
     from lth.kernels.chain import chain_of
     from lth.training.chain_steps import ChainSteps
+    from lth.training.layer_steps import LayerSteps
 
-    if set(kernels.values()) != {CHAIN} or _problem(spec):
+    if not set(kernels) <= set(spec.mask) or set(kernels.values()) not in ({CHAIN}, {SPARSE}) or _problem(spec):
         raise ValueError(f"{kernels} are not the products of such a training")
+    if set(kernels.values()) == {SPARSE}:
+        return LayerSteps(spec, kernels)
     layers = chain_of(spec.model, spec.data.train.images[:2])
     if [layer.weight for layer in layers] != list(kernels):
         raise ValueError("the network is not the chain of those products")
@@ -119,6 +122,27 @@ def _chain(spec: RunSpec) -> Kernels:
     classes = len(dict(spec.model.named_parameters())[layers[-1].weight])
     fits = bool(train.labels.min() >= 0) and bool(train.labels.max() < classes)
     return {layer.weight: CHAIN for layer in layers} if fits and train.images.is_contiguous() else {}
+
+
+def _all_layers(spec: RunSpec) -> Kernels:
+    """The pruned layers that can be sparse; SettingError where none can."""
+    from lth.kernels.trials import eligible
+
+    masks = {name: mask for name, mask in spec.mask.items() if spec.update or not mask.all()}
+    reasons = eligible(spec.model, masks, spec.data.train.images[:4])
+    if all(reasons.values()):
+        name = next(iter(reasons))
+        raise SettingError("recipe.kernels", "sparse", f"no layer can have sparse products: {name} {reasons[name]}")
+    return {name: SPARSE for name, reason in reasons.items() if not reason}
+
+
+def _faster_layers(spec: RunSpec) -> Kernels:
+    """The layers that are faster with sparse products, as measured on the first batch."""
+    from lth.kernels.choice import fastest
+
+    masks = {name: mask.cpu() for name, mask in spec.mask.items()}
+    choices = fastest(spec.model, masks, spec.data.train.images[: spec.plan.batch_size])
+    return {name: SPARSE for name, choice in choices.items() if choice == SPARSE}
 
 
 _timed: dict[Any, bool] = {}

@@ -61,12 +61,11 @@ class DenseSteps:
 
     def __init__(self, spec: RunSpec) -> None:
         self.model, self.data, self.plan, self.seeds = spec.model, spec.data, spec.plan, spec.seeds
-        self.parameters = list(self.model.parameters())
+        self.parameters: list[Tensor] = list(self.model.parameters())
         self.optimizer = make_optimizer(self.model, spec.plan)
         self.update = PreparedStep(self.optimizer)
         self.masking = Masking(self.model, spec.mask, self.optimizer)
         self.by_channel = is_by_channel(self.model, self.data.shape)
-        self.change = self.masking.change
         self.rate_varies = spec.plan.schedule != "constant" or spec.plan.warmup > 0
 
     def step(self, iteration: int, examples: Tensor) -> Tensor:
@@ -78,19 +77,27 @@ class DenseSteps:
             images = flip_crop(images, self.seeds.augment, iteration)
         if self.by_channel:
             images = by_channel(images)
+        loss = self.pass_through(images, labels)
+        self.masking.gradients()
+        self.update()
+        return loss.detach()
+
+    def pass_through(self, images: Tensor, labels: Tensor) -> Tensor:
+        """The mean loss of a batch; its gradient is in the parameters, and nothing else."""
         loss = functional.cross_entropy(self.model(images), labels)
         for parameter in self.parameters:
             parameter.grad = None
         loss.backward()
-        self.masking.gradients()
-        self.update()
-        return loss.detach()
+        return loss
 
     def give(self) -> None:
         pass
 
     def take(self) -> None:
         pass
+
+    def change(self, mask: Mask) -> None:
+        self.masking.change(mask)
 
     def optimizer_state(self) -> dict[str, Tensor]:
         return optimizer_tensors(self.optimizer)

@@ -11,6 +11,7 @@ from torch import nn
 
 from lth.core.errors import SettingError
 from lth.core.weights import Mask, digest
+from lth.data.tensors import Data
 from lth.pruning.mask import dense, prunable
 from lth.pruning.updates import GradualPruning, RigL, Set
 from lth.store.fingerprint import fingerprint, fingerprint_inputs
@@ -31,6 +32,7 @@ OPTIMIZERS = {
 UPDATES = {"gradual": GradualPruning(0.2, 5, 20, 5), "set": Set(0.3, 5), "rigl": RigL(0.3, 5, 20, "learning_rate")}
 by_optimizer = pytest.mark.parametrize("recipe", OPTIMIZERS.values(), ids=OPTIMIZERS)
 by_update = pytest.mark.parametrize("update", [None, *UPDATES.values()], ids=["still", *UPDATES])
+LAYERS = {"0.weight": "sparse", "5.weight": "sparse"}
 CHAIN = {"fc1.weight": "chain", "fc2.weight": "chain", "output.weight": "chain"}
 
 
@@ -71,6 +73,78 @@ def equal(first: RunResult, second: RunResult) -> bool:
     timeless = [replace(result, seconds=0, evaluation_seconds=0).records() for result in (first, second)]
     states = [{key: digest(state) for key, state in result.states.items()} for result in (first, second)]
     return timeless[0] == timeless[1] and states[0] == states[1]
+
+
+@pytest.fixture(scope="module")
+def rich(
+    make_job: Callable[..., RunSpec],
+    make_data: Callable[..., Data],
+    make_rich_network: Callable[[], nn.Module],
+    half_mask: Callable[[nn.Module], Mask],
+) -> Callable[..., RunSpec]:
+    """The same of a network that is no chain, with BatchNorm, dropout and augmentation."""
+    model, data = make_rich_network(), replace(make_data(), augment="flip_crop")
+
+    def make(update: GradualPruning | Set | RigL | None = None, **recipe: object) -> RunSpec:
+        spec = make_job(model=model, data=data, **({"kernels": "sparse"} | recipe))
+        gradual = isinstance(update, GradualPruning)
+        return replace(spec, mask=dense(prunable(model)) if gradual else half_mask(model), update=update)
+
+    return make
+
+
+@by_update
+@by_optimizer
+def test_sparse_layers_train_as_dense_ones_to_float_error(
+    rich: Callable[..., RunSpec], update: object, recipe: dict
+) -> None:
+    """Without dropout, which draws in the order of memory, and that is another one."""
+    specs = [rich(update, kernels=way, **recipe) for way in ("sparse", "dense")]
+    for spec in specs:
+        spec.model[4].p = 0.0
+    sparse, plain = (train(spec, [Watch()]) for spec in specs)
+    specs[0].model[4].p = 0.3
+    assert sparse.kernels == LAYERS and plain.kernels == {}
+    for name, weight in plain.states["final"].items():
+        assert torch.allclose(sparse.states["final"][name], weight, rtol=1e-2, atol=1e-4), name
+    for first, second in zip(sparse.points, plain.points, strict=True):
+        assert first.val_loss == pytest.approx(second.val_loss, rel=1e-3)
+
+
+@by_update
+@pytest.mark.parametrize("look", [2, 9, 30])
+def test_a_killed_training_of_sparse_layers_goes_on_to_the_same_bits(
+    rich: Callable[..., RunSpec], tmp_path: Path, update: object, look: int
+) -> None:
+    recipe = OPTIMIZERS["momentum" if look == 9 else "adam"]
+    unbroken = train(rich(update, **recipe), [Watch()])
+    with pytest.raises(Killed):
+        train(rich(update, **recipe), [Watch(look)], Checkpoint(tmp_path / "c", 0, HERE))
+    watch = Watch()
+    assert equal(train(rich(update, **recipe), [watch], Checkpoint(tmp_path / "c", 0, HERE)), unbroken)
+    assert watch.looks == 31 if look <= 2 else watch.looks == 31 - (look - 1)
+
+
+def test_layers_are_sparse_where_they_are_faster_so(
+    rich: Callable[..., RunSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernels, "LEAST_WORK", 0)
+    spec, first = rich(kernels="auto"), "0.weight"
+    monkeypatch.setattr("lth.kernels.choice.fastest", lambda *_: dict.fromkeys(spec.mask, "dense") | {first: "sparse"})
+    result = train(spec)
+    assert result.kernels == {first: "sparse"} and result.status == "done"
+
+
+def test_where_no_layer_can_be_sparse_the_reason_is_one_line(rich: Callable[..., RunSpec]) -> None:
+    spec = rich()
+    spec.model[0].weight.requires_grad_(False)
+    try:
+        with pytest.raises(
+            SettingError, match=r"recipe\.kernels=sparse: no layer can have sparse products: 0\.weight is frozen"
+        ):
+            choose(replace(spec, mask={"0.weight": spec.mask["0.weight"]}))
+    finally:
+        spec.model[0].weight.requires_grad_(True)
 
 
 @by_update
