@@ -1,5 +1,6 @@
 """Processes that are killed at one of their file operations: forks, so that nothing is imported again."""
 
+import gc
 import os
 import signal
 import sys
@@ -22,6 +23,7 @@ def forked(action: Action) -> int:
         child = os.fork()
     if child:
         return child
+    gc.disable()  # a collection would copy every page that the two processes share
     status = 1
     try:
         action()

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,9 @@ def test_the_package_is_one_small_folder() -> None:
 
 
 @pytest.mark.slow
-def test_an_installed_package_does_all_that_ours_do(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_an_installed_package_does_all_that_ours_do(
+    tmp_path: Path, environment: dict[str, str], command: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
     source, site = tmp_path / "source", tmp_path / "site"
     shutil.copytree(PACKAGE, source / "weight_noise", ignore=shutil.ignore_patterns("__pycache__"))
     (source / "pyproject.toml").write_text(PYPROJECT)
@@ -63,8 +66,14 @@ def test_an_installed_package_does_all_that_ours_do(tmp_path: Path, environment:
     assert re.search("weight_noise +How robust tickets are", lth(tmp_path, environment, "list"))
     shown = lth(tmp_path, environment, "weight_noise", "--help")
     assert "share of that of each layer's weights" in " ".join(shown.split())
+
+    def run(*words: str) -> str:  # in a process that has torch already
+        code = f"import sys; sys.path.insert(0, {str(site)!r}); from lth.cli import main; main()"
+        done = command(*words, cwd=tmp_path, code=code, **environment)
+        return done.stdout + done.stderr
+
     swept = (*QUICK, "hydra.sweep.dir=sweep", "hydra/launcher=basic")
-    lth(tmp_path, environment, "weight_noise", "-m", "seed=0,1", "arms=[ticket,sign_flip]", *swept)
+    run("weight_noise", "-m", "seed=0,1", "arms=[ticket,sign_flip]", *swept)
 
     for seed in (0, 1):
         job = tmp_path / "sweep" / str(seed)
@@ -77,18 +86,19 @@ def test_an_installed_package_does_all_that_ours_do(tmp_path: Path, environment:
         assert (job / "figures" / "noise.png").exists() and "Noise costs" in (job / "report.html").read_text()
         assert (job / "ticket.safetensors").exists()
     assert len(list((tmp_path / "outputs" / "wandb").glob("offline-run-*"))) == 2
-    lth(tmp_path, environment, "report", "sweep", "--to", "report")
+    run("report", "sweep", "--to", "report")
     assert (tmp_path / "report" / "figures" / "noise.png").exists()
     assert "weight_noise" in (tmp_path / "report" / "summary.csv").read_text()
-    judged = lth(tmp_path, environment, "claims", "weight_noise", "sweep")
+    judged = run("claims", "weight_noise", "sweep")
     assert "N1" in judged and "undecided" in judged  # two seeds decide nothing
-    assert "0 trained" in lth(tmp_path, environment, "weight_noise", "seed=1", "arms=[ticket,sign_flip]", *QUICK)
+    assert "0 trained" in run("weight_noise", "seed=1", "arms=[ticket,sign_flip]", *QUICK)
 
 
 @pytest.mark.slow
 def test_a_folder_named_on_the_command_line_runs_without_an_install(
-    tmp_path: Path, environment: dict[str, str]
+    tmp_path: Path, environment: dict[str, str], command: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
     shutil.copytree(PACKAGE, tmp_path / "weight_noise", ignore=shutil.ignore_patterns("__pycache__"))
-    lth(tmp_path, environment, "./weight_noise", "-m", "seed=0,1", *QUICK, "hydra.sweep.dir=sweep")  # two processes
+    words = ("./weight_noise", "-m", "seed=0,1", *QUICK, "hydra.sweep.dir=sweep")  # two processes
+    command(*words, cwd=tmp_path, **environment)
     assert {row["arm"] for row in read_csv(tmp_path / "sweep" / "1" / "noisy.csv")} == {"ticket", "sign_flip"}
