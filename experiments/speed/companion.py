@@ -19,7 +19,6 @@ from .settings import SpeedSettings
 
 NETWORK, DENSITY = NETWORKS["lenet_300_100"], 0.21
 """What both workers train."""
-ENDLESS = 10**7  # iterations of a training that is never done: hours
 
 
 class Companion:
@@ -59,7 +58,7 @@ class Companion:
 def accompany(root: str | None, seed: int, threads: int) -> None:
     """What the second worker does: trains and waits as the lines on stdin say, until they end."""
     prepare("cpu", threads)
-    spec = make_spec(NETWORK, load_images(NETWORK.data, root), DENSITY, seed, ENDLESS)
+    spec = make_spec(NETWORK, load_images(NETWORK.data, root), DENSITY, seed)
     train(spec, [Obedience()])
 
 

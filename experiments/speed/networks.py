@@ -22,6 +22,8 @@ from .settings import NETWORKS as NAMES
 
 ADAM = {"batch_size": 60, "lr": 1.2e-3}
 SGD = {"batch_size": 128, "optimizer": "sgd", "lr": 0.03, "momentum": 0.9, "weight_decay": 1e-4}
+ENDLESS = 10**7
+"""Iterations of a training that is never done: kernels are chosen for it as for any long training."""
 LOOKED_AT = 100
 """Examples of the validation and the test split of a training that is timed by blocks, which evaluates in none."""
 
@@ -94,15 +96,15 @@ def load_images(name: str, root: str | None) -> Images:
     return Images(name, tensors, f"random images, for there is no {name} in {place}")
 
 
-def make_spec(network: Network, images: Images, density: float, seed: int, iterations: int) -> RunSpec:
-    """A training of `network` at `density`, of so many iterations, after the last of which alone it evaluates."""
+def make_spec(network: Network, images: Images, density: float, seed: int) -> RunSpec:
+    """A training of `network` at `density` that goes on for hours, and evaluates at its start alone."""
     data = images.data()
     data = replace(data, validation=part(data.validation, LOOKED_AT), test=part(data.test, LOOKED_AT))
     model = network.build(data)
     start = initialize(model, "glorot_normal", seed)
     model.load_state_dict(start)
-    length = plan_of(network, data, iterations=iterations, evaluate_every=iterations)
-    return RunSpec(model, start, mask_of(model, density), data, length, Seeds().resolved(seed))
+    endless = plan_of(network, data, iterations=ENDLESS, evaluate_every=ENDLESS)
+    return RunSpec(model, start, mask_of(model, density), data, endless, Seeds().resolved(seed))
 
 
 def plan_of(network: Network, data: Data, **recipe: object) -> Plan:

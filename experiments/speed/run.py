@@ -82,12 +82,10 @@ class Measurement:
             yield "ratios", about | row | {"goal": goal and str(goal)}
 
     def case(self, network: Network, density: float) -> Case:
-        """A training of `network` that is long enough for its blocks."""
+        """A training of `network`, and the iterations of its blocks."""
         settings, images = self.settings, self._images(network.data)
-        iterations = network.iterations(settings.iterations)
-        length = 1 + (settings.blocks + 1) * iterations + 1  # one step before the first block, and one to go
-        spec = make_spec(network, images, density, settings.seed, length)
-        return Case(spec, dataset_of(images, "train"), iterations)
+        spec = make_spec(network, images, density, settings.seed)
+        return Case(spec, dataset_of(images, "train"), network.iterations(settings.iterations))
 
     def _images(self, name: str) -> Images:
         images: Images = self.images(name)

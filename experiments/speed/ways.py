@@ -23,7 +23,7 @@ KERNELS = any(entry.name == "kernels" for entry in fields(Plan))  # until every 
 
 @dataclass(frozen=True)
 class Case:
-    """What is timed: a training of ours, long enough for all blocks of `iterations`, and the usual way's data."""
+    """What is timed: a training of ours, the usual way's data, and the iterations of a block."""
 
     spec: RunSpec
     dataset: Examples

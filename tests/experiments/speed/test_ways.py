@@ -29,7 +29,7 @@ In the many layers of a ResNet some input of a ReLU lies so near zero that the l
 def one_step(name, images):
     """A training of one step on all of the images, with plain SGD and a rate of 1: it takes the gradient off."""
     network, (count, _) = NETWORKS[name], SMALL[name]
-    spec = make_spec(network, images, 0.1, seed=0, iterations=2)
+    spec = make_spec(network, images, 0.1, seed=0)
     data = prepare(images.name, {key: tensor[:count] for key, tensor in images.tensors.items()})
     plain = {"optimizer": "sgd", "lr": 1.0, "momentum": 0.0, "weight_decay": 0.0, "batch_size": count}
     plan = replace(spec.plan, stop=1, total=1, evaluate_every=1, **plain)
@@ -85,7 +85,7 @@ def test_every_way_has_the_same_gradient_at_the_start(way, name, small_images):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_floor_has_the_products_of_an_iteration(name, small_images):
     network = NETWORKS[name]
-    spec = make_spec(network, small_images[network.data], 1.0, seed=0, iterations=2)
+    spec = make_spec(network, small_images[network.data], 1.0, seed=0)
     spec = replace(spec, plan=replace(spec.plan, batch_size=2))
     with FlopCounterMode(display=False) as iteration:
         functional.cross_entropy(spec.model(spec.data.train.images[:2]), spec.data.train.labels[:2]).backward()
@@ -106,7 +106,7 @@ def test_the_usual_way_reads_an_image_at_a_time_as_torchvision_does(name, small_
 
 
 def test_the_usual_way_keeps_pruned_weights_at_zero(images):
-    spec = make_spec(NETWORKS["lenet_300_100"], images, 0.2, seed=0, iterations=3)
+    spec = make_spec(NETWORKS["lenet_300_100"], images, 0.2, seed=0)
     training = Usual(spec, copied(spec.model), dataset_of(images, "train"))
     steps = training.steps()
     next(steps)
@@ -118,14 +118,14 @@ def test_the_usual_way_keeps_pruned_weights_at_zero(images):
 
 def test_a_layer_keeps_what_the_density_says(images):
     for density in (1.0, 0.135, 0.019):
-        spec = make_spec(NETWORKS["lenet5"], images, density, seed=0, iterations=3)
+        spec = make_spec(NETWORKS["lenet5"], images, density, seed=0)
         for kept in spec.mask.values():
             assert abs(int(kept.sum()) - density * kept.numel()) <= 1
 
 
 def test_sparselab_is_left_out_where_it_cannot_train_the_network(images, monkeypatch):
     def spec_of(name, density):
-        return make_spec(NETWORKS[name], images, density, seed=0, iterations=2)
+        return make_spec(NETWORKS[name], images, density, seed=0)
 
     there = find_spec("sparselab") is not None
     assert peers.fits(spec_of("lenet_300_100", 0.1)) == there
@@ -135,7 +135,7 @@ def test_sparselab_is_left_out_where_it_cannot_train_the_network(images, monkeyp
 
 
 def test_each_way_has_a_network_of_its_own(images):
-    spec = make_spec(NETWORKS["lenet_300_100"], images, 0.1, seed=0, iterations=2)
+    spec = make_spec(NETWORKS["lenet_300_100"], images, 0.1, seed=0)
     models = [with_kernels(spec, kernels).model for kernels in ("auto", "dense", "sparse")]
     tensors = [id(parameter) for model in (spec.model, *models) for parameter in model.parameters()]
     assert len(set(tensors)) == len(tensors) == 4 * len(list(nn.Module.parameters(spec.model)))
