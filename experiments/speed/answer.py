@@ -112,7 +112,7 @@ def measure_sheet(results: Results) -> Sheet:
     for row in results["measures"]:
         goal = GOALS.get(row["measure"])
         cells.append([row["measure"], row["unit"], spanned(row, DIGITS[row["unit"]]), *judged(goal, row["median"])])
-    heads = ("measure", "unit", "median (quartiles)", "goal", "kept")
+    heads = ("measure", "unit", "value (quartiles)", "goal", "kept")
     return Sheet("Bounds and further measures", heads, cells, texts=("unit",))
 
 

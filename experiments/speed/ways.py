@@ -1,11 +1,11 @@
 """The ways of training that are timed beside each other, in the order of their columns."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
+from lth.core.errors import SettingError
 from lth.core.keeping import copied
-from lth.training.recipe import Plan
+from lth.training.kernels import choose
 from lth.training.run_spec import RunSpec
 
 from . import peers
@@ -16,9 +16,6 @@ from .usual import Examples, Usual
 OURS, SPARSE, DENSE, USUAL, PEER, FLOOR = "ours", "ours_sparse", "ours_dense", "usual", "sparselab", "floor"
 FEWER = 5
 """The usual way runs so many times fewer iterations in a block: it is slow, and no block need be long for it."""
-
-
-KERNELS = any(entry.name == "kernels" for entry in fields(Plan))  # until every plan has them
 
 
 @dataclass(frozen=True)
@@ -46,20 +43,22 @@ def ours(kernels: str) -> Callable[[Case], Blocks]:
 
 def with_kernels(spec: RunSpec, kernels: str) -> RunSpec:
     """`spec` with `kernels`, of a network of its own."""
-    chosen: dict[str, Any] = {"kernels": kernels} if KERNELS else {}
-    return replace(spec, model=copied(spec.model), plan=replace(spec.plan, **chosen))
+    return replace(spec, model=copied(spec.model), plan=replace(spec.plan, kernels=kernels))
 
 
-def is_pruned(spec: RunSpec) -> bool:
-    """Whether a weight is pruned: where none is, sparse kernels have nothing to skip."""
-    return KERNELS and not all(kept.all() for kept in spec.mask.values())
+def can_be_sparse(spec: RunSpec) -> bool:
+    """Whether a weight of `spec` is pruned, so that there is something to skip, and this machine has kernels for it."""
+    try:
+        return bool(choose(with_kernels(spec, "sparse")))
+    except SettingError:
+        return False
 
 
 COMPARED = ((OURS, DENSE), (SPARSE, DENSE), (USUAL, OURS), (PEER, OURS), (OURS, FLOOR), (DENSE, FLOOR))
 """The pairs of ways whose times are divided."""
 WAYS: Mapping[str, Way] = {
-    OURS: Way("our training, for each layer the kernel that is faster (`recipe.kernels=auto`)", ours("auto")),
-    SPARSE: Way("our training with sparse kernels alone", ours("sparse"), is_pruned),
+    OURS: Way("our training, for each layer the kernel that is faster", ours("auto")),
+    SPARSE: Way("our training with sparse kernels alone", ours("sparse"), can_be_sparse),
     DENSE: Way("our training with dense kernels, masked", ours("dense")),
     USUAL: Way(
         "torchvision's data set, a DataLoader in the same process, masks by multiplication after every step",
