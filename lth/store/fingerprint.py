@@ -20,6 +20,8 @@ LOOP = 1
 """Raise it when the training loop gives other results: runs that the older loop trained are then trained again."""
 LAYOUT = 2
 """The same for networks whose batches pass with their channels innermost (`lth.training.layout`)."""
+LATER = {"kernels": None, "precision": "float32"}
+"""Settings of a plan that are younger than kept trainings, with the value that leaves them out: it changes nothing."""
 
 
 def fingerprint_inputs(spec: RunSpec) -> dict[str, Any]:
@@ -35,8 +37,7 @@ def fingerprint_inputs(spec: RunSpec) -> dict[str, Any]:
     if update and update.draws:
         seeds["mask"] = spec.seeds.mask
     plan = asdict(spec.plan) | {"kernels": fingerprinted(spec)}
-    if plan["kernels"] is None:
-        del plan["kernels"]
+    plan = {key: value for key, value in plan.items() if key not in LATER or value != LATER[key]}
     if spec.plan.schedule != "cosine" and not update:
         plan["total"] = spec.plan.stop
     changes = {"update": update.fingerprint() | _further_code(update)} if update else {}

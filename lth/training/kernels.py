@@ -44,7 +44,7 @@ def fingerprinted(spec: RunSpec) -> str | None:
 
 def _possible(spec: RunSpec) -> bool:
     """Whether a product of `spec` may be sparse: always where its mask changes."""
-    if spec.plan.kernels == "dense":
+    if spec.plan.kernels == "dense" or spec.plan.precision != "float32":
         return False
     shares = [float(mask.float().mean()) for mask in spec.mask.values() if mask.numel()]
     if spec.plan.kernels == "sparse":

@@ -16,6 +16,7 @@ SCHEDULES = ("constant", "step", "cosine")
 TESTS = ("ends", "improved", "always")
 DECAYS = ("weights", "all")
 KERNELS = ("auto", "dense", "sparse")
+PRECISIONS = ("float32", "bfloat16")
 SGD, STEP = ("optimizer", ("sgd",)), ("schedule", ("step",))
 """The fields, and their values, with which others are read."""
 HELD_SHARE = 0.01
@@ -31,7 +32,8 @@ class Recipe:
     (`decay=weights`) or on all parameters. `schedule`: `step` multiplies the rate by `gamma` at each of `milestones`,
     `cosine` ends at zero; each after a linear `warmup`. `test`: the test accuracy is measured of the early-stop and the
     final weights alone (`ends`), also wherever the validation loss improved on the way (`improved`), or at every
-    evaluation (`always`); it never decides anything.
+    evaluation (`always`); it never decides anything. `precision=bfloat16`: the forward and backward passes of training
+    are in bfloat16 (torch's autocast); weights, gradients, optimiser, evaluation and probes stay in float32.
     `kernels`: whether products of pruned layers are sparse, see `lth.training.kernels`. Raises SettingError for a value
     out of range.
     """
@@ -55,7 +57,12 @@ class Recipe:
         options=TESTS,
         hashed_like={"ends": "improved"},  # both give the same rows of results, and older ones are of `improved`
     )
-
+    precision: str = setting(
+        "float32",
+        "products in training: float32, bfloat16 (autocast)",
+        options=PRECISIONS,
+        unhashed_at_default=True,
+    )
     kernels: str = setting(
         "auto",
         "products of pruned layers on the CPU: auto (the faster), dense, sparse",
@@ -67,6 +74,9 @@ class Recipe:
         check(self, "recipe.", durations=False)
         if self.schedule == "step" and not self.milestones:
             raise SettingError("recipe.milestones", self.milestones, "schedule=step needs at least one milestone")
+        if self.precision == "bfloat16" and self.kernels == "sparse":
+            problem = "sparse products are in float32: leave recipe.kernels out, or set recipe.precision=float32"
+            raise SettingError("recipe.precision", self.precision, problem)
         if self.nesterov and not self.momentum:
             raise SettingError("recipe.nesterov", self.nesterov, "needs a momentum above 0")
         if self.optimizer != "adam" and self.lr * self.weight_decay >= 1:
@@ -98,6 +108,7 @@ class Plan:
     evaluate_every: int
     test: str
     kernels: str = "dense"
+    precision: str = "float32"
 
     def rate(self, iteration: int) -> float:
         """The learning rate of the step after `iteration` steps."""
@@ -168,6 +179,7 @@ def plan(recipe: Recipe, examples: int, start: Duration = 0, stop: Duration | No
         evaluate_every=every,
         test=recipe.test,
         kernels=recipe.kernels,
+        precision=recipe.precision,
     )
 
 

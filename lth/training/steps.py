@@ -1,8 +1,11 @@
 """How a training takes its steps: densely, by the layers and the autograd of torch."""
 
+import logging
 from collections.abc import Callable
+from functools import cache
 from typing import Protocol
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -13,6 +16,8 @@ from lth.training.masking import Masking
 from lth.training.optimizer import make_optimizer, optimizer_tensors, restore_optimizer, set_rate
 from lth.training.prepared import PreparedStep
 from lth.training.run_spec import RunSpec
+
+log = logging.getLogger(__name__)
 
 
 class Steps(Protocol):
@@ -54,6 +59,15 @@ class Steps(Protocol):
         ...
 
 
+@cache
+def _name_slow_bfloat16() -> None:
+    """Says once where this processor has no arithmetic of bfloat16, so that torch emulates it."""
+    if not (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()):
+        log.warning(
+            "recipe.precision=bfloat16: this processor emulates it, so that training takes several times longer"
+        )
+
+
 class DenseSteps:
     """Every product is dense; gradients are masked before the optimiser sees them."""
 
@@ -66,6 +80,8 @@ class DenseSteps:
         self.update = PreparedStep(self.optimizer)
         self.masking = Masking(self.model, spec.mask, self.optimizer)
         self.by_channel = is_by_channel(self.model, self.data.shape)
+        if self.plan.precision == "bfloat16" and self.data.train.labels.device.type == "cpu":
+            _name_slow_bfloat16()
         self.rate_varies = spec.plan.schedule != "constant" or spec.plan.warmup > 0
 
     def step(self, iteration: int, examples: Tensor) -> Tensor:
@@ -84,11 +100,18 @@ class DenseSteps:
 
     def pass_through(self, images: Tensor, labels: Tensor) -> Tensor:
         """The mean loss of a batch; its gradient is in the parameters, and nothing else."""
-        loss = functional.cross_entropy(self.model(images), labels)
+        loss = functional.cross_entropy(self._outputs(images), labels)
         for parameter in self.parameters:
             parameter.grad = None
         loss.backward()
         return loss
+
+    def _outputs(self, images: Tensor) -> Tensor:
+        """The outputs (N, classes) in training, float32, by the recipe's precision."""
+        if self.plan.precision == "float32":
+            return self.model(images)  # type: ignore[no-any-return]
+        with torch.autocast(images.device.type, torch.bfloat16):
+            return self.model(images).float()  # type: ignore[no-any-return]
 
     def give(self) -> None:
         pass

@@ -181,6 +181,14 @@ def test_a_training_whose_mask_stays_keeps_its_known_fingerprint(masked, known):
     assert fingerprint(inputs | {"model": "counted"}) == known  # a module's settings depend on torch's version
 
 
+def test_a_field_of_a_plan_that_is_younger_counts_where_it_differs(spec):
+    """So that what was trained before there was such a setting stays found."""
+    known = fingerprint_inputs(spec)["plan"]
+    assert not known.keys() & {"precision", "kernels"}
+    changed = fingerprint_inputs(replace(spec, plan=replace(spec.plan, precision="bfloat16")))["plan"]
+    assert changed == known | {"precision": "bfloat16"}
+
+
 UPDATES = [
     GradualPruning(0.2, 5, 25, 5),
     GradualPruning(0.2, 5, 25, 10),

@@ -46,7 +46,14 @@ RECIPES = {
     "adam": {"lr": 0.01, "schedule": "cosine"},
     "adamw": {"lr": 0.01, "optimizer": "adamw", "weight_decay": 0.1, "warmup": 9},
     "momentum": {"lr": 0.05, "optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.01, "decay": "all"},
-    "sgd": {"lr": 0.05, "optimizer": "sgd", "momentum": 0.0, "schedule": "step", "milestones": [10]},
+    "sgd": {
+        "lr": 0.05,
+        "optimizer": "sgd",
+        "momentum": 0.0,
+        "schedule": "step",
+        "milestones": [10],
+        "precision": "bfloat16",
+    },
 }
 
 

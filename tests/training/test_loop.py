@@ -318,8 +318,10 @@ def test_training_in_two_parts_is_training_once(
     assert (first.stop, second.start, second.points[0].iteration) == (13, 13, 13)
 
 
-def test_the_curve_says_what_was_measured(make_job: Callable[..., RunSpec]) -> None:
-    spec = make_job(schedule="cosine")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_the_curve_says_what_was_measured(make_job: Callable[..., RunSpec], precision: str) -> None:
+    """In float32, whatever the precision of training is."""
+    spec = make_job(schedule="cosine", precision=precision)
     result = train(spec)
     assert [point.iteration for point in result.points] == [0, 7, 14, 21, 28, 30]
     assert [point.lr for point in result.points] == [spec.plan.rate(n) for n in (0, 7, 14, 21, 28, 29)]
@@ -333,6 +335,22 @@ def test_the_curve_says_what_was_measured(make_job: Callable[..., RunSpec]) -> N
     assert (
         result.early_stop is not None and evaluate(spec.model, spec.data.validation).loss == result.early_stop.val_loss
     )
+
+
+def test_bfloat16_is_another_training_of_float32_weights(
+    make_job: Callable[..., RunSpec], half_mask: Callable[[nn.Module], Mask], make_rich_network: Callable[[], nn.Module]
+) -> None:
+    results = []
+    for precision in ("float32", "bfloat16"):
+        spec = make_job(model=make_rich_network(), precision=precision, lr=0.003)
+        mask = half_mask(spec.model)
+        results.append(train(replace(spec, mask=mask)))
+    exact, rounded = results
+    assert not close(exact.final, rounded.final)
+    assert [x.dtype for x in rounded.final.values()] == [x.dtype for x in exact.final.values()]
+    assert all(not rounded.final[name][~kept].any() for name, kept in mask.items())
+    losses = [result.points[-1].train_loss for result in results]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05) and losses[0] != losses[1]
 
 
 def test_the_training_loss_is_the_mean_since_the_last_point(make_job: Callable[..., RunSpec]) -> None:

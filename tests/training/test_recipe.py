@@ -35,6 +35,7 @@ def test_anything_else_is_an_error_that_names_key_and_value(text: object) -> Non
         ("schedule", "exponential"),
         ("test", "never"),
         ("decay", "none"),
+        ("precision", "float16"),
         ("batch_size", 0),
         ("lr", 0.0),
         ("lr", -0.1),
@@ -58,6 +59,8 @@ def test_settings_that_need_each_other() -> None:
         Recipe(schedule="step")
     with pytest.raises(SettingError, match=r"recipe\.nesterov=True: "):
         Recipe(optimizer="sgd", momentum=0.0, nesterov=True)
+    with pytest.raises(SettingError, match=r"recipe\.precision=bfloat16: sparse products are in float32: "):
+        Recipe(precision="bfloat16", kernels="sparse")
     assert Recipe().milestones is not Recipe().milestones
 
 
