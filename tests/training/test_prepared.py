@@ -9,8 +9,7 @@ from torch import nn
 
 from lth.core.weights import digest
 from lth.models.lenet import mlp
-from lth.training.checkpoint import optimizer_tensors, restore_optimizer
-from lth.training.optimizer import make_optimizer
+from lth.training.optimizer import make_optimizer, optimizer_tensors, restore_optimizer
 from lth.training.prepared import PreparedStep
 from lth.training.recipe import Recipe, plan
 
