@@ -91,16 +91,23 @@ def _copy(x: Any, out: Any) -> None:
 
 
 @compiled
-def _plus(out: Any, added: Any) -> None:
-    for k in range(len(out)):
-        out[k] += added[k]
+def _scale_add(x: Any, factor: Any, shift: Any, added: Any, out: Any) -> None:
+    for k in range(len(x)):
+        out[k] = x[k] * factor + shift + added[k]
 
 
 @compiled
-def _rectify(out: Any) -> None:
+def _scale_rectify(x: Any, factor: Any, shift: Any, out: Any) -> None:
     """Negative values become 0; NaN stays."""
-    for k in range(len(out)):
-        value = out[k]
+    for k in range(len(x)):
+        value = x[k] * factor + shift
+        out[k] = np.float32(0) if value < np.float32(0) else value
+
+
+@compiled
+def _scale_add_rectify(x: Any, factor: Any, shift: Any, added: Any, out: Any) -> None:
+    for k in range(len(x)):
+        value = x[k] * factor + shift + added[k]
         out[k] = np.float32(0) if value < np.float32(0) else value
 
 
@@ -116,6 +123,13 @@ def _masked(dy: Any, out: Any, signal: Any) -> None:
 def _combine(signal: Any, x: Any, factor: Any, slope: Any, shift: Any, dx: Any) -> None:
     for k in range(len(x)):
         dx[k] = signal[k] * factor - x[k] * slope + shift
+
+
+@compiled
+def _combine_in_place(dx: Any, x: Any, factor: Any, slope: Any, shift: Any) -> None:
+    """With one array for both, for loops over arrays that overlap are not made of vectors."""
+    for k in range(len(x)):
+        dx[k] = dx[k] * factor - x[k] * slope + shift
 
 
 @compiled
@@ -141,13 +155,17 @@ def normalize(
             mean, variance = np.float64(running_mean[c]), np.float64(running_var[c])
         means[c], scales[c] = mean, 1 / np.sqrt(variance + eps)
         factor = weight[c] / np.sqrt(variance + eps)
-        for start in range(0, plane, _PART):
-            part = result[start : start + _PART]
-            _scale(channel[start : start + _PART], np.float32(factor), np.float32(bias[c] - mean * factor), part)
-            if len(added):
-                _plus(part, added[c * plane + start : c * plane + start + len(part)])
+        slope, shift = np.float32(factor), np.float32(bias[c] - mean * factor)
+        if len(added):
+            more = added[c * plane : (c + 1) * plane]
             if rectified:
-                _rectify(part)
+                _scale_add_rectify(channel, slope, shift, more, result)
+            else:
+                _scale_add(channel, slope, shift, more, result)
+        elif rectified:
+            _scale_rectify(channel, slope, shift, result)
+        else:
+            _scale(channel, slope, shift, result)
 
 
 @compiled
@@ -178,11 +196,12 @@ def normalize_gradient(
         if training:
             slope = factor * product / plane * scales[c] * scales[c]
             shift = slope * means[c] - factor * total / plane
-        signals = dx if len(out) else dy
-        begin, end = c * plane, (c + 1) * plane
-        _combine(
-            signals[begin:end], x[begin:end], np.float32(factor), np.float32(slope), np.float32(shift), dx[begin:end]
-        )
+        channel, result = x[c * plane : (c + 1) * plane], dx[c * plane : (c + 1) * plane]
+        if len(out):
+            _combine_in_place(result, channel, np.float32(factor), np.float32(slope), np.float32(shift))
+        else:
+            signals = dy[c * plane : (c + 1) * plane]
+            _combine(signals, channel, np.float32(factor), np.float32(slope), np.float32(shift), result)
 
 
 @compiled

@@ -10,20 +10,38 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from lth.core.errors import LotteryError
-from lth.kernels.calls import CALLS, pair
+from lth.kernels.calls import CALLS, normalization, pair
+from lth.kernels.deferred import Deferred
 from lth.kernels.functions import Product
 from lth.kernels.structure import ONE, Geometry, Sparse
 
 Refusal = Callable[[str, str], object]
 """Called with a parameter's name and what is the matter with it."""
 
-_READS = ["shape", "dtype", "device", "layout", "ndim", "requires_grad", "is_leaf", "names", "grad_fn", "itemsize"]
-_READS += ["nbytes", "_version", "is_cuda", "is_sparse", "is_quantized", "is_meta", "is_mkldnn", "is_mps", "is_nested"]
+_STATE = ["requires_grad", "is_leaf", "grad_fn", "_version"]
+_READS = [
+    "shape",
+    "dtype",
+    "device",
+    "layout",
+    "ndim",
+    "names",
+    "itemsize",
+    "nbytes",
+    "is_cuda",
+    "is_sparse",
+    "is_quantized",
+    "is_meta",
+    "is_mkldnn",
+    "is_mps",
+    "is_nested",
+]
 _METHODS = ["size", "dim", "numel", "nelement", "stride", "is_contiguous", "element_size", "is_floating_point", "type"]
 _METHODS += ["is_complex", "ndimension", "get_device", "storage_offset", "__hash__", "__len__"]
+STATE = {getattr(Tensor, name).__get__ for name in _STATE}
 HARMLESS = {getattr(Tensor, name).__get__ for name in _READS if hasattr(Tensor, name)}
 HARMLESS |= {getattr(Tensor, name) for name in _METHODS if hasattr(Tensor, name)}
-"""What may be read of a weight: nothing of its values."""
+"""What may be read of a weight: nothing of its values. STATE: what depends on how a tensor was computed as well."""
 
 
 @dataclass(frozen=True)
@@ -104,10 +122,13 @@ class SparseWeights(TorchFunctionMode):
         self._masks: dict[str, Tensor] = {}
         self._places: dict[str, Tensor] = {}
         self._layers: dict[tuple[Any, ...], Sparse] = {}
-        self._calls = {
+        self._deferred = Deferred()
+        self._calls: dict[Any, Callable[..., Tensor | None]] = {
+            **CALLS,
             functional.linear: self._linear,
             functional.conv1d: self._conv1d,
             functional.conv2d: self._conv2d,
+            functional.batch_norm: self._batch_norm,
         }
         self._hold(masks)
         for name, places in self._places.items():
@@ -154,13 +175,28 @@ class SparseWeights(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        call = self._calls.get(func) or CALLS.get(func)
-        result = call(*args, **kwargs) if call else None
+        if func in HARMLESS:
+            return func(*args, **kwargs)
+        if call := self._calls.get(func):
+            if self._deferred:
+                self._deferred.fill(only=(*args, *kwargs.values()))
+            result = call(*args, **kwargs)
+        else:
+            call = self._deferred.calls.get(func) if self._deferred else None
+            result = call(*args, **kwargs) if call else None
         if result is not None:
             return result
-        if func not in HARMLESS:
+        if self._deferred:
+            self._deferred.fill()
+        if func not in STATE:
             self._check(func, (*args, *kwargs.values()))
         return func(*args, **kwargs)
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        super().__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
+        if kind is None:
+            self._deferred.fill()
+        self._deferred.clear()
 
     def _check(self, func: Any, arguments: Any) -> None:
         """Refuses a function that is given one of the dense weights, whose values are stale."""
@@ -221,6 +257,10 @@ class SparseWeights(TorchFunctionMode):
         layer = self._layer(name, x, bias, (ONE if axes == 1 else geometry[0], geometry[-1]), groups)
         out: Tensor = Product.apply(x, self.values[name], bias, layer, shape)
         return out
+
+    def _batch_norm(self, *settings: Any, **more: Any) -> Tensor | None:
+        arguments = normalization(*settings, **more)
+        return None if arguments is None else self._deferred.batch_norm(*arguments)
 
     def _fits(self, name: str, x: Tensor, bias: Tensor | None, function: str) -> bool:
         for tensor, what in ((x, "inputs"), (bias, "a bias")):
