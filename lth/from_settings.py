@@ -14,6 +14,7 @@ from lth.core.seeds import Seeds
 from lth.data import sources
 from lth.data.builtin import SOURCES
 from lth.data.checks import check_class_count
+from lth.data.splits import remember_digest
 from lth.data.tensors import Data, prepare
 from lth.lottery.arms import requested
 from lth.lottery.context import FreshInit, check_apart, network_of, unequal
@@ -51,15 +52,14 @@ def load_data(settings: "TrainingSettings", keep: bool = True) -> Data:
             tensors = sources.custom(chosen._target_, chosen.args)
     else:
         tensors = sources.load(chosen.name, root, keep)
-    data = prepare(
-        chosen.name,
-        tensors,
-        validation=chosen.validation,
-        normalize=chosen.normalize,
-        split_seed=settings.seeds.split,
-        augment=chosen.augment,
-        content=tensors.digest,
-    )
+    how: dict[str, Any] = {
+        "validation": chosen.validation,
+        "normalize": chosen.normalize,
+        "split_seed": settings.seeds.split,
+    }
+    data = prepare(chosen.name, tensors, **how, augment=chosen.augment, content=tensors.digest)
+    if tensors.file is not None:
+        remember_digest(data, tensors.file, keep, **how)
     if not settings.model._target_:  # such a network has as many outputs as there are classes
         check_class_count(chosen.name, tensors, MOST_CLASSES)
     return data

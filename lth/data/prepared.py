@@ -51,6 +51,7 @@ def read_prepared(path: Path, keep: bool = True) -> RawData:
         raise DataError(f"{path} is damaged or was replaced: its content has not the digest in {digest.name}; {mend}")
     if not known and keep:
         _write_digest(path, data)
+    data.file = path
     return data
 
 

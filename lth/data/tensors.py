@@ -113,23 +113,22 @@ def prepare(
     tensors = checked(name, tensors)
     if augment == "flip_crop":
         _check_size(tuple(tensors["train_images"].shape[1:]))
-    scale = normalize != "none"
-    train, test = (_split(tensors[f"{part}_images"], tensors[f"{part}_labels"], scale) for part in ("train", "test"))
+    train, test = (Split(tensors[f"{part}_images"], tensors[f"{part}_labels"]) for part in ("train", "test"))
     least = len(train.labels.unique()) if validation else 0  # else nothing is left to learn a class from
     if not 0 <= validation <= len(train) - least:
         problem = f"must be at least 0 and leave one of the {len(train)} training examples for each of {least} classes"
         raise SettingError("data.validation", validation, problem)
     order = torch.randperm(len(train), generator=rng(split_seed, "split"))
     chosen, rest = order[:validation].sort().values, order[validation:].sort().values
-    train, held_out = (
-        Split(train.images[rest], train.labels[rest]),
-        Split(train.images[chosen], train.labels[chosen]),
-    )
+    parts = (Split(train.images[part], train.labels[part]) for part in (rest, chosen))  # of bytes, a quarter of floats
+    train, held_out, test = (_floats(part, normalize != "none") for part in (*parts, test))
     if normalize == "standard":
         train, held_out, test = _standardized(train, held_out, test)
     classes = int(max(split.labels.max() for split in (train, held_out, test) if len(split))) + 1
     data = Data(name, train, held_out, test, classes, augment, content)
-    if data.nonfinite:
+    if not any(tensors[f"{part}_images"].is_floating_point() for part in ("train", "test")):
+        data.__dict__["nonfinite"] = None  # without a look at every value
+    elif data.nonfinite:
         raise nonfinite_error(name, tensors)
     return data
 
@@ -142,9 +141,9 @@ def _check_size(shape: tuple[int, ...]) -> None:
         raise SettingError("data.augment", "flip_crop", f"{problem}; these are {shape}")
 
 
-def _split(images: Tensor, labels: Tensor, scale: bool) -> Split:
-    values = images.float() / 255 if scale and images.dtype == torch.uint8 else images.float()
-    return Split(values, labels.long())
+def _floats(split: Split, scale: bool) -> Split:
+    images = split.images.float()
+    return Split(images.div_(255) if scale and split.images.dtype == torch.uint8 else images, split.labels.long())
 
 
 def _standardized(*splits: Split) -> list[Split]:
@@ -153,7 +152,7 @@ def _standardized(*splits: Split) -> list[Split]:
     axes = [axis for axis in range(images.ndim) if axis != 1] if images.ndim > 2 else [0]
     std, mean = torch.std_mean(images, axes, correction=0, keepdim=True)
     std = torch.where(std > 0, std, 1.0)  # a constant channel stays at zero
-    return [Split((split.images - mean) / std, split.labels) for split in splits]
+    return [Split((split.images - mean).div_(std), split.labels) for split in splits]
 
 
 def order(examples: int, seed: int, epoch: int) -> Tensor:
