@@ -3,6 +3,7 @@
 import os
 import platform
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
@@ -19,6 +20,14 @@ def _processor() -> str:
         return platform.processor() or platform.machine()
 
 
+@cache
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
 def memory() -> int:
     """The bytes of this machine's main memory; more than any has where it does not say."""
     try:
@@ -32,6 +41,7 @@ def describe(device: torch.device) -> dict[str, str | int]:
     return {
         "python": platform.python_version(),
         "torch": str(torch.__version__),  # a TorchVersion otherwise, which tables of W&B do not take
+        "numba": _version("numba"),  # which compiles the sparse products
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,

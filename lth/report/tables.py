@@ -10,7 +10,7 @@ import torch
 
 from lth.core.files import in_memory
 from lth.core.tables import Column, Row, Rule, Table
-from lth.core.weights import on_cpu
+from lth.core.weights import Mask, on_cpu
 from lth.data.tensors import Data, Split
 from lth.lottery.arms import Outcome
 from lth.pruning.mask import density as density_of
@@ -24,6 +24,7 @@ SHORT = 10
 """The hexadecimal digits of a hash in a column."""
 
 STATUSES = ("done", "diverged")
+PRODUCTS = ("dense", "sparse", "chain")
 RESULTS = Table(
     "results",
     (
@@ -84,6 +85,14 @@ RESULTS = Table(
         Column("torch", str, "", "the version of torch that trained it", added=True),
         Column("processor", str, "", "the processor or GPU that trained it", added=True),
         Column("threads", int, "", "the CPU threads that trained it", added=True, at_least=0),
+        Column(
+            "kernels",
+            str,
+            "",
+            "its products: `dense`, `sparse` in every prunable layer, `mixed`, or a `chain` of sparse layers as one",
+            added=True,
+            words=("dense", "sparse", "mixed", "chain"),
+        ),
     ),
     key=("level", "arm", "draw"),
     meaning="A row for each training of the experiment: level x arm x draw.",
@@ -105,6 +114,7 @@ LAYERS = Table(
         Column("size", int, "weights", "how many weights it has"),
         Column("kept", int, "weights", "how many of them the mask keeps"),
         Column("density", float, "0..1", "kept / size"),
+        Column("kernels", str, "", "its products: `dense`, `sparse`, or `chain` (sparse)", added=True, words=PRODUCTS),
         Column(
             "grad_norm_init",
             float,
@@ -197,6 +207,7 @@ def result_row(outcome: Outcome, about: Mapping[str, Any]) -> Row:
         test_examples=len(spec.data.test),
         chance=chance(spec.data.test),
         parameter_density=parameter_density(spec.model, mask, outcome.level.spec.model),
+        kernels=_products(result.kernels, mask),
     )
     row[KEY] = {
         kind: encoded(bits.numpy().tobytes()) for kind, bits in on_cpu(result.states.get(CORRECT_STATES, {})).items()
@@ -214,6 +225,12 @@ def result_row(outcome: Outcome, about: Mapping[str, Any]) -> Row:
         final = result.points[-1]
         row |= {"final_val_loss": final.val_loss, "final_test_accuracy": final.test_accuracy}
     return row
+
+
+def _products(kernels: Mapping[str, str], mask: Mask) -> str:
+    """What the products of a training are called as a whole."""
+    kinds = {kernels.get(name, "dense") for name in mask} or {"dense"}
+    return kinds.pop() if len(kinds) == 1 else "mixed"
 
 
 def seeds_of(outcome: Outcome) -> Row:
@@ -257,6 +274,7 @@ def layer_rows(outcome: Outcome) -> list[Row]:
             size=mask[name].numel(),
             kept=count,
             density=count / mask[name].numel(),
+            kernels=result.kernels.get(name, "dense"),
         )
         for column, series in result.series.items():
             if series.name == "total":

@@ -18,7 +18,7 @@ from lth.analysis.gradient import GradientNorm
 from lth.core.errors import LotteryError
 from lth.core.files import write_json
 from lth.core.sealed import write_sealed_json
-from lth.core.weights import clone
+from lth.core.weights import clone, digest
 from lth.pruning.mask import dense, prunable
 from lth.pruning.updates import GradualPruning, RigL
 from lth.store.files import read_run, write_run
@@ -27,7 +27,7 @@ from lth.store.layout import row_files
 from lth.store.probed import remembered
 from lth.store.rows import read_row
 from lth.store.runs import Store
-from lth.training import loop
+from lth.training import kernels, loop
 from tests.kills import ended, forked
 
 
@@ -392,6 +392,19 @@ def test_a_probe_of_a_run_is_computed_once_and_kept_with_it(spec, tmp_path):
     store.train(spec, keep_at=[5])  # trained again to the same bits: measurements still hold
     store.probed(run, "interpolation points=29", compute)
     assert len(calls) == 4
+
+
+def test_what_is_trained_again_has_the_products_of_what_is_kept(spec, half_mask, tmp_path, monkeypatch):
+    """So that the bits come again, whatever this machine would choose now."""
+    spec = replace(spec, plan=replace(spec.plan, kernels="auto"), mask=half_mask(spec.model))
+    chain = {"fc1.weight": "chain", "fc2.weight": "chain", "output.weight": "chain"}
+    monkeypatch.setattr(kernels, "LEAST_WORK", 0)
+    monkeypatch.setattr(kernels, "_chain_is_faster", lambda *_: True)
+    first = Store(tmp_path).train(spec)
+    monkeypatch.setattr(kernels, "_chain_is_faster", lambda *_: False)
+    again = Store(tmp_path).train(spec, keep_at=[5])
+    assert first.kernels == again.kernels == Store(tmp_path).train(spec).kernels == chain
+    assert digest(first.final) == digest(again.final)
 
 
 def test_probes_of_other_weights_are_forgotten(spec, tmp_path, monkeypatch):
