@@ -149,8 +149,8 @@ class Session:
 
     def fit(self, spec: RunSpec, *observers: Observer) -> RunResult:
         """Trains `spec`, or finds the result in the store; observed by the gradient norm where no observer is given."""
-        progress = self.progress.training(spec.plan.start, spec.plan.stop)
-        return self.store.train(spec, observers or [self.gradient_norm], progress)
+        assert self.recorder is not None, "a run begins with its recorder"
+        return self.store.train(spec, observers or [self.gradient_norm], self.recorder.training(spec))
 
     def imp_plan(self, settings: Any = None) -> ImpPlan:
         """The plan of iterative magnitude pruning that `settings` (None: the session's) describe."""

@@ -11,6 +11,7 @@ from typing import Any, Protocol, Self
 
 from lth.core.files import clear_leftovers
 from lth.core.names import file_name
+from lth.core.places import is_plain
 from lth.core.tables import Row, Table
 from lth.lottery.arms import ARMS, Outcome
 from lth.lottery.ticket import Ticket
@@ -26,6 +27,7 @@ from lth.report.terminal import Terminal, say
 from lth.report.wandb.levels import RESULT_COLUMNS, measured_columns
 from lth.report.wandb.tracking import Ending, Wandb
 from lth.store.runs import Store
+from lth.training.run_spec import RunSpec
 
 log = logging.getLogger(__name__)
 
@@ -122,6 +124,22 @@ class Recorder:
         if self.wandb:
             columns = (*RESULT_COLUMNS, *measured_columns(self._further()))
             self.wandb.metrics = replace(self.wandb.metrics, columns=columns)
+
+    def training(self, spec: RunSpec) -> Callable[[int], None]:
+        """What follows a training by the iterations that it has done; W&B begins beside the first, once it goes on.
+
+        Not beside code of the user's: this may draw from the generators of Python, which the bits then depend on.
+        """
+        show = self.progress.training(spec.plan.start, spec.plan.stop)
+        wandb = self.wandb
+        if wandb is None or not is_plain(spec.model):
+            return show
+
+        def follow(iteration: int) -> None:
+            show(iteration)
+            wandb.open()
+
+        return follow
 
     @cached_property
     def _about(self) -> Mapping[str, Any]:

@@ -3,8 +3,11 @@
 import csv
 import logging
 import re
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
+from torch import nn
 
 from lth.core.tables import Column, Table
 from lth.lottery.ticket import Ticket
@@ -19,6 +22,10 @@ from lth.store.rows import read_row
 
 NORMS = Table("norms", (Column("level", int), Column("arm", str), Column("norm", float)), key=("level", "arm"))
 SHEETS = [Sheet("On the terminal", ["n"], [["17"]]), Sheet("On the page alone", ["n"], [["18"]])]
+
+
+class OfTheUsers(nn.Linear):
+    """A network whose code may draw from any generator."""
 
 
 def read(path):
@@ -36,6 +43,17 @@ def test_a_trained_arm_is_a_row_of_each_table_and_a_row_in_the_store(make_record
     assert {point["run"] for point in read(tmp_path / "job" / "curves.csv")} == {row["run"]}
     (kept,) = row_files(recorder.store.folder)
     assert read_row(kept) == RESULTS.columns_of(row)
+
+
+@pytest.mark.parametrize("network", [nn.Linear(2, 2), OfTheUsers(2, 2)], ids=["torch's", "the user's"])
+def test_wandb_begins_beside_a_training_that_draws_nothing_in_python(make_recorder, make_job, network):
+    opened, spec = [], replace(make_job(), model=network)
+    with make_recorder() as recorder:
+        recorder.wandb = SimpleNamespace(open=lambda: opened.append(1), stop=lambda: None)
+        follow = recorder.training(spec)
+        assert not opened
+        follow(25)
+    assert bool(opened) == (type(network) is nn.Linear)
 
 
 def test_two_arms_that_are_one_training_give_one_curve_and_a_warning(make_recorder, make_outcome, caplog):

@@ -91,6 +91,17 @@ def guarded(action: Callable[[], T], seconds: float | None = None) -> T:
     return _present().call(action, SECONDS if seconds is None else seconds)
 
 
+def posted(action: Callable[[], T]) -> "Future[T]":
+    """Has `action` called in that thread, after what it was given before, and does not wait for it.
+
+    What is `guarded` later waits for it, and has its deadline.
+
+    >>> posted(lambda: 1 + 1).result(10)
+    2
+    """
+    return _present().post(action)
+
+
 def end_at_exit() -> None:
     """Has W&B's library end within SECONDS when the interpreter does; to be called once the library has begun.
 

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from lth.core.tables import Row
 from lth.report.figures.curves import levels_shown
 from lth.report.wandb.charts import level_charts, pictures, show_chart, show_table, training_charts
-from lth.report.wandb.guard import guarded
+from lth.report.wandb.guard import guarded, posted
 from lth.report.wandb.levels import LevelMetrics
 from lth.report.wandb.mode import mode_without_key, wandb_mode
 from lth.report.wandb.run import RunInfo, begin, by_agent, gave_up
@@ -37,8 +38,8 @@ class Ending:
 class Wandb:
     """One W&B run for one replicate, begun with the first training: a command that trains nothing writes none.
 
-    Whatever is logged before that is kept and logged then. W&B's failure, or its silence, is one warning, and the job
-    goes on without it.
+    W&B takes seconds to begin: it does so beside that training. Whatever is logged before it is there is kept and
+    logged then. W&B's failure, or its silence, is one warning, and the job goes on without it.
     A W&B agent waits for a run whatever was found in the store: for it, the run begins at once.
 
     directory: the outputs folder. mode: auto, online, offline or disabled; the environment wins. info: what the run is
@@ -51,6 +52,7 @@ class Wandb:
         self.directory, self._info, self.metrics = directory, info, metrics or LevelMetrics()
         self.mode = mode_without_key(mode, directory)
         self.run: Any = None
+        self._opening: Future[Any] | None = None  # the run that begins beside a training
         self.rows: list[Row] = []  # of every level so far
         self._logged = 0  # so many of the rows
         self._step = -1  # of the last row
@@ -63,6 +65,11 @@ class Wandb:
     def info(self) -> RunInfo:
         """What the run is called."""
         return self._info if isinstance(self._info, RunInfo) else self._info()
+
+    def open(self) -> None:
+        """Lets the run begin beside what this thread does, if it has not begun; `start` takes it once it is there."""
+        if self.run is None and self._opening is None and not self._failed:
+            self._guard(self._open, wait=False)
 
     def start(self, trained: bool = True) -> None:
         """Begins the run, if it has not begun, and logs what has been waiting; `trained`: whether anything was."""
@@ -81,17 +88,23 @@ class Wandb:
 
     def finish(self, ending: Ending) -> None:
         """Adds what there is at the end of a job to the run, and ends it; nothing where it has not begun."""
+        if self._opening is not None:
+            self.start()
         if self.run is not None and not self._failed:
             self._guard(lambda: self._finish(ending))
 
     def stop(self) -> None:
-        """Ends a run that was broken off."""
-        if self.run is not None and not self._failed:
-            run, self.run = self.run, None
-            self._guard(lambda: run.finish(exit_code=1))
+        """Ends a run that was broken off, also one that is just beginning."""
+        if (self.run is not None or self._opening is not None) and not self._failed:
+            run, opening, self.run, self._opening = self.run, self._opening, None, None
+            self._guard(lambda: (run or opening.result()).finish(exit_code=1))  # type: ignore[union-attr]  # one of them
+
+    def _open(self) -> Any:
+        return begin(self.directory, wandb_mode(self.mode, self.directory), self.info, resume="allow")
 
     def _start(self) -> None:
-        self.run = begin(self.directory, wandb_mode(self.mode, self.directory), self.info, resume="allow")
+        self.run = self._open() if self._opening is None else self._opening.result()  # in one thread: it is done
+        self._opening = None
         self.run.define_metric("level", hidden=True)  # the axis: as a panel of its own it would say nothing
         self.run.define_metric("layer/*", step_metric="level", hidden=True)  # hundreds in a deep network
         for name in ("density", "sparsity"):
@@ -142,12 +155,16 @@ class Wandb:
         self.run.finish()
         self.run = None
 
-    def _guard(self, action: Callable[[], Any]) -> None:
+    def _guard(self, action: Callable[[], Any], wait: bool = True) -> None:
         try:
-            if self.info:  # made here, before the deadline begins: it takes the data
+            if not self.info:  # made here, before the deadline begins: it takes the data
+                return
+            if wait:
                 guarded(action)
+            else:
+                self._opening = posted(action)
         except Exception as error:  # whatever it is, no experiment ends by it
-            self._failed, self.run = True, None
+            self._failed, self.run, self._opening = True, None, None
             gave_up(error, "the job goes on without it, its own files hold everything")
 
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import logging
+import threading
 from pathlib import Path
 
 import pytest
@@ -59,8 +60,11 @@ def result(level: int, arm: str = "ticket", **more) -> dict:
     return RESULTS.row(about | {"final_test_accuracy": 0.9 - 0.1 * level} | more)
 
 
-def go_through(tracker: Wandb, ticket: Path) -> None:
-    """All that a replicate does with its tracker."""
+def go_through(tracker: Wandb, ticket: Path, beside: bool = False) -> None:
+    """All that a replicate does with its tracker; beside: the run begins beside the first training."""
+    if beside:
+        tracker.open()
+        tracker.open()
     tracker.log_level([result(0)], [{"layer": "fc1", "density": 1.0, "grad_norm_init": None}])
     tracker.start()
     tracker.start()
@@ -329,13 +333,49 @@ class Failing:
         return lambda *words, **more: self.call(what, *words, **more)
 
 
+@pytest.mark.parametrize("beside", [False, True])
 @pytest.mark.parametrize("where", ["init", "define_metric", "log", "log_artifact", "finish"])
-def test_a_failing_wandb_is_one_warning(tracker, ticket, monkeypatch, caplog, where):
+def test_a_failing_wandb_is_one_warning(tracker, ticket, monkeypatch, caplog, where, beside):
     run = Failing(where)
     monkeypatch.setattr("wandb.init", lambda **_: run.call("init") or run)
-    go_through(tracker(), ticket)
+    go_through(tracker(), ticket, beside)
     (warning,) = [record for record in caplog.records if record.levelno >= logging.WARNING]
     assert f"W&B failed (no {where})" in warning.getMessage() and run.calls[-1] == where
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """A W&B run that is there once `slow.ready` is set."""
+    run = Failing("nowhere")
+    run.ready = threading.Event()
+    monkeypatch.setattr("wandb.init", lambda **_: run.ready.wait(20) and run)
+    return run
+
+
+def test_a_run_begins_beside_the_first_training_and_has_all_that_was_logged_before(tracker, ticket, slow):
+    late = tracker()
+    late.open()
+    late.log_level([result(0)])
+    late.log_level([result(1)])
+    assert slow.calls == []  # nobody has waited for it
+    slow.ready.set()
+    late.start()
+    late.log_level([result(2)])
+    late.finish(Ending([ticket]))
+    late.stop()
+    assert slow.calls.count("log") == 3 and slow.calls.count("finish") == 1
+
+
+@pytest.mark.parametrize("end", ["stop", "finish"])
+def test_a_run_that_is_just_beginning_is_ended_with_its_job(tracker, slow, end):
+    codes = []
+    slow.finish = lambda exit_code=0: codes.append(exit_code)
+    late = tracker()
+    late.open()
+    slow.ready.set()
+    late.finish(Ending([])) if end == "finish" else late.stop()
+    late.stop()
+    assert codes == [int(end == "stop")] and late.run is None
 
 
 def test_a_run_that_goes_on_logs_no_level_twice(tracker, ticket, monkeypatch):
