@@ -13,7 +13,7 @@ from torch import Tensor
 from lth.core.errors import reason_of
 from lth.core.files import replacing, write_json
 from lth.core.reading import parse_json, read_json, regular
-from lth.core.weights import State, digest, on_cpu
+from lth.core.weights import State, digest, for_file
 
 KEY = "lth"
 """The one key of a sealed file's metadata: safetensors writes several in a random order."""
@@ -28,7 +28,7 @@ def write_sealed(path: Path, tensors: Mapping[str, Tensor], body: Mapping[str, A
 
     Equal tensors and bodies give equal bytes.
     """
-    tensors = on_cpu(tensors)
+    tensors = for_file(tensors)
     text = json.dumps({"body": dict(body), "digest": digest(tensors)}, default=str)
     with replacing(path) as temporary:
         save_file(tensors, temporary, metadata={KEY: f"{_checksum(text)} {text}"})

@@ -68,6 +68,30 @@ def on_cpu(state: Mapping[str, Tensor]) -> State:
     return mapped(state, lambda tensor: tensor.detach().to("cpu", copy=True).contiguous())
 
 
+def for_file(state: Mapping[str, Tensor]) -> State:
+    """`state` as a file can hold it: on the CPU, contiguous, no two tensors in one memory; copied only where it is not.
+
+    So it may share its memory with `state`.
+    """
+    memories = set()
+
+    def change(tensor: Tensor) -> Tensor:
+        tensor = tensor.detach().cpu().contiguous()
+        memory = tensor.untyped_storage().data_ptr()
+        tensor = tensor.clone() if memory in memories else tensor
+        memories.add(memory)
+        return tensor
+
+    return mapped(state, change)
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Whether `tensor` holds no NaN and nothing infinite; takes no memory of its size, other than `isfinite`."""
+    if not tensor.numel() or not tensor.is_floating_point():
+        return True
+    return all(bool(end.isfinite()) for end in tensor.detach().aminmax())
+
+
 def masked(state: Mapping[str, Tensor], mask: Mapping[str, Tensor]) -> State:
     """A copy of `state` with its pruned weights at zero.
 
@@ -123,11 +147,10 @@ def load(model: nn.Module, state: Mapping[str, Tensor], mask: Mapping[str, Tenso
 
     Raises RuntimeError where names or shapes differ, as `load_state_dict` does.
     """
-    mask = mask or {}
-    model.load_state_dict(masked(state, mask))
+    model.load_state_dict(dict(state))
     load_side_state(model, beside(state))
     parameters = dict(model.named_parameters(remove_duplicate=False))
-    for name, kept in mask.items():  # a tensor with two names was loaded twice, the second time unmasked
+    for name, kept in (mask or {}).items():
         parameters[name].detach().masked_fill_(~kept.to(parameters[name].device), 0)
 
 

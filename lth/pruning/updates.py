@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from lth.core.weights import Mask
+from lth.core.weights import Mask, is_finite
 from lth.pruning.gradual import GradualCounts, GradualPruning
 from lth.pruning.rewiring import Rewiring, RigL, Set
 
@@ -38,4 +38,4 @@ class UpdateContext:
     @property
     def finite(self) -> bool:
         """Whether all weights are numbers: a network that diverged keeps its mask, and its next evaluation ends it."""
-        return all(bool(weight.isfinite().all()) for weight in self.weights.values())
+        return all(is_finite(weight) for weight in self.weights.values())

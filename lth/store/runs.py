@@ -14,7 +14,7 @@ from lth.core.errors import LotteryError
 from lth.core.files import clear_leftovers, is_forbidden, make_folder, writing
 from lth.core.machine import describe
 from lth.core.sealed import DamagedFileError
-from lth.core.weights import on_cpu
+from lth.core.weights import for_file
 from lth.store import rows
 from lth.store.artifacts import RequestedArtifacts, check_fits, same_weights
 from lth.store.correct import add_correct
@@ -164,7 +164,7 @@ class Store:
         kept = self._read_or_set_aside(run, spec, inputs, RequestedArtifacts())
         kernels = kept.kernels if kept else None  # so that the bits of what is kept come again
         result = train(spec, observers, checkpoint, progress, requested.iterations, kernels)
-        result.states = {kind: on_cpu(state) for kind, state in result.states.items()}
+        result.states = {kind: for_file(state) for kind, state in result.states.items()}
         self.trained.add(run)
         before = self._read_or_set_aside(run, spec, inputs, RequestedArtifacts())
         if before is not None and same_weights(before, result):  # then what was kept before is of this training too

@@ -109,6 +109,9 @@ class ChainSteps:
             elif self.plan.momentum:
                 self.optimizer.state[parameter] = {"momentum_buffer": self.chain.first[part]}
 
+    def free(self) -> None:
+        pass  # the weights are used on, the rest is small
+
     def optimizer_state(self) -> dict[str, Tensor]:
         for state in self.optimizer.state.values():
             if "step" in state:

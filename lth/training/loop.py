@@ -20,7 +20,7 @@ from lth.core.machine import describe
 from lth.core.places import is_plain
 from lth.core.rng import address, generators_kept, seed_python
 from lth.core.users import users_line
-from lth.core.weights import State, clone, load, mapped, on_cpu, with_beside
+from lth.core.weights import State, clone, is_finite, load, mapped, on_cpu, with_beside
 from lth.data.tensors import Split, batches
 from lth.pruning.updates import MaskUpdate, UpdateContext
 from lth.training.checkpoint import Checkpoint, Snapshot, check_snapshot
@@ -216,6 +216,7 @@ class _Run:
             return observer(self.model, self.spec)
 
     def _keep(self, kind: str) -> None:
+        self.result.states[kind] = {}  # so that there are never two copies of one kind
         self.result.states[kind] = clone(self.state)
         if self.spec.update:
             self.result.states[f"{kind}_mask"] = clone(self.spec.mask)
@@ -317,8 +318,9 @@ class _Run:
     def end(self) -> RunResult:
         """The complete result, with the final weights and the accuracy on the training split."""
         self.steps.give()
+        self.steps.free()
         if self.result.status == "done":
-            if all(bool(parameter.isfinite().all()) for parameter in self.model.parameters()):
+            if all(is_finite(parameter) for parameter in self.model.parameters()):
                 self.result.train_accuracy = self._score(self.spec.data.train).accuracy
                 self._keep("final")
             else:  # the last step did it, and no loss was computed since

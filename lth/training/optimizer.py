@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lth.core.weights import is_finite
 from lth.training.recipe import Plan
 
 
@@ -92,7 +93,7 @@ def check_optimizer(tensors: Mapping[str, Tensor], optimizer: torch.optim.Optimi
         keys.setdefault(number, set()).add(key)
         if not number.isdecimal() or int(number) >= len(parameters):
             raise ValueError(f"the optimiser has no parameter {number}")
-        if tensor.shape not in ((), parameters[int(number)].shape) or not tensor.isfinite().all():
+        if tensor.shape not in ((), parameters[int(number)].shape) or not is_finite(tensor):
             raise ValueError(f"{name} of the optimiser is not of its parameter")
     expected = _keys_after_step(optimizer)
     for number, there in keys.items():

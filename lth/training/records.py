@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from lth.core.weights import is_finite
+
 if TYPE_CHECKING:
     from lth.training.run_result import RunResult
 
@@ -60,7 +62,7 @@ def check_states(states: Mapping[str, Mapping[str, Tensor]], model: nn.Module, m
 def check_finite(kind: str, state: Mapping[str, Tensor], model: nn.Module) -> None:
     """Raises ValueError where a parameter in `state` is NaN or infinite."""
     for name, _ in model.named_parameters():
-        _require(bool(state[name].isfinite().all()), f"{name} of {kind}", "NaN or infinite")
+        _require(is_finite(state[name]), f"{name} of {kind}", "NaN or infinite")
 
 
 def alike(first: Tensor, second: Tensor) -> bool:

@@ -50,6 +50,10 @@ class Steps(Protocol):
         """
         ...
 
+    def free(self) -> None:
+        """Frees what only steps need, which no one takes any more."""
+        ...
+
     def optimizer_state(self) -> dict[str, Tensor]:
         """The state of the optimiser, for a checkpoint."""
         ...
@@ -121,6 +125,11 @@ class DenseSteps:
 
     def change(self, mask: Mask) -> None:
         self.masking.change(mask)
+
+    def free(self) -> None:
+        self.optimizer.zero_grad()
+        self.optimizer.state.clear()
+        del self.update, self.masking
 
     def optimizer_state(self) -> dict[str, Tensor]:
         return optimizer_tensors(self.optimizer)

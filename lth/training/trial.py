@@ -15,6 +15,7 @@ from torch.nn.utils import prune
 from lth.core.errors import LotteryError, first_line, reason_of
 from lth.core.keeping import copied, kept
 from lth.core.rng import global_rng
+from lth.core.weights import is_finite
 from lth.data.arrays import kind_of
 from lth.data.checks import NUMBERED
 from lth.data.tensors import Data
@@ -69,7 +70,7 @@ def _check_tensors(model: nn.Module) -> None:
             raise LotteryError(f"{name} is {parameter.dtype}: only real weights can be trained and pruned")
         if parameter.is_floating_point() and parameter.dtype != torch.float32:
             raise LotteryError(f"{name} is {parameter.dtype}, and networks are trained in float32: give model.float()")
-        if parameter.is_floating_point() and not parameter.isfinite().all():
+        if not is_finite(parameter):
             raise LotteryError(f"{name} holds NaN or infinite weights before any training")
     devices = sorted({str(parameter.device) for parameter in parameters.values()})
     if len(devices) > 1:

@@ -7,7 +7,18 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lth.core.keeping import copied
-from lth.core.weights import clone, digest, load, masked, modes_kept, on_cpu, shared_names, under_all_names
+from lth.core.weights import (
+    clone,
+    digest,
+    for_file,
+    is_finite,
+    load,
+    masked,
+    modes_kept,
+    on_cpu,
+    shared_names,
+    under_all_names,
+)
 from tests.networks import SHARED
 
 
@@ -129,3 +140,26 @@ def test_empty_tensors_and_views_of_another_shape_are_not_shared() -> None:
     weight = torch.ones(2, 3)
     state = {"a": weight, "b": weight.T, "c": weight[:1], "d": torch.zeros(0), "e": torch.zeros(0), "f": weight}
     assert shared_names(state) == {"f": "a"}
+
+
+def test_what_goes_to_a_file_is_copied_only_where_it_must_be() -> None:
+    memory = torch.arange(12.0)
+    state = {
+        "whole": memory,
+        "part": memory[:4],
+        "turned": torch.rand(3, 4).t(),
+        "alone": torch.rand(2),
+        "none": memory[:0],
+    }
+    written = for_file(state)
+    assert digest(written) == digest(state) and all(tensor.is_contiguous() for tensor in written.values())
+    shared = {
+        name for name, tensor in written.items() if tensor.numel() and tensor.data_ptr() == state[name].data_ptr()
+    }
+    assert shared == {"whole", "alone"}
+
+
+@given(st.lists(st.floats(width=32), max_size=5))
+def test_a_tensor_is_finite_as_torch_says(values: list[float]) -> None:
+    for tensor in (torch.tensor(values), torch.tensor(values, dtype=torch.bfloat16), torch.ones(3, dtype=torch.int64)):
+        assert is_finite(tensor) == bool(tensor.isfinite().all())
