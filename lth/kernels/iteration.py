@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from lth.kernels.compiled import compiled
-from lth.kernels.vectors import WIDTH, dot_rows, gather_row
+from lth.kernels.vectors import dot_rows, gather_row
 
 ADAM, ADAMW, SGD = range(3)
 
 _gather_8, _gather_4, _gather_2, _gather_1 = (gather_row(count) for count in (8, 4, 2, 1))
-_dots_8, _dots_4, _dots_1 = (dot_rows(count) for count in (8, 4, 1))
+_dots_8, _dots_1 = (dot_rows(count, rest=False) for count in (8, 1))
 
 
 @compiled
@@ -129,13 +129,10 @@ def backward(
                 total += dx[at + column]
             bias_gradients[unit - bounds[1]] = total
             while p + 8 <= end:
-                _dots_8(gradients, places, p, dx, at, x, starts, 0, width, 0, width // WIDTH)
+                _dots_8(gradients, places, p, dx, at, x, starts, 0, width, 0, width)
                 p += 8
-            while p + 4 <= end:
-                _dots_4(gradients, places, p, dx, at, x, starts, 0, width, 0, width // WIDTH)
-                p += 4
             while p < end:
-                _dots_1(gradients, places, p, dx, at, x, starts, 0, width, 0, width // WIDTH)
+                _dots_1(gradients, places, p, dx, at, x, starts, 0, width, 0, width)
                 p += 1
         if layer > 1:
             before = bounds[layer - 1]

@@ -9,11 +9,15 @@ from typing import Any
 import numpy as np
 
 from lth.kernels.compiled import compiled
-from lth.kernels.vectors import WIDTH, dot_rows, gather_row
+from lth.kernels.vectors import WIDTH, dot_rows, gather_row, stream_rows
 
 _gather_8, _gather_4, _gather_2, _gather_1 = (gather_row(count) for count in (8, 4, 2, 1))
-_dots_8, _dots_4, _dots_1 = (dot_rows(count) for count in (8, 4, 1))
-_CHUNK = 64 * WIDTH
+_stream_8, _stream_4, _stream_2, _stream_1 = (stream_rows(count) for count in (8, 4, 2, 1))
+_dots_8, _dots_1 = (dot_rows(count, rest=False) for count in (8, 1))
+_dots_rest_8, _dots_rest_1 = (dot_rows(count, rest=True) for count in (8, 1))
+_LONG = 16 * WIDTH
+"""Elements of a run from which on few rows are read at a time, but far: the processor reads them ahead."""
+_CHUNK = 128 * WIDTH
 """Elements of a run in the weights' gradient: those of an output channel stay in the first cache for its weights."""
 
 
@@ -49,6 +53,25 @@ def _gather_run(
     The last 64, or less where there are less, overlap the ones before.
     """
     done, filters, plane = 0, len(bounds) - 1, positions * batch
+    long = _LONG if positions > 1 else 2 * _LONG
+    while length - done >= long:
+        vectors = min(length - done, _CHUNK) // WIDTH
+        for o in range(filters):
+            _stream(
+                out,
+                o * plane + at + done,
+                bias[o],
+                values,
+                bounds[o],
+                bounds[o + 1],
+                x,
+                starts,
+                base,
+                batch,
+                done,
+                vectors,
+            )
+        done += vectors * WIDTH
     while done < length:
         left = length - done
         if left < 64 <= length and left > 56:
@@ -75,6 +98,29 @@ def _gather_run(
 
 
 @compiled
+def _stream(
+    out: Any, at: int, bias: Any, values: Any, first: int, last: int, x: Any, starts: Any,
+    base: int, batch: int, shift: int, vectors: int,
+) -> None:  # fmt: skip
+    """`vectors` vectors of one channel, over which its entries go, eight at a time: long rows are read ahead."""
+    p, begins = first, 1
+    while p + 8 <= last:
+        _stream_8(out, at, bias, values, x, starts, base, batch, shift, p, vectors, begins)
+        p, begins = p + 8, 0
+    if p + 4 <= last:
+        _stream_4(out, at, bias, values, x, starts, base, batch, shift, p, vectors, begins)
+        p, begins = p + 4, 0
+    if p + 2 <= last:
+        _stream_2(out, at, bias, values, x, starts, base, batch, shift, p, vectors, begins)
+        p, begins = p + 2, 0
+    if p < last:
+        _stream_1(out, at, bias, values, x, starts, base, batch, shift, p, vectors, begins)
+        begins = 0
+    if begins:
+        out[at : at + vectors * WIDTH] = bias
+
+
+@compiled
 def weight_gradient(
     gradient: Any, dy: Any, x: Any, lists: Any, rows: Any, segments: Any,
     ptr: Any, starts: Any, places: Any, sizes: Any, batch: int,
@@ -84,7 +130,7 @@ def weight_gradient(
     A float32 sum over many thousand elements would be off by 1e-5: sums of runs are added in float64.
     """
     height, width, x_width = sizes[1], sizes[2], sizes[3]
-    if height * width == 1 and batch <= _CHUNK and ptr.shape[0] == 1:
+    if height * width == 1 and batch <= _CHUNK and len(places) == len(gradient):  # in the order of the weights
         base = rows[0, 1] * x_width + segments[0, 4]
         gradient[:] = 0
         _dots_run(gradient, dy, x, ptr[0], starts, places, 0, base, 0, batch, 1, batch)
@@ -115,22 +161,26 @@ def _dots_run(
     at: int, base: int, done: int, length: int, positions: int, batch: int,
 ) -> None:  # fmt: skip
     """The part of the weights' gradient that `length` consecutive elements of each channel give."""
-    vectors, plane = length // WIDTH, positions * batch
+    plane, rest = positions * batch, length % WIDTH > 0
     for o in range(len(bounds) - 1):
         p, last, here = bounds[o], bounds[o + 1], o * plane + at + done
-        while p + 8 <= last:
-            _dots_8(gradient, places, p, dy, here, x, starts, base, batch, done, vectors)
-            p += 8
-        while p + 4 <= last:
-            _dots_4(gradient, places, p, dy, here, x, starts, base, batch, done, vectors)
-            p += 4
-        while p < last:
-            _dots_1(gradient, places, p, dy, here, x, starts, base, batch, done, vectors)
-            p += 1
-        if vectors * WIDTH < length:
-            for entry in range(bounds[o], last):
+        if length < WIDTH:
+            for entry in range(p, last):
                 row = (starts[entry] + base) * batch + done
                 total = np.float32(0)
-                for k in range(vectors * WIDTH, length):
+                for k in range(length):
                     total += dy[here + k] * x[row + k]
                 gradient[places[entry]] += total
+            continue
+        while p + 8 <= last:
+            if rest:
+                _dots_rest_8(gradient, places, p, dy, here, x, starts, base, batch, done, length)
+            else:
+                _dots_8(gradient, places, p, dy, here, x, starts, base, batch, done, length)
+            p += 8
+        while p < last:
+            if rest:
+                _dots_rest_1(gradient, places, p, dy, here, x, starts, base, batch, done, length)
+            else:
+                _dots_1(gradient, places, p, dy, here, x, starts, base, batch, done, length)
+            p += 1
