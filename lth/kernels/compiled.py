@@ -58,11 +58,13 @@ def compiled(function: Callable[..., Any]) -> Any:
 def compiling() -> Iterator[None]:
     """Within it functions may be called for new kinds of arguments: no other process compiles at the same time.
 
-    numba numbers the files of its cache without regard to other processes. One line says how long it took, where
-    anything had to be compiled.
+    numba numbers the files of its cache without regard to other processes. Where anything has to be compiled, one line
+    says so before, and one how long it took.
     """
     with _lock():
         before, began = _missed(), time.perf_counter()
+        if not any(folder().rglob("*.nbi")):
+            log.info("compiling the sparse kernels, once for this machine: it takes up to a minute")
         yield
         if _missed() > before:
             log.info("compiled the sparse kernels, once for this machine: %.1f s", time.perf_counter() - began)

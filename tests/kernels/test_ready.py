@@ -48,9 +48,9 @@ def test_what_compiling_raises_or_computes_is_the_reason(monkeypatch, outcome, r
     assert reason in ready.ready.__wrapped__() and "\n" not in ready.ready.__wrapped__()
 
 
-def test_compiling_is_told_in_one_line_and_loading_is_not(elsewhere, caplog):
+def test_compiling_is_told_before_and_after_and_loading_is_not(elsewhere, caplog):
     caplog.set_level(logging.INFO)
-    for lines in (1, 0):
+    for lines in (2, 0):
         caplog.clear()
         with compiled.compiling():
             compiled.compiled(doubled)(2.0)
