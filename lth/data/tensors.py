@@ -1,6 +1,6 @@
 """Splits, normalisation, augmentation and batches of data sets that lie on the device as tensors."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -160,19 +160,24 @@ def order(examples: int, seed: int, epoch: int) -> Tensor:
     return torch.randperm(examples, generator=rng(seed, "order", epoch))
 
 
-def batches(split: Split, batch_size: int, seed: int, start: int, stop: int) -> Iterator[tuple[int, Tensor]]:
-    """(iteration, examples of its batch) for the iterations `start` to `stop` - 1 of a training that began at 0.
+def batches(
+    split: Split, batch_size: int, seed: int, start: int, stop: int, until: Callable[[int], int] = lambda done: done + 1
+) -> Iterator[tuple[int, Tensor]]:
+    """(iteration, examples) for the iterations `start` to `stop` - 1 of a training that began at 0.
 
-    examples: indices int64 (batch_size,). An epoch has len(split) // batch_size full batches, at least one. The
-    examples left over are dropped; each epoch's order leaves out others.
+    examples: indices int64 (iterations, batch_size), of the batches from that iteration on: those before `until`
+    (iteration), within an epoch. An epoch has len(split) // batch_size full batches, at least one. The examples left
+    over are dropped; each epoch's order leaves out others.
     """
     per_epoch = max(1, len(split) // batch_size)
-    examples = torch.empty(0, dtype=torch.int64)
-    for iteration in range(start, stop):
+    examples, present, iteration = torch.empty(0, dtype=torch.int64), -1, start
+    while iteration < stop:
         epoch, number = divmod(iteration, per_epoch)
-        if number == 0 or iteration == start:
-            examples = order(len(split), seed, epoch).to(split.labels.device)
-        yield iteration, examples[number * batch_size : (number + 1) * batch_size]
+        if epoch != present:
+            examples, present = order(len(split), seed, epoch).to(split.labels.device), epoch
+        count = min(until(iteration), stop, iteration - number + per_epoch) - iteration
+        yield iteration, examples[number * batch_size : (number + count) * batch_size].view(count, -1)
+        iteration += count
 
 
 def scoring_examples(split: Split, per_class: int) -> Split:

@@ -110,7 +110,7 @@ class Links:
     places: Any
 
 
-def links(masks: Sequence[Tensor], bounds: Sequence[int], back: bool) -> Links:
+def links_of(masks: Sequence[Tensor], bounds: Sequence[int], back: bool) -> Links:
     """Of the layers with `masks` (outputs, inputs), whose units begin at `bounds`: to the inputs, or `back` to outputs.
 
     Links back leave the first layer out, whose inputs need no gradient.
@@ -144,7 +144,7 @@ class Chain:
 
     def __init__(self, masks: Sequence[Tensor], biased: Sequence[bool], batch_size: int) -> None:
         self.bounds = np.cumsum([0, masks[0].shape[1], *(len(mask) for mask in masks)])
-        self.forward, self.back = (links(masks, list(self.bounds), back) for back in (False, True))
+        self.forward, self.back = (links_of(masks, list(self.bounds), back) for back in (False, True))
         self.kept, hidden = len(self.forward.places), int(self.bounds[-1] - self.bounds[1])
         self.weights, self.gradients, self.first, self.second = (torch.zeros(self.kept + hidden) for _ in range(4))
         self.is_bias = torch.cat([torch.full((len(mask),), there) for mask, there in zip(masks, biased, strict=True)])
@@ -153,18 +153,22 @@ class Chain:
         self._wide = np.zeros(self.bounds[-1] * _WIDE, np.float32)
         self._turned, self._zeros = np.zeros(len(self.back.places), np.float32), np.zeros(hidden, np.float32)
         self._flat = [x.numpy() for x in (self.weights, self.gradients, self.first, self.second)]
+        links = [x for way in (self.forward, self.back) for x in (way.ptr, way.starts, way.places)]
+        buffers = (self._x, self._dx, *self._flat, self._turned, self._zeros)
+        self._arguments = (*buffers, *links, self.bounds, self.width)
 
-    def iterate(self, images: Any, labels: Any, examples: Any, how: tuple[Any, ...]) -> float:
-        """One iteration on `examples` of `images` (N, inputs) and `labels` (N,); the loss before the step.
+    def iterate(
+        self, total: Tensor, images: Any, labels: Any, examples: Any, rates: Any, count: int, how: tuple[Any, ...]
+    ) -> None:
+        """An iteration on each row of `examples` (steps, batch) of `images` (N, inputs) and `labels` (N,).
 
-        how: the last arguments of `lth.kernels.iteration.iterate`, from `kind` on.
+        total: float32, (), to which the mean loss of each batch is added, as it is before the step. rates: the learning
+        rate of each step, (steps,). count: steps taken before. how: the last arguments of
+        `lth.kernels.iteration.iterate`, from `kind` on.
         """
         from lth.kernels.iteration import iterate
 
-        links = [x for way in (self.forward, self.back) for x in (way.ptr, way.starts, way.places)]
-        buffers = (self._x, self._dx, *self._flat, self._turned, self._zeros)
-        loss: float = iterate(images, labels, examples, *buffers, *links, self.bounds, self.width, *how)
-        return loss
+        iterate(total.view(1).numpy(), images, labels, examples, rates, count, *self._arguments, *how)
 
     def outputs(self, images: Tensor) -> Tensor:
         """The outputs (N, classes) for `images` (N, inputs)."""

@@ -1,4 +1,4 @@
-"""One iteration of a chain of sparse linear layers in a single compiled function: batch, products, loss, optimiser.
+"""Iterations of a chain of sparse linear layers in one compiled function: batch, products, loss, optimiser.
 
 The units of the network are numbered, those of the input first; `bounds` holds where each layer begins, and the end.
 Activations and their gradients are float32 and flat, of units x width with the examples innermost; `width` is the batch
@@ -171,22 +171,27 @@ def update(
 
 @compiled
 def iterate(
-    images: Any, labels: Any, examples: Any, x: Any, dx: Any, w: Any, g: Any, m: Any, v: Any, turned: Any, zeros: Any,
+    total: Any, images: Any, labels: Any, examples: Any, rates: Any, count: int,
+    x: Any, dx: Any, w: Any, g: Any, m: Any, v: Any, turned: Any, zeros: Any,
     ptr: Any, starts: Any, places: Any, back_ptr: Any, back_starts: Any, back_places: Any, bounds: Any, width: int,
-    kind: int, rate: float, momentum: float, nesterov: bool, decay: float, bias_decay: float, count: int,
-) -> Any:  # fmt: skip
-    """One iteration on `examples`; the mean loss of the batch before the step. w, g, m, v: weights, then biases."""
+    kind: int, momentum: float, nesterov: bool, decay: float, bias_decay: float,
+) -> None:  # fmt: skip
+    """An iteration for each row of `examples` (steps, batch), at `rates` (steps,), after `count` steps before.
+
+    The mean loss of each batch, before its step, is added to total[0]. w, g, m, v: weights, then biases.
+    """
     kept = len(places)
-    take_examples(x, images, examples, width)
-    forward(x, w[:kept], w[kept:], ptr, starts, bounds, width)
     first, last = bounds[len(bounds) - 2], bounds[len(bounds) - 1]
-    loss = cross_entropy(dx, x, labels[examples], first, last, width)
-    for p in range(len(back_places)):
-        turned[p] = w[back_places[p]]
-    backward(g[:kept], g[kept:], dx, x, turned, zeros, ptr, starts, places, back_ptr, back_starts, bounds, width)
-    update(kind, w[:kept], g[:kept], m[:kept], v[:kept], rate, momentum, nesterov, decay, count)
-    update(kind, w[kept:], g[kept:], m[kept:], v[kept:], rate, momentum, nesterov, bias_decay, count)
-    return loss
+    for step in range(len(examples)):
+        take_examples(x, images, examples[step], width)
+        forward(x, w[:kept], w[kept:], ptr, starts, bounds, width)
+        total[0] += cross_entropy(dx, x, labels[examples[step]], first, last, width)
+        for p in range(len(back_places)):
+            turned[p] = w[back_places[p]]
+        backward(g[:kept], g[kept:], dx, x, turned, zeros, ptr, starts, places, back_ptr, back_starts, bounds, width)
+        number, rate = count + step + 1, rates[step]
+        update(kind, w[:kept], g[:kept], m[:kept], v[:kept], rate, momentum, nesterov, decay, number)
+        update(kind, w[kept:], g[kept:], m[kept:], v[kept:], rate, momentum, nesterov, bias_decay, number)
 
 
 @compiled

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -22,33 +23,31 @@ class ChainSteps:
     memory with the chain, which takes the steps.
     """
 
+    most = 50
+
     def __init__(self, spec: RunSpec, layers: list[ChainLayer]) -> None:
         self.data, self.plan, self.seeds, self.layers = spec.data, spec.plan, spec.seeds, layers
         parameters = dict(spec.model.named_parameters())
         self.weights = [parameters[layer.weight].detach() for layer in layers]
         self.biases = [parameters[layer.bias].detach() if layer.bias else None for layer in layers]
         self.images, self.labels = spec.data.train.images.flatten(1).numpy(), spec.data.train.labels.numpy()
-        self.whole_batch = torch.arange(spec.plan.batch_size).numpy()
         decay = spec.plan.weight_decay
         self.decays = (decay, decay if spec.plan.decay == "all" else 0.0)
         self.count = 0
         self.change(spec.mask)
 
-    def step(self, iteration: int, examples: Tensor) -> Tensor:
+    def step(self, iteration: int, examples: Tensor, total: Tensor) -> None:
         plan, images, labels, indices = self.plan, self.images, self.labels, examples.numpy()
         if self.data.augment == "flip_crop":
-            batch = flip_crop(self.data.train.images.index_select(0, examples), self.seeds.augment, iteration)
-            images, labels, indices = batch.flatten(1).numpy(), labels[indices], self.whole_batch
-        self.count += 1
-        how = (
-            KINDS[plan.optimizer],
-            float(plan.rate(iteration)),
-            plan.momentum,
-            plan.nesterov,
-            *self.decays,
-            self.count,
-        )
-        return torch.tensor(self.chain.iterate(images, labels, indices, how))
+            flat = examples.flatten()
+            batches = self.data.train.images.index_select(0, flat).split(plan.batch_size)
+            augmented = [flip_crop(x, self.seeds.augment, iteration + step) for step, x in enumerate(batches)]
+            images, labels = torch.cat(augmented).flatten(1).numpy(), labels[flat.numpy()]
+            indices = np.arange(len(flat)).reshape(examples.shape)
+        rates = np.array([plan.rate(iteration + step) for step in range(len(examples))], np.float64)
+        how = (KINDS[plan.optimizer], plan.momentum, plan.nesterov, *self.decays)
+        self.chain.iterate(total, images, labels, indices, rates, self.count, how)
+        self.count += len(examples)
 
     def outputs(self, images: Tensor) -> Tensor:
         return self.chain.outputs(images.flatten(1))

@@ -162,8 +162,8 @@ def _chain_is_faster(spec: RunSpec, chain: Kernels) -> bool:
 
 
 def _iterations(steps: Steps, spec: RunSpec) -> Callable[[], Any]:
-    examples = torch.arange(spec.plan.batch_size)
-    return lambda: steps.step(spec.plan.start, examples)
+    examples, total = torch.arange(spec.plan.batch_size)[None], torch.zeros(())
+    return lambda: steps.step(spec.plan.start, examples, total)
 
 
 def faster(ways: list[Callable[[], Any]], seconds: float = 0.3) -> int:

@@ -17,8 +17,7 @@ from lth.core.bits import pack
 from lth.core.errors import DataError, LotteryError, SettingError
 from lth.core.keeping import kept
 from lth.core.machine import describe
-from lth.core.places import is_plain
-from lth.core.rng import address, generators_kept, seed_python
+from lth.core.rng import generators_kept
 from lth.core.users import users_line
 from lth.core.weights import State, clone, is_finite, load, mapped, on_cpu, with_beside
 from lth.data.tensors import Split, batches
@@ -28,6 +27,7 @@ from lth.training.evaluate import Score, evaluate
 from lth.training.gradient import dense_gradient
 from lth.training.kernels import choose, steps_of
 from lth.training.masking import check_fit
+from lth.training.noise import Noise
 from lth.training.records import CORRECT
 from lth.training.run_result import IMPOSSIBLE, Point, RunResult, result_from
 from lth.training.run_spec import Observer, Progress, RunSpec
@@ -132,9 +132,6 @@ class _Run:
         self.observers, self.keep_at = observers, set(keep_at)
         self.device = spec.data.train.labels.device
         self.model = spec.model
-        self.draws_in_python = not is_plain(
-            self.model
-        )  # code of the user's may draw from NumPy's or Python's generator
         columns = {x.key: {name: column.name for name, column in x.columns.items()} for x in observers}
         self.result = RunResult(spec.plan.start, spec.plan.stop, columns=columns)
         self.loss = torch.zeros((), device=self.device)  # summed over the batches since the last evaluation
@@ -142,17 +139,13 @@ class _Run:
         self.began = time.perf_counter()
         load(self.model, spec.initial_state, spec.mask)
         self.model.train()
-        self.noise = address(spec.seeds.order, "dropout")
-        self.generator = torch.default_generator
-        if self.device.type == "cuda":
-            self.generator = torch.cuda.default_generators[self.device.index or 0]
         self.before: dict[str, dict[str, float]] = {}  # observer -> observation right before the mask changed
 
     def begin(self, kernels: Mapping[str, str] | None) -> int:
         """Evaluates, keeps and observes the untrained network; the iteration that training starts at."""
         self.result.kernels = choose(self.spec, kernels)
         self.take_steps()
-        self.seed(self.spec.plan.start)
+        Noise(self.spec).seed(self.spec.plan.start)
         self.evaluate(self.spec.plan.start)
         self.keep(self.spec.plan.start)
         self.observe(self.spec.plan.start)
@@ -164,22 +157,22 @@ class _Run:
         self.began = time.perf_counter()
 
     def iterations(self, first: int) -> Iterator[int]:
-        """Trains from iteration `first`; yields the number of iterations done after each step."""
-        plan = self.spec.plan
-        for iteration, examples in batches(
-            self.spec.data.train, plan.batch_size, self.spec.seeds.order, first, plan.stop
-        ):
-            self.seed(iteration)
-            self.loss += self.steps.step(iteration, examples)
-            self.batches += 1
-            yield iteration + 1
+        """Trains from iteration `first`; yields the number of iterations done whenever something may be due."""
+        plan, train, seed = self.spec.plan, self.spec.data.train, self.spec.seeds.order
+        for iteration, examples in batches(train, plan.batch_size, seed, first, plan.stop, self.until):
+            self.steps.step(iteration, examples, self.loss)
+            self.batches += len(examples)
+            yield iteration + len(examples)
 
-    def seed(self, iteration: int) -> None:
-        """Seeds the global generators by address, so that dropout is the same after resuming."""
-        noise = (self.noise + iteration) % 2**63
-        self.generator.manual_seed(noise)
-        if self.draws_in_python:
-            seed_python(noise)
+    def until(self, iteration: int) -> int:
+        """The iteration after `iteration` up to which steps are taken at once."""
+        if self.steps.most == 1:
+            return iteration + 1
+        every = [PROGRESS_EVERY, self.spec.plan.evaluate_every, *(x.every for x in self.observers if x.every)]
+        ends = [(iteration // n + 1) * n for n in every] + [n for n in self.keep_at if n > iteration]
+        last = min(*ends, iteration + self.steps.most)
+        update = self.spec.update
+        return next((n for n in range(iteration + 1, last) if update.due(n)), last) if update else last
 
     def update(self, iteration: int, update: MaskUpdate) -> None:
         """Changes the mask, also in the spec that observers get."""

@@ -13,6 +13,7 @@ from lth.core.weights import Mask
 from lth.data.tensors import flip_crop
 from lth.training.layout import by_channel, is_by_channel
 from lth.training.masking import Masking
+from lth.training.noise import Noise
 from lth.training.optimizer import make_optimizer, optimizer_tensors, restore_optimizer, set_rate
 from lth.training.prepared import PreparedStep
 from lth.training.run_spec import RunSpec
@@ -21,17 +22,23 @@ log = logging.getLogger(__name__)
 
 
 class Steps(Protocol):
-    """One way to take the steps of a training of `spec`, from the weights that its model has, under its mask."""
+    """One way to take the steps of a training of `spec`, from the weights that its model has, under its mask.
+
+    most: how many steps it takes at once, at most.
+    """
+
+    most: int
 
     @property
     def outputs(self) -> Callable[[Tensor], Tensor] | None:
         """Gives the outputs (N, classes) of the network in its mode for images (N, ...); None: a call of it does."""
         ...
 
-    def step(self, iteration: int, examples: Tensor) -> Tensor:
-        """Trains on `examples`, indices int64 (N,) of the training split; the mean loss of the batch before the step.
+    def step(self, iteration: int, examples: Tensor, total: Tensor) -> None:
+        """Takes a step for each row of `examples`, indices int64 (steps, batch) of the training split.
 
-        The result has no gradient graph. `iteration` steps have been taken before.
+        `iteration` steps have been taken before. The mean loss of each batch, as it is before its step, is added to
+        `total`, float32, ().
         """
         ...
 
@@ -76,9 +83,11 @@ class DenseSteps:
     """Every product is dense; gradients are masked before the optimiser sees them."""
 
     outputs = None
+    most = 1
 
     def __init__(self, spec: RunSpec) -> None:
         self.model, self.data, self.plan, self.seeds = spec.model, spec.data, spec.plan, spec.seeds
+        self.noise = Noise(spec)
         self.parameters: list[Tensor] = list(self.model.parameters())
         self.optimizer = make_optimizer(self.model, spec.plan)
         self.update = PreparedStep(self.optimizer)
@@ -88,19 +97,20 @@ class DenseSteps:
             _name_slow_bfloat16()
         self.rate_varies = spec.plan.schedule != "constant" or spec.plan.warmup > 0
 
-    def step(self, iteration: int, examples: Tensor) -> Tensor:
+    def step(self, iteration: int, examples: Tensor, total: Tensor) -> None:
         split = self.data.train
-        images, labels = split.images.index_select(0, examples), split.labels.index_select(0, examples)
+        images, labels = split.images.index_select(0, examples[0]), split.labels.index_select(0, examples[0])
         if self.rate_varies:
             set_rate(self.optimizer, self.plan.rate(iteration))
         if self.data.augment == "flip_crop":
             images = flip_crop(images, self.seeds.augment, iteration)
         if self.by_channel:
             images = by_channel(images)
+        self.noise.seed(iteration)
         loss = self.pass_through(images, labels)
         self.masking.gradients()
         self.update()
-        return loss.detach()
+        total += loss.detach()
 
     def pass_through(self, images: Tensor, labels: Tensor) -> Tensor:
         """The mean loss of a batch; its gradient is in the parameters, and nothing else."""

@@ -232,7 +232,7 @@ SIZES = st.integers(1, 60).flatmap(lambda n: st.tuples(st.just(n), st.integers(1
 def test_every_example_at_most_once_an_epoch(sizes: tuple[int, int], seed: int) -> None:
     examples, batch_size = sizes
     split, per_epoch = Split(torch.arange(float(examples)), torch.arange(examples)), examples // batch_size
-    batch_labels = [split.labels[x].tolist() for _, x in batches(split, batch_size, seed, 0, 3 * per_epoch)]
+    batch_labels = [split.labels[x[0]].tolist() for _, x in batches(split, batch_size, seed, 0, 3 * per_epoch)]
     assert all(len(batch) == batch_size for batch in batch_labels)
     for epoch in range(3):
         joined = [x for batch in batch_labels[epoch * per_epoch : (epoch + 1) * per_epoch] for x in batch]
@@ -241,7 +241,7 @@ def test_every_example_at_most_once_an_epoch(sizes: tuple[int, int], seed: int) 
 
 def test_each_epoch_has_its_own_order() -> None:
     split = Split(torch.arange(40.0), torch.arange(40))
-    batch_labels = [tuple(split.labels[x].tolist()) for _, x in batches(split, 13, 0, 0, 9)]
+    batch_labels = [tuple(split.labels[x[0]].tolist()) for _, x in batches(split, 13, 0, 0, 9)]
     assert batch_labels == [tuple(order(40, 0, n // 3)[n % 3 * 13 :][:13].tolist()) for n in range(9)]
     assert len({frozenset(batch) for batch in batch_labels}) == 9
 
@@ -253,6 +253,17 @@ def test_starting_at_an_iteration_gives_the_batches_of_going_on(sizes: tuple[int
     all_batches = [(n, x.tolist()) for n, x in batches(split, batch_size, 3, 0, start + more)]
     part = [(n, x.tolist()) for n, x in batches(split, batch_size, 3, start, start + more)]
     assert part == all_batches[start:]
+
+
+@given(SIZES, st.integers(0, 30), st.integers(1, 40), st.integers(1, 7))
+def test_batches_taken_at_once_are_those_taken_one_by_one(
+    sizes: tuple[int, int], start: int, more: int, step: int
+) -> None:
+    examples, batch_size = sizes
+    split = Split(torch.arange(float(examples)), torch.arange(examples))
+    each = [(n, x.tolist()) for n, x in batches(split, batch_size, 3, start, start + more)]
+    many = batches(split, batch_size, 3, start, start + more, lambda done: (done // step + 1) * step)
+    assert [(n + k, [row]) for n, x in many for k, row in enumerate(x.tolist())] == each
 
 
 def test_another_epoch_or_seed_is_another_order() -> None:

@@ -15,6 +15,8 @@ from lth.kernels.chain import Chain, chain_of
 from lth.models.lenet import lenet5, mlp
 
 DENSITIES = st.sampled_from([0.0, 0.03, 0.3, 1.0])
+STILL = (0, 0.0, False, 0.0, 0.0)
+"""Adam, without weight decay."""
 OPTIMIZERS = {
     "adam": (0, torch.optim.Adam, {}),
     "adamw": (1, torch.optim.AdamW, {}),
@@ -61,8 +63,9 @@ def test_an_iteration_is_that_of_dense_layers(widths: list[int], densities: list
     chain = Chain(masks, [True] * len(masks), batch)
     chain.weights.copy_(flat([p.detach() for p in model.parameters()], masks))
     assert close(chain.outputs(images).double(), model(images.double()).detach())
-    result = chain.iterate(images.numpy(), labels.numpy(), examples.numpy(), (0, 0.0, 0.0, False, 0.0, 0.0, 1))
-    assert abs(result - float(loss.detach())) <= TOLERANCE * max(1.0, float(loss.detach()))
+    total = torch.zeros(())
+    chain.iterate(total, images.numpy(), labels.numpy(), examples[None].numpy(), np.zeros(1), 0, STILL)
+    assert abs(float(total) - float(loss.detach())) <= TOLERANCE * max(1.0, float(loss.detach()))
     assert close(chain.gradients.double(), flat([p.grad for p in model.parameters()], masks))
 
 
@@ -78,9 +81,9 @@ def test_steps_are_torchs(name: str, decays: tuple[float, float]) -> None:
     groups = [{"params": [x], "weight_decay": decay} for x, decay in zip(parameters, decays, strict=True)]
     torchs = optimizer(groups, lr=0.01, **how)
     images, labels = torch.randn(8, 6).numpy(), torch.randint(3, (8,)).numpy()
-    for count in range(1, 5):
-        settings = (kind, 0.01, how.get("momentum", 0.0), how.get("nesterov", False), *decays, count)
-        chain.iterate(images, labels, np.arange(8), settings)
+    settings = (kind, how.get("momentum", 0.0), how.get("nesterov", False), *decays)
+    for count in range(4):
+        chain.iterate(torch.zeros(()), images, labels, np.arange(8)[None], np.full(1, 0.01), count, settings)
         for parameter, part in zip(parameters, parts, strict=True):
             parameter.grad = chain.gradients[part].clone()
         torchs.step()
@@ -95,7 +98,24 @@ def test_nan_stays_nan() -> None:
     chain.weights[0] = float("nan")
     images = torch.ones(4, 4)
     assert chain.outputs(images).isnan().all()
-    assert np.isnan(chain.iterate(images.numpy(), np.zeros(4, int), np.arange(4), (0, 0.1, 0.0, False, 0.0, 0.0, 1)))
+    total = torch.zeros(())
+    chain.iterate(total, images.numpy(), np.zeros(4, int), np.arange(4)[None], np.zeros(1), 0, STILL)
+    assert total.isnan()
+
+
+def test_steps_taken_at_once_are_those_taken_one_by_one() -> None:
+    _, masks = network([6, 5, 3], [0.5, 0.5], 0)
+    images, labels = torch.randn(20, 6).numpy(), torch.randint(3, (20,)).numpy()
+    examples, rates = np.arange(20).reshape(4, 5), np.array([0.1, 0.01, 0.2, 0.03])
+    once, each = Chain(masks, [True, True], 5), Chain(masks, [True, True], 5)
+    once.weights.normal_()
+    each.weights.copy_(once.weights)
+    settings = (0, 0.0, False, 0.1, 0.0)
+    totals = torch.zeros(()), torch.zeros(())
+    once.iterate(totals[0], images, labels, examples, rates, 0, settings)
+    for n in range(4):
+        each.iterate(totals[1], images, labels, examples[n : n + 1], rates[n : n + 1], n, settings)
+    assert torch.equal(once.weights, each.weights) and totals[0] == totals[1]
 
 
 class Own(nn.Module):

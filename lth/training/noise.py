@@ -1,0 +1,32 @@
+"""Global generators seeded by address, so that what a network draws in a step is the same after resuming."""
+
+import torch
+from torch import nn
+
+from lth.core.places import is_plain
+from lth.core.rng import address, seed_python
+from lth.training.run_spec import RunSpec
+
+
+class Noise:
+    """What the network of `spec` draws in training, such as the zeros of dropout."""
+
+    def __init__(self, spec: RunSpec) -> None:
+        device = spec.data.train.labels.device
+        self._first = address(spec.seeds.order, "dropout")
+        self._in_python = _may_draw_in_python(spec.model)
+        self._generator = torch.default_generator
+        if device.type == "cuda":
+            self._generator = torch.cuda.default_generators[device.index or 0]
+
+    def seed(self, iteration: int) -> None:
+        """Seeds the generators for the step after `iteration` steps."""
+        noise = (self._first + iteration) % 2**63
+        self._generator.manual_seed(noise)
+        if self._in_python:
+            seed_python(noise)
+
+
+def _may_draw_in_python(model: nn.Module) -> bool:
+    """Whether there is code of the user's, which may draw from the generators of NumPy or Python."""
+    return not is_plain(model)
