@@ -72,7 +72,7 @@ def ratio_sheet(results: Results) -> Sheet:
             network,
             f"{percent(density)}%",
             *(f"{rows[pair]['ratio']:.2f}" if pair in rows else DASH for pair in pairs),
-            f"{times[network, density]:.3g}",
+            milliseconds(times[network, density]),
         ]
         for (network, density), rows in by_place.items()
     ]
@@ -85,6 +85,15 @@ def ratio_sheet(results: Results) -> Sheet:
         legend={"left": "weights left"} | {SHORT[name]: way.meaning for name, way in WAYS.items()},
         keys=2,
     )
+
+
+def milliseconds(time: float) -> str:
+    """A time to three digits.
+
+    >>> milliseconds(0.28312), milliseconds(1146.5)
+    ('0.283', '1,147')
+    """
+    return f"{time:,.0f}" if time >= 100 else f"{time:.3g}"
 
 
 def time_sheet(results: Results) -> Sheet:
@@ -108,12 +117,12 @@ def measure_sheet(results: Results) -> Sheet:
     for row in results["ratios"]:
         if goal := RATIO_GOALS.get((row["network"], row["density"], row["above"], row["below"])):
             name = f"{row['network']}, {percent(row['density'])}%: {SHORT[row['above']]}/{SHORT[row['below']]}"
-            cells.append([name, "times", spanned(row | {"median": row["ratio"]}, 2), *judged(goal, row["ratio"])])
+            cells.append([name, spanned(row | {"median": row["ratio"]}, 2), *judged(goal, row["ratio"])])
     for row in results["measures"]:
         goal = GOALS.get(row["measure"])
-        cells.append([row["measure"], row["unit"], spanned(row, DIGITS[row["unit"]]), *judged(goal, row["median"])])
-    heads = ("measure", "unit", "value (quartiles)", "goal", "kept")
-    return Sheet("Bounds and further measures", heads, cells, texts=("unit",))
+        name = row["measure"] + ("" if row["unit"] == "times" else f", {row['unit']}")
+        cells.append([name, spanned(row, DIGITS[row["unit"]]), *judged(goal, row["median"])])
+    return Sheet("Bounds and further measures", ("measure", "value (quartiles)", "goal", "kept"), cells)
 
 
 def judged(goal: Goal | None, value: float) -> list[str]:

@@ -57,6 +57,8 @@ def test_ratios_come_first_and_fit_a_terminal(capsys):
     first.print(Terminal(width=80))
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80 and sum("resnet20" in line for line in lines) == 2
+    bounds.print(Terminal(width=80))
+    assert capsys.readouterr().out.count("kept") == 1  # no column stands in a table of its own
     assert next(head for head in first.heads if "/" in head) == "ours/dense" and first.heads[-1] == "ours, ms"
     cells = {cell for row in bounds.cells for cell in row}
     assert "resnet20, 10.0%: ours/dense" in cells and "at most 0.6" in cells and LADDER in cells
