@@ -53,41 +53,50 @@ def _sum(x: Any) -> Any:
 
 
 @compiled
-def _squares(x: Any, center: Any) -> Any:
-    """The sum of squared distances from `center`."""
-    total = np.float64(0)
+def _moments(x: Any) -> Any:
+    """(mean, biased variance), in one pass: about a center near the mean, so that nothing large is subtracted."""
+    center = np.float32(_sum(x[:_PART]) / max(1, len(x[:_PART])))
+    total, squares = np.float64(0), np.float64(0)
     for start in range(0, len(x), _PART):
-        part = np.float32(0)
+        part, square_part = np.float32(0), np.float32(0)
         values = x[start : start + _PART]
         for k in range(len(values)):
-            part += (values[k] - center) * (values[k] - center)
+            distance = values[k] - center
+            part += distance
+            square_part += distance * distance
         total += part
-    return total
+        squares += square_part
+    shift = total / len(x)
+    return center + shift, max(0.0, squares / len(x) - shift * shift)
 
 
 @compiled
-def _products(dy: Any, x: Any, center: Any) -> Any:
-    """The sum of dy * (x - center)."""
-    total = np.float64(0)
-    for start in range(0, len(x), _PART):
-        part = np.float32(0)
-        signals, values = dy[start : start + _PART], x[start : start + _PART]
-        for k in range(len(values)):
-            part += signals[k] * (values[k] - center)
-        total += part
-    return total
+def _signal_sums(dy: Any, x: Any, center: Any) -> Any:
+    """(sum of dy, sum of dy * (x - center)) of one part."""
+    total, product = np.float32(0), np.float32(0)
+    for k in range(len(x)):
+        total += dy[k]
+        product += dy[k] * (x[k] - center)
+    return total, product
+
+
+@compiled
+def _masked_sums(dy: Any, out: Any, x: Any, center: Any, signal: Any) -> Any:
+    """The same of the gradient of the inputs of a ReLU, which gave `out`; that gradient in `signal`."""
+    total, product = np.float32(0), np.float32(0)
+    for k in range(len(x)):
+        value = dy[k]
+        value = np.float32(0) if out[k] <= np.float32(0) else value
+        signal[k] = value
+        total += value
+        product += value * (x[k] - center)
+    return total, product
 
 
 @compiled
 def _scale(x: Any, factor: Any, shift: Any, out: Any) -> None:
     for k in range(len(x)):
         out[k] = x[k] * factor + shift
-
-
-@compiled
-def _copy(x: Any, out: Any) -> None:
-    for k in range(len(x)):  # an assignment to a slice looks for overlaps first, and is ten times slower
-        out[k] = x[k]
 
 
 @compiled
@@ -109,14 +118,6 @@ def _scale_add_rectify(x: Any, factor: Any, shift: Any, added: Any, out: Any) ->
     for k in range(len(x)):
         value = x[k] * factor + shift + added[k]
         out[k] = np.float32(0) if value < np.float32(0) else value
-
-
-@compiled
-def _masked(dy: Any, out: Any, signal: Any) -> None:
-    """signal = the gradient dy of the outputs of a ReLU, of its inputs."""
-    for k in range(len(out)):
-        value = dy[k]
-        signal[k] = np.float32(0) if out[k] <= np.float32(0) else value
 
 
 @compiled
@@ -146,8 +147,7 @@ def normalize(
     for c in range(len(means)):
         channel, result = x[c * plane : (c + 1) * plane], out[c * plane : (c + 1) * plane]
         if training:
-            mean = _sum(channel) / plane
-            variance = _squares(channel, np.float32(mean)) / plane
+            mean, variance = _moments(channel)
             if len(running_mean):
                 running_mean[c] = (1 - momentum) * running_mean[c] + momentum * mean
                 running_var[c] = (1 - momentum) * running_var[c] + momentum * variance * plane / (plane - 1)
@@ -182,14 +182,13 @@ def normalize_gradient(
         total, product = 0.0, 0.0
         for start in range(c * plane, (c + 1) * plane, _PART):
             end = min(start + _PART, (c + 1) * plane)
-            signal = dy[start:end]
             if len(out):
-                signal = dx[start:end]
-                _masked(dy[start:end], out[start:end], signal)
-                if len(added):
-                    _copy(signal, added[start:end])
-            total += _sum(signal)
-            product += _products(signal, x[start:end], means[c])
+                signal = added[start:end] if len(added) else dx[start:end]
+                sums = _masked_sums(dy[start:end], out[start:end], x[start:end], means[c], signal)
+            else:
+                sums = _signal_sums(dy[start:end], x[start:end], means[c])
+            total += sums[0]
+            product += sums[1]
         weight_gradient[c], bias_gradient[c] = product * scales[c], total
         factor = weight[c] * scales[c]
         slope, shift = np.float64(0), np.float64(0)
@@ -197,10 +196,10 @@ def normalize_gradient(
             slope = factor * product / plane * scales[c] * scales[c]
             shift = slope * means[c] - factor * total / plane
         channel, result = x[c * plane : (c + 1) * plane], dx[c * plane : (c + 1) * plane]
-        if len(out):
+        if len(out) and not len(added):
             _combine_in_place(result, channel, np.float32(factor), np.float32(slope), np.float32(shift))
         else:
-            signals = dy[c * plane : (c + 1) * plane]
+            signals = (added if len(added) else dy)[c * plane : (c + 1) * plane]
             _combine(signals, channel, np.float32(factor), np.float32(slope), np.float32(shift), result)
 
 
