@@ -1,6 +1,6 @@
 """Products with sparse weights on the CPU, for training: forward, gradient of the input, gradient of the kept weights.
 
-Importing this package imports no numba; `lth.kernels.ready.ready()` does, compiles what is missing, and says why where
+Importing this package imports no numba; `lth.kernels.ready.ready` does, compiles what is missing, and says why where
 a machine cannot.
 """
 

@@ -55,19 +55,21 @@ def compiled(function: Callable[..., Any]) -> Any:
 
 
 @contextmanager
-def compiling() -> Iterator[None]:
+def compiling(part: str) -> Iterator[None]:
     """Within it functions may be called for new kinds of arguments: no other process compiles at the same time.
 
     numba numbers the files of its cache without regard to other processes. Where anything has to be compiled, one line
-    says so before, and one how long it took.
+    says so before, and one how long it took. part: which kernels they are, chains or layers.
     """
     with _lock():
-        before, began = _missed(), time.perf_counter()
-        if not any(folder().rglob("*.nbi")):
-            log.info("compiling the sparse kernels, once for this machine: it takes up to a minute")
+        before, began, done = _missed(), time.perf_counter(), folder() / f"{part}.compiled"
+        if not done.exists():
+            log.info("compiling the sparse kernels of %s, once for this machine: it takes up to a minute", part)
         yield
         if _missed() > before:
-            log.info("compiled the sparse kernels, once for this machine: %.1f s", time.perf_counter() - began)
+            log.info("compiled the sparse kernels of %s: %.1f s", part, time.perf_counter() - began)
+        with suppress(OSError):
+            done.touch()
 
 
 def _missed() -> int:

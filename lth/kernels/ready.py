@@ -5,19 +5,22 @@ from functools import cache
 from lth.core.errors import reason_of
 from lth.kernels import TOLERANCE
 
+PARTS = ("chains", "layers")
+"""What is compiled by itself: iterations of a chain (`lth.kernels.chain`), and the layers of any other network."""
+
 
 @cache
-def ready() -> str | None:
-    """None where the sparse products can be used, else the reason in one line; it takes seconds on first use.
+def ready(part: str) -> str | None:
+    """None where the sparse products of `part` can be used, else the reason in one line; the first use takes a while.
 
     What numba or LLVM raise on a machine that they do not know is the reason, never an error.
     """
     try:
+        from lth.kernels import trial
         from lth.kernels.compiled import compiling
-        from lth.kernels.trial import chain_error, worst_error
 
-        with compiling():
-            error = max(worst_error(), chain_error())
+        with compiling(part):
+            error = trial.chain_error() if part == "chains" else trial.layer_error()
     except ImportError as problem:
         return f"numba cannot be imported: {reason_of(problem)}"
     except Exception as problem:  # whatever numba or LLVM raise

@@ -4,12 +4,10 @@ import numpy as np
 import torch
 
 from lth.kernels.chain import Chain
-from lth.kernels.functions import BatchNorm, MaxPool, Product
-from lth.kernels.products import gather, weight_gradient
 from lth.kernels.structure import ONE, Geometry, Sparse
 
 
-def worst_error() -> float:
+def layer_error() -> float:
     """The largest error of either product, relative to its largest element, on small layers."""
     _compile_functions()
     axis = Geometry(kernel=3, stride=1, padding=1, dilation=1, inputs=5)
@@ -18,6 +16,8 @@ def worst_error() -> float:
 
 def _compile_functions() -> None:
     """Runs each function once, forward and backward."""
+    from lth.kernels.functions import BatchNorm, MaxPool, Product  # only what is tried is compiled or loaded
+
     layer = Sparse(torch.ones(2, 2), ONE, ONE)
     with torch.enable_grad():
         values, bias, running = torch.ones(4, requires_grad=True), torch.ones(2, requires_grad=True), torch.ones(2)
@@ -51,6 +51,8 @@ def chain_error() -> float:
 
 def _error(shape: tuple[int, int, int, int], axis: Geometry, batch: int) -> float:
     """On a layer of `shape`, of which half is kept."""
+    from lth.kernels.products import gather, weight_gradient
+
     rng = np.random.default_rng(0)
     mask = rng.random(shape) < 0.5
     layer = Sparse(torch.from_numpy(mask), axis, axis)

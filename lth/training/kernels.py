@@ -64,46 +64,53 @@ def choose(spec: RunSpec, before: Mapping[str, str] | None = None) -> Kernels:
     """
     if not _possible(spec):
         return {}
-    problem = _problem(spec)
-    if before is not None and not (before and problem):
+    if before is not None and not (before and _problem(spec, _part(before))):
         return dict(before)
+    chain = _chain(spec)
+    problem = _problem(spec, "chains" if chain else "layers")
+    if problem and spec.plan.kernels == "sparse":
+        raise SettingError("recipe.kernels", "sparse", f"{problem}; recipe.kernels=auto takes what can be had")
     if problem:
-        if spec.plan.kernels == "sparse":
-            raise SettingError("recipe.kernels", "sparse", f"{problem}; recipe.kernels=auto takes what can be had")
         _say_once(problem)
         return {}
-    chain = _chain(spec)
-    if chain and (spec.plan.kernels == "sparse" or _chain_is_faster(spec, chain)):
-        return chain
-    if chain:
-        return {}
-    return _all_layers(spec) if spec.plan.kernels == "sparse" else _faster_layers(spec)
+    if spec.plan.kernels == "sparse":
+        return chain or _all_layers(spec)
+    return _faster_layers(spec) if not chain else chain if _chain_is_faster(spec, chain) else {}
 
 
 def steps_of(spec: RunSpec, kernels: Mapping[str, str]) -> Steps:
     """The steps of the training of `spec` with the products `kernels`; ValueError where it cannot have them."""
     if not kernels:
         return DenseSteps(spec)
+    part = _part(kernels)
+    if problem := _problem(spec, part):
+        raise ValueError(problem)
+    if part == "layers":
+        from lth.training.layer_steps import LayerSteps
+
+        if not kernels.keys() <= spec.mask.keys() or set(kernels.values()) != {SPARSE}:
+            raise ValueError(f"{dict(kernels)} are not the products of such a training")
+        return LayerSteps(spec, kernels)
     from lth.kernels.chain import chain_of
     from lth.training.chain_steps import ChainSteps
-    from lth.training.layer_steps import LayerSteps
 
-    if not set(kernels) <= set(spec.mask) or set(kernels.values()) not in ({CHAIN}, {SPARSE}) or _problem(spec):
-        raise ValueError(f"{kernels} are not the products of such a training")
-    if set(kernels.values()) == {SPARSE}:
-        return LayerSteps(spec, kernels)
     layers = chain_of(spec.model, spec.data.train.images[:2])
-    if [layer.weight for layer in layers] != list(kernels):
+    if {layer.weight: CHAIN for layer in layers} != kernels:
         raise ValueError("the network is not the chain of those products")
     return ChainSteps(spec, layers)
 
 
-def _problem(spec: RunSpec) -> str | None:
+def _part(kernels: Mapping[str, str]) -> str:
+    """What of `lth.kernels.ready.PARTS` the products need."""
+    return "chains" if CHAIN in kernels.values() else "layers"
+
+
+def _problem(spec: RunSpec, part: str) -> str | None:
     """Why nothing of `spec` can be sparse on this machine."""
     images = spec.data.train.images
     if images.device.type != "cpu" or images.dtype != torch.float32:
         return f"sparse products need float32 on the CPU, the data is {images.dtype} on {images.device.type}"
-    return ready()
+    return ready(part)
 
 
 @cache

@@ -25,13 +25,14 @@ def elsewhere(tmp_path, monkeypatch):
     compiled.folder.cache_clear()
 
 
-def test_this_machine_is_ready():
-    assert ready.ready() is None
+@pytest.mark.parametrize("part", ready.PARTS)
+def test_this_machine_is_ready(part):
+    assert ready.ready(part) is None
 
 
 def test_without_numba_the_reason_is_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "lth.kernels.compiled", None)
-    reason = ready.ready.__wrapped__()
+    reason = ready.ready.__wrapped__("layers")
     assert reason.startswith("numba cannot be imported: ") and "\n" not in reason
 
 
@@ -44,15 +45,15 @@ def test_what_compiling_raises_or_computes_is_the_reason(monkeypatch, outcome, r
             raise outcome
         return outcome
 
-    monkeypatch.setattr("lth.kernels.trial.worst_error", trial)
-    assert reason in ready.ready.__wrapped__() and "\n" not in ready.ready.__wrapped__()
+    monkeypatch.setattr("lth.kernels.trial.layer_error", trial)
+    assert reason in ready.ready.__wrapped__("layers") and "\n" not in ready.ready.__wrapped__("layers")
 
 
 def test_compiling_is_told_before_and_after_and_loading_is_not(elsewhere, caplog):
     caplog.set_level(logging.INFO)
     for lines in (2, 0):
         caplog.clear()
-        with compiled.compiling():
+        with compiled.compiling("layers"):
             compiled.compiled(doubled)(2.0)
         assert len(caplog.messages) == lines
     assert any(elsewhere.rglob("*.nbi"))
@@ -63,7 +64,7 @@ def test_where_nothing_can_be_written_each_process_compiles(elsewhere, monkeypat
         raise RuntimeError("cannot cache function: no locator available")
 
     monkeypatch.setattr("numba.core.caching.FunctionCache.__init__", refuse)
-    with compiled.compiling():
+    with compiled.compiling("layers"):
         assert compiled.compiled(doubled)(2.0) == 4
 
 
@@ -82,7 +83,7 @@ def test_a_change_of_any_file_has_another_folder(elsewhere, monkeypatch, tmp_pat
 
 def _doubles(kinds: list[str]) -> None:
     function = compiled.compiled(doubled)
-    with compiled.compiling():
+    with compiled.compiling("layers"):
         for kind in kinds:
             x = np.array([1, 2], kind)
             assert (function(x) == 2 * x).all()

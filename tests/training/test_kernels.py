@@ -225,7 +225,7 @@ def test_where_nothing_can_be_sparse_auto_is_dense_and_sparse_an_error(
     pruned: Callable[..., RunSpec], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(kernels, "LEAST_WORK", 0)
-    monkeypatch.setattr(kernels, "ready", lambda: "numba cannot be imported: no such module")
+    monkeypatch.setattr(kernels, "ready", lambda part: "numba cannot be imported: no such module")
     kernels._say_once.cache_clear()
     with caplog.at_level(logging.WARNING):
         assert choose(pruned(kernels="auto")) == choose(pruned(kernels="auto")) == {}
@@ -246,6 +246,13 @@ def test_both_ways_are_timed_once_for_trainings_alike(
     assert choose(spec) == choose(spec) == CHAIN and len(calls) == 1
     assert digest(spec.model.state_dict()) == before
     assert choose(pruned(kernels="auto", batch_size=10)) == CHAIN and len(calls) == 2
+
+
+def test_a_chain_may_have_layers_that_no_mask_prunes(pruned: Callable[..., RunSpec]) -> None:
+    spec = pruned()
+    spec = replace(spec, mask={"fc2.weight": spec.mask["fc2.weight"]})
+    result = train(spec, [Watch()])
+    assert result.kernels == CHAIN and bool((result.final["output.weight"] != 0).all())
 
 
 def test_observers_change_no_bit(pruned: Callable[..., RunSpec]) -> None:
