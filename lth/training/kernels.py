@@ -8,14 +8,13 @@ own.
 import logging
 import time
 from collections.abc import Callable, Mapping
-from copy import deepcopy
-from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
 
 from lth.core.errors import SettingError
+from lth.core.weights import load
 from lth.kernels.ready import ready
 from lth.training.run_spec import RunSpec
 from lth.training.steps import DenseSteps, Steps
@@ -27,6 +26,9 @@ DENSEST = 0.5
 """The density above which a sparse product is not the faster one."""
 LEAST_WORK = 10**10
 """Pruned layers' weights times training examples, below which a dense training ends before a choice is made."""
+LARGE = 10**7
+"""Weights from which dense and sparse iterations are timed one after the other: side by side they would take twice the
+memory of a training."""
 SPARSE_LOOP = 1
 """Raise it when sparse products give other results: runs with older ones are then trained again."""
 
@@ -157,32 +159,39 @@ _timed: dict[Any, bool] = {}
 
 
 def _chain_is_faster(spec: RunSpec, chain: Kernels) -> bool:
-    """Whether iterations as a chain are faster here; on copies, so that nothing of the training changes."""
+    """Whether iterations as a chain are faster here; the model has its first weights again afterwards."""
     shapes = tuple(tuple(mask.shape) for mask in spec.mask.values())
     kept = tuple(f"{float(mask.sum()):.1e}" for mask in spec.mask.values())
     key = (shapes, kept, spec.plan.batch_size, spec.plan.optimizer, torch.get_num_threads())
     if key not in _timed:
-        trial = replace(spec, model=deepcopy(spec.model))
-        ways = [steps_of(trial, {}), steps_of(trial, chain)]
-        _timed[key] = faster([_iterations(steps, spec) for steps in ways]) == 1
+        large = sum(mask.numel() for mask in spec.mask.values()) >= LARGE
+        groups: list[list[Kernels]] = [[{}], [chain]] if large else [[{}, chain]]
+        dense, sparse = (seconds for group in groups for seconds in _shortest(spec, group))
+        load(spec.model, spec.initial_state, spec.mask)
+        _timed[key] = sparse < dense
     return _timed[key]
 
 
-def _iterations(steps: Steps, spec: RunSpec) -> Callable[[], Any]:
+def _shortest(spec: RunSpec, kinds: list[Kernels]) -> list[float]:
+    """The seconds of the shortest iteration with each of `kinds` of products, measured in turns."""
+    ways = [steps_of(spec, kernels) for kernels in kinds]
     examples, total = torch.arange(spec.plan.batch_size)[None], torch.zeros(())
-    return lambda: steps.step(spec.plan.start, examples, total)
+    seconds = shortest([partial(steps.step, spec.plan.start, examples, total) for steps in ways])
+    for steps in ways:
+        steps.free()
+    return seconds
 
 
-def faster(ways: list[Callable[[], Any]], seconds: float = 0.3) -> int:
-    """The number of the fastest of `ways`, by the shortest of interleaved calls within about `seconds`."""
-    shortest = [float("inf")] * len(ways)
+def shortest(ways: list[Callable[[], Any]], seconds: float = 0.3) -> list[float]:
+    """The seconds of the shortest call of each of `ways`, of those made in turns within about `seconds`."""
+    times = [float("inf")] * len(ways)
     ends = time.perf_counter() + seconds
     for call in range(100):
         for number, way in enumerate(ways):
             began = time.perf_counter()
             way()
             if call:  # the first call of each warms up
-                shortest[number] = min(shortest[number], time.perf_counter() - began)
+                times[number] = min(times[number], time.perf_counter() - began)
         if call >= 3 and time.perf_counter() > ends:
             break
-    return shortest.index(min(shortest))
+    return times

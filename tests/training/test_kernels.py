@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from lth.core.errors import SettingError
-from lth.core.weights import Mask, digest
+from lth.core.weights import Mask, digest, load
 from lth.data.tensors import Data
 from lth.pruning.mask import dense, prunable
 from lth.pruning.updates import GradualPruning, RigL, Set
@@ -234,18 +234,27 @@ def test_where_nothing_can_be_sparse_auto_is_dense_and_sparse_an_error(
         choose(pruned())
 
 
+@pytest.mark.parametrize("large", [False, True])
 def test_both_ways_are_timed_once_for_trainings_alike(
-    pruned: Callable[..., RunSpec], monkeypatch: pytest.MonkeyPatch
+    pruned: Callable[..., RunSpec], monkeypatch: pytest.MonkeyPatch, large: bool
 ) -> None:
+    """One after the other in large networks; the model has its first weights again afterwards."""
+    monkeypatch.setattr(kernels, "LARGE", 0 if large else 10**9)
     monkeypatch.setattr(kernels, "LEAST_WORK", 0)
     monkeypatch.setattr(kernels, "_timed", {})
-    calls = []
-    monkeypatch.setattr(kernels, "faster", lambda ways: calls.append([way() for way in ways]) or 1)
+    groups = []
+
+    def timed(ways: list[Callable[[], None]]) -> list[float]:
+        groups.append([way() for way in ways])
+        return [1 / len(groups)] if large else [1.0, 0.5]
+
+    monkeypatch.setattr(kernels, "shortest", timed)
     spec = pruned(kernels="auto")
+    load(spec.model, spec.initial_state, spec.mask)
     before = digest(spec.model.state_dict())
-    assert choose(spec) == choose(spec) == CHAIN and len(calls) == 1
-    assert digest(spec.model.state_dict()) == before
-    assert choose(pruned(kernels="auto", batch_size=10)) == CHAIN and len(calls) == 2
+    assert choose(spec) == choose(spec) == CHAIN and len(groups) == 1 + large
+    assert digest(spec.model.state_dict()) == before and all(x.grad is None for x in spec.model.parameters())
+    assert choose(pruned(kernels="auto", batch_size=10)) == CHAIN and len(groups) == 2 * (1 + large)
 
 
 def test_a_chain_may_have_layers_that_no_mask_prunes(pruned: Callable[..., RunSpec]) -> None:
@@ -263,6 +272,6 @@ def test_observers_change_no_bit(pruned: Callable[..., RunSpec]) -> None:
     assert equal(first, second)
 
 
-def test_the_faster_way_is_that_of_the_shortest_call() -> None:
+def test_the_shortest_call_of_each_way_counts() -> None:
     long, short = (lambda: torch.randn(300_000).sum()), (lambda: None)
-    assert kernels.faster([long, short], 0.01) == 1 and kernels.faster([short, long], 0.01) == 0
+    assert kernels.shortest([long, short], 0.01)[0] > kernels.shortest([short, long], 0.01)[0]
