@@ -46,7 +46,7 @@ def chain_of(model: nn.Module, images: Tensor) -> list[ChainLayer]:
         return []
     before = take(model)
     with kept(model), modes_kept(model), torch.no_grad():
-        chains = [_recorded(model.train(training), images, parameters) for training in (True, False)]
+        chains = [_recorded(model, training, images, parameters) for training in (True, False)]
         changed = any(taken.changed for taken in before.values()) or take(model).keys() != before.keys()
     layers = chains[0]
     names = {name for layer in layers for name in (layer.weight, layer.bias) if name}
@@ -54,10 +54,14 @@ def chain_of(model: nn.Module, images: Tensor) -> list[ChainLayer]:
     return layers if plain and all(p.requires_grad for p in parameters.values()) else []
 
 
-def _recorded(model: nn.Module, images: Tensor, parameters: Mapping[str, Tensor]) -> list[ChainLayer]:
+def _recorded(model: nn.Module, training: bool, images: Tensor, parameters: Mapping[str, Tensor]) -> list[ChainLayer]:
+    model.train(training)
     recorder = _Recorder(images, parameters)
-    with recorder:
-        outputs = model(images)
+    try:
+        with recorder:
+            outputs = model(images)
+    except Exception:  # whatever a user's network raises: its own training will say it
+        return []
     linear_end = recorder.layers and not recorder.rectified
     return recorder.layers if recorder.plain and linear_end and outputs is recorder.present else []
 

@@ -151,6 +151,10 @@ def frozen() -> nn.Module:
     return model
 
 
+def fails(model: Own) -> None:
+    raise KeyError("nothing of this")
+
+
 def counts(model: Own) -> None:
     model.calls += 1
 
@@ -166,6 +170,7 @@ OTHERS = {
     "BatchNorm": lambda: nn.Sequential(nn.Flatten(), nn.Linear(36, 3), nn.BatchNorm1d(3)),
     "a buffer": lambda: (x := mlp((1, 6, 6), 3, ())).register_buffer("b", torch.zeros(1)) or x,
     "float64": lambda: mlp((1, 6, 6), 3, (5,)).double(),
+    "an error": lambda: Own(fails),
     "a counter": lambda: Own(counts),
     "a regulariser": lambda: Own(lambda model: model.fc1.weight.norm()),
     "shared weights": shared,
