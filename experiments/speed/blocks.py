@@ -7,13 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field, fields, replace
 from itertools import islice
-from pathlib import Path
 
 import torch
 
-from lth.training.checkpoint import Checkpoint
 from lth.training.loop import train
+from lth.training.recipe import Plan
 from lth.training.run_spec import RunSpec
 
 Blocks = Generator[float]
@@ -85,16 +85,30 @@ class Ended(BaseException):
     """Ends a training that is held."""
 
 
-class Pacer(Checkpoint):
-    """A checkpoint of our training of `spec` that writes nothing, but holds it until the next block is wanted.
+@dataclass(frozen=True)
+class PacedPlan(Plan):
+    """A plan that never evaluates; `reached` is called with the number of iterations done, at the end of each block.
 
-    A training asks its checkpoint after every step whether it is due, so that nothing else stands between two steps
-    than stands there in a training whose checkpoints are written.
+    A training asks its plan after its steps whether to evaluate, and takes no step beyond the next evaluation at once.
+    So nothing else stands between two steps than stands there in any training.
     """
 
+    reached: Callable[[int], None] = field(default=lambda iteration: None, compare=False)
+
+    def evaluates(self, iteration: int) -> bool:
+        """False, once the next block is wanted."""
+        if iteration % self.evaluate_every == 0:
+            self.reached(iteration)
+        return False
+
+
+class Pacer:
+    """Holds our training of `spec`, in a thread of its own, after every block of `iterations` until the next one."""
+
     def __init__(self, spec: RunSpec, iterations: int) -> None:
-        super().__init__(Path(), 0.0, {})
-        self.spec, self.iterations, self.left = spec, iterations, 1  # the first iteration is in no block
+        values = {entry.name: getattr(spec.plan, entry.name) for entry in fields(spec.plan)}
+        plan = PacedPlan(**values | {"evaluate_every": iterations}, reached=self._hold)
+        self.spec, self.iteration = replace(spec, plan=plan), 0
         self.wanted, self.ready = threading.Semaphore(0), threading.Semaphore(0)
         self.began = self.took = 0.0
         self.ending = False
@@ -102,7 +116,7 @@ class Pacer(Checkpoint):
         self.thread = threading.Thread(target=self._train, args=(torch.get_num_threads(),), daemon=True)
 
     def begin(self) -> None:
-        """Returns when the training has taken its first step."""
+        """Returns when the training has taken the steps of a first block, which is not timed."""
         self.thread.start()
         self._wait()
 
@@ -119,21 +133,15 @@ class Pacer(Checkpoint):
         if self.thread.ident is not None:
             self.thread.join()
 
-    def read(self) -> None:
-        """Nothing: the training starts anew."""
-
-    def due(self) -> bool:
-        """False; after the last step of a block it waits until another is wanted."""
-        self.left -= 1
-        if not self.left:
-            self.took = time.perf_counter() - self.began
-            self.ready.release()
-            self.wanted.acquire()
-            if self.ending:
-                raise Ended
-            self.left = self.iterations
-            self.began = time.perf_counter()
-        return False
+    def _hold(self, iteration: int) -> None:
+        """Stops the clock, waits until a block is wanted, and starts it."""
+        self.took = time.perf_counter() - self.began
+        self.iteration = iteration
+        self.ready.release()
+        self.wanted.acquire()
+        if self.ending:
+            raise Ended
+        self.began = time.perf_counter()
 
     def _wait(self) -> None:
         self.ready.acquire()
@@ -143,7 +151,7 @@ class Pacer(Checkpoint):
     def _train(self, threads: int) -> None:
         torch.set_num_threads(threads)  # a thread has its own number of threads
         try:
-            train(self.spec, checkpoint=self)
+            train(self.spec)
             raise ValueError("the training is too short for its blocks")
         except Ended:
             pass

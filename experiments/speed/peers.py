@@ -53,7 +53,8 @@ def peer_steps(spec: RunSpec, network: nn.Module) -> Iterator[None]:
     network.train()
     plan, split = spec.plan, spec.data.train
     for _, examples in batches(split, plan.batch_size, spec.seeds.order, plan.start, plan.stop):
-        loss = functional.cross_entropy(network(split.images[examples]), split.labels[examples])
+        batch = examples[0]
+        loss = functional.cross_entropy(network(split.images[batch]), split.labels[batch])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

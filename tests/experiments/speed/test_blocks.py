@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from lth.experiments.speed.blocks import take_turns, timed, trained
+from lth.experiments.speed.blocks import Pacer, take_turns, timed, trained
 
 from lth.core.errors import LotteryError
 
@@ -67,12 +67,26 @@ def test_a_block_of_our_training_is_so_many_of_its_steps(counted):
     spec, sizes = counted
     blocks = trained(spec, 4)
     threads = threading.active_count()
-    for done in (5, 9):  # one step comes before the first block
+    for done in (8, 12):  # the steps of one block come before the first
         assert next(blocks) > 0
         assert sizes == [spec.plan.batch_size] * done
     assert threading.active_count() == threads + 1
     blocks.close()
-    assert threading.active_count() == threads and len(sizes) == 9
+    assert threading.active_count() == threads and len(sizes) == 12
+
+
+@pytest.mark.parametrize("kernels", ["dense", "sparse"])
+@pytest.mark.parametrize("iterations", [1, 30, 60])
+def test_a_block_has_its_iterations_with_any_kernels(make_job, half_mask, kernels, iterations):
+    spec = make_job(iterations=1000, evaluate_every=1000, kernels=kernels)
+    pacer = Pacer(replace(spec, mask=half_mask(spec.model)), iterations)
+    pacer.begin()
+    try:
+        for done in (2, 3):
+            pacer.block()
+            assert pacer.iteration == done * iterations
+    finally:
+        pacer.end()
 
 
 def test_our_training_has_as_many_threads_as_the_rest(counted):
