@@ -34,7 +34,8 @@ from lth.models.initialize import initialize
 from lth.pruning.parameters import check_parameters
 from lth.pruning.resolved import resolve
 from lth.pruning.schedule import Pruning
-from lth.report.tables import RESULTS, identity, result_row
+from lth.report.rows import identity, result_row
+from lth.report.tables import RESULTS
 from lth.store.runs import Store
 from lth.training.loop import train as train_loop
 from lth.training.recipe import Duration, Recipe

@@ -11,6 +11,7 @@ are `claims/*.toml`.
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lth.core.errors import LotteryError
@@ -37,6 +38,19 @@ Item: TypeAlias = "Outcome | Trained | tuple[str, Row]"
 def nothing(*_: Any) -> list[Any]:
     """The default of what an experiment need not have."""
     return []
+
+
+def late(package: str | None, name: str = "run") -> "Callable[[Session], Iterator[Item]]":
+    """The run `package.run:name`, imported when it is called: reports are made of results, without torch.
+
+    run=late(__package__)
+    """
+
+    def run(session: "Session") -> "Iterator[Item]":
+        items: Iterator[Item] = getattr(import_module(f"{package}.run"), name)(session)
+        return items
+
+    return run
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ from lth.lottery.plan import ImpPlan
 from lth.lottery.ticket import Ticket
 from lth.report.progress import Progress
 from lth.report.recorder import Facts, Recorder
-from lth.report.tables import identity
+from lth.report.rows import identity
 from lth.report.wandb.levels import LevelMetrics
 from lth.report.wandb.tracking import tracker
 from lth.store.runs import Store

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -154,12 +155,13 @@ def unrendered(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     A test marked `rendered` renders them.
     """
     if "rendered" not in request.keywords:
-        from matplotlib.figure import Figure
+        for kind, content in (("png", PNG), ("pdf", b"%PDF-1.4")):
+            write = partial(_write_sketch, content)
+            monkeypatch.setattr(f"lth.report.figures.drawing.write_{kind}", write)
 
-        def savefig(self: Figure, path: Path, format: str, metadata: Any = None) -> None:
-            Path(path).write_bytes({"png": PNG, "pdf": b"%PDF-1.4"}[format])
 
-        monkeypatch.setattr(Figure, "savefig", savefig)
+def _write_sketch(content: bytes, figure: Any, path: Path) -> None:
+    Path(path).write_bytes(content)
 
 
 class Running:

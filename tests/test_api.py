@@ -17,7 +17,7 @@ from lth.lottery.context import FreshInit
 from lth.lottery.plan import ImpPlan
 from lth.models.initialize import initialize
 from lth.pruning.updates import Rewiring
-from lth.report.tables import result_row
+from lth.report.rows import result_row
 from lth.training.run_result import RunResult
 
 

@@ -18,6 +18,9 @@ QUICK += [f"lth.experiments.{name}.settings" for name in EXPERIMENTS]
 SLOW = {"torch", "matplotlib", "wandb", "scipy", "pandas", "numba"}
 UNNEEDED = {"torch._dynamo", "torch._inductor", "torchvision", "sklearn", "scipy.stats", "wandb", "pandas", "IPython"}
 
+OF_TABLES = ["lth.commands.claims", "lth.commands.store", "lth.commands.dashboard"]
+OF_TABLES += [f"lth.experiments.{name}.experiment" for name in ("imp", "at_init", "gradient_flow")]
+
 
 def imports(path: Path) -> Iterator[tuple[str, int]]:
     """What a file imports: the module, and how many levels up a relative import begins (0: it is absolute)."""
@@ -48,6 +51,21 @@ def test_a_run_imports_neither_torchs_compiler_nor_what_is_off(tmp_path, prepare
     command = [sys.executable, "-c", code, *words]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert (done.returncode, done.stderr.splitlines()[-1:]) == (1, ["0"])
+
+
+def test_what_is_made_of_tables_imports_no_torch(tmp_path):
+    """Reports, claims and what experiments declare for them: torch takes most of their time and of their memory."""
+    code = (
+        "import importlib, sys\n"
+        "from lth.cli import main\n"
+        "main()\n"
+        f"for name in {OF_TABLES!r}: importlib.import_module(name)\n"
+        f"sys.exit(str({{'torch', *{UNNEEDED!r}}} & set(sys.modules) or 0))"
+    )
+    words = ["report", str(CHECKOUT / "outputs" / "reference" / "imp"), "--to", str(tmp_path / "report")]
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stderr.splitlines()[-1:]) == (1, ["0"]), done.stderr
+    assert list((tmp_path / "report" / "figures").glob("*.pdf"))
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

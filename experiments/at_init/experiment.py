@@ -1,14 +1,13 @@
 """The declaration of `lth at_init`."""
 
 from lth.core.tables import Row
-from lth.experiment import Experiment
+from lth.experiment import Experiment, late
 from lth.pruning.methods import METHODS, method_of
 
 from .answer import answer
 from .comparison import compare
 from .figures import FIGURES, SEED_FIGURES
 from .methods import ABLATIONS, TABLE, sheets
-from .run import run
 from .settings import AtInitSettings
 
 
@@ -20,7 +19,7 @@ def series(row: Row) -> str:
 EXPERIMENT = Experiment(
     name="at_init",
     settings=AtInitSettings,
-    run=run,
+    run=late(__package__),
     tables=(TABLE,),
     answer=answer,
     sheets=sheets,

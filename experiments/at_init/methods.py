@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from lth.compression.search_cost import Pace, ScoreCost, search_cost
 from lth.compression.tables import SEARCH
 from lth.core.tables import Column, Row, Table
-from lth.lottery.arms import meaning
+from lth.lottery.names import meaning
 from lth.pruning.methods import METHODS, method_of
 from lth.report.failures import failed
 from lth.report.results import Results

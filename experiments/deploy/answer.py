@@ -9,7 +9,7 @@ from lth.report.criteria import Criteria
 from lth.report.results import Results
 from lth.report.statistics import binomial_error, percent
 
-from .ticket_benchmark import DENSE
+from .tables import DENSE
 
 TIMED = 64
 """The batch size that the answer is about."""

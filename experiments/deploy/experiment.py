@@ -1,12 +1,11 @@
 """The declaration of `lth deploy`."""
 
 from lth.core.tables import Row
-from lth.experiment import Experiment
+from lth.experiment import Experiment, late
 
 from .answer import answer
 from .comparison import compare
 from .figures import FIGURES
-from .run import run
 from .settings import DeploySettings
 from .sheets import sheets
 from .tables import TABLES
@@ -21,7 +20,7 @@ def series(row: Row) -> str:
 EXPERIMENT = Experiment(
     name="deploy",
     settings=DeploySettings,
-    run=run,
+    run=late(__package__),
     tables=TABLES,
     answer=answer,
     sheets=sheets,

@@ -3,6 +3,8 @@
 from lth.compression.tables import BATCHES, SEARCH, cost_table
 from lth.core.tables import Column, Table
 
+DENSE = "dense"
+"""The kind of the unpruned network, which has forms, too."""
 PLACE = (
     Column("kind", str, "", "the kind of ticket: `weights`, `channels`, N:M, or `dense`", required=True),
     Column("level", int, "", "how often the network was pruned", required=True, at_least=0),

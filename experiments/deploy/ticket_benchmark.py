@@ -26,10 +26,8 @@ from lth.pruning.schedule import Pruning
 from lth.store.runs import Store
 from lth.training.evaluate import evaluate
 
-from .tables import COST, PLACE
+from .tables import COST, DENSE, PLACE
 
-DENSE = "dense"
-"""The kind of the unpruned network, which has forms, too."""
 CALIBRATION = 10
 """How many training batches static int8 takes its ranges from."""
 

@@ -7,8 +7,8 @@ from functools import cached_property, partial
 from torch import Tensor
 
 from lth.analysis.agreement import agreement, disagreement, logits_of, spread, symmetric_kl
-from lth.analysis.connectivity import line
 from lth.analysis.geometry import distances, distances_to, embed, l2_distance
+from lth.analysis.line import line
 from lth.analysis.lines import Lines, line_rows
 from lth.analysis.monitor import Monitor, shifted, unmonitored
 from lth.analysis.peers import same_shapes
@@ -20,7 +20,7 @@ from lth.lottery.context import Initialize
 from lth.store.runs import Store
 from lth.training.run_spec import Progress
 
-from .plan import INITS
+from .arms import INITS
 from .propagation import SPARSITIES, signal_rows
 from .trainings import TrainedPlan
 

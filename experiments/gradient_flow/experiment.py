@@ -1,18 +1,17 @@
 """The declaration of `lth gradient_flow`."""
 
-from lth.experiment import Experiment
+from lth.experiment import Experiment, late
 
 from .answer import answer, sheets
+from .arms import INITS, METHODS
 from .figures import FIGURES, SEED_FIGURES
-from .plan import INITS, METHODS
-from .run import run
 from .settings import GradientFlowSettings
 from .tables import TABLES
 
 EXPERIMENT = Experiment(
     name="gradient_flow",
     settings=GradientFlowSettings,
-    run=run,
+    run=late(__package__),
     tables=TABLES,
     answer=answer,
     sheets=sheets,

@@ -9,7 +9,7 @@ from lth.lottery import arms as controls
 from lth.lottery.arms import ARMS, Outcome
 from lth.lottery.levels import Level
 from lth.report.failures import failed
-from lth.report.tables import chance
+from lth.report.rows import chance
 from lth.store.runs import Store
 from lth.training.run_result import RunResult
 from lth.training.run_spec import RunSpec

@@ -20,7 +20,7 @@ from lth.report.figures.series import (
 )
 from lth.report.results import Results
 from lth.report.statistics import accuracy_column
-from lth.training.gradient import EXAMPLES
+from lth.training.recipe import EXAMPLES
 
 from .networks import compare
 from .tables import TABLES

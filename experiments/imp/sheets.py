@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from lth.core.tables import Row
-from lth.lottery.arms import meaning
+from lth.lottery.names import meaning
 from lth.report.results import Results
 from lth.report.sheet import DASH, Cell, Sheet
 from lth.report.statistics import STOP, accuracy_column, arms_of, densities, over_draws, percent, short

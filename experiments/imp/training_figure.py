@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from lth.core.tables import Row
-from lth.lottery.arms import meaning
+from lth.lottery.names import meaning
 from lth.report.figures.axes import PLAIN, STYLES, count_axis, legend_above, new_figure
 from lth.report.figures.captions import about_seeds
 from lth.report.figures.curves import Curve, limits, settled

@@ -10,16 +10,16 @@ weights of both masks.
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
-from lth.analysis.agreement import disagreement, ensemble_accuracy, symmetric_kl
 from lth.analysis.columns import distance_columns
-from lth.analysis.connectivity import barrier, line
-from lth.analysis.geometry import distances_to
-from lth.analysis.lines import Lines, Scores, line_rows
-from lth.analysis.peers import Network
+from lth.analysis.line import barrier, line
 from lth.analysis.probes import LINE_EXAMPLES, PLACE, Probe, ProbeInputs, probe
 from lth.core.tables import Column, Row, Table
-from lth.core.weights import masked
+
+if TYPE_CHECKING:
+    from lth.analysis.lines import Scores
+    from lth.analysis.peers import Network
 
 LINES = Table(
     "lines",
@@ -52,6 +52,9 @@ LINES = Table(
 )
 def distance(inputs: ProbeInputs) -> Row:
     """How far the trained weights lie from where they began and from the pruned solution (Evci et al. 2022)."""
+    from lth.analysis.geometry import distances_to  # torch, late: reports take the columns alone
+    from lth.core.weights import masked
+
     spec, final = inputs.spec, inputs.result.final
     ends = {"init": masked(spec.initial_state, spec.mask)}
     if inputs.solution is not None:
@@ -83,6 +86,8 @@ def distance(inputs: ProbeInputs) -> Row:
 )
 def interpolation(inputs: ProbeInputs) -> Row:
     """Loss and error on the straight line to the pruned solution, and the barriers on it (Evci et al. 2022)."""
+    from lth.analysis.lines import Lines, line_rows
+
     solution = inputs.peers.solution
     if inputs.solution is None or solution is None:
         return {}
@@ -125,7 +130,7 @@ def agreement(inputs: ProbeInputs) -> Row:
     return row
 
 
-def barriers(scores: Scores) -> Mapping[str, float]:
+def barriers(scores: "Scores") -> Mapping[str, float]:
     """The barrier of the loss, in nats, and of the error, 0..1, on each split."""
     values = {}
     for split, pairs in scores.items():
@@ -134,13 +139,17 @@ def barriers(scores: Scores) -> Mapping[str, float]:
     return values
 
 
-def _compare(first: Network, second: Network) -> Row:
+def _compare(first: "Network", second: "Network") -> Row:
+    from lth.analysis.agreement import disagreement, symmetric_kl
+
     logits = first.logits, second.logits
     return {"disagreement": disagreement(*logits), "kl": symmetric_kl(*logits)}
 
 
-def _compare_draws(network: Network, others: Sequence[Network], inputs: ProbeInputs) -> Row:
+def _compare_draws(network: "Network", others: "Sequence[Network]", inputs: ProbeInputs) -> Row:
     """The mean disagreement with the other draws, whose mean over the draws is that over pairs; the ensemble of all."""
+    from lth.analysis.agreement import disagreement, ensemble_accuracy
+
     first, *rest = (one.logits for one in (network, *others))
     return {
         "disagreement_between_draws": math.fsum(disagreement(first, other) for other in rest) / len(rest),

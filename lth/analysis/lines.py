@@ -6,7 +6,8 @@ from typing import Any
 
 from torch import nn
 
-from lth.analysis.connectivity import interpolate, line
+from lth.analysis.connectivity import interpolate
+from lth.analysis.line import line
 from lth.core.tables import Row
 from lth.core.weights import Mask, State
 from lth.data.tensors import Data

@@ -18,18 +18,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lth.analysis.lines import Remember
 from lth.analysis.monitor import Monitor, shifted
-from lth.analysis.peers import Peers, TrainedArm, same_shapes
 from lth.core.errors import SettingError
 from lth.core.registry import Registry
 from lth.core.tables import Column, Row, Table
-from lth.core.weights import State
-from lth.data.tensors import Data
-from lth.training.run_result import RunResult
-from lth.training.run_spec import Progress, RunSpec
+
+if TYPE_CHECKING:  # torch: reports take the columns alone
+    from lth.analysis.lines import Remember
+    from lth.analysis.peers import Peers, TrainedArm
+    from lth.core.weights import State
+    from lth.data.tensors import Data
+    from lth.training.run_result import RunResult
+    from lth.training.run_spec import Progress, RunSpec
 
 PLACE = (
     Column("run", str, "", "the training that is measured: its folder in the store"),
@@ -68,15 +70,15 @@ class ProbeInputs:
     level: int
     arm: str
     draw: int
-    spec: RunSpec
-    result: RunResult
-    solution: State | None
-    data: Data
-    peers: Peers
+    spec: "RunSpec"
+    result: "RunResult"
+    solution: "State | None"
+    data: "Data"
+    peers: "Peers"
     examples: int | None
-    remember: Remember
+    remember: "Remember"
     record: Callable[[str, Iterable[Row]], None]
-    progress: Progress
+    progress: "Progress"
 
 
 Measure = Callable[[ProbeInputs], Mapping[str, Any]]
@@ -166,7 +168,7 @@ class LevelProbes:
     def __init__(
         self,
         names: Sequence[str],
-        data: Data,
+        data: "Data",
         remember: Callable[[str, str, Callable[[], Any]], Any],
         examples: int | None = None,
     ) -> None:
@@ -175,7 +177,7 @@ class LevelProbes:
         self._probes = [PROBES.get(name, "probes") for name in dict.fromkeys(names)]
         self._data, self._remember, self._examples = data, remember, examples
 
-    def measure(self, trained: Sequence[TrainedArm], monitor: Monitor) -> list[tuple[str, Row]]:
+    def measure(self, trained: "Sequence[TrainedArm]", monitor: Monitor) -> list[tuple[str, Row]]:
         """What the probes measure of the `trained` arms of one level, as (name of a table, row).
 
         A training that diverged has no row.
@@ -183,6 +185,8 @@ class LevelProbes:
         done = [one for one in trained if one.result.status == "done"]
         if not self._probes or not done:
             return []
+        from lth.analysis.peers import Peers
+
         peers = Peers(done, self._data)
         steps = sum(one.steps for one in self._probes)
         progress = monitor(f"level {done[0].level.index}, probes", steps * len(done))
@@ -191,10 +195,12 @@ class LevelProbes:
             rows += self._rows(one, peers, shifted(progress, steps * number))
         return rows
 
-    def _rows(self, one: TrainedArm, peers: Peers, progress: Progress) -> Iterator[tuple[str, Row]]:
+    def _rows(self, one: "TrainedArm", peers: "Peers", progress: "Progress") -> Iterator[tuple[str, Row]]:
         place = {"run": one.result.run, "level": one.level.index, "arm": one.arm, "draw": one.draw}
         values: Row = {}
         further: list[tuple[str, Row]] = []
+
+        from lth.analysis.peers import same_shapes
 
         def record(table: str, rows: Iterable[Row]) -> None:
             further.extend((table, self._by_name[table].row(place, **row)) for row in rows)

@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
-from lth.compression.measure import iteration_flops
 from lth.compression.tables import SEARCH
 from lth.core.errors import LotteryError
 from lth.core.tables import Row
-from lth.data.tensors import Split
+
+if TYPE_CHECKING:  # torch: reports compute with what is measured
+    from torch import nn
+
+    from lth.data.tensors import Split
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,10 @@ class Pace:
     iterations: int
 
 
-def pace_of(model: nn.Module, train: Split, batch_size: int) -> Pace:
+def pace_of(model: "nn.Module", train: "Split", batch_size: int) -> Pace:
     """The pace of every training of `model` on batches of the training split."""
+    from lth.compression.measure import iteration_flops
+
     flops = iteration_flops(model, train.images, train.labels, batch_size)
     return Pace(flops, max(1, len(train) // batch_size))
 

@@ -15,7 +15,7 @@ import torch
 from lth.core.errors import LotteryError
 from lth.core.machine import describe
 from lth.core.reading import read_bytes
-from lth.core.sealed import DamagedFileError, checksum, read_sealed_json, write_sealed_json
+from lth.core.sealed_json import DamagedFileError, checksum, read_sealed_json, write_sealed_json
 from lth.data import arrays, checks, tensors
 from lth.data.tensors import Data
 

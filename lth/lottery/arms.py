@@ -9,6 +9,7 @@ from lth.core.errors import SettingError
 from lth.core.registry import Registry
 from lth.lottery.context import Context
 from lth.lottery.levels import Fit, Level
+from lth.lottery.names import ADDED, GROUP, first_line
 from lth.lottery.narrow import narrowed, weights_of
 from lth.models.initialize import check_redrawn
 from lth.pruning.mask import Layer, dense
@@ -44,8 +45,7 @@ class Arm:
     @property
     def meaning(self) -> str:
         """What it is, in a line that begins in the middle of a sentence: the first line of its docstring."""
-        first = (self.make.__doc__ or "").split("\n")[0].rstrip(".")
-        return first[:1].lower() + first[1:]
+        return first_line(self.make.__doc__)
 
 
 @overload
@@ -95,10 +95,12 @@ def _load() -> None:
 def _make(thing: object, name: str) -> Arm:
     if not isinstance(thing, Arm):
         raise SettingError("arms", name, "is no arm: decorate the function with @lth.arm")
-    return replace(thing, name=name.rpartition(":")[2])
+    made = replace(thing, name=name.rpartition(":")[2])
+    ADDED[made.name] = made.meaning
+    return made
 
 
-ARMS: Registry[Arm] = Registry("arm", "lth.arms", load=_load, make=_make)
+ARMS: Registry[Arm] = Registry("arm", GROUP, load=_load, make=_make)
 
 
 def requested(names: Sequence[str]) -> list[Arm]:
@@ -116,11 +118,6 @@ def requested(names: Sequence[str]) -> list[Arm]:
         arms[one.name] = one
     order = {name: place for place, name in enumerate(_BUILT_IN)}
     return sorted(arms.values(), key=lambda one: order.get(one.name, len(order)))
-
-
-def meaning(name: str) -> str:
-    """What the arm that results call `name` is, in a line; empty for one that is not known here."""
-    return next((one.meaning for one in ARMS.known() if one.name == name), "")
 
 
 @dataclass(frozen=True)

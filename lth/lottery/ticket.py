@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from lth.core.bits import pack, unpack
 from lth.core.errors import LotteryError, reason_of
-from lth.core.sealed import DamagedFileError, read_sealed, write_sealed
+from lth.core.sealed import read_sealed, write_sealed
+from lth.core.sealed_json import DamagedFileError
 from lth.core.weights import Mask, State, beside, digest, flat, from_flat, load, shared_names, with_beside
 from lth.core.wrappers import bare, with_names_of
 from lth.pruning.mask import density

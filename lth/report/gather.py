@@ -10,7 +10,7 @@ from typing import Any
 from lth.core.errors import LotteryError
 from lth.core.shown import brief
 from lth.core.tables import Row, Table
-from lth.lottery.arms import ARMS
+from lth.lottery.names import names
 from lth.report.correct import attach
 from lth.report.criteria import Criteria
 from lth.report.reading import (
@@ -75,7 +75,7 @@ def gather(places: Sequence[Path], criteria: Mapping[str, float] | None = None) 
             kept[training] = row
     if not kept:
         raise LotteryError(f"no results in {', '.join(map(str, places))}")
-    rows = sorted(kept.values(), key=partial(_order, list(ARMS)))
+    rows = sorted(kept.values(), key=partial(_order, list(names())))
     for path in ordered:  # of a run that several files hold the latest counts
         attach(rows, read_correct(path))
     folders = list(dict.fromkeys(map(folder_of, ordered)))

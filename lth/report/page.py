@@ -11,7 +11,6 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lth.core.files import write_text
-from lth.core.machine import describe, pick
 from lth.core.reading import read_bytes
 from lth.core.shown import shown
 from lth.report.figures.axes import DPI
@@ -86,11 +85,6 @@ def starts(sheet: Sheet) -> set[int]:
             places.add(place)
         place += span
     return places
-
-
-def machine_facts(device: str) -> dict[str, str]:
-    """The machine and the device that a job ran on."""
-    return {name: str(value) for name, value in describe(pick(device)).items()}
 
 
 def inline(path: Path) -> tuple[str, int, int]:

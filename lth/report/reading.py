@@ -11,13 +11,12 @@ from typing import Any
 from lth.core.cells import cell
 from lth.core.errors import LotteryError
 from lth.core.plain_yaml import read_yaml
-from lth.core.sealed import DamagedFileError
+from lth.core.sealed_json import DamagedFileError
 from lth.core.shown import brief
 from lth.core.tables import Row, missing_columns, parse_row
 from lth.report.correct import encoded
 from lth.report.criteria import Criteria
-from lth.report.tables import CORRECT, CURVES, RESULTS, curve_rows
-from lth.store.files import read_correct_bits, read_result
+from lth.report.tables import CORRECT, CURVES, RESULTS
 from lth.store.layout import row_files, run_folder, run_of_row, store_of_row
 from lth.store.rows import read_row
 
@@ -137,6 +136,9 @@ def read_curves(path: Path) -> dict[str, list[Row]]:
     if path.suffix == ".json":
         folder = _run_folder(path)
         try:
+            from lth.report.rows import curve_rows  # torch, which the folders of jobs do without
+            from lth.store.files import read_result
+
             result = read_result(folder)
         except LotteryError as error:
             if folder.exists():
@@ -153,6 +155,8 @@ def read_curves(path: Path) -> dict[str, list[Row]]:
 def read_correct(path: Path) -> dict[str, dict[str, str | None]]:
     """Run -> the cells of correct.csv, of the runs whose results are in the file `path`."""
     if path.suffix == ".json":
+        from lth.store.files import read_correct_bits  # torch, late
+
         folder = _run_folder(path)
         return {folder.name: {kind: encoded(bits) for kind, bits in read_correct_bits(folder).items()}}
     table = path.with_name("correct.csv")

@@ -10,19 +10,22 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from lth.core.files import clear_leftovers
+from lth.core.machine import describe, pick
 from lth.core.names import file_name
 from lth.core.places import is_plain
 from lth.core.tables import Row, Table
 from lth.lottery.arms import ARMS, Outcome
 from lth.lottery.ticket import Ticket
 from lth.report.correct import correct_rows
+from lth.report.facts import job_facts
 from lth.report.figures.drawing import Figure, draw
-from lth.report.page import Page, machine_facts
+from lth.report.page import Page
 from lth.report.progress import Progress
 from lth.report.results import Results
+from lth.report.rows import curve_rows, layer_rows, result_row
 from lth.report.sheet import Sheet
-from lth.report.statistics import arms_of, densities, percent
-from lth.report.tables import TRAINING_TABLES, curve_rows, layer_rows, result_row, with_observed
+from lth.report.statistics import percent
+from lth.report.tables import TRAINING_TABLES, with_observed
 from lth.report.terminal import Terminal, say
 from lth.report.wandb.levels import RESULT_COLUMNS, measured_columns
 from lth.report.wandb.tracking import Ending, Wandb
@@ -279,37 +282,6 @@ class Recorder:
         return f"{trained} trained, {len(runs)} found in the store, {seconds:.0f} s."
 
 
-def job_facts(rows: Sequence[Row]) -> dict[str, str]:
-    """What was run, in a line a fact, for the page; nothing without results."""
-    if not rows:
-        return {}
-    first, levels = rows[0], densities(rows)
-    start, stop = first["rewind"], first["iterations"]
-    last = max(levels)
-    draws = 1 + max(row["draw"] for row in rows)
-    return {
-        "data": str(first["data"]),
-        "network": ", ".join(filter(None, [str(first["model"]), parameters_fact(rows)])),
-        "levels": f"0 to {last}, {percent(levels[last])}% of the weights left at the last" if last else "0, dense",
-        "arms": ", ".join(arms_of(rows)),
-        **({} if None in (start, stop) else {"training": f"iterations {start:,} to {stop:,} at every level"}),
-        "seed": f"{first['seed']}" + (f", {draws} draws of each random control" if draws > 1 else ""),
-        "setting": f"{first['setting']}, the same for every seed",
-    }
-
-
-def parameters_fact(rows: Sequence[Row]) -> str:
-    """How many parameters of the network are prunable, and of how many, where the rows tell that; empty elsewhere."""
-    if not rows[0]["weights_left"] or not rows[0]["density"]:
-        return ""
-    prunable = round(rows[0]["weights_left"] / rows[0]["density"])
-    masked = [
-        row
-        for row in rows
-        if row["arm"] != "small_dense" and (row.get("parameter_density") or 1) < 1 and row["weights_left"] is not None
-    ]
-    if not masked:
-        return f"{prunable:,} prunable weights"
-    sparsest = min(masked, key=lambda row: row["parameter_density"])
-    pruned = prunable - sparsest["weights_left"]
-    return f"{prunable:,} prunable of {round(pruned / (1 - sparsest['parameter_density'])):,} parameters"
+def machine_facts(device: str) -> dict[str, str]:
+    """The machine and the device that a job ran on."""
+    return {name: str(value) for name, value in describe(pick(device)).items()}

@@ -5,17 +5,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from lth.core.tables import Row
-from lth.lottery.arms import meaning
+from lth.lottery.names import meaning
 from lth.report.criteria import Criteria
 from lth.report.differences import difference_rows, difference_sheet
 from lth.report.early_stop import means
 from lth.report.export import BARS
+from lth.report.facts import job_facts
 from lth.report.failures import Failures, failures
 from lth.report.figures.captions import about_seeds, seeds_in
 from lth.report.gather import Gathered, pairs_by_schedule
 from lth.report.headline import SCAN, setting_title
 from lth.report.intervals import Interval, Summarize
-from lth.report.recorder import job_facts
 from lth.report.sheet import DASH, Cell, Sheet
 from lth.report.statistics import STOP, accuracy_column, arms_of, densities, percent
 from lth.report.verdict import Verdict, verdicts

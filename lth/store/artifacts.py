@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 
 from lth.core.errors import reason_of
-from lth.core.sealed import DamagedFileError
+from lth.core.sealed_json import DamagedFileError
 from lth.core.weights import digest
 from lth.training.records import CORRECT, check_finite, check_states
 from lth.training.run_result import IMPOSSIBLE, RunResult, on_request

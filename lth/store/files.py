@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from lth.core.errors import LotteryError, reason_of
 from lth.core.files import replacing
 from lth.core.reading import opened, regular
-from lth.core.sealed import DamagedFileError, read_sealed_json, write_sealed_json
+from lth.core.sealed_json import DamagedFileError, read_sealed_json, write_sealed_json
 from lth.core.weights import State, flat, from_flat
 from lth.store.layout import OLD_WEIGHTS, RUN_FILE, WEIGHTS, weights_name
 from lth.training.records import CORRECT

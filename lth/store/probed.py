@@ -11,7 +11,7 @@ from typing import Any
 from lth.core.errors import LotteryError, reason_of
 from lth.core.files import is_forbidden, writing
 from lth.core.reading import parse_json
-from lth.core.sealed import DamagedFileError, read_sealed_json, write_sealed_json
+from lth.core.sealed_json import DamagedFileError, read_sealed_json, write_sealed_json
 from lth.core.weights import digest
 from lth.training.records import CORRECT
 from lth.training.run_result import RunResult, on_request

@@ -8,7 +8,7 @@ from typing import Any
 from lth.core.errors import reason_of
 from lth.core.files import in_memory, make_folder, writing
 from lth.core.reading import read_json
-from lth.core.sealed import DamagedFileError, unsealed, write_sealed_json
+from lth.core.sealed_json import DamagedFileError, unsealed, write_sealed_json
 from lth.store.layout import ROWS, old_row_file, row_file, rows_folder
 
 

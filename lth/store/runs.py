@@ -13,7 +13,7 @@ from typing import Any
 from lth.core.errors import LotteryError
 from lth.core.files import clear_leftovers, is_forbidden, make_folder, writing
 from lth.core.machine import describe
-from lth.core.sealed import DamagedFileError
+from lth.core.sealed_json import DamagedFileError
 from lth.core.weights import for_file
 from lth.store import rows
 from lth.store.artifacts import RequestedArtifacts, check_fits, same_weights

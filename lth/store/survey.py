@@ -11,7 +11,8 @@ from typing import Any
 from lth.core.errors import LotteryError, reason_of
 from lth.core.files import is_forbidden, leftovers
 from lth.core.reading import read_bytes
-from lth.core.sealed import DamagedFileError, read_sealed, read_sealed_json
+from lth.core.sealed import read_sealed
+from lth.core.sealed_json import DamagedFileError, read_sealed_json
 from lth.store.files import read_whole, replaced_weights
 from lth.store.fingerprint import fingerprint
 from lth.store.layout import ASIDE, CHECKPOINTS, PROBES, RUN_FILE, row_files, run_folders, run_of_row

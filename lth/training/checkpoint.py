@@ -11,7 +11,8 @@ from typing import Any
 from torch import Tensor
 
 from lth.core.errors import reason_of
-from lth.core.sealed import DamagedFileError, read_sealed, write_sealed
+from lth.core.sealed import read_sealed, write_sealed
+from lth.core.sealed_json import DamagedFileError
 from lth.core.weights import State, flat, from_flat
 from lth.training.records import check_finite, check_states
 from lth.training.run_result import result_from

@@ -11,9 +11,7 @@ from lth.core.errors import LotteryError
 from lth.core.rng import rng
 from lth.core.weights import clone, modes_kept, on_cpu
 from lth.data.tensors import Split
-
-EXAMPLES = 1_000
-"""Examples that a gradient norm is measured on."""
+from lth.training.recipe import EXAMPLES as EXAMPLES
 
 
 def examples(split: Split, count: int = EXAMPLES, last: bool = False) -> Split:

@@ -11,6 +11,8 @@ from lth.core.durations import iterations_of as iterations_of
 from lth.core.errors import SettingError
 from lth.core.setting import setting
 
+EXAMPLES = 1_000
+"""Examples that a gradient norm is measured on, whatever the recipe."""
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "step", "cosine")
 TESTS = ("ends", "improved", "always")

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from lth.analysis.connectivity import barrier, batch_norm_on, interpolate, line, mixed
+from lth.analysis.connectivity import batch_norm_on, interpolate, mixed
+from lth.analysis.line import barrier, line
 from lth.core.errors import LotteryError
 from lth.core.rng import rng
 from lth.core.weights import Mask, State, load

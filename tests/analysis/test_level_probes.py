@@ -8,9 +8,10 @@ import torch
 
 from lth.analysis import geometry, lines, peers
 from lth.analysis.agreement import agreement, disagreement, logits_of, symmetric_kl
-from lth.analysis.connectivity import interpolate, line
+from lth.analysis.connectivity import interpolate
 from lth.analysis.geometry import cosine_distance, l2_distance
 from lth.analysis.level_probes import LINES, PROBES_OF_LTH
+from lth.analysis.line import line
 from lth.analysis.peers import Peers
 from lth.analysis.probes import LINE_EXAMPLES, LevelProbes, tables_of
 from lth.core.weights import digest, masked

@@ -28,7 +28,8 @@ from lth.lottery.plan import ImpPlan
 from lth.lottery.ticket import Ticket, load_ticket
 from lth.models.lenet import mlp
 from lth.pruning.schedule import Pruning
-from lth.report.tables import RESULTS, result_row
+from lth.report.rows import result_row
+from lth.report.tables import RESULTS
 from lth.settings import DataSettings, ModelSettings, TrainingSettings
 from lth.store.runs import Store
 from lth.training.recipe import Recipe

@@ -13,7 +13,7 @@ import pytest
 
 from lth.cli import main
 from lth.core.files import write_csv
-from lth.core.sealed import read_sealed_json, write_sealed_json
+from lth.core.sealed_json import read_sealed_json, write_sealed_json
 from lth.store.layout import lock_file, row_files, rows_folder
 from lth.store.locks import locked
 from lth.store.runs import Store

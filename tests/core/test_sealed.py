@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import save_file
 
 from lth.core.errors import LotteryError
-from lth.core.sealed import DamagedFileError, read_sealed, write_sealed
+from lth.core.sealed import read_sealed, write_sealed
+from lth.core.sealed_json import DamagedFileError
 from lth.core.weights import digest
 
 TENSORS = {

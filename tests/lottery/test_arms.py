@@ -17,9 +17,10 @@ from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import address, rng
 from lth.core.seeds import Seeds
 from lth.core.weights import State, clone, digest, masked
-from lth.lottery.arms import ARMS, check, check_possible, each_level, meaning, outcomes, requested
+from lth.lottery.arms import ARMS, check, check_possible, each_level, outcomes, requested
 from lth.lottery.context import Context, FreshInit, context_of
 from lth.lottery.levels import Level, levels
+from lth.lottery.names import meaning
 from lth.models.initialize import initialize
 from lth.pruning.mask import kept, prunable
 from lth.pruning.resolved import resolve

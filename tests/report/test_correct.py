@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from lth.core.bits import unpack
 from lth.report.correct import KEY, attach, correct_rows, encoded, hits, hits_of
 from lth.report.reading import read_correct
-from lth.report.tables import CORRECT, RESULTS, result_row
+from lth.report.rows import result_row
+from lth.report.tables import CORRECT, RESULTS
 from lth.store.layout import row_files
 from lth.store.runs import Store
 

@@ -8,7 +8,8 @@ from lth.core.errors import LotteryError
 from lth.core.files import write_csv
 from lth.core.seeds import Seeds
 from lth.report.gather import gather, machines, pairs_by_schedule, unlike
-from lth.report.tables import CURVES, RESULTS, curve_rows
+from lth.report.rows import curve_rows
+from lth.report.tables import CURVES, RESULTS
 from lth.store.layout import row_files
 from lth.store.runs import Store
 

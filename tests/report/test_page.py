@@ -11,7 +11,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from lth.report.figures.drawing import Drawing, Drawn, Sketch, draw
-from lth.report.page import Page, machine_facts, plain, starts, yaml_lines
+from lth.report.page import Page, plain, starts, yaml_lines
+from lth.report.recorder import machine_facts
 from lth.report.results import Results
 from lth.report.sheet import Cell, Sheet
 

@@ -11,8 +11,8 @@ from torch import nn
 
 from lth.core.tables import Column, Table
 from lth.lottery.ticket import Ticket
+from lth.report.facts import parameters_fact
 from lth.report.figures.drawing import Drawing, Sketch
-from lth.report.recorder import parameters_fact
 from lth.report.results import Results
 from lth.report.sheet import Sheet
 from lth.report.statistics import percent

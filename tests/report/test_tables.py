@@ -11,7 +11,8 @@ from lth.analysis.gradient import GradientNorm
 from lth.core.tables import Column
 from lth.pruning.mask import dense, prunable
 from lth.pruning.updates import GradualPruning
-from lth.report.tables import CURVES, LAYERS, RESULTS, curve_rows, layer_rows, result_row, with_observed
+from lth.report.rows import curve_rows, layer_rows, result_row
+from lth.report.tables import CURVES, LAYERS, RESULTS, with_observed
 from lth.training.loop import train
 
 ABOUT = {"experiment": "imp", "setting": "x", "data": "d", "model": "m", "seed": 0, "schedule": "iterative"}

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from lth.core.errors import LotteryError
-from lth.core.sealed import DamagedFileError
+from lth.core.sealed_json import DamagedFileError
 from lth.core.weights import digest, on_cpu
 from lth.store.files import read_correct_bits, read_matching, read_result, read_run, write_run
 from lth.training.loop import train

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lth.core.sealed import DamagedFileError
+from lth.core.sealed_json import DamagedFileError
 from lth.store.layout import row_file, row_files, run_of_row, store_of_row
 from lth.store.rows import keep_row, read_row
 

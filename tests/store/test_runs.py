@@ -17,7 +17,7 @@ from torch import nn
 from lth.analysis.gradient import GradientNorm
 from lth.core.errors import LotteryError
 from lth.core.files import write_json
-from lth.core.sealed import write_sealed_json
+from lth.core.sealed_json import write_sealed_json
 from lth.core.weights import clone, digest
 from lth.pruning.mask import dense, prunable
 from lth.pruning.updates import GradualPruning, RigL

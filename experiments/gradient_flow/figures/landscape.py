@@ -10,7 +10,7 @@ from lth.report.figures.axes import density_axis, legend_above, log_axis, new_fi
 from lth.report.figures.drawing import Sketch
 from lth.report.statistics import mean, measured
 
-from ..plan import INITS
+from ..arms import INITS
 from .styles import handle, style_of
 
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from lth.analysis.curvature import Spectrum
+from lth.analysis.spectrum import Spectrum
 from lth.core.tables import Row
 from lth.report.figures.axes import legend_above, new_figure
 from lth.report.figures.drawing import Sketch

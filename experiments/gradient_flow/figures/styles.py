@@ -2,10 +2,10 @@
 
 from matplotlib.lines import Line2D
 
-from lth.lottery.arms import meaning
+from lth.lottery.names import meaning
 from lth.report.figures.axes import ArmStyle, arm_style
 
-from ..plan import INITS, MEANINGS
+from ..arms import INITS, MEANINGS
 
 STYLES = {
     "pruned": ArmStyle("#333333", "X", "-"),

@@ -18,7 +18,7 @@ from lth.report.intervals import t_interval
 from lth.report.results import Results
 from lth.report.statistics import arms_of, measured
 
-from ..plan import METHODS
+from ..arms import METHODS
 from .styles import ORDER_ALONE, about, handle, paper_name, style_of
 
 LEAST_ERROR = 0.01

@@ -15,7 +15,7 @@ from inspect import Parameter, signature
 from operator import sub
 from typing import Any
 
-from lth.analysis.connectivity import barrier
+from lth.analysis.line import barrier
 from lth.core.errors import SettingError
 from lth.core.registry import Registry
 from lth.report.claims.evidence import CURVES, RESULTS, Evidence

@@ -115,8 +115,25 @@ def write_sketch(folder: Path, sketch: Sketch) -> Drawn:
     for text in sketch.figure.findobj(Text):
         if isinstance(text, Text) and text.get_text() != (drawn := legible(text.get_text())):
             text.set_text(drawn)
-    for kind, metadata in (("png", None), ("pdf", {"CreationDate": None})):  # no date: equal rows, equal files
+    for kind, write in (("png", write_png), ("pdf", write_pdf)):
         with replacing(folder / f"{sketch.name}.{kind}", lasting=False) as temporary:
-            sketch.figure.savefig(temporary, format=kind, metadata=metadata)
-        sketch.figure.set_layout_engine("none")  # the second file takes the layout of the first, half the time
+            write(sketch.figure, temporary)
+        sketch.figure.set_layout_engine("none")  # the second file takes the layout of the first
     return Drawn(sketch.name, sketch.title, sketch.caption, sketch.alt, folder / f"{sketch.name}.png")
+
+
+def write_png(figure: "Canvas", path: Path) -> None:
+    """Writes `figure` as PNG, drawn once, where `savefig` draws it twice."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    from lth.report.figures.axes import DPI
+
+    figure.set_dpi(DPI)
+    FigureCanvasAgg(figure).print_png(path)
+
+
+def write_pdf(figure: "Canvas", path: Path) -> None:
+    """Writes `figure` as PDF, drawn once, without a date: equal rows give equal files."""
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+
+    FigureCanvasPdf(figure).print_pdf(path, metadata={"CreationDate": None})

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from matplotlib.lines import Line2D
 
 from lth.core.tables import Row
-from lth.lottery.arms import meaning
+from lth.lottery.names import meaning
 from lth.report.early_stop import means
 from lth.report.figures.axes import STYLES, ArmStyle, Summary, arm_style, summarize
 from lth.report.figures.captions import ONE_SHOT

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from lth.experiments.gradient_flow.plan import INITS, METHODS, GradientFlowPlan
+from lth.experiments.gradient_flow.arms import INITS, METHODS
+from lth.experiments.gradient_flow.plan import GradientFlowPlan
 from lth.experiments.gradient_flow.trainings import train_plan
 
 from lth.lottery.context import context_of

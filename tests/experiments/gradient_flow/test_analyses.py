@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from lth.experiments.gradient_flow.analyses import GradientFlowAnalyses
-from lth.experiments.gradient_flow.plan import INITS
+from lth.experiments.gradient_flow.arms import INITS
 
 from lth.core.weights import masked
 

@@ -2,11 +2,11 @@
 
 import pytest
 from lth.experiments.gradient_flow.answer import HEADS, failing, sentence, sheets
+from lth.experiments.gradient_flow.arms import INITS, METHODS
 from lth.experiments.gradient_flow.figures import FIGURES
 from lth.experiments.gradient_flow.figures.landscape import sketch_signal
 from lth.experiments.gradient_flow.figures.styles import about, paper_name
 from lth.experiments.gradient_flow.figures.training import accuracies_of, error_axis, norms, sketch_accuracy
-from lth.experiments.gradient_flow.plan import INITS, METHODS
 from matplotlib.figure import Figure
 
 from lth.report.figures.drawing import draw

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from lth.experiments.gradient_flow.plan import INITS, METHODS
+from lth.experiments.gradient_flow.arms import INITS, METHODS
 from lth.experiments.gradient_flow.tables import TABLES
 
 from lth.cli import config

@@ -17,7 +17,7 @@ from matplotlib.image import imread
 
 from lth.analysis.level_probes import PROBES_OF_LTH
 from lth.analysis.probes import LINE_EXAMPLES, tables_of
-from lth.lottery.arms import meaning
+from lth.lottery.names import meaning
 from lth.report.figures.drawing import draw
 from lth.report.intervals import min_max, t_interval
 from lth.report.results import Results

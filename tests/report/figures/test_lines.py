@@ -6,7 +6,7 @@ import pytest
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_rgb
 
-from lth.lottery.arms import meaning
+from lth.lottery.names import meaning
 from lth.report.figures.axes import STYLES, ArmStyle
 from lth.report.figures.lines import LineFigure
 from lth.report.figures.series import (

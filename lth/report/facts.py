@@ -1,0 +1,42 @@
+"""What was run, as far as rows of results tell it, for the page. Imports no torch."""
+
+from collections.abc import Sequence
+
+from lth.core.tables import Row
+from lth.report.statistics import arms_of, densities, percent
+
+
+def job_facts(rows: Sequence[Row]) -> dict[str, str]:
+    """What was run, in a line a fact, for the page; nothing without results."""
+    if not rows:
+        return {}
+    first, levels = rows[0], densities(rows)
+    start, stop = first["rewind"], first["iterations"]
+    last = max(levels)
+    draws = 1 + max(row["draw"] for row in rows)
+    return {
+        "data": str(first["data"]),
+        "network": ", ".join(filter(None, [str(first["model"]), parameters_fact(rows)])),
+        "levels": f"0 to {last}, {percent(levels[last])}% of the weights left at the last" if last else "0, dense",
+        "arms": ", ".join(arms_of(rows)),
+        **({} if None in (start, stop) else {"training": f"iterations {start:,} to {stop:,} at every level"}),
+        "seed": f"{first['seed']}" + (f", {draws} draws of each random control" if draws > 1 else ""),
+        "setting": f"{first['setting']}, the same for every seed",
+    }
+
+
+def parameters_fact(rows: Sequence[Row]) -> str:
+    """How many parameters of the network are prunable, and of how many, where the rows tell that; empty elsewhere."""
+    if not rows[0]["weights_left"] or not rows[0]["density"]:
+        return ""
+    prunable = round(rows[0]["weights_left"] / rows[0]["density"])
+    masked = [
+        row
+        for row in rows
+        if row["arm"] != "small_dense" and (row.get("parameter_density") or 1) < 1 and row["weights_left"] is not None
+    ]
+    if not masked:
+        return f"{prunable:,} prunable weights"
+    sparsest = min(masked, key=lambda row: row["parameter_density"])
+    pruned = prunable - sparsest["weights_left"]
+    return f"{prunable:,} prunable of {round(pruned / (1 - sparsest['parameter_density'])):,} parameters"
