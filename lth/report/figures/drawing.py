@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lth.core.files import check_below, clear_leftovers, replacing
 from lth.core.shown import shown
@@ -129,11 +129,13 @@ def write_png(figure: "Canvas", path: Path) -> None:
     from lth.report.figures.axes import DPI
 
     figure.set_dpi(DPI)
-    FigureCanvasAgg(figure).print_png(path)
+    canvas: Any = FigureCanvasAgg(figure)  # matplotlib's methods are not all typed
+    canvas.print_png(path)
 
 
 def write_pdf(figure: "Canvas", path: Path) -> None:
     """Writes `figure` as PDF, drawn once, without a date: equal rows give equal files."""
     from matplotlib.backends.backend_pdf import FigureCanvasPdf
 
-    FigureCanvasPdf(figure).print_pdf(path, metadata={"CreationDate": None})
+    canvas: Any = FigureCanvasPdf(figure)
+    canvas.print_pdf(path, metadata={"CreationDate": None})
