@@ -13,8 +13,8 @@ from lth.kernels.vectors import WIDTH, dot_rows, gather_row, stream_rows
 
 _gather_8, _gather_4, _gather_2, _gather_1 = (gather_row(count) for count in (8, 4, 2, 1))
 _stream_8, _stream_4, _stream_2, _stream_1 = (stream_rows(count) for count in (8, 4, 2, 1))
-_dots_8, _dots_1 = (dot_rows(count, rest=False) for count in (8, 1))
-_dots_rest_8, _dots_rest_1 = (dot_rows(count, rest=True) for count in (8, 1))
+_dots_8, _dots_4, _dots_2, _dots_1 = (dot_rows(count, rest=False) for count in (8, 4, 2, 1))
+_dots_rest_8, _dots_rest_2, _dots_rest_1 = (dot_rows(count, rest=True) for count in (8, 2, 1))
 _LONG = 16 * WIDTH
 """Elements of a run from which on few rows are read at a time, but far: the processor reads them ahead."""
 _CHUNK = 128 * WIDTH
@@ -178,9 +178,17 @@ def _dots_run(
             else:
                 _dots_8(gradient, places, p, dy, here, x, starts, base, batch, done, length)
             p += 8
-        while p < last:
+        if p + 4 <= last and not rest:
+            _dots_4(gradient, places, p, dy, here, x, starts, base, batch, done, length)
+            p += 4
+        while p + 2 <= last:
+            if rest:
+                _dots_rest_2(gradient, places, p, dy, here, x, starts, base, batch, done, length)
+            else:
+                _dots_2(gradient, places, p, dy, here, x, starts, base, batch, done, length)
+            p += 2
+        if p < last:
             if rest:
                 _dots_rest_1(gradient, places, p, dy, here, x, starts, base, batch, done, length)
             else:
                 _dots_1(gradient, places, p, dy, here, x, starts, base, batch, done, length)
-            p += 1
