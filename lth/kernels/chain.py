@@ -119,24 +119,24 @@ def links_of(masks: Sequence[Tensor], bounds: Sequence[int], back: bool) -> Link
 
     Links back leave the first layer out, whose inputs need no gradient.
     """
-    here, there, places, done = [], [], [], 0
+    counts, there, places, done = [torch.zeros(bounds[1], dtype=torch.int64)], [], [], 0
     for number, mask in enumerate(masks):
-        outputs, inputs = (axis.numpy() for axis in mask.nonzero(as_tuple=True))
-        place = np.arange(done, done + len(outputs))
-        done += len(outputs)
+        kept = int(mask.sum())
         if not back:
-            here.append(outputs + bounds[number + 1])
-            there.append(inputs + bounds[number])
-            places.append(place)
+            counts.append(mask.sum(1))
+            there.append(mask.nonzero()[:, 1].int().add_(bounds[number]))
+            places.append(torch.arange(done, done + kept, dtype=torch.int32))
         elif number:
-            order = np.lexsort((outputs, inputs))
-            here.append(inputs[order] + bounds[number])
-            there.append(outputs[order] + bounds[number + 1])
-            places.append(place[order])
-    units = np.concatenate(here) if here else np.empty(0, np.int64)
-    ptr = np.searchsorted(units, np.arange(bounds[-1] + 1)).astype(np.int64)
-    ends = (np.concatenate(part) if part else np.empty(0) for part in (there, places))
-    return Links(ptr, *(end.astype(np.int32) for end in ends))
+            ranks = mask.flatten().cumsum(0, dtype=torch.int32).add_(done - 1).view(mask.shape)
+            counts.append(mask.sum(0))
+            there.append(mask.t().nonzero()[:, 1].int().add_(bounds[number + 1]))
+            places.append(ranks.t()[mask.t()])
+        done += kept
+    if back:
+        counts.append(torch.zeros(len(masks[-1]), dtype=torch.int64))
+    ptr = torch.cat([torch.zeros(1, dtype=torch.int64), *counts]).cumsum(0)
+    ends = (torch.cat(part) if part else torch.empty(0, dtype=torch.int32) for part in (there, places))
+    return Links(ptr.numpy(), *(end.numpy() for end in ends))
 
 
 class Chain:

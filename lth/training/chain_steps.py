@@ -53,14 +53,14 @@ class ChainSteps:
         return self.chain.outputs(images.flatten(1))
 
     def give(self) -> None:
-        parts = self.chain.weights[: self.chain.kept].split([len(index) for index in self.kept])
-        for weight, index, part in zip(self.weights, self.kept, parts, strict=True):
-            weight.view(-1)[index] = part
+        parts = self.chain.weights[: self.chain.kept].split(self.counts)
+        for weight, mask, part in zip(self.weights, self.masks, parts, strict=True):
+            weight.masked_scatter_(mask, part)
         for bias, part in self._with_biases():
             bias.copy_(part)
 
     def take(self) -> None:
-        parts = [weight.view(-1)[index] for weight, index in zip(self.weights, self.kept, strict=True)]
+        parts = [weight[mask] for weight, mask in zip(self.weights, self.masks, strict=True)]
         torch.cat(parts, out=self.chain.weights[: self.chain.kept])
         for bias, part in self._with_biases():
             part.copy_(bias)
@@ -75,13 +75,13 @@ class ChainSteps:
             for layer, weight in zip(self.layers, self.weights, strict=True)
         ]
         before = self._dense_moments() if self.count else []
-        self.kept = [kept.view(-1).nonzero().flatten() for kept in masks]
+        self.masks, self.counts = masks, [int(kept.sum()) for kept in masks]
         self.chain = Chain(masks, [bias is not None for bias in self.biases], self.plan.batch_size)
         for weight, kept in zip(self.weights, masks, strict=True):
             weight.masked_fill_(~kept, 0)
         self.take()
         for moment, (weights, biases) in zip((self.chain.first, self.chain.second), before, strict=False):
-            parts = [weight.view(-1)[index] for weight, index in zip(weights, self.kept, strict=True)]
+            parts = [weight[kept] for weight, kept in zip(weights, masks, strict=True)]
             moment.copy_(torch.cat([*parts, biases]))
         self._make_optimizer()
 
@@ -90,9 +90,9 @@ class ChainSteps:
         moments = []
         for moment in (self.chain.first, self.chain.second):
             dense = [torch.zeros_like(weight) for weight in self.weights]
-            parts = moment[: self.chain.kept].split([len(index) for index in self.kept])
-            for weight, index, part in zip(dense, self.kept, parts, strict=True):
-                weight.view(-1)[index] = part
+            parts = moment[: self.chain.kept].split(self.counts)
+            for weight, mask, part in zip(dense, self.masks, parts, strict=True):
+                weight.masked_scatter_(mask, part)
             moments.append((dense, moment[self.chain.kept :]))
         return moments
 
