@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from lth.core.errors import SettingError
+from lth.core.places import is_plain
 from lth.core.weights import load
 from lth.kernels.ready import ready
 from lth.training.run_spec import RunSpec
@@ -83,7 +84,7 @@ def choose(spec: RunSpec, before: Mapping[str, str] | None = None) -> Kernels:
 def steps_of(spec: RunSpec, kernels: Mapping[str, str]) -> Steps:
     """The steps of the training of `spec` with the products `kernels`; ValueError where it cannot have them."""
     if not kernels:
-        return DenseSteps(spec)
+        return _dense(spec)
     part = _part(kernels)
     if problem := _problem(spec, part):
         raise ValueError(problem)
@@ -100,6 +101,16 @@ def steps_of(spec: RunSpec, kernels: Mapping[str, str]) -> Steps:
     if {layer.weight: CHAIN for layer in layers} != kernels:
         raise ValueError("the network is not the chain of those products")
     return ChainSteps(spec, layers)
+
+
+def _dense(spec: RunSpec) -> Steps:
+    """The dense steps that are fastest; all have the same bits."""
+    from lth.kernels.chain import chain_of
+    from lth.training.dense_chain_steps import DenseChainSteps
+
+    plain = spec.plan.precision == "float32" and is_plain(spec.model)
+    layers = chain_of(spec.model, spec.data.train.images[:2]) if plain else []
+    return DenseChainSteps(spec, layers) if layers else DenseSteps(spec)
 
 
 def _part(kernels: Mapping[str, str]) -> str:
