@@ -157,8 +157,9 @@ class Chain:
         self._wide = np.zeros(self.bounds[-1] * _WIDE, np.float32)
         self._turned, self._zeros = np.zeros(len(self.back.places), np.float32), np.zeros(hidden, np.float32)
         self._flat = [x.numpy() for x in (self.weights, self.gradients, self.first, self.second)]
+        more = np.zeros(self.kept if self.width > _WIDE else 0, np.float32)
         links = [x for way in (self.forward, self.back) for x in (way.ptr, way.starts, way.places)]
-        buffers = (self._x, self._dx, *self._flat, self._turned, self._zeros)
+        buffers = (self._x, self._dx, *self._flat, self._turned, more, self._zeros)
         self._arguments = (*buffers, *links, self.bounds, self.width)
 
     def iterate(

@@ -14,6 +14,8 @@ from lth.kernels.compiled import compiled
 from lth.kernels.vectors import dot_rows, gather_row
 
 ADAM, ADAMW, SGD = range(3)
+TILE = 64
+"""Columns that are taken at once."""
 
 _gather_8, _gather_4, _gather_2, _gather_1 = (gather_row(count) for count in (8, 4, 2, 1))
 _dots_8, _dots_1 = (dot_rows(count, rest=False) for count in (8, 1))
@@ -112,28 +114,42 @@ def cross_entropy(dx: Any, x: Any, labels: Any, first: int, last: int, width: in
 
 
 @compiled
+def sum_products(
+    gradients: Any, dx: Any, x: Any, ptr: Any, starts: Any, places: Any, first: int, last: int, width: int,
+    begin: int, length: int,
+) -> None:  # fmt: skip
+    """The gradients of the weights into the units `first` to `last` - 1, of `length` columns from `begin` on."""
+    for unit in range(first, last):
+        at, p, end = unit * width + begin, ptr[unit], ptr[unit + 1]
+        while p + 8 <= end:
+            _dots_8(gradients, places, p, dx, at, x, starts, 0, width, begin, length)
+            p += 8
+        while p < end:
+            _dots_1(gradients, places, p, dx, at, x, starts, 0, width, begin, length)
+            p += 1
+
+
+@compiled
 def backward(
-    gradients: Any, bias_gradients: Any, dx: Any, x: Any, turned: Any, zeros: Any,
+    gradients: Any, bias_gradients: Any, dx: Any, x: Any, turned: Any, more: Any, zeros: Any,
     ptr: Any, starts: Any, places: Any, back_ptr: Any, back_starts: Any, bounds: Any, width: int,
 ) -> None:  # fmt: skip
     """Fills the gradients of weights and biases, and of the activations `dx` from those of the outputs.
 
-    turned: the weights in the order of the links back.
+    turned: the weights in the order of the links back. more: as large as `gradients`, to work with.
     """
     for layer in range(len(bounds) - 2, 0, -1):
         first, last = bounds[layer], bounds[layer + 1]
         for unit in range(first, last):
-            at, p, end = unit * width, ptr[unit], ptr[unit + 1]
             total = np.float32(0)
-            for column in range(width):
-                total += dx[at + column]
+            for column in range(unit * width, (unit + 1) * width):
+                total += dx[column]
             bias_gradients[unit - bounds[1]] = total
-            while p + 8 <= end:
-                _dots_8(gradients, places, p, dx, at, x, starts, 0, width, 0, width)
-                p += 8
-            while p < end:
-                _dots_1(gradients, places, p, dx, at, x, starts, 0, width, 0, width)
-                p += 1
+        sum_products(gradients, dx, x, ptr, starts, places, first, last, width, 0, min(width, TILE))
+        for begin in range(TILE, width, TILE):  # so that the columns of all units stay in the second cache
+            sum_products(more, dx, x, ptr, starts, places, first, last, width, begin, min(width - begin, TILE))
+            for p in range(ptr[first], ptr[last]):
+                gradients[p] += more[p]
         if layer > 1:
             before = bounds[layer - 1]
             gather_units(dx, turned, zeros, back_ptr, back_starts, bounds[1], before, first, width)
@@ -172,7 +188,7 @@ def update(
 @compiled
 def iterate(
     total: Any, images: Any, labels: Any, examples: Any, rates: Any, count: int,
-    x: Any, dx: Any, w: Any, g: Any, m: Any, v: Any, turned: Any, zeros: Any,
+    x: Any, dx: Any, w: Any, g: Any, m: Any, v: Any, turned: Any, more: Any, zeros: Any,
     ptr: Any, starts: Any, places: Any, back_ptr: Any, back_starts: Any, back_places: Any, bounds: Any, width: int,
     kind: int, momentum: float, nesterov: bool, decay: float, bias_decay: float,
 ) -> None:  # fmt: skip
@@ -182,13 +198,16 @@ def iterate(
     """
     kept = len(places)
     first, last = bounds[len(bounds) - 2], bounds[len(bounds) - 1]
+    links, back_links = (ptr, starts, places), (back_ptr, back_starts)
     for step in range(len(examples)):
         take_examples(x, images, examples[step], width)
         forward(x, w[:kept], w[kept:], ptr, starts, bounds, width)
         total[0] += cross_entropy(dx, x, labels[examples[step]], first, last, width)
         for p in range(len(back_places)):
             turned[p] = w[back_places[p]]
-        backward(g[:kept], g[kept:], dx, x, turned, zeros, ptr, starts, places, back_ptr, back_starts, bounds, width)
+        backward(
+            g[:kept], g[kept:], dx, x, turned, more, zeros, ptr, starts, places, back_ptr, back_starts, bounds, width
+        )
         number, rate = count + step + 1, rates[step]
         update(kind, w[:kept], g[:kept], m[:kept], v[:kept], rate, momentum, nesterov, decay, number)
         update(kind, w[kept:], g[kept:], m[kept:], v[kept:], rate, momentum, nesterov, bias_decay, number)

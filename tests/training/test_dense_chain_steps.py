@@ -43,7 +43,9 @@ def compare(model: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> Non
     """Two passes each, so that gradients that are there already are replaced."""
     split = Split(images, labels)
     data = Data("noise", split, split, split, 10)
-    spec = RunSpec(model, clone(model.state_dict()), {}, data, plan(Recipe(batch_size=1), len(labels)), Seeds().resolved())
+    spec = RunSpec(
+        model, clone(model.state_dict()), {}, data, plan(Recipe(batch_size=1), len(labels)), Seeds().resolved()
+    )
     results = []
     for steps in (DenseSteps(spec), DenseChainSteps(spec, chain_of(model, images[:2]))):
         for parameter in model.parameters():
