@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lth.kernels.compiled import compiled
+from lth.kernels.passes import channel_sums
 from lth.kernels.vectors import dot_rows, gather_row
 
 ADAM, ADAMW, SGD = range(3)
@@ -63,17 +64,17 @@ def gather_units(
 
 
 @compiled
-def rectify(x: Any, first: int, last: int) -> None:
-    """ReLU in place; NaN stays NaN."""
-    for n in range(first, last):
-        x[n] = np.float32(0) if x[n] < 0 else x[n]
+def rectify(x: Any) -> None:
+    """ReLU in place; NaN stays NaN. A product takes no branch, which the processor would often predict wrongly."""
+    for n in range(len(x)):
+        x[n] *= np.float32(x[n] > 0)
 
 
 @compiled
-def rectify_gradient(gradient: Any, x: Any, first: int, last: int) -> None:
+def rectify_gradient(gradient: Any, x: Any) -> None:
     """The gradient of the input of a ReLU, in place of that of its output `x`."""
-    for n in range(first, last):
-        gradient[n] = np.float32(0) if x[n] <= 0 else gradient[n]
+    for n in range(len(x)):
+        gradient[n] *= np.float32(x[n] > 0)
 
 
 @compiled
@@ -84,7 +85,7 @@ def forward(x: Any, weights: Any, biases: Any, ptr: Any, starts: Any, bounds: An
         first, last = bounds[layer], bounds[layer + 1]
         gather_units(x, weights, biases, ptr, starts, bounds[1], first, last, width)
         if layer < layers - 1:
-            rectify(x, first * width, last * width)
+            rectify(x[first * width : last * width])
 
 
 @compiled
@@ -140,11 +141,7 @@ def backward(
     """
     for layer in range(len(bounds) - 2, 0, -1):
         first, last = bounds[layer], bounds[layer + 1]
-        for unit in range(first, last):
-            total = np.float32(0)
-            for column in range(unit * width, (unit + 1) * width):
-                total += dx[column]
-            bias_gradients[unit - bounds[1]] = total
+        channel_sums(dx[first * width : last * width], bias_gradients[first - bounds[1] : last - bounds[1]])
         sum_products(gradients, dx, x, ptr, starts, places, first, last, width, 0, min(width, TILE))
         for begin in range(TILE, width, TILE):  # so that the columns of all units stay in the second cache
             sum_products(more, dx, x, ptr, starts, places, first, last, width, begin, min(width - begin, TILE))
@@ -153,7 +150,7 @@ def backward(
         if layer > 1:
             before = bounds[layer - 1]
             gather_units(dx, turned, zeros, back_ptr, back_starts, bounds[1], before, first, width)
-            rectify_gradient(dx, x, before * width, first * width)
+            rectify_gradient(dx[before * width : first * width], x[before * width : first * width])
 
 
 @compiled
@@ -198,7 +195,6 @@ def iterate(
     """
     kept = len(places)
     first, last = bounds[len(bounds) - 2], bounds[len(bounds) - 1]
-    links, back_links = (ptr, starts, places), (back_ptr, back_starts)
     for step in range(len(examples)):
         take_examples(x, images, examples[step], width)
         forward(x, w[:kept], w[kept:], ptr, starts, bounds, width)
