@@ -40,19 +40,19 @@ class ModelSettings:
     name: str = setting(UNSET, "")
     initializer: str = setting("glorot_normal", "glorot_normal, glorot_uniform, kaiming_normal, ...")
     widths: list[int] | None = setting(None, "model=mlp: units of each hidden layer", low=1, high=10**5, doubles=True)
+    _target_: str | None = setting(None, "model=custom: a class, as my_module.MyNetwork")
+    args: dict[str, Any] = setting({}, "model=custom: its arguments: model.args.width=8")
+    plus_initializer: str = setting(
+        "sparsity_aware",
+        "initializer of the arms *_plus",
+        unhashed_at_default=True,
+    )
     width: float = setting(
         1.0,
         "model=resnet20: factor of the channels of each stage",
         above=0,
         high=16,
         read_with=("name", ("resnet20",)),
-        unhashed_at_default=True,
-    )
-    _target_: str | None = setting(None, "model=custom: a class, as my_module.MyNetwork")
-    args: dict[str, Any] = setting({}, "model=custom: its arguments: model.args.width=8")
-    plus_initializer: str = setting(
-        "sparsity_aware",
-        "initializer of the arms *_plus",
         unhashed_at_default=True,
     )
 

@@ -1,4 +1,4 @@
-"""How fast networks train, dense and sparse, beside the usual way and the floor.
+"""How fast networks train, dense and sparse, on this machine.
 
     lth speed                                                a few minutes
     lth speed networks=[lenet_300_100] densities=[1,0.07]    a part of it

@@ -90,7 +90,7 @@ def ratio_sheet(results: Results) -> Sheet:
 def milliseconds(time: float) -> str:
     """A time to three digits.
 
-    >>> milliseconds(0.28312), milliseconds(1146.5)
+    >>> milliseconds(0.28312), milliseconds(1146.6)
     ('0.283', '1,147')
     """
     return f"{time:,.0f}" if time >= 100 else f"{time:.3g}"

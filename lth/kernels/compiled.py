@@ -17,6 +17,8 @@ from typing import Any
 
 from numba import config, njit
 
+from lth.core.reading import read_bytes
+
 log = logging.getLogger(__name__)
 
 FLOATS = {"reassoc", "contract", "arcp", "nsz"}
@@ -31,7 +33,7 @@ def folder() -> Path:
     """Where compiled code is kept: below `$NUMBA_CACHE_DIR`, else `lth` in the user's cache folder."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
+        digest.update(read_bytes(path))
     chosen = os.environ.get("NUMBA_CACHE_DIR")
     base = Path(chosen) if chosen else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "lth"
     return base / "kernels" / digest.hexdigest()[:16]

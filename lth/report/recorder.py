@@ -140,7 +140,7 @@ class Recorder:
 
         def follow(iteration: int) -> None:
             show(iteration)
-            wandb.open()
+            wandb.begin()
 
         return follow
 

@@ -66,7 +66,7 @@ class Wandb:
         """What the run is called."""
         return self._info if isinstance(self._info, RunInfo) else self._info()
 
-    def open(self) -> None:
+    def begin(self) -> None:
         """Lets the run begin beside what this thread does, if it has not begun; `start` takes it once it is there."""
         if self.run is None and self._opening is None and not self._failed:
             self._guard(self._open, wait=False)

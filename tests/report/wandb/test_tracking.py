@@ -63,8 +63,8 @@ def result(level: int, arm: str = "ticket", **more) -> dict:
 def go_through(tracker: Wandb, ticket: Path, beside: bool = False) -> None:
     """All that a replicate does with its tracker; beside: the run begins beside the first training."""
     if beside:
-        tracker.open()
-        tracker.open()
+        tracker.begin()
+        tracker.begin()
     tracker.log_level([result(0)], [{"layer": "fc1", "density": 1.0, "grad_norm_init": None}])
     tracker.start()
     tracker.start()
@@ -354,7 +354,7 @@ def slow(monkeypatch):
 
 def test_a_run_begins_beside_the_first_training_and_has_all_that_was_logged_before(tracker, ticket, slow):
     late = tracker()
-    late.open()
+    late.begin()
     late.log_level([result(0)])
     late.log_level([result(1)])
     assert slow.calls == []  # nobody has waited for it
@@ -371,7 +371,7 @@ def test_a_run_that_is_just_beginning_is_ended_with_its_job(tracker, slow, end):
     codes = []
     slow.finish = lambda exit_code=0: codes.append(exit_code)
     late = tracker()
-    late.open()
+    late.begin()
     slow.ready.set()
     late.finish(Ending([])) if end == "finish" else late.stop()
     late.stop()
