@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from lth.core.weights import Mask
 from lth.data.tensors import flip_crop
 from lth.kernels.chain import Chain, ChainLayer
+from lth.training.dense_chain_steps import at_once
 from lth.training.optimizer import optimizer_of, optimizer_tensors, restore_optimizer
 from lth.training.run_spec import RunSpec
 
@@ -23,14 +24,13 @@ class ChainSteps:
     memory with the chain, which takes the steps.
     """
 
-    most = 50
-
     def __init__(self, spec: RunSpec, layers: list[ChainLayer]) -> None:
         self.data, self.plan, self.seeds, self.layers = spec.data, spec.plan, spec.seeds, layers
         parameters = dict(spec.model.named_parameters())
         self.weights = [parameters[layer.weight].detach() for layer in layers]
         self.biases = [parameters[layer.bias].detach() if layer.bias else None for layer in layers]
         self.images, self.labels = spec.data.train.images.flatten(1).numpy(), spec.data.train.labels.numpy()
+        self.most = at_once(self.weights)
         decay = spec.plan.weight_decay
         self.decays = (decay, decay if spec.plan.decay == "all" else 0.0)
         self.count = 0

@@ -1,5 +1,7 @@
 """Dense steps of a plain chain of linear layers without the records of autograd: the same operations, the same bits."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -12,8 +14,15 @@ MEAN, NO_CLASS = 1, -100
 """As `functional.cross_entropy` passes on its reduction and the label that it ignores."""
 
 
+def at_once(weights: Sequence[Tensor]) -> int:
+    """How many steps of a chain with `weights` are taken at once: many of a small one, whose steps are short."""
+    return 50 if sum(weight.numel() for weight in weights) < 10**6 else 1
+
+
 class DenseChainSteps(DenseSteps):
     """Trains the `layers` of a chain (`lth.kernels.chain.chain_of`) by the operations that autograd would record."""
+
+    draws = False  # nothing in it does
 
     def __init__(self, spec: RunSpec, layers: list[ChainLayer]) -> None:
         super().__init__(spec)
@@ -21,6 +30,7 @@ class DenseChainSteps(DenseSteps):
         self.weights = [parameters[layer.weight] for layer in layers]
         self.biases = [parameters[layer.bias] if layer.bias else None for layer in layers]
         self.one = torch.ones(())
+        self.most = at_once(self.weights)
 
     @torch.no_grad()
     def pass_through(self, images: Tensor, labels: Tensor) -> Tensor:

@@ -84,6 +84,7 @@ class DenseSteps:
 
     outputs = None
     most = 1
+    draws = True
 
     def __init__(self, spec: RunSpec) -> None:
         self.model, self.data, self.plan, self.seeds = spec.model, spec.data, spec.plan, spec.seeds
@@ -98,15 +99,20 @@ class DenseSteps:
         self.rate_varies = spec.plan.schedule != "constant" or spec.plan.warmup > 0
 
     def step(self, iteration: int, examples: Tensor, total: Tensor) -> None:
+        for number, batch in enumerate(examples, start=iteration):
+            self._step(number, batch, total)
+
+    def _step(self, iteration: int, batch: Tensor, total: Tensor) -> None:
         split = self.data.train
-        images, labels = split.images.index_select(0, examples[0]), split.labels.index_select(0, examples[0])
+        images, labels = split.images.index_select(0, batch), split.labels.index_select(0, batch)
         if self.rate_varies:
             set_rate(self.optimizer, self.plan.rate(iteration))
         if self.data.augment == "flip_crop":
             images = flip_crop(images, self.seeds.augment, iteration)
         if self.by_channel:
             images = by_channel(images)
-        self.noise.seed(iteration)
+        if self.draws:
+            self.noise.seed(iteration)
         loss = self.pass_through(images, labels)
         self.masking.gradients()
         self.update()
