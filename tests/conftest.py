@@ -27,6 +27,7 @@ from lth.pruning.mask import dense, prunable
 from lth.training.optimizer import make_optimizer
 from lth.training.recipe import Plan, Recipe, plan
 from lth.training.run_spec import RunSpec
+from tests import kills
 from tests.files import write_data
 
 torch.set_num_threads(1)
@@ -44,6 +45,17 @@ def images_of(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     labels = torch.randint(CLASSES, (count,), generator=rng(seed, "labels"))
     noise = torch.randn(count, 1, SIDE, SIDE, generator=rng(seed, "noise"))
     return pictures[labels] + 1.5 * noise, labels
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """A test that kills forks in training runs in a process of its own where those of this one cannot train."""
+    if not hasattr(pyfuncitem.module, "kill_everywhere") or kills.can_train():
+        return None
+    words = ["-m", "pytest", "-p", "no:xdist", "-o", "addopts=--import-mode=importlib -q", pyfuncitem.nodeid]
+    done = subprocess.run([sys.executable, *words], cwd=pyfuncitem.config.rootpath, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    return True
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 AUDITED = {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod", "os.link", "os.symlink", "os.truncate"}
 PATCHED = ("fsync", "ftruncate", "pwrite")
@@ -33,6 +35,15 @@ def forked(action: Action) -> int:
     finally:
         sys.stderr.flush()
         os._exit(status)
+
+
+def can_train() -> bool:
+    """Whether a fork of this process can train; it cannot once autograd has started threads, as torch says."""
+
+    def backward() -> None:
+        torch.ones(1, requires_grad=True).sum().backward()
+
+    return ended(forked(backward)) == 0
 
 
 def ended(child: int) -> int:
