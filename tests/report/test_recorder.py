@@ -47,13 +47,13 @@ def test_a_trained_arm_is_a_row_of_each_table_and_a_row_in_the_store(make_record
 
 @pytest.mark.parametrize("network", [nn.Linear(2, 2), OfTheUsers(2, 2)], ids=["torch's", "the user's"])
 def test_wandb_begins_beside_a_training_that_draws_nothing_in_python(make_recorder, make_job, network):
-    opened, spec = [], replace(make_job(), model=network)
+    begun, spec = [], replace(make_job(), model=network)
     with make_recorder() as recorder:
-        recorder.wandb = SimpleNamespace(open=lambda: opened.append(1), stop=lambda: None)
+        recorder.wandb = SimpleNamespace(begin=lambda: begun.append(1), stop=lambda: None)
         follow = recorder.training(spec)
-        assert not opened
+        assert not begun
         follow(25)
-    assert bool(opened) == (type(network) is nn.Linear)
+    assert bool(begun) == (type(network) is nn.Linear)
 
 
 def test_two_arms_that_are_one_training_give_one_curve_and_a_warning(make_recorder, make_outcome, caplog):
