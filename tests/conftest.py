@@ -129,8 +129,8 @@ def make_job(data: Data, make_network: Callable[[], nn.Module]) -> Callable[...,
 def wild_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trainings diverge: settings allow no rate that is sure to break a network."""
 
-    def make(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
-        return make_optimizer(model, replace(plan, lr=1e30))
+    def make(model: nn.Module, plan: Plan, *values: Any) -> torch.optim.Optimizer:
+        return make_optimizer(model, replace(plan, lr=1e30), *values)
 
     monkeypatch.setattr("lth.training.steps.make_optimizer", make)
     monkeypatch.setattr(Plan, "rate", lambda plan, iteration: 1e30)

@@ -33,7 +33,7 @@ def floor(spec: RunSpec) -> Iterator[None]:
 
 def products_of(spec: RunSpec) -> list[Product]:
     """Every product of an iteration of the network of `spec`."""
-    layers = seen_layers(spec.model, spec.data.train.images[: spec.plan.batch_size])
+    layers = layers_called(spec.model, spec.data.train.images[: spec.plan.batch_size])
     return [
         product
         for number, (layer, inputs, outputs) in enumerate(layers)
@@ -45,7 +45,7 @@ def products_of(spec: RunSpec) -> list[Product]:
     ]
 
 
-def seen_layers(model: nn.Module, images: Tensor) -> list[tuple[nn.Module, Sequence[int], Sequence[int]]]:
+def layers_called(model: nn.Module, images: Tensor) -> list[tuple[nn.Module, Sequence[int], Sequence[int]]]:
     """(layer, shape of its inputs, shape of its outputs) of every Linear and Conv2d, as a pass of `images` comes by."""
     layers: list[tuple[nn.Module, Sequence[int], Sequence[int]]] = []
     hooks = [

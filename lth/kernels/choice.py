@@ -1,25 +1,21 @@
 """Which layers use the sparse products: those that are faster so, measured on this machine, size and density."""
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from lth.kernels import DENSEST
 from lth.kernels.functions import Product
 from lth.kernels.layout import inner
 from lth.kernels.structure import Sparse
+from lth.kernels.timing import interleaved
 from lth.kernels.trials import Trial, forward_backward, tried
 from lth.kernels.weights import SparseWeights, Use
 
-DENSEST = 0.5
-"""Layers of a higher density are dense without being timed."""
 ALIKE = 1.15
 """Layers of the same size whose densities lie in one step of this factor are timed once."""
-ROUNDS = 3
-SECONDS = 0.01
-"""A small layer is timed for so long in each round, a large one once."""
 EXAMPLES = 32
 """How many examples convolutions and the whole network are timed on, of a larger batch."""
 _times: dict[Any, float] = {}
@@ -95,19 +91,6 @@ def _pass(x: Tensor, signal: Tensor, use: Use, function: Callable[[Tensor], Tens
         function(x).backward(signal)
 
     return run
-
-
-def interleaved(calls: Mapping[str, Callable[[], None]]) -> dict[str, float]:
-    """The least seconds of each call, over rounds in which all of them take turns."""
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for number in range(ROUNDS):
-        for name, call in calls.items():
-            began = time.perf_counter()
-            while len(times[name]) <= number or time.perf_counter() - began < SECONDS:
-                start = time.perf_counter()
-                call()
-                times[name].append(time.perf_counter() - start)
-    return {name: min(measured) for name, measured in times.items()}
 
 
 def _gains(trial: Trial, masks: Mapping[str, Tensor], images: Tensor) -> bool:

@@ -26,8 +26,8 @@ _dots_8, _dots_1 = (dot_rows(count, rest=False) for count in (8, 1))
 def take_examples(x: Any, images: Any, examples: Any, width: int) -> None:
     """Copies the rows `examples` of `images` (N, inputs) into the columns of `x`, eight at a time."""
     count, inputs = examples.shape[0], images.shape[1]
-    whole = count - count % 8
-    for done in range(0, whole, 8):
+    even = count - count % 8
+    for done in range(0, even, 8):
         r0, r1 = images[examples[done]], images[examples[done + 1]]
         r2, r3 = images[examples[done + 2]], images[examples[done + 3]]
         r4, r5 = images[examples[done + 4]], images[examples[done + 5]]
@@ -36,7 +36,7 @@ def take_examples(x: Any, images: Any, examples: Any, width: int) -> None:
             at = unit * width + done
             x[at], x[at + 1], x[at + 2], x[at + 3] = r0[unit], r1[unit], r2[unit], r3[unit]
             x[at + 4], x[at + 5], x[at + 6], x[at + 7] = r4[unit], r5[unit], r6[unit], r7[unit]
-    for column in range(whole, count):
+    for column in range(even, count):
         row = images[examples[column]]
         for unit in range(inputs):
             x[unit * width + column] = row[unit]

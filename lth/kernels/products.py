@@ -39,8 +39,8 @@ def gather(
                 _gather_run(out, x, bias, ordered, bounds, starts, at, base, count * batch, height * width, batch)
             else:
                 for run in range(count):
-                    there, seen = at + run * step * batch, base + run * x_step
-                    _gather_run(out, x, bias, ordered, bounds, starts, there, seen, batch, height * width, batch)
+                    there, below = at + run * step * batch, base + run * x_step
+                    _gather_run(out, x, bias, ordered, bounds, starts, there, below, batch, height * width, batch)
 
 
 @compiled
@@ -148,10 +148,12 @@ def weight_gradient(
                     _dots_run(totals, dy, x, bounds, starts, places, at, base, done, left, height * width, batch)
             else:
                 for run in range(count):
-                    there, seen = at + run * step * batch, base + run * x_step
+                    there, below = at + run * step * batch, base + run * x_step
                     for done in range(0, batch, _CHUNK):
                         left = min(batch - done, _CHUNK)
-                        _dots_run(totals, dy, x, bounds, starts, places, there, seen, done, left, height * width, batch)
+                        _dots_run(
+                            totals, dy, x, bounds, starts, places, there, below, done, left, height * width, batch
+                        )
     gradient[:] = totals
 
 

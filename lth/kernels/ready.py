@@ -16,11 +16,11 @@ def ready(part: str) -> str | None:
     What numba or LLVM raise on a machine that they do not know is the reason, never an error.
     """
     try:
-        from lth.kernels import trial
+        from lth.kernels import self_test
         from lth.kernels.compiled import compiling
 
         with compiling(part):
-            error = trial.chain_error() if part == "chains" else trial.layer_error()
+            error = self_test.chain_error() if part == "chains" else self_test.layer_error()
     except ImportError as problem:
         return f"numba cannot be imported: {reason_of(problem)}"
     except Exception as problem:  # whatever numba or LLVM raise

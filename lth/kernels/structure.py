@@ -95,7 +95,7 @@ def _outputs_of(axis: Geometry, position: int) -> dict[int, int]:
 
 def _classed(bases: list[int], taps: Iterator[dict[int, int]]) -> Axis:
     known: dict[tuple[tuple[int, int], ...], int] = {}
-    of = [known.setdefault(tuple(seen.items()), len(known)) for seen in taps]
+    of = [known.setdefault(tuple(valid.items()), len(known)) for valid in taps]
     return Axis(of, bases, [dict(key) for key in known])
 
 
@@ -127,25 +127,25 @@ class _Weights:
     """The kept weights: the channel that gathers, the channel that is seen, and the tap, of each."""
 
     gathering: Integers
-    seen: Integers
+    sending: Integers
     row_tap: Integers
     column_tap: Integers
 
 
 def _lists(weights: _Weights, channels: int, axes: tuple[Axis, Axis], other: tuple[int, int]) -> Lists:
     """channels: how many gather. other: rows and columns of the tensor that is seen."""
-    order = np.lexsort((weights.column_tap, weights.row_tap, weights.seen, weights.gathering))
-    gathering, seen = weights.gathering[order], weights.seen[order]
+    order = np.lexsort((weights.column_tap, weights.row_tap, weights.sending, weights.gathering))
+    gathering, sending = weights.gathering[order], weights.sending[order]
     row_tap, column_tap = weights.row_tap[order], weights.column_tap[order]
     rows, columns = axes
     numbers = np.arange(len(rows.taps) * len(columns.taps), dtype=np.int64).reshape(len(rows.taps), len(columns.taps))
     ptr, starts, places, entries = [], [], [], 0
     for row_taps in rows.taps:
-        row_distance, row_seen = _by_tap(row_taps, row_tap)
+        row_distance, row_valid = _by_tap(row_taps, row_tap)
         for column_taps in columns.taps:
-            column_distance, column_seen = _by_tap(column_taps, column_tap)
-            valid = row_seen & column_seen
-            start = (seen * other[0] + row_distance) * other[1] + column_distance
+            column_distance, column_valid = _by_tap(column_taps, column_tap)
+            valid = row_valid & column_valid
+            start = (sending * other[0] + row_distance) * other[1] + column_distance
             starts.append(start[valid])
             places.append(order[valid])
             ptr.append(entries + np.searchsorted(gathering[valid], np.arange(channels + 1)))
@@ -165,8 +165,8 @@ def _by_tap(taps: dict[int, int], tap: Integers) -> tuple[Integers, npt.NDArray[
     """(distance of what each weight sees, whether it sees anything) for the `tap` of each weight."""
     size = int(tap.max(initial=0)) + 1
     distances = np.array([taps.get(k, 0) for k in range(size)], np.int64)
-    seen = np.array([k in taps for k in range(size)])
-    return distances[tap], seen[tap]
+    valid = np.array([k in taps for k in range(size)])
+    return distances[tap], valid[tap]
 
 
 def _joined(parts: Sequence[Integers]) -> Places:

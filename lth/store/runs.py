@@ -161,12 +161,11 @@ class Store:
         machine = describe(spec.data.train.labels.device)
         path = folder / f"checkpoint-{requested.digest()}.safetensors"
         checkpoint = None if "unread" in inputs["model"] else Checkpoint(path, self.checkpoint_seconds, machine, run)
-        kept = self._read_or_set_aside(run, spec, inputs, RequestedArtifacts())
-        kernels = kept.kernels if kept else None  # so that the bits of what is kept come again
+        before = self._read_or_set_aside(run, spec, inputs, RequestedArtifacts())
+        kernels = before.kernels if before else None  # so that the bits of what is kept come again
         result = train(spec, observers, checkpoint, progress, requested.iterations, kernels)
         result.states = {kind: for_file(state) for kind, state in result.states.items()}
         self.trained.add(run)
-        before = self._read_or_set_aside(run, spec, inputs, RequestedArtifacts())
         if before is not None and same_weights(before, result):  # then what was kept before is of this training too
             result.observed = before.observed | result.observed
             result.columns = before.columns | result.columns

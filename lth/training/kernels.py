@@ -6,8 +6,7 @@ own.
 """
 
 import logging
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache, partial
 from typing import Any
 
@@ -16,15 +15,16 @@ import torch
 from lth.core.errors import SettingError
 from lth.core.places import is_plain
 from lth.core.weights import load
+from lth.kernels import DENSEST
 from lth.kernels.ready import ready
+from lth.kernels.timing import interleaved
+from lth.pruning.mask import kept
 from lth.training.run_spec import RunSpec
 from lth.training.steps import DenseSteps, Steps
 
 log = logging.getLogger(__name__)
 
 CHAIN, SPARSE = "chain", "sparse"
-DENSEST = 0.5
-"""The density above which a sparse product is not the faster one."""
 LEAST_WORK = 10**10
 """Pruned layers' weights times training examples, below which a dense training ends before a choice is made."""
 LARGE = 10**7
@@ -49,12 +49,12 @@ def _possible(spec: RunSpec) -> bool:
     """Whether a product of `spec` may be sparse: always where its mask changes."""
     if spec.plan.kernels == "dense" or spec.plan.precision != "float32":
         return False
-    shares = [float(mask.float().mean()) for mask in spec.mask.values() if mask.numel()]
+    sizes = {name: mask.numel() for name, mask in spec.mask.items()}
+    counts = kept(spec.mask)
     if spec.plan.kernels == "sparse":
-        return bool(spec.update) or any(share < 1 for share in shares)
+        return bool(spec.update) or any(counts[name] < size for name, size in sizes.items())
     examples = spec.plan.batch_size * (spec.plan.stop - spec.plan.start)
-    pruned = [mask.numel() for mask, share in zip(spec.mask.values(), shares, strict=False) if share <= DENSEST]
-    weights = sum(mask.numel() for mask in spec.mask.values()) if spec.update else sum(pruned)
+    weights = sum(size for name, size in sizes.items() if spec.update or counts[name] <= DENSEST * size)
     return weights * examples >= LEAST_WORK
 
 
@@ -172,8 +172,8 @@ _timed: dict[Any, bool] = {}
 def _chain_is_faster(spec: RunSpec, chain: Kernels) -> bool:
     """Whether iterations as a chain are faster here; the model has its first weights again afterwards."""
     shapes = tuple(tuple(mask.shape) for mask in spec.mask.values())
-    kept = tuple(f"{float(mask.sum()):.1e}" for mask in spec.mask.values())
-    key = (shapes, kept, spec.plan.batch_size, spec.plan.optimizer, torch.get_num_threads())
+    counts = tuple(f"{count:.1e}" for count in kept(spec.mask).values())
+    key = (shapes, counts, spec.plan.batch_size, spec.plan.optimizer, torch.get_num_threads())
     if key not in _timed:
         large = sum(mask.numel() for mask in spec.mask.values()) >= LARGE
         groups: list[list[Kernels]] = [[{}], [chain]] if large else [[{}, chain]]
@@ -187,22 +187,8 @@ def _shortest(spec: RunSpec, kinds: list[Kernels]) -> list[float]:
     """The seconds of the shortest iteration with each of `kinds` of products, measured in turns."""
     ways = [steps_of(spec, kernels) for kernels in kinds]
     examples, total = torch.arange(spec.plan.batch_size)[None], torch.zeros(())
-    seconds = shortest([partial(steps.step, spec.plan.start, examples, total) for steps in ways])
+    calls = {str(way): partial(steps.step, spec.plan.start, examples, total) for way, steps in enumerate(ways)}
+    seconds = list(interleaved(calls).values())
     for steps in ways:
         steps.free()
     return seconds
-
-
-def shortest(ways: list[Callable[[], Any]], seconds: float = 0.3) -> list[float]:
-    """The seconds of the shortest call of each of `ways`, of those made in turns within about `seconds`."""
-    times = [float("inf")] * len(ways)
-    ends = time.perf_counter() + seconds
-    for call in range(100):
-        for number, way in enumerate(ways):
-            began = time.perf_counter()
-            way()
-            if call:  # the first call of each warms up
-                times[number] = min(times[number], time.perf_counter() - began)
-        if call >= 3 and time.perf_counter() > ends:
-            break
-    return times

@@ -6,8 +6,6 @@ from torch import Tensor
 
 from lth.core.weights import Mask
 from lth.kernels.weights import SparseWeights
-from lth.training.masking import Masking
-from lth.training.optimizer import optimizer_of
 from lth.training.prepared import PreparedStep
 from lth.training.run_spec import RunSpec
 from lth.training.steps import DenseSteps
@@ -20,20 +18,9 @@ class LayerSteps(DenseSteps):
     """
 
     def __init__(self, spec: RunSpec, names: Iterable[str]) -> None:
-        super().__init__(spec)
-        self.weights = SparseWeights(self.model, {name: spec.mask[name] for name in names})
+        self.weights = SparseWeights(spec.model, {name: spec.mask[name] for name in names})
+        super().__init__(spec, self.weights.values)
         self.by_channel = False  # sparse layers have the batch innermost
-        trained = {name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad}
-        leaves = {name: self.weights.values.get(name, parameter) for name, parameter in trained.items()}
-        self.parameters = list(leaves.values())
-        matrices = [leaves[name] for name, parameter in trained.items() if parameter.ndim >= 2]
-        others = [leaves[name] for name, parameter in trained.items() if parameter.ndim < 2]
-        self.optimizer = optimizer_of(matrices, others, spec.plan, self.parameters)
-        self.update = PreparedStep(self.optimizer)
-        self.masking = Masking(self.model, self._dense(spec.mask), self.optimizer)
-
-    def _dense(self, mask: Mask) -> Mask:
-        return {name: kept for name, kept in mask.items() if name not in self.weights.values}
 
     def pass_through(self, images: Tensor, labels: Tensor) -> Tensor:
         with self.weights:
@@ -51,9 +38,9 @@ class LayerSteps(DenseSteps):
         self.weights.take()
 
     def change(self, mask: Mask) -> None:
-        self.masking.change(self._dense(mask))
-        for name, moved in self.weights.change({name: mask[name] for name in self.weights.values}).items():
-            state = self.optimizer.state.get(self.weights.values[name], {})
+        super().change(mask)
+        for name, moved in self.weights.change({name: mask[name] for name in self.values}).items():
+            state = self.optimizer.state.get(self.values[name], {})
             for key, value in state.items():
                 if isinstance(value, Tensor) and value.ndim == 1:
                     state[key] = moved.applied(value)

@@ -1,7 +1,6 @@
 """Global generators seeded by address, so that what a network draws in a step is the same after resuming."""
 
 import torch
-from torch import nn
 
 from lth.core.places import is_plain
 from lth.core.rng import address, seed_python
@@ -14,7 +13,7 @@ class Noise:
     def __init__(self, spec: RunSpec) -> None:
         device = spec.data.train.labels.device
         self._first = address(spec.seeds.order, "dropout")
-        self._in_python = _may_draw_in_python(spec.model)
+        self._in_python = not is_plain(spec.model)  # code of the user's may draw from the generators of NumPy or Python
         self._generator = torch.default_generator
         if device.type == "cuda":
             self._generator = torch.cuda.default_generators[device.index or 0]
@@ -25,8 +24,3 @@ class Noise:
         self._generator.manual_seed(noise)
         if self._in_python:
             seed_python(noise)
-
-
-def _may_draw_in_python(model: nn.Module) -> bool:
-    """Whether there is code of the user's, which may draw from the generators of NumPy or Python."""
-    return not is_plain(model)

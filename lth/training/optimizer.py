@@ -11,10 +11,16 @@ from lth.core.weights import is_finite
 from lth.training.recipe import Plan
 
 
-def make_optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:
-    """The plan's optimiser, fused; weight decay on tensors of two or more dimensions, or on all (`decay=all`)."""
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    return optimizer_of([p for p in parameters if p.ndim >= 2], [p for p in parameters if p.ndim < 2], plan, parameters)
+def make_optimizer(model: nn.Module, plan: Plan, values: Mapping[str, Tensor] | None = None) -> torch.optim.Optimizer:
+    """The plan's optimiser, fused; weight decay on tensors of two or more dimensions, or on all (`decay=all`).
+
+    values: parameter's name -> what is trained in its place, and decays as it does.
+    """
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    leaves: dict[str, Tensor] = {**trained, **(values or {})}
+    weights = [leaves[name] for name, parameter in trained.items() if parameter.ndim >= 2]
+    others = [leaves[name] for name, parameter in trained.items() if parameter.ndim < 2]
+    return optimizer_of(weights, others, plan, list(leaves.values()))
 
 
 def optimizer_of(

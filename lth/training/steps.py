@@ -1,7 +1,7 @@
 """How a training takes its steps: densely, by the layers and the autograd of torch."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Protocol
 
@@ -86,17 +86,23 @@ class DenseSteps:
     most = 1
     draws = True
 
-    def __init__(self, spec: RunSpec) -> None:
+    def __init__(self, spec: RunSpec, values: Mapping[str, Tensor] | None = None) -> None:
+        """values: parameter's name -> its kept weights, which are trained in its place."""
         self.model, self.data, self.plan, self.seeds = spec.model, spec.data, spec.plan, spec.seeds
         self.noise = Noise(spec)
-        self.parameters: list[Tensor] = list(self.model.parameters())
-        self.optimizer = make_optimizer(self.model, spec.plan)
+        self.values = values or {}
+        self.parameters: list[Tensor] = list({**dict(self.model.named_parameters()), **self.values}.values())
+        self.optimizer = make_optimizer(self.model, spec.plan, self.values)
         self.update = PreparedStep(self.optimizer)
-        self.masking = Masking(self.model, spec.mask, self.optimizer)
+        self.masking = Masking(self.model, self._dense(spec.mask), self.optimizer)
         self.by_channel = is_by_channel(self.model, self.data.shape)
         if self.plan.precision == "bfloat16" and self.data.train.labels.device.type == "cpu":
             _name_slow_bfloat16()
         self.rate_varies = spec.plan.schedule != "constant" or spec.plan.warmup > 0
+
+    def _dense(self, mask: Mask) -> Mask:
+        """`mask` of the layers that are trained as they are."""
+        return {name: kept for name, kept in mask.items() if name not in self.values}
 
     def step(self, iteration: int, examples: Tensor, total: Tensor) -> None:
         for number, batch in enumerate(examples, start=iteration):
@@ -140,7 +146,7 @@ class DenseSteps:
         pass
 
     def change(self, mask: Mask) -> None:
-        self.masking.change(mask)
+        self.masking.change(self._dense(mask))
 
     def free(self) -> None:
         self.optimizer.zero_grad()

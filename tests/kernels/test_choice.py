@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from lth.kernels import choice
+from lth.kernels import choice, timing
 from lth.kernels.choice import fastest
 
 
@@ -14,7 +14,7 @@ from lth.kernels.choice import fastest
 def times(monkeypatch):
     """Nothing was timed before."""
     monkeypatch.setattr(choice, "_times", {})
-    monkeypatch.setattr(choice, "SECONDS", 0.001)
+    monkeypatch.setattr(timing, "SECONDS", 0.001)
     return choice._times
 
 

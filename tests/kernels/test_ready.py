@@ -45,7 +45,7 @@ def test_what_compiling_raises_or_computes_is_the_reason(monkeypatch, outcome, r
             raise outcome
         return outcome
 
-    monkeypatch.setattr("lth.kernels.trial.layer_error", trial)
+    monkeypatch.setattr("lth.kernels.self_test.layer_error", trial)
     assert reason in ready.ready.__wrapped__("layers") and "\n" not in ready.ready.__wrapped__("layers")
 
 

@@ -19,27 +19,9 @@ from lth.training.loop import train
 from lth.training.optimizer import check_optimizer, make_optimizer, optimizer_tensors, restore_optimizer
 from lth.training.run_result import IMPOSSIBLE, RunResult
 from lth.training.run_spec import RunSpec
+from tests.training.watched import Killed, Watch, equal
 
 HERE = {"torch": "1", "threads": 1}
-
-
-class Killed(Exception):
-    pass
-
-
-class Watch:
-    """Sees the sum of the weights after every iteration; at its `last` look, the training is killed."""
-
-    key, every, columns = "watch", 1, {}
-
-    def __init__(self, last: int | None = None) -> None:
-        self.looks, self.last = 0, last
-
-    def __call__(self, model: nn.Module, spec: RunSpec) -> dict[str, float]:
-        self.looks += 1
-        if self.looks == self.last:
-            raise Killed
-        return {"sum": sum(parameter.sum().item() for parameter in model.parameters())}
 
 
 RECIPES = {
@@ -73,12 +55,6 @@ def rich_job(
 def unbroken(rich_job: Callable[..., RunSpec]) -> dict[str, RunResult]:
     """The result of each recipe, trained in one go."""
     return {name: train(rich_job(**recipe), [Watch()]) for name, recipe in RECIPES.items()}
-
-
-def equal(first: RunResult, second: RunResult) -> bool:
-    timeless = [replace(result, seconds=0, evaluation_seconds=0).records() for result in (first, second)]
-    states = [{key: digest(state) for key, state in result.states.items()} for result in (first, second)]
-    return timeless[0] == timeless[1] and states[0] == states[1]
 
 
 def killed(spec: RunSpec, path: Path, look: int) -> Path:

@@ -19,8 +19,8 @@ from lth.training import kernels
 from lth.training.checkpoint import Checkpoint
 from lth.training.kernels import choose
 from lth.training.loop import train
-from lth.training.run_result import RunResult
 from lth.training.run_spec import RunSpec
+from tests.training.watched import Killed, Watch, equal
 
 HERE = {"torch": "1"}
 OPTIMIZERS = {
@@ -36,27 +36,6 @@ LAYERS = {"0.weight": "sparse", "5.weight": "sparse"}
 CHAIN = {"fc1.weight": "chain", "fc2.weight": "chain", "output.weight": "chain"}
 
 
-class Killed(Exception):
-    pass
-
-
-class Watch:
-    """Checks at every iteration that pruned weights are zero; at its look number `last` the training is killed."""
-
-    key, every, columns = "watch", 1, {}
-
-    def __init__(self, last: int | None = None) -> None:
-        self.looks, self.last = 0, last
-
-    def __call__(self, model: nn.Module, spec: RunSpec) -> dict[str, float]:
-        weights = dict(model.named_parameters())
-        assert all(not weights[name][~kept].any() for name, kept in spec.mask.items())
-        self.looks += 1
-        if self.looks == self.last:
-            raise Killed
-        return {"total": sum(float(weight.detach().abs().sum()) for weight in weights.values())}
-
-
 @pytest.fixture(scope="module")
 def pruned(make_job: Callable[..., RunSpec], half_mask: Callable[[nn.Module], Mask]) -> Callable[..., RunSpec]:
     """A training under a half mask, with sparse products where nothing else is said."""
@@ -67,12 +46,6 @@ def pruned(make_job: Callable[..., RunSpec], half_mask: Callable[[nn.Module], Ma
         return replace(spec, mask=dense(prunable(spec.model)) if gradual else half_mask(spec.model), update=update)
 
     return make
-
-
-def equal(first: RunResult, second: RunResult) -> bool:
-    timeless = [replace(result, seconds=0, evaluation_seconds=0).records() for result in (first, second)]
-    states = [{key: digest(state) for key, state in result.states.items()} for result in (first, second)]
-    return timeless[0] == timeless[1] and states[0] == states[1]
 
 
 @pytest.fixture(scope="module")
@@ -244,11 +217,11 @@ def test_both_ways_are_timed_once_for_trainings_alike(
     monkeypatch.setattr(kernels, "_timed", {})
     groups = []
 
-    def timed(ways: list[Callable[[], None]]) -> list[float]:
-        groups.append([way() for way in ways])
-        return [1 / len(groups)] if large else [1.0, 0.5]
+    def timed(calls: dict[str, Callable[[], None]]) -> dict[str, float]:
+        groups.append([call() for call in calls.values()])
+        return dict(zip(calls, [1 / len(groups)] if large else [1.0, 0.5], strict=True))
 
-    monkeypatch.setattr(kernels, "shortest", timed)
+    monkeypatch.setattr(kernels, "interleaved", timed)
     spec = pruned(kernels="auto")
     load(spec.model, spec.initial_state, spec.mask)
     before = digest(spec.model.state_dict())
@@ -270,8 +243,3 @@ def test_observers_change_no_bit(pruned: Callable[..., RunSpec]) -> None:
     second.states = {kind: state for kind, state in second.states.items() if not kind.startswith("at_")}
     second.observed, second.columns = {}, {}
     assert equal(first, second)
-
-
-def test_the_shortest_call_of_each_way_counts() -> None:
-    long, short = (lambda: torch.randn(300_000).sum()), (lambda: None)
-    assert kernels.shortest([long, short], 0.01)[0] > kernels.shortest([short, long], 0.01)[0]
