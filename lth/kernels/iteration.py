@@ -155,8 +155,9 @@ def backward(
 
 @compiled
 def update(
-    kind: int, w: Any, g: Any, m: Any, v: Any, rate: float, momentum: float, nesterov: bool, decay: float, count: int
-) -> None:
+    kind: int, w: Any, g: Any, m: Any, v: Any, rate: float, momentum: float, nesterov: bool, decay: float, count: int,
+    beta1: float, beta2: float,
+) -> None:  # fmt: skip
     """One step of torch's Adam, AdamW or SGD (`kind`), the one of number `count`, on flat arrays.
 
     m: Adam's first moment, or SGD's momentum. v: Adam's second moment.
@@ -171,9 +172,9 @@ def update(
         return
     if kind == ADAMW:
         shrink, added = np.float32(1 - rate * decay), np.float32(0)
-    first, second, least = np.float32(1 - 0.9), np.float32(0.999), np.float32(1e-8)
-    size = np.float32(rate / (1 - 0.9**count))
-    root = np.float32(1 / np.sqrt(1 - 0.999**count))
+    first, second, least = np.float32(1 - beta1), np.float32(beta2), np.float32(1e-8)
+    size = np.float32(rate / (1 - beta1**count))
+    root = np.float32(1 / np.sqrt(1 - beta2**count))
     for n in range(len(w)):
         weight = w[n] * shrink
         gradient = g[n] + added * weight
@@ -187,7 +188,7 @@ def iterate(
     total: Any, images: Any, labels: Any, examples: Any, rates: Any, count: int,
     x: Any, dx: Any, w: Any, g: Any, m: Any, v: Any, turned: Any, more: Any, zeros: Any,
     ptr: Any, starts: Any, places: Any, back_ptr: Any, back_starts: Any, back_places: Any, bounds: Any, width: int,
-    kind: int, momentum: float, nesterov: bool, decay: float, bias_decay: float,
+    kind: int, momentum: float, nesterov: bool, decay: float, bias_decay: float, beta1: float, beta2: float,
 ) -> None:  # fmt: skip
     """An iteration for each row of `examples` (steps, batch), at `rates` (steps,), after `count` steps before.
 
@@ -205,8 +206,8 @@ def iterate(
             g[:kept], g[kept:], dx, x, turned, more, zeros, ptr, starts, places, back_ptr, back_starts, bounds, width
         )
         number, rate = count + step + 1, rates[step]
-        update(kind, w[:kept], g[:kept], m[:kept], v[:kept], rate, momentum, nesterov, decay, number)
-        update(kind, w[kept:], g[kept:], m[kept:], v[kept:], rate, momentum, nesterov, bias_decay, number)
+        update(kind, w[:kept], g[:kept], m[:kept], v[:kept], rate, momentum, nesterov, decay, number, beta1, beta2)
+        update(kind, w[kept:], g[kept:], m[kept:], v[kept:], rate, momentum, nesterov, bias_decay, number, beta1, beta2)
 
 
 @compiled

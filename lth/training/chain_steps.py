@@ -45,7 +45,7 @@ class ChainSteps:
             images, labels = torch.cat(augmented).flatten(1).numpy(), labels[flat.numpy()]
             indices = np.arange(len(flat)).reshape(examples.shape)
         rates = np.array([plan.rate(iteration + step) for step in range(len(examples))], np.float64)
-        how = (KINDS[plan.optimizer], plan.momentum, plan.nesterov, *self.decays)
+        how = (KINDS[plan.optimizer], plan.momentum, plan.nesterov, *self.decays, *plan.betas)
         self.chain.iterate(total, images, labels, indices, rates, self.count, how)
         self.count += len(examples)
 

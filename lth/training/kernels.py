@@ -30,7 +30,7 @@ LEAST_WORK = 10**10
 LARGE = 10**7
 """Weights from which dense and sparse iterations are timed one after the other: side by side they would take twice the
 memory of a training."""
-SPARSE_LOOP = 1
+SPARSE_LOOP = 2
 """Raise it when sparse products give other results: runs with older ones are then trained again."""
 
 Kernels = dict[str, str]

@@ -36,7 +36,7 @@ def optimizer_of(
     groups = [group for group in groups if group["params"]]
     if plan.optimizer == "sgd":
         return SGD(groups, lr=plan.lr, momentum=plan.momentum, nesterov=plan.nesterov, fused=True)
-    return (AdamW if plan.optimizer == "adamw" else Adam)(groups, lr=plan.lr, fused=True)
+    return (AdamW if plan.optimizer == "adamw" else Adam)(groups, lr=plan.lr, betas=plan.betas, fused=True)
 
 
 def _plain(function: Any) -> Any:

@@ -19,7 +19,7 @@ TESTS = ("ends", "improved", "always")
 DECAYS = ("weights", "all")
 KERNELS = ("auto", "dense", "sparse")
 PRECISIONS = ("float32", "bfloat16")
-SGD, STEP = ("optimizer", ("sgd",)), ("schedule", ("step",))
+SGD, ADAM, STEP = ("optimizer", ("sgd",)), ("optimizer", ("adam", "adamw")), ("schedule", ("step",))
 """The fields, and their values, with which others are read."""
 HELD_SHARE = 0.01
 """The share of the recipe's rate that fine-tuning holds after a schedule that ends at zero. Renda et al. 2020 hold the
@@ -46,6 +46,15 @@ class Recipe:
     lr: float = setting(1.2e-3, "learning rate", above=0, high=1000)
     momentum: float = setting(0.9, "optimizer=sgd: momentum", low=0, below=1, read_with=SGD)
     nesterov: bool = setting(False, "optimizer=sgd: Nesterov momentum", read_with=SGD)
+    betas: list[float] = setting(
+        [0.9, 0.999],
+        "optimizer=adam, adamw: how much of each moment is kept at a step",
+        low=0,
+        below=1,
+        doubles=True,
+        read_with=ADAM,
+        unhashed_at_default=True,
+    )
     weight_decay: float = setting(0.0, "weight decay, which is decoupled in adamw", low=0, high=1000)
     decay: str = setting("weights", "what decays: weights (no biases, norms) or all", options=DECAYS)
     schedule: str = setting("constant", "learning rate: constant, step, cosine (to zero)", options=SCHEDULES)
@@ -79,6 +88,9 @@ class Recipe:
         if self.precision == "bfloat16" and self.kernels == "sparse":
             problem = "sparse products are in float32: leave recipe.kernels out, or set recipe.precision=float32"
             raise SettingError("recipe.precision", self.precision, problem)
+        if len(self.betas) != 2:
+            listed = f"[{','.join(map(str, self.betas))}]"
+            raise SettingError("recipe.betas", listed, "must be two numbers, as [0.9,0.999]")
         if self.nesterov and not self.momentum:
             raise SettingError("recipe.nesterov", self.nesterov, "needs a momentum above 0")
         if self.optimizer != "adam" and self.lr * self.weight_decay >= 1:
@@ -111,6 +123,7 @@ class Plan:
     test: str
     kernels: str = "dense"
     precision: str = "float32"
+    betas: tuple[float, float] = (0.9, 0.999)
 
     def rate(self, iteration: int) -> float:
         """The learning rate of the step after `iteration` steps."""
@@ -182,6 +195,7 @@ def plan(recipe: Recipe, examples: int, start: Duration = 0, stop: Duration | No
         test=recipe.test,
         kernels=recipe.kernels,
         precision=recipe.precision,
+        betas=(0.9, 0.999) if sgd else (recipe.betas[0], recipe.betas[1]),
     )
 
 

@@ -15,11 +15,13 @@ from lth.kernels.chain import Chain, chain_of
 from lth.models.lenet import lenet5, mlp
 
 DENSITIES = st.sampled_from([0.0, 0.03, 0.3, 1.0])
-STILL = (0, 0.0, False, 0.0, 0.0)
+BETAS = (0.9, 0.999)
+STILL = (0, 0.0, False, 0.0, 0.0, *BETAS)
 """Adam, without weight decay."""
 OPTIMIZERS = {
     "adam": (0, torch.optim.Adam, {}),
     "adamw": (1, torch.optim.AdamW, {}),
+    "betas": (1, torch.optim.AdamW, {"betas": (0.8, 0.98)}),
     "sgd": (2, torch.optim.SGD, {}),
     "momentum": (2, torch.optim.SGD, {"momentum": 0.9}),
     "nesterov": (2, torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
@@ -81,7 +83,7 @@ def test_steps_are_torchs(name: str, decays: tuple[float, float]) -> None:
     groups = [{"params": [x], "weight_decay": decay} for x, decay in zip(parameters, decays, strict=True)]
     torchs = optimizer(groups, lr=0.01, **how)
     images, labels = torch.randn(8, 6).numpy(), torch.randint(3, (8,)).numpy()
-    settings = (kind, how.get("momentum", 0.0), how.get("nesterov", False), *decays)
+    settings = (kind, how.get("momentum", 0.0), how.get("nesterov", False), *decays, *how.get("betas", BETAS))
     for count in range(4):
         chain.iterate(torch.zeros(()), images, labels, np.arange(8)[None], np.full(1, 0.01), count, settings)
         for parameter, part in zip(parameters, parts, strict=True):
@@ -110,7 +112,7 @@ def test_steps_taken_at_once_are_those_taken_one_by_one() -> None:
     once, each = Chain(masks, [True, True], 5), Chain(masks, [True, True], 5)
     once.weights.normal_()
     each.weights.copy_(once.weights)
-    settings = (0, 0.0, False, 0.1, 0.0)
+    settings = (0, 0.0, False, 0.1, 0.0, *BETAS)
     totals = torch.zeros(()), torch.zeros(())
     once.iterate(totals[0], images, labels, examples, rates, 0, settings)
     for n in range(4):

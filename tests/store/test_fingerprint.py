@@ -38,6 +38,7 @@ def test_the_same_training_has_the_same_fingerprint(spec):
         {"iterations": 41},
         {"optimizer": "adamw"},
         {"weight_decay": 1e-4},
+        {"betas": [0.9, 0.98]},
         {"schedule": "cosine"},
         {"evaluate_every": 7},
         {"batch_size": 11},
