@@ -35,7 +35,7 @@ from lth.pruning.parameters import check_parameters
 from lth.pruning.resolved import resolve
 from lth.pruning.schedule import Pruning
 from lth.report.rows import identity, result_row
-from lth.report.tables import RESULTS
+from lth.report.tables import RESULTS, with_metrics
 from lth.store.runs import Store
 from lth.training.loop import train as train_loop
 from lth.training.recipe import Duration, Recipe
@@ -161,7 +161,9 @@ def find_ticket(
     tickets = [level.ticket(seed=seed) for level in ticket_levels]
     about = {"data": data.name, "model": type(network).__name__, "seed": seed, "schedule": plan.pruning.schedule_label}
     about |= identity(data, architecture)
-    rows = [RESULTS.columns_of(result_row(outcome, about)) for outcome in trained]
+    rows = [result_row(outcome, about) for outcome in trained]
+    table = with_metrics(RESULTS, (name for row in rows for name in row))
+    rows = [table.columns_of(row) for row in rows]
     return Search(ticket_levels, tickets, tickets[_best(ticket_levels)], rows)
 
 

@@ -22,7 +22,7 @@ from lth.report.searches import searches
 from lth.report.sheet import Cell, Sheet
 from lth.report.study import legend, networks_by_data, overview_sheet, studies, study_facts, study_sheets
 from lth.report.summary import LOST, SUMMARY_TABLE, summary_rows, summary_sheet
-from lth.report.tables import CORRECT, RESULTS
+from lth.report.tables import CORRECT, RESULTS, with_observed
 from lth.report.terminal import Terminal, say
 from lth.report.wandb.publish import publish
 
@@ -113,7 +113,7 @@ def write_summaries(folder: Path, gathered: Gathered, bars: str) -> list[Sheet]:
         differences,
         [difference_sheet(title, rows) for title, _, rows in tables if rows],
     )
-    RESULTS.write(folder, gathered.rows)
+    with_observed(RESULTS, gathered.rows).write(folder, gathered.rows)
     if correct := correct_rows(gathered.rows):
         CORRECT.write(folder, correct)
     return sheets

@@ -16,7 +16,7 @@ from lth.core.shown import brief
 from lth.core.tables import Row, missing_columns, parse_row
 from lth.report.correct import encoded
 from lth.report.criteria import Criteria
-from lth.report.tables import CORRECT, CURVES, RESULTS
+from lth.report.tables import CORRECT, CURVES, RESULTS, read_table, with_metrics
 from lth.store.layout import row_files, run_folder, run_of_row, store_of_row
 from lth.store.rows import read_row
 
@@ -120,7 +120,7 @@ def read_results(path: Path) -> list[Row]:
     A row of a store that is damaged is left out, and a line says so.
     """
     if path.suffix != ".json":
-        return RESULTS.read(path)
+        return read_table(RESULTS, path)
     try:
         return [_read_kept(path)]
     except LotteryError as error:
@@ -147,7 +147,7 @@ def read_curves(path: Path) -> dict[str, list[Row]]:
         result.run = folder.name
         return {result.run: curve_rows(result)}
     table, found = path.with_name("curves.csv"), dict[str, list[Row]]()
-    for row in CURVES.read(table) if os.path.lexists(table) else ():
+    for row in read_table(CURVES, table) if os.path.lexists(table) else ():
         found.setdefault(row["run"], []).append(row)
     return found
 
@@ -179,7 +179,7 @@ def _read_kept(path: Path) -> Row:
     if missing_columns(RESULTS.columns, values):
         raise LotteryError(f"{path}: is not a row of results")
     cells = {column: str(cell(value)) for column, value in values.items()}
-    return parse_row(str(path), cells, RESULTS.columns, RESULTS.rules)
+    return parse_row(str(path), cells, with_metrics(RESULTS, cells).columns, RESULTS.rules)
 
 
 def _walk(place: Path) -> Iterator[Path]:

@@ -43,7 +43,6 @@ def result_row(outcome: Outcome, about: Mapping[str, Any]) -> Row:
         sparsity=1 - density,
         weights_left=sum(kept(mask).values()),
         rewind=spec.plan.start,
-        final_train_accuracy=result.train_accuracy,
         iterations=spec.plan.stop,
         seconds=round(result.seconds, 3),
         run=result.run,
@@ -57,17 +56,23 @@ def result_row(outcome: Outcome, about: Mapping[str, Any]) -> Row:
     }
     for column, series in result.series.items():
         row[f"{column}_init"], row[f"{column}_end"] = ends([value for _, value in series.values], done)
-    if done and (early := result.early_stop):
-        row |= {
-            "early_stop_iteration": early.iteration,
-            "early_stop_censored": result.censored,
-            "early_stop_val_loss": early.val_loss,
-            "early_stop_test_accuracy": early.test_accuracy,
-        }
-    if done:
-        final = result.points[-1]
-        row |= {"final_val_loss": final.val_loss, "final_test_accuracy": final.test_accuracy}
-    return row
+    return row | metric_cells(result)
+
+
+def metric_cells(result: RunResult) -> Row:
+    """The cells that hold what was measured of a training on each split, and those that say how it compares.
+
+    A diverged training has no early stop and no end.
+    """
+    measures, done = result.measures, result.status == "done"
+    early, final = (result.early_stop, result.points[-1]) if done and result.points else (None, None)
+    stop = {"early_stop_iteration": early.iteration, "early_stop_censored": result.censored} if early else {}
+    deciding = dict.fromkeys(["val_loss", measures.decide])
+    names = [*deciding, *(metric.on("test") for metric in measures.metrics)]
+    cells = {f"early_stop_{name}": getattr(early, name, None) for name in names}
+    cells |= {f"final_{metric.on('train')}": result.train.get(metric.name) for metric in measures.metrics}
+    cells |= {f"final_{name}": getattr(final, name, None) for name in names}
+    return stop | cells | measures.cells()
 
 
 def _products(kernels: Mapping[str, str], mask: Mask) -> str:
@@ -132,7 +137,7 @@ def curve_rows(result: RunResult) -> list[Row]:
     rows: dict[int, Row] = {
         point.iteration: {
             **dict.fromkeys(CURVES),
-            **{key: getattr(point, key) for key in CURVES if hasattr(point, key)},
+            **point.records(),
             "run": result.run,
         }
         for point in result.points

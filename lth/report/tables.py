@@ -2,10 +2,13 @@
 
 import math
 import operator
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from lth.core.files import in_memory
-from lth.core.tables import Column, Row, Rule, Table
+from lth.core.tables import Column, Row, Rule, Table, head_of
+from lth.tasks.metrics import NAME, is_measures
 
 STATUSES = ("done", "diverged")
 PRODUCTS = ("dense", "sparse", "chain")
@@ -33,7 +36,12 @@ RESULTS = Table(
         Column("weights_left", int, "weights", "how many prunable weights the mask keeps"),
         Column("rewind", int, "iterations", "the rewind point; 0 is initialisation"),
         Column("schedule", str, "", "how the masks come about, such as `iterative` or `one_shot`", required=True),
-        Column("early_stop_iteration", int, "iterations", "the evaluation with the lowest validation loss"),
+        Column(
+            "early_stop_iteration",
+            int,
+            "iterations",
+            "the evaluation with the lowest validation loss, or what else decides",
+        ),
         Column(
             "early_stop_censored", bool, "", "whether it lies in the last 5% of training: the minimum may come later"
         ),
@@ -85,6 +93,7 @@ RESULTS = Table(
         Rule(("rewind", "iterations"), operator.le, "the first must be at most the second"),
         Rule(("rewind", "early_stop_iteration"), operator.le, "the first must be at most the second"),
         Rule(("early_stop_iteration", "iterations"), operator.le, "the first must be at most the second"),
+        Rule(("metrics", "decided_by"), is_measures, "must name metrics with a direction, and what decides"),
     ),
 )
 LAYERS = Table(
@@ -157,7 +166,62 @@ CORRECT = Table(
 TRAINING_TABLES = (RESULTS, LAYERS, CURVES, CORRECT)
 
 
+TASK_COLUMNS = (
+    Column("task", str, "", "what was learnt, where it is not plain classification", added=True),
+    Column(
+        "metrics",
+        str,
+        "",
+        "its metrics, each with the better direction and its unit; the first is compared",
+        added=True,
+    ),
+    Column("decided_by", str, "", "what decides the early stop: `val_loss`, or a metric of the split", added=True),
+)
+"""The columns of results.csv that say how the values of a task compare; rows of plain classification need none."""
+PLACES = {
+    "early_stop_val": "the {metric} on the validation split at the early stop",
+    "early_stop_test": "the test {metric} at the early stop",
+    "final_train": "the {metric} on the training split after the last iteration",
+    "final_val": "the {metric} on the validation split after the last iteration",
+    "final_test": "the test {metric} after the last iteration",
+}
+"""What a column of results.csv begins with that holds a metric, and what it means."""
+SPLITS = {"val": "the {metric} on the validation split", "test": "the test {metric}, where recipe.test has it measured"}
+"""The same for curves.csv."""
+
+
+def with_metrics(table: Table, names: Iterable[str]) -> Table:
+    """`table` with those columns among `names` that hold metrics of a task, or say how these compare.
+
+    >>> with_metrics(CURVES, ["run", "val_mse"]).columns[-1].meaning
+    'the mse on the validation split'
+    """
+    places = {RESULTS.name: PLACES, CURVES.name: SPLITS}.get(table.name, {})
+    further = {column.name: column for column in TASK_COLUMNS} if table.name == RESULTS.name else {}
+    pattern = re.compile(f"({'|'.join(places)})_({NAME.pattern})")
+    columns = []
+    for name in dict.fromkeys(names):
+        if name in table.by_name:
+            continue
+        if name in further:
+            columns.append(further[name])
+        elif places and (match := pattern.fullmatch(name)):
+            meaning = places[match[1]].format(metric=match[2].replace("_", " "))
+            columns.append(Column(name, float, "", meaning, added=True))
+    return table.plus(*columns) if columns else table
+
+
 def with_observed(table: Table, rows: Sequence[Row]) -> Table:
-    """`table` with the columns of `rows` that it does not declare: those of further observers."""
+    """`table` with the columns of `rows` that it does not declare: those of a task's metrics and of observers."""
     names = dict.fromkeys(name for row in rows for name in row if name not in table.by_name and not in_memory(name))
-    return table.plus(*(Column(name, float, "", "measured by an observer of the training") for name in names))
+    table = with_metrics(table, names)
+    observed = [name for name in names if name not in table.by_name]
+    return table.plus(*(Column(name, float, "", "measured by an observer of the training") for name in observed))
+
+
+def read_table(table: Table, path: Path) -> list[Row]:
+    """The rows of `table` in the CSV file `path`, with the columns of a task's metrics that it has.
+
+    Raises LotteryError as `Table.read` does.
+    """
+    return with_metrics(table, head_of(path)).read(path)

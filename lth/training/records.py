@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lth.core.weights import is_finite
+from lth.tasks.metrics import Measures
 
 if TYPE_CHECKING:
     from lth.training.run_result import RunResult
@@ -25,15 +26,14 @@ def check_result(result: "RunResult") -> None:
     _require(_count(result.start) and _count(result.stop) and result.start <= result.stop, "stop", result.stop)
     for key in ("seconds", "evaluation_seconds"):
         _require(_number(getattr(result, key)), key, getattr(result, key))
-    _require(_share(result.train_accuracy), "train_accuracy", result.train_accuracy)
+    _check_metrics({f"train_{name}": value for name, value in result.train.items()}, result.measures)
     iterations = [point.iteration for point in result.points]
     _check_iterations(iterations, result.start, result.stop)
     for point in result.points:
         _require(_number(point.lr), "lr", point.lr)
         for loss in (point.train_loss, point.val_loss):
-            _require(loss is None or (isinstance(loss, int | float) and math.isfinite(loss)), "a loss", loss)
-        for share in (point.val_accuracy, point.test_accuracy):
-            _require(_share(share), "an accuracy", share)
+            _require(_value(loss), "a loss", loss)
+        _check_metrics(point.metrics, result.measures)
     for key, observations in result.observed.items():
         _require(isinstance(key, str), "an observer", key)
         _check_iterations([iteration for iteration, _ in observations], result.start, result.stop)
@@ -76,6 +76,13 @@ def _check_mask(kind: str, state: Mapping[str, Tensor], mask: Mapping[str, Tenso
         _require(kept.dtype == torch.bool and kept.shape == mask[name].shape, f"{name} of {kind}", _shape(kept))
 
 
+def _check_metrics(values: Mapping[str, Any], measures: Measures) -> None:
+    """Raises ValueError where a value by its name is none of the `measures`, or lies out of the range of its unit."""
+    for name, value in values.items():
+        _require(name in measures.by_value, "a metric", name)
+        _require((_share if measures.by_value[name].is_share else _value)(value), name, value)
+
+
 def _check_iterations(iterations: Iterable[Any], start: int, stop: int) -> None:
     before = -1
     for iteration in iterations:
@@ -98,6 +105,10 @@ def _count(value: object) -> bool:
 
 def _number(value: object) -> bool:
     return type(value) in (int, float) and math.isfinite(value) and value >= 0  # type: ignore[arg-type,operator]
+
+
+def _value(value: object) -> bool:
+    return value is None or (type(value) in (int, float) and math.isfinite(value))  # type: ignore[arg-type]
 
 
 def _share(value: object) -> bool:

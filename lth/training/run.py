@@ -166,7 +166,8 @@ class Run:
             test = evaluate(self.model, self.spec.data.test, outputs)
         load(self.model, final)
         self.steps.take()
-        result.points[result.points.index(early)] = replace(early, test_accuracy=test.accuracy)
+        metrics = {**early.metrics, "test_accuracy": test.accuracy}
+        result.points[result.points.index(early)] = replace(early, metrics=metrics)
         result.states.setdefault(CORRECT, {})["early_stop"] = pack(test.hits)
         result.evaluation_seconds += time.perf_counter() - began
 
@@ -217,7 +218,7 @@ class Run:
         self.steps.free()
         if self.result.status == "done":
             if all(is_finite(parameter) for parameter in self.model.parameters()):
-                self.result.train_accuracy = self._score(self.spec.data.train).accuracy
+                self.result.train = {"accuracy": self._score(self.spec.data.train).accuracy}
                 self._keep("final")
             else:  # the last step did it, and no loss was computed since
                 self.result.states.get(CORRECT, {}).pop("final", None)

@@ -8,12 +8,15 @@ import torch
 from torch import nn
 
 from lth.analysis.gradient import GradientNorm
+from lth.core.errors import LotteryError
 from lth.core.tables import Column
 from lth.pruning.mask import dense, prunable
 from lth.pruning.updates import GradualPruning
 from lth.report.rows import curve_rows, layer_rows, result_row
-from lth.report.tables import CURVES, LAYERS, RESULTS, with_observed
+from lth.report.tables import CURVES, LAYERS, RESULTS, read_table, with_observed
+from lth.tasks.metrics import Measures, Metric, measures_of
 from lth.training.loop import train
+from lth.training.run_result import Point
 
 ABOUT = {"experiment": "imp", "setting": "x", "data": "d", "model": "m", "seed": 0, "schedule": "iterative"}
 
@@ -49,6 +52,33 @@ def test_the_columns_are_the_contract_and_values_survive_the_file(make_outcome, 
     norms = done.result.observed[GradientNorm(10).key]
     assert float(layers[0]["grad_norm_init"]) == norms[0][1]["fc1.weight"]
     assert list(written(tmp_path, CURVES, curve_rows(done.result))[0]) == CURVES.names
+
+
+def test_metrics_of_another_task_have_columns_of_their_own(make_outcome, tmp_path):
+    done = make_outcome()
+    measures = Measures("regression", (Metric("mse", "lower"), Metric("r2")), "val_r2")
+    points = [
+        Point(at, 0.1, val_loss=1.0, val_mse=1.0, val_r2=r2, test_mse=0.5, test_r2=-0.25)
+        for at, r2 in ((0, 0.5), (9, 0.1))
+    ]
+    result = replace(done.result, points=points, train={"mse": 0.25, "r2": 0.75}, measures=measures)
+    row = result_row(replace(done, result=result), ABOUT)
+    with_observed(RESULTS, [row]).write(tmp_path, [row])
+    (read_back,) = read_table(RESULTS, tmp_path / "results.csv")
+    assert {name: read_back[name] for name in row if not name.startswith("_")} == {
+        name: value for name, value in row.items() if not name.startswith("_")
+    }
+    assert (read_back["early_stop_val_r2"], read_back["early_stop_test_mse"], read_back["final_train_r2"]) == (
+        0.5,
+        0.5,
+        0.75,
+    )
+    assert read_back["final_test_accuracy"] is None and measures_of(read_back).primary.better == "lower"
+    curve = written(tmp_path, CURVES, curve_rows(result))
+    assert [float(point["val_r2"]) for point in curve if point["val_r2"]] == [0.5, 0.1]
+    broken = with_observed(RESULTS, [row]).write(tmp_path, [row | {"metrics": "mse"}])
+    with pytest.raises(LotteryError, match="metrics=mse, decided_by=val_r2: must name metrics"):
+        read_table(RESULTS, broken)
 
 
 @pytest.mark.parametrize("table", [RESULTS, LAYERS, CURVES], ids=lambda table: table.name)

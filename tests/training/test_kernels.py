@@ -133,7 +133,7 @@ def test_a_sparse_training_is_a_dense_one_to_float_error(
     for first, second in zip(sparse.points, plain.points, strict=True):
         assert first.val_loss == pytest.approx(second.val_loss, rel=1e-4)
         assert (first.val_accuracy, first.test_accuracy) == (second.val_accuracy, second.test_accuracy)
-    assert sparse.train_accuracy == plain.train_accuracy
+    assert sparse.train == plain.train
     assert sparse.observed["watch"][-1][1]["total"] == pytest.approx(plain.observed["watch"][-1][1]["total"], rel=1e-4)
 
 

@@ -239,7 +239,7 @@ def equal(first: RunResult, second: RunResult) -> bool:
     return (
         first.points == second.points
         and first.observed == second.observed
-        and first.train_accuracy == second.train_accuracy
+        and first.train == second.train
         and {key: digest(state) for key, state in first.states.items()}
         == {key: digest(state) for key, state in second.states.items()}
     )
@@ -330,7 +330,7 @@ def test_the_curve_says_what_was_measured(make_job: Callable[..., RunSpec], prec
     last, score = result.points[-1], evaluate(spec.model, spec.data.validation)
     assert (last.val_loss, last.val_accuracy) == (score.loss, score.accuracy)
     assert last.test_accuracy == evaluate(spec.model, spec.data.test).accuracy
-    assert result.train_accuracy == evaluate(spec.model, spec.data.train).accuracy > 0.5
+    assert result.train["accuracy"] == evaluate(spec.model, spec.data.train).accuracy > 0.5
     load(spec.model, result.states["early_stop"])
     assert (
         result.early_stop is not None and evaluate(spec.model, spec.data.validation).loss == result.early_stop.val_loss
@@ -515,7 +515,8 @@ def test_uneven_data_train_to_the_last_iteration(make_network: Callable[[], nn.M
     recipe = Plan(0, 7, 7, 4, "sgd", 0.1, 0.0, False, 0.0, "weights", "constant", (), 1.0, 0, 3, "always")
     result = train(RunSpec(model, initialize(model, "default", 0), {}, data, recipe, Seeds().resolved()))
     assert [point.iteration for point in result.points] == [0, 3, 6, 7]
-    assert (result.train_accuracy or 0) * 11 == pytest.approx(round((result.train_accuracy or 0) * 11))
+    accuracy = result.train["accuracy"] or 0
+    assert accuracy * 11 == pytest.approx(round(accuracy * 11))
 
 
 class Sometimes(nn.Linear):

@@ -10,7 +10,8 @@ from torch import nn
 from lth.training.records import check_finite, check_states
 from lth.training.run_result import IMPOSSIBLE, Point, RunResult, result_from
 
-RESULT = RunResult(0, 9, points=[Point(0, 0.1, val_loss=0.5), Point(9, 0.1, 0.2, 0.4, 0.5, 1.0)], train_accuracy=1.0)
+POINTS = [Point(0, 0.1, val_loss=0.5), Point(9, 0.1, 0.2, 0.4, val_accuracy=0.5, test_accuracy=1.0)]
+RESULT = RunResult(0, 9, points=POINTS, train={"accuracy": 1.0})
 RESULT.observed["norm"] = [(0, {"total": 0.1}), (9, {"total": float("inf")})]
 RESULT.columns["norm"] = {"total": "grad_norm"}
 NAN, DEEP = float("nan"), json.loads("[" * 500 + "]" * 500)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lth.core.errors import LotteryError
+from lth.tasks.metrics import Measures, Metric
 from lth.training.run_result import Point, RunResult, result_from
 
 LOSSES = st.lists(st.sampled_from([0.0, 0.1, 0.2, 0.3]), min_size=1, max_size=20)
@@ -17,6 +18,26 @@ LOSSES = st.lists(st.sampled_from([0.0, 0.1, 0.2, 0.3]), min_size=1, max_size=20
 def test_the_early_stop_is_the_first_minimum(losses: list[float]) -> None:
     result = RunResult(0, 100, points=[Point(n, 0.1, val_loss=loss) for n, loss in enumerate(losses)])
     assert result.early_stop is not None and result.early_stop.iteration == losses.index(min(losses))
+
+
+@given(LOSSES)
+def test_a_metric_decides_by_its_direction(values: list[float]) -> None:
+    stops = []
+    for better, sign in (("higher", 1), ("lower", -1)):
+        measures = Measures("custom", (Metric("score", better),), "val_score")
+        points = [Point(n, 0.1, val_loss=n, val_score=sign * value) for n, value in enumerate(values)]
+        stop = RunResult(0, 100, points=points, measures=measures).early_stop
+        stops.append(stop and stop.iteration)
+    assert stops == [values.index(max(values))] * 2
+
+
+def test_records_hold_the_measures_of_other_tasks_alone() -> None:
+    measures = Measures("regression", (Metric("mse", "lower", "m"), Metric("r2")), "val_r2")
+    points = [Point(9, 0.1, 0.2, 0.4, val_mse=0.4, test_r2=-7.5)]
+    result = RunResult(0, 9, points=points, train={"mse": 0.25, "r2": 0.5}, measures=measures)
+    back = result_from(json.loads(json.dumps(result.records())), {})
+    assert (back.points, back.train, back.measures) == (result.points, result.train, measures)
+    assert "measures" not in RunResult(0, 9).records()
 
 
 def test_without_validation_there_is_no_early_stop() -> None:
@@ -37,7 +58,9 @@ def test_censored_within_the_last_five_per_cent_of_the_training() -> None:
 
 
 def test_records_go_through_json_and_back() -> None:
-    result = RunResult(5, 9, points=[Point(5, 0.1, None, 1 / 3, 0.5, None), Point(9, 1e-300, 0.1, 0.7)], seconds=1.5)
+    result = RunResult(
+        5, 9, points=[Point(5, 0.1, None, 1 / 3, {"val_accuracy": 0.5}), Point(9, 1e-300, 0.1, 0.7)], seconds=1.5
+    )
     result.observed["norm"] = [(5, {"total": 0.1, "fc.weight": 2.5}), (9, {"total": 1 / 7})]
     result.states["final"] = {"w": torch.ones(2)}
     result.run = "abc"
