@@ -45,7 +45,8 @@ def chain_error() -> float:
     signal = (exponentials / exponentials.sum(1, keepdims=True) - np.eye(4)[labels]) / 20
     back = signal @ second * (hidden > 0)
     gradients = [(back.T @ images)[masks[0]], (signal.T @ hidden)[masks[1]], back.sum(0), signal.sum(0)]
-    chain.iterate(torch.zeros(()), images, labels, np.arange(20)[None], np.zeros(1), 0, (0, 0.0, False, 0.0, 0.0, 0.9, 0.999))
+    adam = (0, 0.0, False, 0.0, 0.0, 0.9, 0.999)
+    chain.iterate(torch.zeros(()), images, labels, np.arange(20)[None], np.zeros(1), 0, adam)
     return max(_relative(outputs, exact), _relative(chain.gradients.numpy(), np.concatenate(gradients)))
 
 
