@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from lth.session import Session
     from lth.settings import LevelSettings
     from lth.store.runs import Store
+    from lth.training.attach import HeldMask, attach
     from lth.training.evaluate import evaluate
     from lth.training.loop import train
     from lth.training.recipe import Recipe, plan
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "arm": "lottery.arms",
+    "attach": "training.attach",
     "Column": "core.tables",
     "Context": "lottery.context",
     "cost": "compression.cost",
@@ -54,6 +56,7 @@ _PLACES = {
     "find_ticket": "api",
     "from_torch_pruning": "lottery.interchange",
     "gradient_norm": "analysis.gradient",
+    "HeldMask": "training.attach",
     "Level": "lottery.levels",
     "LevelSettings": "settings",
     "LineFigure": "report.figures.lines",
@@ -92,6 +95,7 @@ __all__ = [
     "Context",
     "Data",
     "Experiment",
+    "HeldMask",
     "Level",
     "LevelSettings",
     "LineFigure",
@@ -112,6 +116,7 @@ __all__ = [
     "Table",
     "Ticket",
     "arm",
+    "attach",
     "cost",
     "evaluate",
     "find_ticket",

@@ -1,19 +1,34 @@
 """The mask of a network in training: applied to gradients at every step, to weights and optimiser state on a change."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
 from lth.core.errors import LotteryError
 from lth.core.weights import Mask
 
+RATES = {"step_size"}
+"""What an optimiser keeps of each weight that is no memory of its gradients: the step sizes of Rprop."""
 
-def check_fit(model: nn.Module, mask: Mask) -> None:
+
+def check_fit(model: nn.Module, mask: Mapping[str, Tensor]) -> None:
     """Raises LotteryError naming the first tensor of `mask` whose name or shape differs from the model's."""
-    parameters = dict(model.named_parameters())
+    check_shapes(dict(model.named_parameters()), mask)
+
+
+def check_shapes(parameters: Mapping[str, Tensor], mask: Mapping[str, Tensor]) -> None:
+    """Raises LotteryError naming the first tensor of `mask` whose name or shape differs from those of `parameters`."""
     for name, kept in mask.items():
         if name not in parameters or parameters[name].shape != kept.shape:
             there = tuple(parameters[name].shape) if name in parameters else "nothing of that name"
             raise LotteryError(f"the mask does not fit: {name} is {tuple(kept.shape)}, the model has {there}")
+
+
+def moments(weight: Tensor, optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    """What `optimizer` remembers of the gradients of each element of `weight`: momentum, the moments of Adam."""
+    state = optimizer.state.get(weight, {})
+    return [x for key, x in state.items() if isinstance(x, Tensor) and x.shape == weight.shape and key not in RATES]
 
 
 class Masking:
@@ -49,11 +64,6 @@ class Masking:
             weight = self.parameters[name]
             changed = (kept ^ self.mask[name]).to(weight.device)
             if changed.any():
-                states = [x for x in self.optimizer.state.get(weight, {}).values() if _alike(x, weight)]
-                for tensor in (weight, *states):
+                for tensor in (weight, *moments(weight, self.optimizer)):
                     tensor.masked_fill_(changed, 0)
         self.hold(mask)
-
-
-def _alike(value: object, weight: Tensor) -> bool:
-    return isinstance(value, Tensor) and value.shape == weight.shape
