@@ -64,7 +64,9 @@ def test_the_lenet5_preset_has_the_papers_recipe():
         assert (recipe.schedule, recipe.weight_decay, recipe.decay) == ("cosine", 1e-3, "weights")
         assert (gradual.density, gradual.begin, gradual.end, gradual.every) == (0.05, 3_000, 7_000, 100)
         assert (settings.data.name, settings.data.validation, settings.data.normalize) == ("mnist", 0, "unit")
-        assert (settings.model.name, settings.model.initializer, settings.repeats) == ("lenet5", "glorot_uniform", 5)
+        assert (settings.model.name, settings.model.initializer) == ("lenet5", "glorot_uniform")
+        assert (settings.repeats, settings.redraw) == ({"quick": 3, "paper": 5}[scale], True)
+        assert {"scratch", "scratch_one_init", "scratch_plus", "scratch_plus_glorot"} <= set(settings.inits)
         rewiring = settings.rewiring
         assert (rewiring.drop, rewiring.every, rewiring.stop, rewiring.anneal) == (0.3, 100, None, "learning_rate")
 
@@ -83,7 +85,7 @@ def test_the_setting_of_gradient_flow_leaves_out_seeds_extent_and_machine():
     for override in ("seed=3", "repeats=2", "inits=[pruned]", "methods=[]", "worker=1", "outputs=x"):
         assert composed(override, experiment="gradient_flow").setting() == base.setting(), override
     plus = "model.plus_initializer=layer_scaled"
-    for override in ("recipe.lr=0.1", "gradual.density=0.1", "rewiring.drop=0.1", plus):
+    for override in ("recipe.lr=0.1", "gradual.density=0.1", "rewiring.drop=0.1", plus, "redraw=true"):
         assert composed(override, experiment="gradient_flow").setting() != base.setting(), override
     assert composed("worker=1", experiment="gradient_flow").replicate() == base.replicate()
     assert composed("repeats=2", experiment="gradient_flow").replicate() != base.replicate()
@@ -107,7 +109,7 @@ def test_the_preset_of_frankle2021_has_the_recipe_of_the_authors_code():
     assert (recipe.iterations, recipe.batch_size, recipe.lr, recipe.momentum) == ("40ep", 128, 0.1, 0.0)
     assert (settings.data.name, settings.data.validation, settings.model.initializer) == ("mnist", 0, "kaiming_normal")
     quick = composed("paper=frankle2021/lenet_300_100", experiment="at_init")
-    assert quick.control_levels == [7, 13, 17] and quick.pruning.scope == "global"
+    assert quick.control_levels == [7, 13, 17] and quick.pruning.scope == "global" and quick.draws == 3
 
 
 @pytest.mark.parametrize(
@@ -268,7 +270,7 @@ def frankle2019() -> dict[str, str]:
 
 
 def evci2022() -> dict[str, str]:
-    return {"gradual": composed("paper=evci2022/lenet5", experiment="gradient_flow").setting()}
+    return {"gradual": composed("paper=evci2022/lenet5", "redraw=false", experiment="gradient_flow").setting()}
 
 
 def frankle2021() -> dict[str, str]:

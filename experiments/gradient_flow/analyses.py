@@ -13,7 +13,7 @@ from lth.analysis.lines import Lines, line_rows
 from lth.analysis.monitor import Monitor, shifted, unmonitored
 from lth.analysis.peers import same_shapes
 from lth.core.tables import Row
-from lth.core.weights import State, masked
+from lth.core.weights import State, digest, masked
 from lth.data.tensors import Data
 from lth.lottery.arms import Outcome
 from lth.lottery.context import Initialize
@@ -21,7 +21,7 @@ from lth.store.runs import Store
 from lth.training.run_spec import Progress
 
 from .arms import INITS
-from .propagation import SPARSITIES, signal_rows
+from .propagation import AWARE, SPARSITIES, signal_rows
 from .trainings import TrainedPlan
 
 ON_LINES = ("lottery", "scratch")
@@ -121,21 +121,26 @@ class GradientFlowAnalyses:
     def lines(self, monitor: Monitor = unmonitored) -> list[Row]:
         """Loss (nats) and accuracy on straight lines to the pruned solution, both ends under its mask.
 
-        Of lottery and scratch, from the start that all runs share and from the end of each run, on train and test, at
+        Of lottery and scratch, from each start that their runs have and from the end of each run, on train and test, at
         alpha from -0.2 to 1.2.
         """
         begins = [
             (init, at, outcome)
             for init in ON_LINES
-            for number, outcome in enumerate(self.trained.done(INITS[init]))
-            for at in ("start", "end")
-            if at == "end" or number == 0
+            for at, outcomes in self._ends(init).items()
+            for outcome in outcomes
         ]
         progress, rows = monitor("lines", len(line()) * len(begins)), list[Row]()
         for number, (init, at, outcome) in enumerate(begins):
             points = self._line(at, outcome, shifted(progress, len(line()) * number))
             rows += [{"init": init, "draw": outcome.draw, "at": at, **point} for point in points]
         return rows
+
+    def _ends(self, init: str) -> dict[str, list[Outcome]]:
+        """The runs of a row that did not fail: the first from each `start`, which runs may share; and every `end`."""
+        runs = self.trained.done(INITS[init])
+        starts = {digest(outcome.spec.initial_state): outcome for outcome in reversed(runs)}
+        return {"start": list(reversed(starts.values())), "end": runs}
 
     def _line(self, at: str, outcome: Outcome, progress: Progress) -> Iterator[Row]:
         solution, remember = self.trained.solution, partial(self.store.probed, outcome.result.run)
@@ -147,9 +152,9 @@ class GradientFlowAnalyses:
         """Start and end points of lottery and scratch and the pruned solution, in the plane, by the kept weights."""
         points: list[tuple[str, int, State]] = [("pruned_end", 0, self.trained.solution.final)]
         for init in ON_LINES:
-            runs = self.trained.done(INITS[init])
-            points += [(f"{init}_start", 0, outcome.spec.initial_state) for outcome in runs[:1]]
-            points += [(f"{init}_end", outcome.draw, outcome.result.final) for outcome in runs]
+            ends = self._ends(init)
+            points += [(f"{init}_start", outcome.draw, outcome.spec.initial_state) for outcome in ends["start"]]
+            points += [(f"{init}_end", outcome.draw, outcome.result.final) for outcome in ends["end"]]
         embedding = embed(distances(self.model, [state for _, _, state in points], self.trained.mask))
         return [
             {"point": point, "draw": draw, "x": float(x), "y": float(y), "stress": embedding.stress}
@@ -159,7 +164,7 @@ class GradientFlowAnalyses:
     def signal(self, fresh: Initialize, draws: int) -> list[Row]:
         """`signal_rows` of the network, with draws addressed by the seed of its initialisation."""
         seed, run = self.trained.level.spec.seeds.init, self.trained.solution.run
-        key = f"signal seed={seed} draws={draws} sparsities={list(SPARSITIES)}"
+        key = f"signal seed={seed} draws={draws} sparsities={list(SPARSITIES)} aware={list(AWARE)}"
         rows: list[Row] = self.store.probed(run, key, lambda: signal_rows(self.model, fresh, self.data, seed, draws))
         return rows
 

@@ -29,7 +29,7 @@ def failing(rows: Sequence[Row]) -> list[str]:
 def sentence(rows: Sequence[Row]) -> str:
     """What the rows of `table.csv` say of lottery and scratch."""
     by_init = {row["init"]: row for row in rows}
-    note = "Runs of a row differ in data order alone: all of this is about one mask."
+    note = "The runs of a row share one mask: all of this is about one mask."
     if not {"lottery", "scratch"} <= set(by_init):
         return note
     lottery, scratch = by_init["lottery"], by_init["scratch"]

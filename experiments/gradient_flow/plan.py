@@ -1,8 +1,10 @@
 """What is trained for Evci et al. 2022: one pruned solution, and its sparse network in every other way.
 
-Each row of the paper's table stands for one kind of initial weights, with several runs that differ in their data order
-alone, so that what they show is about one mask. The rows `scratch_other_inits` and `pruned_other_seeds` differ in more,
-as their names say.
+Each row of the paper's table stands for one kind of initial weights, with several runs under one mask. Every run has a
+data order of its own, the same in every row. Where `redraw` is set, every run of a row whose weights are drawn starts
+from a draw of its own; else those of a row share one. The weights of `lottery` and `prune_restart` are given by the
+pruned solution, so their runs differ in data order alone. The rows `scratch_one_init`, `scratch_other_inits` and
+`pruned_other_seeds` are as their names say.
 """
 
 from collections.abc import Sequence
@@ -14,7 +16,7 @@ from lth.core.seeds import Seeds
 from lth.core.weights import State
 from lth.lottery import arms as controls
 from lth.lottery.arms import ARMS
-from lth.lottery.context import Context
+from lth.lottery.context import Context, scaled_by
 from lth.lottery.coverage import announce
 from lth.lottery.levels import Level
 from lth.pruning.mask import dense, prunable
@@ -24,13 +26,17 @@ from lth.pruning.updates import GradualPruning, RigL
 from lth.training.run_result import RunResult
 from lth.training.run_spec import RunSpec
 
-from .arms import INITS, METHODS
+from .arms import INITS, KINDS, METHODS
 
 LEVEL = 1
 """Every run has the density of the pruned solution, so all belong to one level."""
 CHANGING = "rigl"
 """The arm whose Hessian is taken right before and after a change of its mask."""
 CHANGE = ("before", "after")
+SOLUTIONS = ("pruned", "pruned_other_seeds")
+"""The arms that find a mask; all others train that of `pruned`."""
+GLOROT = "sparsity_aware_average_uniform"
+"""The initialiser of `reinit_plus_glorot`: the authors' configuration, unlike the paper's formula N(0, 2 / fan-in)."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,7 @@ class GradientFlowPlan:
     """What is trained: the rows of the table (`inits`), further arms (`methods`), and `repeats` runs of each.
 
     spec: the dense training from the weights of step 0, without a mask update; gradual: how it is pruned meanwhile.
+    redraw: whether each run of an arm that draws has draws of its own, of weights and of what changes its mask.
     change_at: the change of rigl's mask that the Hessian is taken around, by two short trainings up to it; None: none.
     """
 
@@ -75,6 +82,7 @@ class GradientFlowPlan:
     methods: Sequence[str]
     repeats: int = 5
     change_at: int | None = None
+    redraw: bool = False
 
     @property
     def arms(self) -> list[str]:
@@ -101,7 +109,7 @@ class GradientFlowPlan:
         layers, spec = prunable(self.spec.model), self.spec
         announce(spec.model, resolve(spec.model, Pruning(), 0, examples=spec.data.train.images))
         self.gradual.check(dense(layers), spec.plan.start, spec.plan.total)
-        arms = [arm for arm in self.arms if arm in ARMS]
+        arms = list(dict.fromkeys(KINDS.get(arm, arm) for arm in self.arms if arm not in SOLUTIONS))
         count = sum(round(self.gradual.density * layer.size) for layer in layers)
         controls.check_possible(arms, self.context, spec, layers, [count])
         if self.measures_change:
@@ -138,13 +146,18 @@ class GradientFlowPlan:
         return Level(LEVEL, replace(self.spec, mask=solution.mask({})), solution, solution.final)
 
     def training(self, arm: str, number: int, level: Level) -> Training:
-        """The run of `arm` with data order `number`, which is never that of the pruned solution."""
-        order = address(level.spec.seeds.order, "repeat", number)
-        reordered = replace(level, spec=replace(level.spec, seeds=replace(level.spec.seeds, order=order)))
-        if arm == "reinit_other_inits":  # its number 0 is that of reinit
-            reinit = ARMS.get("reinit", "inits")
-            return Training(arm, number, reinit(reordered, replace(self.context, draw=number)))
-        return Training(arm, number, ARMS.get(arm, "methods")(reordered, self.context))
+        """The run of `arm` with data order `number`, which is never that of the pruned solution.
+
+        Number 0 is the same training whether weights are drawn for each run or once.
+        """
+        spec, kind = level.spec, ARMS.get(KINDS.get(arm, arm), "methods")
+        order = address(spec.seeds.order, "repeat", number)
+        reordered = replace(level, spec=replace(spec, seeds=replace(spec.seeds, order=order)))
+        redrawn = arm == "reinit_other_inits" or (self.redraw and kind.draws and arm != "reinit_one_init")
+        context = replace(self.context, draw=number if redrawn else 0)
+        if arm == "reinit_plus_glorot":
+            context = replace(context, scaled=scaled_by(spec.model, spec.initial_state, GLOROT))
+        return Training(arm, number, kind(reordered, context))
 
     def around_change(self, level: Level) -> list[Training]:
         """Run 0 of rigl up to iteration `change_at`, without the change of its mask there (`before`) and with it."""

@@ -15,6 +15,10 @@ from lth.lottery.context import Initialize
 from lth.models.initialize import initialize
 from lth.pruning.mask import Layer, prunable, shuffled
 
+from .plan import GLOROT
+
+AWARE = {"sparsity_aware": "sparsity_aware", "sparsity_aware_glorot": GLOROT}
+"""Name in the table -> initialiser that scales a draw to the mask."""
 SPARSITIES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99)
 """The sparsities of the random masks, the same in every layer."""
 
@@ -23,7 +27,8 @@ def signal_rows(model: nn.Module, fresh: Initialize, data: Data, seed: int, draw
     """The standard deviation of the logits at initialisation against sparsity, for N(0, 1) inputs.
 
     Each draw has other weights and another mask. init: `dense`, the network's own initialiser `fresh`; `layer_scaled`,
-    the same over the root of each layer's density (Liu et al. 2019); `sparsity_aware`, N(0, 2 / unmasked fan-in).
+    the same over the root of each layer's density (Liu et al. 2019); `sparsity_aware`, N(0, 2 / unmasked fan-in), the
+    paper's formula; `sparsity_aware_glorot`, Glorot's uniform one with the unmasked fans, the authors' configuration.
     """
     images = noise(data.shape).to(data.train.images.device)
     rows = []
@@ -35,8 +40,8 @@ def signal_rows(model: nn.Module, fresh: Initialize, data: Data, seed: int, draw
             states = {
                 "dense": weights,
                 "layer_scaled": layer_scaled(weights, mask),
-                "sparsity_aware": initialize(model, "sparsity_aware", number, mask),
             }
+            states |= {init: initialize(model, name, number, mask) for init, name in AWARE.items()}
             for init, state in states.items():
                 std = signal(model, state, images, mask).output
                 rows.append({"init": init, "sparsity": sparsity, "draw": draw, "std": std})

@@ -58,4 +58,5 @@ def plan_of(session: Session) -> GradientFlowPlan:
     rewiring, gradual = settings.rewiring.in_iterations(per_epoch), settings.gradual.in_iterations(per_epoch)
     context = context_of(session.model, initial_state, session.fresh, rewiring)
     change = None if settings.change_at is None else session.iterations(settings.change_at, "change_at")
-    return GradientFlowPlan(spec, gradual, context, settings.inits, settings.methods, settings.repeats, change)
+    rows = (settings.inits, settings.methods, settings.repeats)
+    return GradientFlowPlan(spec, gradual, context, *rows, change, settings.redraw)

@@ -23,7 +23,12 @@ class GradientFlowSettings(TrainingSettings):
     methods: list[str] = setting(
         ["small_dense", "set", "set_plus", "rigl", "rigl_plus"], "other methods, as further rows", unhashed="setting"
     )
-    repeats: int = setting(5, "runs of each row, which differ in data order", unhashed="setting", low=1, high=1000)
+    repeats: int = setting(5, "runs of each row, each with its data order", unhashed="setting", low=1, high=1000)
+    redraw: bool = setting(
+        False,
+        "whether each run of a row that draws weights has a draw of its own; else its runs share one",
+        unhashed_at_default=True,
+    )
     rewiring: Rewiring = setting(Rewiring, "how set and rigl change their masks")
     line_examples: int | None = setting(
         None,

@@ -59,7 +59,7 @@ LINES = Table(
     (
         INIT,
         DRAW,
-        Column("at", str, "", "which end of the training the line begins at: `start`, which all runs share, or `end`"),
+        Column("at", str, "", "which end of the run the line begins at: `start`, once where runs share it, or `end`"),
         Column("split", str, "", "train or test"),
         Column("alpha", float, "", "the place on the line: 0 is the network, 1 the pruned solution"),
         Column("loss", float, "nats", "the mean loss there", finite=False),
@@ -71,7 +71,7 @@ LINES = Table(
 SIGNAL = Table(
     "signal",
     (
-        Column("init", str, "", "the initialiser: `dense`, `layer_scaled` or `sparsity_aware`"),
+        Column("init", str, "", "the initialiser: `dense`, `layer_scaled`, `sparsity_aware`, `sparsity_aware_glorot`"),
         Column("sparsity", float, "0..1", "1 - kept / weights of every layer, under a random mask"),
         Column("draw", int, "", "the number of the draw of weights and mask", at_least=0),
         Column("std", float, "", "the standard deviation of the logits for N(0, 1) inputs", at_least=0, finite=False),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from lth.core.errors import LotteryError
 from lth.core.weights import Mask, State
 from lth.lottery import arms as controls
-from lth.lottery.arms import ARMS, Outcome
+from lth.lottery.arms import Outcome
 from lth.lottery.levels import Level
 from lth.report.failures import failed
 from lth.report.rows import chance
@@ -14,7 +14,7 @@ from lth.store.runs import Store
 from lth.training.run_result import RunResult
 from lth.training.run_spec import RunSpec
 
-from .plan import GradientFlowPlan, Training
+from .plan import SOLUTIONS, GradientFlowPlan, Training
 
 Fit = Callable[[Training], RunResult]
 """Trains a training of the plan, or finds its result in the store."""
@@ -79,7 +79,7 @@ def train_plan(plan: GradientFlowPlan, store: Store, fit: Fit) -> TrainedPlan:
     if solution.status != "done":
         raise LotteryError(f"the training that is pruned as it goes diverged, so there is no mask: {solution.message}")
     level = plan.level(solution)
-    on_mask = [arm for arm in plan.arms if arm in ARMS or arm == "reinit_other_inits"]
+    on_mask = [arm for arm in plan.arms if arm not in SOLUTIONS]
     then = [plan.training(arm, number, level) for number in range(plan.repeats) for arm in on_mask]
     around = plan.around_change(level)
     results |= share([*then, *around], store, fit)

@@ -119,16 +119,22 @@ class Context:
 
 def context_of(model: nn.Module, initial_state: State, fresh: Initialize, rewiring: Rewiring) -> Context:
     """What arms on `model` can draw: by `fresh`, and by its initialiser scaled to a mask or for a narrower network."""
-    template = copied(model)  # training changes the model
-    load(template, initial_state)
     initializer, plus = (
         (fresh.initializer, fresh.plus) if isinstance(fresh, FreshInit) else ("default", "sparsity_aware")
     )
 
-    def scaled(seed: int, mask: Mask) -> State:
-        return initialize(template, plus, seed, mask)
-
     def small(narrow: nn.Module, seed: int) -> State:
         return initialize(narrow, initializer, seed)
 
-    return Context(fresh, scaled, small, rewiring)
+    return Context(fresh, scaled_by(model, initial_state, plus), small, rewiring)
+
+
+def scaled_by(model: nn.Module, initial_state: State, initializer: str) -> Callable[[int, Mask], State]:
+    """What draws an initial state of `model` by seed, scaled to a mask by an initialiser of `INITIALIZERS`."""
+    template = copied(model)  # training changes the model
+    load(template, initial_state)
+
+    def scaled(seed: int, mask: Mask) -> State:
+        return initialize(template, initializer, seed, mask)
+
+    return scaled

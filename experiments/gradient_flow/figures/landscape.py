@@ -42,8 +42,9 @@ def sketch_signal(rows: Sequence[Row]) -> Sketch | None:
         "Signal propagation in the untrained network: the standard deviation of all logits for 1,000 inputs with N(0,"
         " 1) pixels, against the percentage of weights that a random mask keeps, the same in every layer. dense: the"
         " initialiser of the network; layer_scaled: the same over the root of the layer's density (Liu et al. 2019);"
-        f" sparsity_aware: N(0, 2 / unmasked fan-in of each unit). Lines are means over {draws} draws of weights and"
-        " mask, bands reach from the lowest to the highest. Both axes are logarithmic. "
+        " sparsity_aware: N(0, 2 / unmasked fan-in of each unit); sparsity_aware_glorot: Glorot's uniform formula with"
+        f" the unmasked fans. Lines are means over {draws} draws of weights and mask, bands reach from the lowest to"
+        " the highest. Both axes are logarithmic. "
     )
     if len(positive) < len(rows):
         constant = len(rows) - len(positive)

@@ -10,12 +10,15 @@ from ..arms import INITS, MEANINGS
 STYLES = {
     "pruned": ArmStyle("#333333", "X", "-"),
     "pruned_other_seeds": ArmStyle("#333333", "p", (0, (3, 1))),
+    "reinit_one_init": ArmStyle("#F0A070", "s", (0, (2, 2))),
     "reinit_other_inits": ArmStyle("#E69F00", "s", (0, (1, 1))),
+    "reinit_plus_glorot": ArmStyle("#CC79A7", "D", (0, (3, 1.5))),
     "dense": ArmStyle("#D55E00", "s", (0, (4, 1.5))),
     "layer_scaled": ArmStyle("#009E73", "^", (0, (5, 1.5, 1, 1.5))),
     "sparsity_aware": ArmStyle("#0072B2", "o", "-"),
+    "sparsity_aware_glorot": ArmStyle("#CC79A7", "D", (0, (3, 1.5))),
 }
-ORDER_ALONE = "The runs share one mask and differ in data order alone, so bars and bands do not cover other masks. "
+ONE_MASK = "The runs share one mask, so bars and bands do not cover other masks. "
 
 
 def style_of(name: str) -> ArmStyle:

@@ -19,11 +19,11 @@ from lth.report.results import Results
 from lth.report.statistics import arms_of, measured
 
 from ..arms import METHODS
-from .styles import ORDER_ALONE, about, handle, paper_name, style_of
+from .styles import ONE_MASK, about, handle, paper_name, style_of
 
 LEAST_ERROR = 0.01
 """The smallest error that the axis shows, in percent: one of 10,000 test examples."""
-FIXED = ("pruned", "ticket", "reinit", "reinit_plus", "restart", "small_dense")
+FIXED = ("pruned", "ticket", "reinit", "reinit_plus", "reinit_plus_glorot", "restart", "small_dense")
 CHANGING = ("reinit", "reinit_plus", "set", "set_plus", "rigl", "rigl_plus")
 
 
@@ -58,7 +58,7 @@ def sketch_accuracy(results: Results) -> Sketch | None:
         f"Final test accuracy of the sparse network by initial weights and method. Strokes are {strokes}, markers their"
         f" means, and bars {lengths}, cut at the edge of the panel. The axis is logarithmic in the error. "
     )
-    caption += (ORDER_ALONE if masks == 1 else "") + about_diverged(rows)
+    caption += (ONE_MASK if masks == 1 else "") + about_diverged(rows)
     caption += "; ".join(f"{paper_name(arm)}: {about(arm)}" for arm in accuracies) + "."
     return Sketch("evci2022_accuracy", "Accuracy of all methods", caption, "; ".join(words) + ".", figure)
 
@@ -144,7 +144,7 @@ def sketch_gradient_norm(results: Results) -> Sketch | None:
     caption = (
         "The L2 norm of the gradient of the training loss with respect to the unmasked weights and the biases, on 1,000"
         f" fixed training examples, in the course of training. Both axes are logarithmic, with iteration 0 at the left."
-        f" {ORDER_ALONE if masks_in(rows) == 1 else ''}Lines are means over runs"
+        f" {ONE_MASK if masks_in(rows) == 1 else ''}Lines are means over runs"
         f"{'' if masks_in(rows) == 1 else f' of {masks_in(rows)} masks'}; bands reach from the lowest to the highest. "
     )
     starts = "; ".join(f"{paper_name(arm)}: {line[min(line)][0]:.3g} at the start" for arm, line in lines.items())

@@ -22,8 +22,9 @@ class Claim:
     margin: how far beyond them it may lie all the same, so that "as much or more" can be shown of equals. paper: the
     paper's own value. densities: the levels that the claim is about, in percent of the weights; or all from `densest`
     to `sparsest` (keys `from` and `to` of the file). where: the rows of results.csv that it is about. iterations:
-    trainings must be at least so long. within: see `Claims`; an empty text averages over what is within. otherwise: a
-    likely reason where the claim is not reproduced.
+    trainings must be at least so long. within: see `Claims`; an empty text averages over what is within. independent:
+    whether what is within one replicate varies as replicates do, so that it is the unit however many of them there are.
+    otherwise: a likely reason where the claim is not reproduced.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Claim:
     where: Mapping[str, Any] = field(default_factory=dict)
     iterations: int = 0
     within: str = ""
+    independent: bool = False
     otherwise: str = ""
 
     @property

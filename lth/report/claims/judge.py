@@ -121,12 +121,18 @@ class Sample:
 def _sample(
     claims: Claims, claim: Claim, estimator: Estimator, evidence: Evidence, level: int, places: Mapping[Place, float]
 ) -> Sample | None:
-    """The sample over seeds, or where there are too few over the runs within the first; None for no logarithm."""
+    """The sample over seeds, or over runs; None for no logarithm.
+
+    Over the runs of the first seed, where there are too few seeds; over those of all, where runs are as independent.
+    """
     by_seed: dict[int, list[Estimate]] = {}
     for (seed, _), value in sorted(places.items()):
         if (scaled := _on_scale(SCALES[estimator.scale], value)) is None:
             return None
         by_seed.setdefault(seed, []).append(scaled)
+    if claim.within and claim.independent:
+        every = [value for values in by_seed.values() for value in values]
+        return Sample(interval_of(every), claim.within, len(by_seed), True)
     if claim.within and len(by_seed) < SEEDS:
         within = by_seed[min(by_seed)]
         if estimator.serial:

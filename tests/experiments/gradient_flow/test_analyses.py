@@ -21,22 +21,23 @@ def test_the_table_is_that_of_the_networks(trained, store, data):
     assert pruned["disagreement_with_pruned"] == 0 == pruned["distance_to_pruned"] and pruned["disagreement"] is None
 
 
+def with_accuracies(trained, arm, *accuracies):
+    """The same trainings, as if the runs of `arm` were those of reinit and ended with these accuracies."""
+    outcomes = []
+    for outcome, accuracy in zip(trained.outcomes[arm], accuracies, strict=True):
+        points = [*outcome.result.points[:-1], replace(outcome.result.points[-1], test_accuracy=accuracy)]
+        outcomes.append(replace(outcome, result=replace(outcome.result, points=points)))
+    return replace(trained, outcomes={**trained.outcomes, "reinit": outcomes})
+
+
 def test_runs_that_failed_are_compared_only_where_all_did(trained):
     test = trained.level.spec.data.test
     share = int(test.labels.bincount().max()) / len(test)
-
-    def with_accuracies(*accuracies):
-        outcomes = []
-        for outcome, accuracy in zip(trained.outcomes["reinit"], accuracies, strict=True):
-            points = [*outcome.result.points[:-1], replace(outcome.result.points[-1], test_accuracy=accuracy)]
-            outcomes.append(replace(outcome, result=replace(outcome.result, points=points)))
-        return replace(trained, outcomes={"reinit": outcomes})
-
-    one = with_accuracies(share, 1.0)
+    one = with_accuracies(trained, "reinit", share, 1.0)
     assert [outcome.draw for outcome in one.done("reinit")] == [1] and one.failed("reinit") == 1
-    both = with_accuracies(share, share)
+    both = with_accuracies(trained, "reinit", share, share)
     assert len(both.done("reinit")) == both.failed("reinit") == 2
-    assert one.failed("rigl") == 0 and one.done("rigl") == []
+    assert one.failed("luck") == 0 and one.done("luck") == []
 
 
 def test_the_agreement_of_runs_averages_to_the_table(trained, store, data):
@@ -67,6 +68,15 @@ def test_lines_begin_and_end_at_the_networks_themselves(trained, store, data):
     assert len({row["loss"] for row in rows if row["alpha"] == 1 and row["split"] == "train"}) == 1
     few = GradientFlowAnalyses(trained, data, store, 10).lines()
     assert len(few) == len(rows) and few != rows
+
+
+def test_the_map_has_every_start_of_runs_that_share_none(trained, store, data):
+    starts = [
+        {(row["point"], row["draw"]) for row in GradientFlowAnalyses(one, data, store).map() if "start" in row["point"]}
+        for one in (with_accuracies(trained, arm, 1.0, 1.0) for arm in ("reinit", "reinit_other_inits"))
+    ]
+    assert starts[0] == {("lottery_start", 0), ("scratch_start", 0)}
+    assert starts[1] == starts[0] | {("scratch_start", 1)}
 
 
 def test_distances_and_updates(trained, store, data):

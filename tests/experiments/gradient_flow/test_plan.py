@@ -4,10 +4,12 @@ import fcntl
 from dataclasses import replace
 
 import pytest
-from lth.experiments.gradient_flow.plan import Training
+from lth.experiments.gradient_flow.plan import GLOROT, LEVEL, Training
 from lth.experiments.gradient_flow.trainings import share, train_plan
 
 from lth.core.errors import LotteryError, SettingError
+from lth.core.rng import address
+from lth.models.initialize import initialize
 from lth.pruning.mask import kept
 from lth.pruning.updates import GradualPruning
 from lth.store.fingerprint import fingerprint, fingerprint_inputs
@@ -22,6 +24,10 @@ def test_the_runs_of_a_row_differ_in_their_data_order_alone(trained, same_bits):
         assert first.seeds.order != second.seeds.order and 0 not in (first.seeds.order, second.seeds.order)
         runs = {outcome.result.run for outcome in trained.outcomes[arm]}
         assert len(runs) == 2
+    one_init = [outcome.spec for outcome in trained.outcomes["reinit_one_init"]]
+    assert [fingerprint(fingerprint_inputs(x)) for x in one_init] == [
+        outcome.result.run for outcome in trained.outcomes["reinit"]
+    ]
     orders = {tuple(outcome.spec.seeds.order for outcome in trained.outcomes[arm]) for arm in ("ticket", "rigl")}
     assert len(orders) == 1  # the same orders in every row
 
@@ -41,6 +47,30 @@ def test_every_row_starts_from_its_own_weights_under_one_mask(trained, same_bits
     counts = {name: round(0.2 * mask.numel()) for name, mask in trained.mask.items()}
     assert kept(trained.mask) == counts
     assert all(kept(one.result.mask(one.spec.mask)) == counts for one in trained.outcomes["rigl"])
+
+
+def test_redrawn_runs_start_from_draws_of_their_own(make_plan, trained, same_bits):
+    def specs(arm, **changes):
+        return [make_plan(**changes).training(arm, number, trained.level).spec for number in (0, 1)]
+
+    def runs(*trainings):
+        return [fingerprint(fingerprint_inputs(spec)) for spec in trainings]
+
+    for arm in ("reinit", "reinit_plus", "reinit_plus_glorot", "small_dense", "set", "set_plus", "rigl", "rigl_plus"):
+        shared, own = specs(arm), specs(arm, redraw=True)
+        assert runs(shared[0]) == runs(own[0]) and shared[1].seeds.order == own[1].seeds.order, arm
+        assert same_bits(shared[1].initial_state, own[0].initial_state), arm
+        assert not same_bits(own[1].initial_state, own[0].initial_state), arm
+    for arm in ("ticket", "restart", "reinit_one_init", "reinit_other_inits"):
+        assert runs(*specs(arm)) == runs(*specs(arm, redraw=True)), arm
+    assert runs(*specs("reinit", redraw=True)) == runs(*specs("reinit_other_inits"))
+
+
+def test_the_authors_configuration_is_the_initialiser_of_that_name(make_plan, trained, make_network, same_bits):
+    training = make_plan().training("reinit_plus_glorot", 0, trained.level)
+    seed = address(trained.level.spec.seeds.init, "reinit_plus", LEVEL, 0)
+    expected = initialize(make_network(), GLOROT, seed, trained.mask)
+    assert same_bits(training.spec.initial_state, expected) and same_bits(training.spec.mask, trained.mask)
 
 
 def test_other_pruned_solutions_have_other_masks(trained, same_bits):

@@ -36,4 +36,5 @@ def test_the_signal_fades_with_the_dense_initialiser_alone(make_network, data):
         for init, sparsity in {(row["init"], row["sparsity"]) for row in rows}
     }
     assert std["dense", 0.8] < 0.3 * std["dense", 0.0] and std["sparsity_aware", 0.8] > 0.5 * std["sparsity_aware", 0.0]
+    assert std["sparsity_aware_glorot", 0.8] > 0.5 * std["sparsity_aware_glorot", 0.0]
     assert std["dense", 0.0] == std["layer_scaled", 0.0]

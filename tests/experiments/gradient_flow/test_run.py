@@ -22,7 +22,9 @@ from tests.files import read_csv, write_data
 pytestmark = pytest.mark.slow
 
 PAPER = "paper=evci2022/lenet5"
-SAME_MASK = ("ticket", "reinit", "reinit_other_inits", "reinit_plus", "restart")
+SAME_MASK = ("ticket", "reinit", "reinit_one_init", "reinit_plus", "reinit_plus_glorot", "restart")
+ROWS = [init for init in INITS if init != "scratch_other_inits"]
+"""Those of the paper's preset, which draws the weights of every run of scratch anyway."""
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +53,9 @@ def test_what_it_leaves_behind(flow):
     columns = {table.name: table.names for table in (RESULTS, LAYERS, CURVES, *TABLES)}
     rows = {name: read_csv(to / f"{name}.csv") for name in columns}
     assert all(list(rows[name][0]) == columns[name] for name in columns)
-    assert [row["init"] for row in rows["table"]] == list(INITS)
+    assert [row["init"] for row in rows["table"]] == ROWS
     assert {(row["arm"], row["draw"]) for row in rows["results"]} == {
-        *itertools.product({*INITS.values(), *METHODS} - {"pruned"}, "01"),
+        *itertools.product({*(INITS[init] for init in ROWS), *METHODS} - {"pruned"}, "01"),
         ("pruned", "0"),
     }
     assert all(row["status"] == "done" and row["level"] == "1" and row["seed"] == "0" for row in rows["results"])
@@ -69,8 +71,8 @@ def test_what_it_leaves_behind(flow):
 def test_the_laws_of_the_table(flow, folder, caplog):
     flow()  # the second time all of it is found, whichever test of this file ran first
     to, shown = flow()
-    assert "one training here" not in caplog.text  # that reinit_other_inits begins with a run of reinit is meant so
-    assert "\n0 trained, 22 found" in shown
+    assert "one training here" not in caplog.text  # that reinit_one_init begins with a run of reinit is meant so
+    assert "\n0 trained, 24 found" in shown
     runs = {(row["arm"], row["draw"]): row["run"] for row in read_csv(to / "results.csv")}
     ticket = load_ticket(to / "ticket.safetensors")
     started = weights(folder, runs["pruned", "0"], "final_mask")
@@ -81,21 +83,21 @@ def test_the_laws_of_the_table(flow, folder, caplog):
     (pruned,) = [row for row in read_csv(to / "table.csv") if row["init"] == "pruned"]
     assert pruned["seeds"] == "1" and pruned["disagreement"] == ""
     assert float(pruned["disagreement_with_pruned"]) == 0 == float(pruned["distance_to_pruned"])
-    assert runs["reinit", "0"] == runs["reinit_other_inits", "0"]  # one training for both
-    others = [key for key in runs if key != ("reinit_other_inits", "0")]
+    assert runs["reinit", "0"] == runs["reinit_one_init", "0"]  # one training for both
+    others = [key for key in runs if key != ("reinit_one_init", "0")]
     assert len({runs[key] for key in others}) == len(others)
     points = {(row["point"], row["draw"]) for row in read_csv(to / "map.csv")}
     assert points == {("pruned_end", "0")} | {
         (f"{init}_{end}", draw)
         for init in ("lottery", "scratch")
         for end, draw in (("start", "0"), ("end", "0"), ("end", "1"))
-    }
+    } | {("scratch_start", "1")}  # lottery has one start
     at_one = {row["loss"] for row in read_csv(to / "lines.csv") if float(row["alpha"]) == 1 and row["split"] == "test"}
     assert len(at_one) == 1  # every line ends in the pruned solution
 
 
 def test_the_ticket_starts_at_the_weights_of_step_0(flow, noise):
-    """Its weights are those of the initialiser, and every run of a row starts at the same weights."""
+    """Its weights are those of the initialiser; runs of a row start at the same weights where it says so."""
     to, _ = flow()
     ticket = load_ticket(to / "ticket.safetensors")
     with initialize_config_dir(str(place("conf")), version_base="1.3"):
@@ -107,9 +109,10 @@ def test_the_ticket_starts_at_the_weights_of_step_0(flow, noise):
     assert all(torch.equal(tensor, ticket.state[name]) for name, tensor in fresh(0).items())
     curves = {row["run"]: row["grad_norm"] for row in read_csv(to / "curves.csv") if row["iteration"] == "0"}
     runs = {(row["arm"], row["draw"]): row["run"] for row in read_csv(to / "results.csv")}
-    for arm in ("ticket", "reinit", "reinit_plus", "restart"):  # runs of a row start at the same weights
+    for arm in ("ticket", "reinit_one_init", "restart"):
         assert curves[runs[arm, "0"]] == curves[runs[arm, "1"]]
-    assert curves[runs["reinit_other_inits", "0"]] != curves[runs["reinit_other_inits", "1"]]
+    for arm in ("reinit", "reinit_plus", "reinit_plus_glorot"):  # and each from a draw of its own where not
+        assert curves[runs[arm, "0"]] != curves[runs[arm, "1"]]
     distances = [row for row in read_csv(to / "distances.csv") if row["arm"] == "restart" and row["to"] == "init"]
     assert all(float(row["l2"]) < 10 for row in distances)
 
