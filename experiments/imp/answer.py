@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lth.core.tables import Row
+from lth.report.compared import compared_column, digits, in_units, metric_in
 from lth.report.intervals import pairs_of
 from lth.report.results import Results
-from lth.report.statistics import accuracy_column, arms_of, densities, percent
+from lth.report.statistics import arms_of, densities, percent
 from lth.report.units import shared_error
+from lth.tasks.metrics import ACCURACY
 
 from .sheets import search_cells
 
@@ -20,7 +22,7 @@ SPARSE = 0.15
 
 @dataclass(frozen=True)
 class Difference:
-    """Ticket less control in accuracy, averaged over `levels`.
+    """Ticket less control in the test metric, averaged over `levels`.
 
     error: the standard error that the test set leaves in it, 0..1, from which examples the networks of all these levels
     get right. All levels share the test set, so it does not shrink with their number alone.
@@ -52,6 +54,13 @@ def compared(rows: Sequence[Row], examples: int) -> str:
         return ""
     by_level = densities(rows)
     highest = max(by_level[level] for difference in shown for level in difference.levels)
+    metric = metric_in(rows)
+    if metric != ACCURACY:
+        values = ", ".join(f"{x.mean * metric.factor:+.{digits(metric, x.mean)}f} against {x.control}" for x in shown)
+        return (
+            f"At {percent(highest)}% of the weights and below, the ticket's mean test {metric.words} differs by"
+            f" {values} ({in_units(metric)})."
+        )
     points = ", ".join(
         f"{100 * difference.mean:+.1f} ± {100 * NORMAL * difference.error:.1f} points against {difference.control}"
         for difference in shown
@@ -64,7 +73,7 @@ def compared(rows: Sequence[Row], examples: int) -> str:
 
 def differences(rows: Sequence[Row]) -> list[Difference]:
     """Ticket less each control, over the levels at 15% and below that both have (where none is, the sparsest)."""
-    column = accuracy_column(rows)
+    column = compared_column(rows)
     shown = []
     for control in (arm for arm in arms_of(rows) if arm != "ticket"):
         pairs = {level: units for level, units in pairs_of(rows, "ticket", control, column).items() if units}

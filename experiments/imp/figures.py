@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lth.core.tables import Row
+from lth.report.compared import compared_column, is_early
 from lth.report.figures.curves import sketch_curves
 from lth.report.figures.drawing import Drawing
 from lth.report.figures.layers import sketch_layers
@@ -19,7 +20,6 @@ from lth.report.figures.series import (
     arm_meanings,
 )
 from lth.report.results import Results
-from lth.report.statistics import accuracy_column
 from lth.training.recipe import EXAMPLES
 
 from .networks import compare
@@ -28,8 +28,8 @@ from .training_figure import sketch_training
 
 
 def accuracy_measures(rows: Sequence[Row]) -> list[Measure]:
-    """Test accuracy and iteration of the early stop; without a validation split, the accuracy at the end alone."""
-    return [ACCURACY_EARLY, EARLY_STOP] if accuracy_column(rows) == ACCURACY_EARLY.column else [ACCURACY_END]
+    """Test metric and iteration of the early stop; without a validation split, the metric at the end alone."""
+    return [ACCURACY_EARLY, EARLY_STOP] if is_early(compared_column(rows)) else [ACCURACY_END]
 
 
 def tickets_and_reinit(rows: Sequence[Row]) -> list[Line]:

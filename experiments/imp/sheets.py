@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 from lth.core.tables import Row
 from lth.lottery.names import meaning
+from lth.report.compared import bracket, compared_column, in_words, is_early, measures_in, metric_in, text_of, when
 from lth.report.results import Results
 from lth.report.sheet import DASH, Cell, Sheet
-from lth.report.statistics import STOP, accuracy_column, arms_of, densities, over_draws, percent, short
+from lth.report.statistics import STOP, arms_of, densities, over_draws, percent, short
+from lth.tasks.metrics import ACCURACY
 
 
 def sheets(results: Results) -> list[Sheet]:
@@ -17,13 +19,13 @@ def sheets(results: Results) -> list[Sheet]:
 
 def summary(rows: Sequence[Row]) -> Sheet:
     """A row for each level: density, weights, and each arm's test accuracy @ early-stop iteration. For terminals."""
-    column, arms = accuracy_column(rows), arms_of(rows)
-    early = column.startswith("early_stop")
+    column, metric, arms = compared_column(rows), metric_in(rows), arms_of(rows)
+    early = is_early(column)
     stops = early and len(arms) <= 3  # wider than 80 columns otherwise
     cells = []
     for level, density in densities(rows).items():
         here = [row for row in rows if row["level"] == level]
-        line = accuracy_cells(here, arms, column)
+        line = metric_cells(here, arms, column)
         if stops:
             iterations = [stop_cell([row for row in here if row["arm"] == arm]) for arm in arms]
             line = [
@@ -31,14 +33,14 @@ def summary(rows: Sequence[Row]) -> Sheet:
                 for cell, iteration in zip(line, iterations, strict=True)
             ]
         cells.append([str(level), f"{percent(density)}%", f"{here[0]['weights_left']:,}", *line])
-    title = "Test accuracy (%) " + ("at early stop" if early else "at the end") + (" @ its iteration" * stops)
+    title = f"Test {metric.words}{bracket(metric)} {when(column)}" + (" @ its iteration" * stops)
     return Sheet(title, ("level", "density", "weights", *arms), cells, page=False, keys=2)
 
 
 def levels(rows: Sequence[Row]) -> Sheet:
     """A row for each level: accuracies, early-stop iterations and weights. For the page."""
-    column, arms = accuracy_column(rows), arms_of(rows)
-    early = column.startswith("early_stop")
+    column, metric, arms = compared_column(rows), metric_in(rows), arms_of(rows)
+    early = is_early(column)
     of_all = any(row["parameter_density"] is not None for row in rows)
     cells = []
     for level, density in densities(rows).items():
@@ -48,8 +50,8 @@ def levels(rows: Sequence[Row]) -> Sheet:
         if of_all:
             share = here[0]["parameter_density"]
             weights.append(DASH if share is None else percent(share))
-        cells.append([str(level), percent(density), *accuracy_cells(here, arms, column), *stops, *weights])
-    accuracy = f"test accuracy {'at early stop' if early else 'at the end'} (%)"
+        cells.append([str(level), percent(density), *metric_cells(here, arms, column), *stops, *weights])
+    measured = f"test {metric.words} {when(column)}{bracket(metric)}"
     return Sheet(
         "Results",
         ("level", "density (%)", *arms, *(arms if early else ()), "sparsity (%)", "left", *["of all (%)"] * of_all),
@@ -57,7 +59,7 @@ def levels(rows: Sequence[Row]) -> Sheet:
         note=levels_note(rows, early),
         groups=[
             ("", 2),
-            (accuracy, len(arms)),
+            (measured, len(arms)),
             *([("early-stop iteration", len(arms))] if early else []),
             ("weights", 2 + of_all),
         ],
@@ -68,12 +70,15 @@ def levels(rows: Sequence[Row]) -> Sheet:
 
 def levels_note(rows: Sequence[Row], early: bool) -> str:
     """What is to be said of the table."""
+    metric = metric_in(rows)
+    best, values = ("lowest", "highest")[metric.sign > 0], "Accuracies" if metric == ACCURACY else "Values"
+    stop = "The early stop is the evaluation with the lowest validation loss, found after full training."
     sentences = {
-        "Bold marks the highest accuracy of a row.": len(arms_of(rows)) > 1,
-        "Accuracies are means over draws, with the lowest and the highest draw below them.": any(
+        f"Bold marks the {best} {metric.words} of a row.": len(arms_of(rows)) > 1,
+        f"{values} are means over draws, with the lowest and the highest draw below them.": any(
             row["draw"] for row in rows
         ),
-        "The early stop is the evaluation with the lowest validation loss, found after full training.": early,
+        in_words(stop, measures_in(rows)): early,
         "≥ marks an early stop in the last 5% of training: the minimum may come later.": any(
             row["early_stop_censored"] for row in rows
         ),
@@ -85,11 +90,12 @@ def levels_note(rows: Sequence[Row], early: bool) -> str:
     return " ".join(sentence for sentence, holds in sentences.items() if holds)
 
 
-def accuracy_cells(rows: Sequence[Row], arms: Sequence[str], column: str) -> list[Cell]:
-    """The accuracy of each arm in % at one level; the highest is bold, a note holds the range and what diverged."""
+def metric_cells(rows: Sequence[Row], arms: Sequence[str], column: str) -> list[Cell]:
+    """The metric of each arm at one level; the best is bold, a note holds the range and what diverged."""
+    metric = metric_in(rows)
     draws = {arm: [row for row in rows if row["arm"] == arm] for arm in arms}
-    means = {arm: over_draws(here, column, 100) for arm, here in draws.items()}
-    best = max((mean.mean for mean in means.values() if mean), default=None)
+    means = {arm: over_draws(here, column, metric.factor) for arm, here in draws.items()}
+    best = max((mean.mean for mean in means.values() if mean), key=lambda value: metric.sign * value, default=None)
     several = sum(mean is not None for mean in means.values()) > 1
     cells = []
     for arm, mean in means.items():
@@ -97,9 +103,9 @@ def accuracy_cells(rows: Sequence[Row], arms: Sequence[str], column: str) -> lis
         if mean is None:
             cells.append(Cell("diverged" if lost else DASH))
             continue
-        notes = [f"{mean.low:.2f} to {mean.high:.2f}"] if mean.count > 1 else []
+        notes = [f"{text_of(metric, mean.low)} to {text_of(metric, mean.high)}"] if mean.count > 1 else []
         notes += [f"{lost} of {len(draws[arm])} diverged"] if lost else []
-        cells.append(Cell(f"{mean.mean:.2f}", ", ".join(notes), bold=several and mean.mean == best))
+        cells.append(Cell(text_of(metric, mean.mean), ", ".join(notes), bold=several and mean.mean == best))
     return cells
 
 

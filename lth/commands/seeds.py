@@ -8,9 +8,10 @@ from lth.core.errors import LotteryError
 from lth.core.files import check_below
 from lth.core.names import file_name
 from lth.experiment import Experiment, declared
+from lth.report.compared import measures_in
 from lth.report.comparison import Comparison
 from lth.report.correct import correct_rows
-from lth.report.differences import DIFFERENCES_TABLE, difference_rows, difference_sheet
+from lth.report.differences import difference_rows, difference_sheet, differences_table
 from lth.report.export import BARS, write_tables
 from lth.report.figures.drawing import Drawn, draw
 from lth.report.gather import Gathered, gather, tables_of_jobs, unlike
@@ -21,7 +22,7 @@ from lth.report.results import Results
 from lth.report.searches import searches
 from lth.report.sheet import Cell, Sheet
 from lth.report.study import legend, networks_by_data, overview_sheet, studies, study_facts, study_sheets
-from lth.report.summary import LOST, SUMMARY_TABLE, summary_rows, summary_sheet
+from lth.report.summary import LOST, summary_rows, summary_sheet, summary_table
 from lth.report.tables import CORRECT, RESULTS, with_observed
 from lth.report.terminal import Terminal, say
 from lth.report.wandb.publish import publish
@@ -105,11 +106,12 @@ def write_summaries(folder: Path, gathered: Gathered, bars: str) -> list[Sheet]:
         for rows in gathered.settings().values()
     ]
     sheets = [summary_sheet(title, summary) for title, summary, _ in tables]
-    write_tables(folder, SUMMARY_TABLE, [row for _, summary, _ in tables for row in summary], sheets)
+    summaries = [row for _, summary, _ in tables for row in summary]
+    write_tables(folder, summary_table(summaries), summaries, sheets)
     differences = [row for *_, rows in tables for row in rows]
     write_tables(
         folder,
-        DIFFERENCES_TABLE,
+        differences_table(differences),
         differences,
         [difference_sheet(title, rows) for title, _, rows in tables if rows],
     )
@@ -221,7 +223,7 @@ def show(gathered: Gathered, sheets: Sequence[Sheet], folder: Path, comparisons:
         say_if(sentence(rows, gathered.criteria))
         for line in unlike(rows):
             say_if(line)
-    meanings = legend(gathered.criteria)
+    meanings = legend(gathered.criteria, measures_in(gathered.rows))
     words = [word for word in meanings if any(word in short for short in shorts)]
     for word in words:
         say(console, f"{word}: {meanings[word]}.")

@@ -21,8 +21,9 @@ Answer = Literal["better", "equivalent", "no worse", "worse", "undecided"]
 class Part:
     """One condition: whether it holds (None: undecided), the interval that decides it, and why it is undecided.
 
-    interval: in points of accuracy, or for `fast` the logarithm of the ratio of early stops; None if not measured. p:
-    twice the one-sided p against the condition; 1 where nothing speaks for it.
+    interval: of the advantage in the task's metric (points of a share, else its own unit; above 0 is better), or for
+    `fast` of the logarithm of the ratio of early stops; None if not measured. p: twice the one-sided p against the
+    condition; 1 where nothing speaks for it.
     """
 
     name: str
@@ -33,7 +34,7 @@ class Part:
 
 
 def compared(interval: Interval, margin: float) -> Answer:
-    """How a difference in points compares, with the bound `margin`; fewer than 3 distinct trainings leave it undecided.
+    """How an advantage compares, with the bound `margin`; fewer than 3 distinct trainings leave it undecided.
 
     better: all of the interval lies above 0; equivalent: within the margin on both sides; no worse: above the margin
     below 0; worse: below that.
@@ -65,7 +66,7 @@ def trains(tickets: Failures) -> Part:
 
 
 def above(name: str, interval: Interval | None, bound: float) -> Part:
-    """The part that holds where the difference, in points, lies above `bound`."""
+    """The part that holds where the advantage lies above `bound`."""
     if interval is None:
         return Part(name, None, None, "no seed has both")
     few = interval.n < SEEDS
@@ -73,7 +74,7 @@ def above(name: str, interval: Interval | None, bound: float) -> Part:
 
 
 def better(control: str, rows: Sequence[Row], interval: Interval | None) -> Part:
-    """Whether the ticket is more accurate than `control`. Failed trainings of a control are left out, which helps it.
+    """Whether the ticket is better than `control`. Failed trainings of a control are left out, which helps it.
 
     rows: of the level.
     """

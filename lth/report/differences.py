@@ -1,18 +1,30 @@
 """differences.csv: a row for each setting, level and pair of arms, with the difference, its interval and its p."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from lth.core.tables import Column, Row, Table
+from lth.report.compared import (
+    advantage,
+    digits,
+    in_units,
+    margin_in,
+    measures_in,
+    metric_columns,
+    metric_in,
+    shown,
+    when,
+)
 from lth.report.conditions import compared
 from lth.report.criteria import Criteria
 from lth.report.early_stop import censored_pairs, log_ratio_to_dense
-from lth.report.export import ABOUT, ACCURACIES, PLACE, SETTING, bounds_of, span
+from lth.report.export import ABOUT, PLACE, SETTING, bounds_of, span
 from lth.report.failures import failures
 from lth.report.holm import holm
 from lth.report.intervals import DENSE, Interval, intervals_of, less_dense, pairs_of
 from lth.report.sheet import DASH, MINUS, Sheet
 from lth.report.statistics import STOP, arms_of, percent
+from lth.report.tables import TASK_COLUMNS
 from lth.report.units import Unit, mcnemar, units_of
 
 DIFFERENCES_TABLE = Table(
@@ -23,7 +35,7 @@ DIFFERENCES_TABLE = Table(
         Column("first", str, "", "the arm that is compared: the ticket"),
         Column("second", str, "", "what it is compared with: dense, or a control"),
         Column("column", str, "", "the column of results.csv that is compared"),
-        Column("unit", str, "", "`points` of accuracy (first - second), or `ratio` (first / second)"),
+        Column("unit", str, "", "`points` of a share, or the metric's (first - second), or `ratio` (first / second)"),
         Column(
             "n", int, "", "distinct pairs: seeds that have both; those that share a training count once", at_least=0
         ),
@@ -33,12 +45,12 @@ DIFFERENCES_TABLE = Table(
         Column(
             "test_error",
             float,
-            "points",
+            "as in unit",
             "the standard error that the test set leaves in the mean; the interval"
             " reaches at least 1.96 times as far on each side",
         ),
-        Column("answer", str, "", "of accuracies: better, equivalent, no worse or worse by the margin, or undecided"),
-        Column("margin", float, "points", "the margin of these answers"),
+        Column("answer", str, "", "of metrics: better, equivalent, no worse or worse by the margin, or undecided"),
+        Column("margin", float, "as in unit", "the margin of these answers"),
         Column(
             "p",
             float,
@@ -62,27 +74,36 @@ DIFFERENCES_TABLE = Table(
     meaning="A row for each setting, level and pair of arms: differences paired by seed.",
 )
 DIFFERENCES = DIFFERENCES_TABLE.names
+
+
+def differences_table(rows: Iterable[Row]) -> Table:
+    """The table of `difference_rows`, with the columns of the tasks in them that are no plain classification."""
+    names = {name for row in rows for name in row}
+    return DIFFERENCES_TABLE.plus(*(column for column in TASK_COLUMNS if column.name in names))
+
+
 MARKS = {"lower": "≥ ", "upper": "≤ "}
 
 
 def difference_rows(rows: Sequence[Row], criteria: Criteria | None = None) -> list[Row]:
     """A row for each level and pair of arms of one setting, with the columns of DIFFERENCES; 95% intervals by seed.
 
-    The ticket less dense and less each control, in points of test accuracy; the ticket's early stop over dense's, as a
-    ratio, with the number of seeds where one of the two is censored, and which bound the ratio then is.
+    The ticket less dense and less each control in the test metric, accuracy in points; the ticket's early stop over
+    dense's, as a ratio, with the number of seeds where one of the two is censored, and which bound the ratio then is.
     """
-    about = {column: rows[0][column] for column in ABOUT}
+    about = {column: rows[0][column] for column in ABOUT} | measures_in(rows).cells()
     table: list[Row] = []
     for second in ("dense", *(arm for arm in arms_of(rows) if arm != "ticket")):
-        for column in ACCURACIES:
-            table += _adjusted(_accuracies(rows, second, column, criteria or Criteria()))
+        for column in metric_columns(rows):
+            table += _adjusted(_metrics(rows, second, column, criteria or Criteria()))
     table += _adjusted(_stops(rows))
     table.sort(key=lambda row: row["level"])  # stable: pairs stay in order
     return [dict.fromkeys(DIFFERENCES) | about | {"first": "ticket"} | row for row in table]
 
 
-def _accuracies(rows: Sequence[Row], second: str, column: str, criteria: Criteria) -> list[Row]:
-    """The ticket's accuracy less that of `second`, at each level that a seed has both at."""
+def _metrics(rows: Sequence[Row], second: str, column: str, criteria: Criteria) -> list[Row]:
+    """The ticket's metric less that of `second`, at each level that a seed has both at."""
+    metric, margin = metric_in(rows), margin_in(rows, criteria.margin)
     if second == "dense":
         tickets = units_of(rows, "ticket", column)
         units = less_dense(tickets, tickets)
@@ -90,10 +111,11 @@ def _accuracies(rows: Sequence[Row], second: str, column: str, criteria: Criteri
         units = pairs_of(rows, "ticket", second, column)
     table = []
     for level, (density, interval) in intervals_of(rows, units).items():
-        points = interval.times(100)
-        place = {"level": level, "density": density, "second": second, "column": column, "unit": "points"}
+        points = shown(metric, interval)
+        unit = metric.difference_unit
+        place = {"level": level, "density": density, "second": second, "column": column, "unit": unit}
         measures = {"n": points.n, **bounds_of(points), "test_error": points.floor or None}
-        answers = {"answer": compared(points, criteria.margin), "margin": criteria.margin}
+        answers = {"answer": compared(advantage(metric, interval), margin), "margin": margin}
         p = {"p": _p(points, units[level])}
         table.append(place | measures | answers | p | _failed(rows, level, second))
     return table
@@ -143,16 +165,17 @@ def _bound(ticket: Collection[int], dense: Collection[int]) -> str | None:
 
 def difference_sheet(title: str, rows: Sequence[Row]) -> Sheet:
     """`difference_rows` of one setting for people."""
-    names = {**dict(zip(ACCURACIES, ("at early stop", "at the end"), strict=True)), STOP: "early stop"}
-    cells = []
+    metric, cells = metric_in(rows), []
     for row in rows:
-        pair = f"{row['first']} {'/' if row['unit'] == 'ratio' else MINUS} {row['second']}"
-        place = [str(row["level"]), percent(row["density"]), pair, f"{names[row['column']]} ({row['unit']})"]
+        is_ratio = row["column"] == STOP
+        pair = f"{row['first']} {'/' if is_ratio else MINUS} {row['second']}"
+        what = f"early stop ({row['unit']})" if is_ratio else f"{when(row['column'])} ({in_units(metric)})"
+        place = [str(row["level"]), percent(row["density"]), pair, what]
         answer = "" if row["answer"] in (None, "undecided") else row["answer"]
         cells.append([*place, str(row["n"]), _difference(row), p_text(row["p"]), p_text(row["p_adjusted"]), answer])
     heads = ["level", "density (%)", "pair", "of", "n", "mean [95% interval]", "p", "p (Holm)", "answer"]
     bounds = "; ≥ and ≤: bounds, as early stops are censored" if any(row["bound"] for row in rows) else ""
-    margin = next((f"; answers by a margin of {row['margin']:g} points" for row in rows if row["margin"]), "")
+    margin = next((f"; answers by a margin of {row['margin']:.4g} {row['unit']}" for row in rows if row["margin"]), "")
     return Sheet(f"{title}: differences by seed{bounds}{margin}", heads, cells, texts=("answer",))
 
 
@@ -166,4 +189,6 @@ def _difference(row: Row) -> str:
     note = f" ({row['censored']} censored)" if row["censored"] else ""
     if row["bound"] == "neither":
         return DASH + note
-    return MARKS.get(row["bound"], "") + span(row, "", 1, 2, signed=row["unit"] == "points") + note
+    is_ratio, metric = row["column"] == STOP, metric_in([row])
+    after = 2 if is_ratio else digits(metric, row["mean"])
+    return MARKS.get(row["bound"], "") + span(row, "", 1, after, signed=not is_ratio) + note

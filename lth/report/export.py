@@ -35,7 +35,6 @@ PLACE = (
 ABOUT = [column.name for column in SETTING]
 INTERVAL = {"mean": "mean over seeds", "low": "lower bound of the interval", "high": "upper bound of the interval"}
 BOUNDS = tuple(INTERVAL)
-ACCURACIES = ("early_stop_test_accuracy", "final_test_accuracy")
 
 
 def interval_columns(measures: Mapping[str, tuple[str, str]]) -> list[Column]:

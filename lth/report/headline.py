@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from lth.core.tables import Row
+from lth.report.compared import compared_column, metric_in
 from lth.report.conditions import SEEDS
 from lth.report.criteria import Criteria
 from lth.report.differences import difference_rows, p_text
 from lth.report.sheet import MINUS
-from lth.report.statistics import accuracy_column, percent
+from lth.report.statistics import percent
 from lth.report.units import distinct, units_of
 from lth.report.verdict import smallest, verdicts
 
@@ -32,7 +33,7 @@ def counted(count: int, word: str) -> str:
 
 def distinct_trainings(rows: Sequence[Row]) -> int:
     """How many distinct trainings of the ticket there are at the level that has most."""
-    units = units_of(rows, "ticket", accuracy_column(rows)).values()
+    units = units_of(rows, "ticket", compared_column(rows)).values()
     return max((len(distinct(seeds.values())) for seeds in units), default=0)
 
 
@@ -52,7 +53,9 @@ def sentence(rows: Sequence[Row], criteria: Criteria | None = None) -> str:
         else f"at no density is the ticket found to be {word}"
         for word, density in smallest(judged)
     ]
-    return " ".join(filter(None, [f"{text}; {'; '.join(parts)} ({criteria}).", shared(rows)]))
+    return " ".join(
+        filter(None, [f"{text}; {'; '.join(parts)} ({criteria.of(metric_in(rows).is_share)}).", shared(rows)])
+    )
 
 
 def one_pair(rows: Sequence[Row]) -> str:
@@ -61,7 +64,7 @@ def one_pair(rows: Sequence[Row]) -> str:
     if not pairs:
         return ""
     level = max((row for row in pairs), key=lambda row: (row["second"] != "dense", row["level"]))["level"]
-    column = accuracy_column(rows)
+    column = compared_column(rows)
     shown = [row for row in pairs if row["level"] == level and row["column"] == column]
     words = ", ".join(
         f"{row['mean']:+.2f} points against {row['second']} (p {p_text(row['p'])})".replace("-", MINUS) for row in shown

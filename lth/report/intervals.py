@@ -43,6 +43,11 @@ class Interval:
         """The interval in a unit that is `factor` (above 0) times smaller."""
         return replace(self.map(lambda value: factor * value), error=factor * self.error, floor=factor * self.floor)
 
+    def mirrored(self) -> "Interval":
+        """The interval of the negative values."""
+        low, high = (None if bound is None else -bound for bound in (self.high, self.low))
+        return replace(self, mean=-self.mean, low=low, high=high)
+
     def p_above(self, bound: float) -> float:
         """Twice the one-sided p of a true mean at or below `bound`; below 0.05 where `low` of a 95% interval is above.
 

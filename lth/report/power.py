@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from scipy.stats import chi2, nct, norm  # type: ignore[import-untyped,unused-ignore]  # scipy has no types of its own
 
 from lth.core.tables import Column, Row, Table
+from lth.report.compared import compared_column, margin_in, metric_in
 from lth.report.conditions import SEEDS
 from lth.report.distributions import student_quantile
 from lth.report.early_stop import log_ratio_to_dense
 from lth.report.intervals import Interval, against_dense, paired
 from lth.report.sheet import DASH, MINUS, Sheet
-from lth.report.statistics import STOP, accuracy_column, arms_of
+from lth.report.statistics import STOP, arms_of
 
 MOST = 1000
 """More seeds are not looked for."""
@@ -26,7 +27,7 @@ POWER_TABLE = Table(
         Column("setting", str, "", "the setting of the results"),
         Column("pair", str, "", "what is compared: ticket - reinit, or the ratio ticket / dense"),
         Column("column", str, "", "the column of results.csv that is compared"),
-        Column("unit", str, "", "`points` of accuracy, or `times` (of early stops)"),
+        Column("unit", str, "", "`points` of a share, the metric's own, or `times` (of early stops)"),
         Column("levels", int, "", "how many levels the standard deviation is pooled over", at_least=0),
         Column("n", int, "", "the most distinct pairs that a level has", at_least=0),
         Column("deviation", float, "as in unit", "standard deviation between seeds; of a ratio, a factor", at_least=0),
@@ -52,7 +53,10 @@ POWER_TABLE = Table(
 
 @dataclass(frozen=True)
 class Interest:
-    """Differences of interest: points of accuracy, a ratio of early stops; and how often they are to be found, 0..1."""
+    """Differences of interest, and how often they are to be found, 0..1.
+
+    accuracy: points of it, or of another metric percent of the dense networks' mean. speed: a ratio of early stops.
+    """
 
     accuracy: float = 0.2
     speed: float = 1.1
@@ -61,11 +65,12 @@ class Interest:
 
 def power_rows(rows: Sequence[Row], interest: Interest, level: int | None = None) -> list[Row]:
     """A row for each pair of arms of one setting, with the columns of POWER_TABLE; level: that alone (None: all)."""
-    accuracy = accuracy_column(rows)
-    pairs = {f"ticket - {arm}": paired(rows, "ticket", arm, accuracy) for arm in arms_of(rows) if arm != "ticket"}
-    pairs = {"ticket - dense": against_dense(rows, "ticket", accuracy)} | pairs
+    column, metric = compared_column(rows), metric_in(rows)
+    pairs = {f"ticket - {arm}": paired(rows, "ticket", arm, column) for arm in arms_of(rows) if arm != "ticket"}
+    pairs = {"ticket - dense": against_dense(rows, "ticket", column)} | pairs
+    unit, wanted = metric.difference_unit, margin_in(rows, interest.accuracy)
     table = [
-        _row(name, accuracy, "points", [x.times(100) for x in _intervals(by_level, level)], interest.accuracy, interest)
+        _row(name, column, unit, [x.times(metric.factor) for x in _intervals(by_level, level)], wanted, interest)
         for name, by_level in pairs.items()
     ]
     stops = [x for x in _intervals(log_ratio_to_dense(rows, "ticket"), level) if not x.censored]
@@ -87,9 +92,9 @@ def _row(
     deviation = math.sqrt(statistics.fmean(x.n * x.error**2 for x in intervals))
     freedom = max(x.n for x in intervals) - 1  # levels of one seed are correlated: they add no degrees of freedom
     upper = deviation * math.sqrt(freedom / chi2.ppf(1 - UPPER, freedom))
-    floor = max(x.floor for x in intervals) if unit == "points" else 0.0
+    floor = max(x.floor for x in intervals) if column != STOP else 0.0
     factor = max(1.0, (floor * float(norm.ppf(0.975) + norm.ppf(interest.power)) / difference) ** 2)
-    back = math.exp if unit == "times" else float
+    back = math.exp if column == STOP else float
     return {
         "pair": pair,
         "column": column,
@@ -128,13 +133,11 @@ def power_sheet(title: str, rows: Sequence[Row]) -> Sheet:
     """`power_rows` of one setting for people."""
     cells = []
     for row in rows:
-        unit = "points" if row["unit"] == "points" else "times"
         larger = f"{row['test_examples_factor']:.1f} times" if row["test_examples_factor"] > 1 else "enough"
         seeds, upper = (DASH if row[key] is None else f"{row[key]:,}" for key in ("seeds", "seeds_upper"))
+        deviation = f"{row['deviation']:.2f}" if row["unit"] in ("points", "times") else f"{row['deviation']:.4g}"
         pair = row["pair"].replace(" - ", f" {MINUS} ")
-        cells.append(
-            [pair, f"{row['difference']:g} {unit}", f"{row['deviation']:.2f}", str(row["n"]), seeds, upper, larger]
-        )
+        cells.append([pair, f"{row['difference']:.4g} {row['unit']}", deviation, str(row["n"]), seeds, upper, larger])
     heads = ["pair", "difference", "deviation", "from n", "seeds", "up to", "test set"]
     return Sheet(f"{title}: seeds that a difference takes", heads, cells)
 

@@ -50,12 +50,6 @@ def over_draws(draws: Sequence[Row], column: str, factor: float = 1.0) -> Draws 
     return Draws(average, min(values), max(values), len(values), censored)
 
 
-def accuracy_column(rows: Sequence[Row]) -> str:
-    """The accuracy that is compared: at the early stop, or at the end where there is no validation split."""
-    early = "early_stop_test_accuracy"
-    return early if any(row[early] is not None for row in rows) else "final_test_accuracy"
-
-
 def at(rows: Sequence[Row], level: int, arm: str, column: str) -> float | None:
     """The mean of `column` over the draws of `arm` at `level`; None where none was measured."""
     draws = over_draws([row for row in rows if row["level"] == level and row["arm"] == arm], column)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from lth.core.tables import Row
 from lth.lottery.names import meaning
+from lth.report.compared import bracket, compared_column, in_words, is_early, measures_in, metric_in, text_of
 from lth.report.criteria import Criteria
 from lth.report.differences import difference_rows, difference_sheet
 from lth.report.early_stop import means
@@ -17,18 +18,23 @@ from lth.report.gather import Gathered, pairs_by_schedule
 from lth.report.headline import SCAN, setting_title
 from lth.report.intervals import Interval, Summarize
 from lth.report.sheet import DASH, Cell, Sheet
-from lth.report.statistics import STOP, accuracy_column, arms_of, densities, percent
+from lth.report.statistics import STOP, arms_of, densities, percent
 from lth.report.verdict import Verdict, verdicts
+from lth.tasks.metrics import ACCURACY, CLASSIFICATION, Measures, Metric
 
 ANSWERS = {"better": "than", "equivalent": "to", "no worse": "than", "worse": "than"}
 
 
-def legend(criteria: Criteria) -> dict[str, str]:
+def legend(criteria: Criteria, measures: Measures = CLASSIFICATION) -> dict[str, str]:
     """The words of verdicts, and what they mean."""
+    metric = measures.primary
+    unit = " points" if metric.is_share else "%"
+    side = "below" if metric.better == "higher" else "above"
+    better = "more accurate" if metric == ACCURACY else "better"
     return {
-        "matching": f"the ticket's test accuracy is at most {criteria.margin:g} points below the dense network's",
+        "matching": f"the ticket's test {metric.words} is at most {criteria.margin:g}{unit} {side} the dense network's",
         "winning": f"no seed's ticket failed, it is matching, its early stop comes before {criteria.slower:g} times the"
-        " dense network's, and it is more accurate than reinit and shuffle",
+        f" dense network's, and it is {better} than reinit and shuffle",
         "undecided": "the 95% intervals leave it open, or a control was not run",
     }
 
@@ -71,10 +77,10 @@ def results_sheet(rows: Sequence[Row], main: Sequence[Row], bars: Summarize, cri
 
     rows: of the study; main: those of the setting that the verdicts are about.
     """
-    columns, accuracy = columns_of(rows), accuracy_column(rows)
-    early = accuracy.startswith("early_stop")
+    columns, compared = columns_of(rows), compared_column(rows)
+    metric, early = metric_in(rows), is_early(compared)
     words = {level: verdict_cell(verdict) for level, verdict in verdicts(main, criteria).items()}
-    shown = [accuracy, STOP] if early else [accuracy]
+    shown = [compared, STOP] if early else [compared]
     by_column = [[means(mine, mine[0]["arm"], column, bars) for _, mine in columns] for column in shown]
     usual = usual_count(x for by_level in by_column for intervals in by_level for _, x in intervals.values())
     of_all = parameter_densities(rows)
@@ -86,9 +92,10 @@ def results_sheet(rows: Sequence[Row], main: Sequence[Row], bars: Summarize, cri
             for (_, mine), intervals in zip(columns, by_level, strict=True):
                 lost = failures(row for row in mine if row["level"] == level)
                 interval = intervals.get(level, (0.0, None))[1]
-                line.append(interval_cell(interval, column, usual, lost if column == accuracy else None))
+                line.append(interval_cell(interval, column, usual, lost if column == compared else None, metric))
         cells.append(line)
-    names = ["Test accuracy at early stop (%)", "Early-stop iteration"] if early else ["Final test accuracy (%)"]
+    of, unit = metric.words, bracket(metric)
+    names = [f"Test {of} at early stop{unit}", "Early-stop iteration"] if early else [f"Final test {of}{unit}"]
     labels = [label for label, _ in columns]
     groups = [("", 2 + bool(of_all) + bool(words)), *((name, len(columns)) for name in names)]
     heads = ["level", "density (%)", *(["of all (%)"] if of_all else []), *(["verdict"] if words else [])]
@@ -116,14 +123,15 @@ def results_note(rows: Sequence[Row], early: bool, bars: Summarize, usual: int, 
     if " to " in seeds_in(rows):
         parts.append(f"n = {usual} where a cell says nothing else.")
     if early:
-        parts.append("The early stop is the evaluation with the lowest validation loss, found after full training.")
+        stop = "The early stop is the evaluation with the lowest validation loss, found after full training."
+        parts.append(in_words(stop, measures_in(rows)))
     if any(row["early_stop_censored"] for row in rows):
         parts.append(
             "≥ marks a lower bound, without an interval: a seed's early stop lies in the last 5% of training, so its"
             " minimum may come later."
         )
     if criteria:
-        parts += [f"{word.capitalize()}: {what}." for word, what in legend(criteria).items()]
+        parts += [f"{word.capitalize()}: {what}." for word, what in legend(criteria, measures_in(rows)).items()]
         parts.append(SCAN)
     if parameter_densities(rows):
         parts.append("of all: the density of all parameters, those that are not prunable too.")
@@ -136,14 +144,16 @@ def usual_count(intervals: Iterable[Interval]) -> int:
     return counts[0][0] if counts else 0
 
 
-def interval_cell(interval: Interval | None, column: str, usual: int, lost: Failures | None = None) -> Cell:
+def interval_cell(
+    interval: Interval | None, column: str, usual: int, lost: Failures | None = None, metric: Metric = ACCURACY
+) -> Cell:
     """Mean and interval; accuracies in percent, a lower bound after ≥, n where it is another than usual, failures."""
     failures_note = str(lost) if lost and lost.failed else ""
     if interval is None:
         return Cell(DASH, failures_note)
 
     def text(value: float) -> str:
-        return f"{value:,.0f}" if column == STOP else f"{100 * value:.2f}"
+        return f"{value:,.0f}" if column == STOP else text_of(metric, metric.factor * value)
 
     bounded = interval.low is not None and interval.high is not None
     notes = [f"{text(interval.low)} to {text(interval.high)}"] if bounded else []  # type: ignore[arg-type]

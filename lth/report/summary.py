@@ -1,17 +1,30 @@
 """summary.csv: a row for each setting, level and arm, with means, failures and the verdict on the ticket."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from lth.compression.tables import SEARCH
 from lth.core.tables import Column, Row, Table
+from lth.report.compared import (
+    WHERE,
+    all_metric_columns,
+    bracket,
+    compared_column,
+    digits,
+    measures_in,
+    metric_columns,
+    metric_in,
+    when,
+)
 from lth.report.criteria import Criteria
 from lth.report.early_stop import means
-from lth.report.export import ABOUT, ACCURACIES, BARS, PLACE, SETTING, bounds_of, interval_columns, span
+from lth.report.export import ABOUT, BARS, BOUNDS, PLACE, SETTING, bounds_of, interval_columns, span
 from lth.report.failures import Failures, failures
 from lth.report.sheet import Cell, Sheet
-from lth.report.statistics import STOP, accuracy_column, arms_of, densities, mean, percent
+from lth.report.statistics import STOP, arms_of, densities, mean, percent
+from lth.report.tables import TASK_COLUMNS
 from lth.report.verdict import Verdict, shortened, verdicts, worded
+from lth.tasks.metrics import ACCURACY, measures_of
 
 MEANING = {"t": "mean [95% t interval] over seeds", "minmax": "mean [lowest, highest] over seeds"}
 AVERAGED = {
@@ -27,9 +40,15 @@ FAILURES = (
     Column("failure_rate_high", float, "0..1", "upper bound of the exact 95% interval of the failure rate"),
 )
 VERDICT = (
-    Column("margin", float, "points", "a matching ticket is at most so much less accurate than dense", at_least=0),
+    Column(
+        "margin",
+        float,
+        "points",
+        "a matching ticket is at most so much worse than dense; percent of dense where the metric is no share",
+        at_least=0,
+    ),
     Column("slower", float, "", "a fast ticket stops before so many times the dense network's early stop", at_least=0),
-    Column("against_dense", str, "", "the ticket's accuracy: better, equivalent, no worse, worse or undecided"),
+    Column("against_dense", str, "", "the ticket's test metric: better, equivalent, no worse, worse or undecided"),
     Column("matching", str, "", "whether the ticket matches the dense network: yes, no or undecided"),
     Column("verdict", str, "", "winning, not winning or undecided"),
     Column("why", str, "", "the conditions that decide against it, or leave it undecided"),
@@ -46,7 +65,7 @@ SUMMARY_TABLE = Table(
         Column("parameter_density", float, "0..1", "nonzero parameters / all parameters of the network"),
         Column("arm", str, "", "what was trained: the ticket or a control"),
         Column("bars", str, "", "what intervals are: `t` (95% t) or `minmax` (lowest to highest)"),
-        Column("n", int, "", "distinct trainings with an accuracy: seeds that share one count once", at_least=0),
+        Column("n", int, "", "distinct trainings with a test metric: seeds that share one count once", at_least=0),
         *FAILURES,
         *interval_columns(AVERAGED),
         Column(f"{STOP}_censored", int, "", "seeds whose early stop is censored", at_least=0),
@@ -64,6 +83,20 @@ Searches = Mapping[tuple[str, int], Sequence[Row]]
 WORDS = {True: "yes", False: "no", None: "undecided"}
 
 
+def summary_table(rows: Iterable[Row]) -> Table:
+    """The table of `summary_rows`, with the columns of the tasks in them that are no plain classification."""
+    metrics = {metric.name: metric for row in rows for metric in measures_of(row).metrics}
+    names = dict.fromkeys(name for row in rows for name in row)
+    averaged = {
+        f"{place}_{metric.name}": (metric.unit, f"of the test {metric.words} {WHERE[place]}")
+        for metric in metrics.values()
+        for place in WHERE
+        if f"{place}_{metric.name}_mean" in names and f"{place}_{metric.name}" not in AVERAGED
+    }
+    task = [column for column in TASK_COLUMNS if column.name in names]
+    return SUMMARY_TABLE.plus(*task, *interval_columns(averaged))
+
+
 def summary_rows(
     rows: Sequence[Row], bars: str = "t", searches: Searches | None = None, criteria: Criteria | None = None
 ) -> list[Row]:
@@ -74,22 +107,25 @@ def summary_rows(
     `searches` knows of.
     """
     about = {column: rows[0][column] for column in ABOUT}
+    about |= measures_in(rows).cells()
     judged, density = verdicts(rows, criteria), densities(rows)
+    compared, columns = compared_column(rows), [*all_metric_columns(rows), STOP]
+    measured = [f"{column}_{bound}" for column in columns for bound in BOUNDS]
     summary = []
     for arm in arms_of(rows):
-        values = {column: means(rows, arm, column, BARS[bars]) for column in (*ACCURACIES, STOP)}
+        values = {column: means(rows, arm, column, BARS[bars]) for column in columns}
         for level in sorted({row["level"] for row in rows if row["arm"] == arm}):
             here = [row for row in rows if (row["arm"], row["level"]) == (arm, level)]
             row = {**about, "level": level, "density": density[level], "arm": arm, "bars": bars, **_trainings(here)}
             intervals = {column: by_level[level][1] for column, by_level in values.items() if level in by_level}
             row |= {f"{column}_{key}": value for column, x in intervals.items() for key, value in bounds_of(x).items()}
-            row |= {"n": intervals[accuracy_column(rows)].n if accuracy_column(rows) in intervals else 0}
+            row |= {"n": intervals[compared].n if compared in intervals else 0}
             row |= {f"{STOP}_censored": intervals[STOP].censored if STOP in intervals else None}
             if arm == "ticket" and level in judged:
                 row |= _judged(judged[level])
             taken = (searches or {}).get((about["setting"], level), []) if arm == "ticket" else []
             row |= {key: mean(search[key] for search in taken) for key in SEARCH}
-            summary.append(dict.fromkeys(SUMMARY) | row)
+            summary.append(dict.fromkeys([*SUMMARY, *measured]) | row)
     return sorted(summary, key=lambda row: row["level"])  # stable: arms stay in order
 
 
@@ -125,18 +161,23 @@ def _judged(verdict: Verdict) -> Row:
 def summary_sheet(title: str, rows: Sequence[Row]) -> Sheet:
     """`summary_rows` of one setting for people: percent; an early stop that is a lower bound has ≥ and no interval."""
     density = Cell("density (%)", short="left (%)")
-    heads = ["level", density, "arm", "n", "at early stop (%)", "at the end (%)", "early stop", "verdict"]
+    metric, columns = metric_in(rows), metric_columns(rows)
+    places = [f"{when(column)}{bracket(metric)}" for column in columns]
+    if metric != ACCURACY:
+        title += f": {metric.words}"
+    heads = ["level", density, "arm", "n", *places, "early stop", "verdict"]
     cells = []
     for row in rows:
-        accuracies = [span(row, f"{column}_", 100, 2) for column in ACCURACIES]
+        accuracies = [
+            span(row, f"{column}_", metric.factor, digits(metric, row[f"{column}_mean"])) for column in columns
+        ]
         stop = ("≥ " if row[f"{STOP}_censored"] else "") + span(row, f"{STOP}_", 1, 0)
         cells.append(
             [str(row["level"]), percent(row["density"]), row["arm"], _count(row), *accuracies, stop, _verdict(row)]
         )
     bound = "; ≥: a lower bound, as early stops are censored" if any(row[f"{STOP}_censored"] for row in rows) else ""
-    narrow = ("level", "density (%)", "arm", "n", "at early stop (%)", "verdict")
-    if all(row["early_stop_test_accuracy_mean"] is None for row in rows):
-        narrow = ("level", "density (%)", "arm", "n", "at the end (%)", "verdict")
+    late = all(row[f"{columns[0]}_mean"] is None for row in rows)
+    narrow = ("level", "density (%)", "arm", "n", places[late], "verdict")
     return Sheet(f"{title}: {MEANING[rows[0]['bars']]}{bound}", heads, cells, narrow=narrow, texts=("arm", "verdict"))
 
 
@@ -152,5 +193,6 @@ def _verdict(row: Row) -> str:
     if not row["verdict"]:
         return ""
     matching = row["matching"] == WORDS[True]
-    words = worded(matching, row["verdict"], Criteria(row["margin"], row["slower"]), row["why"] or "")
+    criteria = Criteria(row["margin"], row["slower"]).of(metric_in([row]).is_share)
+    words = worded(matching, row["verdict"], criteria, row["why"] or "")
     return Cell(words, short=shortened(matching, row["verdict"]))

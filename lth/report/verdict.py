@@ -2,9 +2,11 @@
 
 A ticket is winning if it *trains* (no seed's ticket failed), is *matching* (its test accuracy is at most `margin`
 points below that of the dense network of the same seed), *fast* (its early stop comes before `slower` times the dense
-network's) and more accurate than its controls, reinit and shuffle. Each condition is decided if the entire interval
-lies on one side of its bound. The ticket is winning if all conditions hold, not winning if one fails, and undecided
-otherwise. Fewer than 3 distinct trainings decide nothing.
+network's) and more accurate than its controls, reinit and shuffle. Where another metric than accuracy is compared, its
+direction says what better is, and a margin of no share of examples is in percent of the dense networks' mean.
+
+Each condition is decided if the entire interval lies on one side of its bound. The ticket is winning if all conditions
+hold, not winning if one fails, and undecided otherwise. Fewer than 3 distinct trainings decide nothing.
 
 Every density has its own verdict. For a statement about all of them, such as the smallest density with a winning
 ticket, p-values are adjusted by Holm's method (1979): it holds whatever the correlation between levels, and unlike a
@@ -17,13 +19,15 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from lth.core.tables import Row
+from lth.report.compared import advantage_at, compared_column, margin_in, metric_in
 from lth.report.conditions import NO_CONTROL, SEEDS, Answer, Part, above, better, compared, fast, trains
 from lth.report.criteria import Criteria
 from lth.report.early_stop import log_ratio_to_dense
 from lth.report.failures import Failures, failed, failures
 from lth.report.holm import ALPHA, holm
-from lth.report.intervals import DENSE, ByLevel, Interval, against_dense, paired
-from lth.report.statistics import accuracy_column, densities
+from lth.report.intervals import DENSE, against_dense, paired
+from lth.report.statistics import densities
+from lth.tasks.metrics import ACCURACY, Metric
 
 CONTROLS = ("reinit", "shuffle")
 
@@ -36,7 +40,8 @@ class Verdict:
 
     parts: its conditions on intervals: matching, fast, better than each control. n: how many distinct pairs of ticket
     and dense network are compared. failures: of the tickets whose dense network trained. p, p_matching: of the verdict
-    and of `matching`; p_adjusted, p_matching_adjusted: over all levels judged.
+    and of `matching`; p_adjusted, p_matching_adjusted: over all levels judged. metric: what is compared.
+    margin: that of `criteria`, in the unit of its differences.
     """
 
     level: int
@@ -46,6 +51,8 @@ class Verdict:
     parts: tuple[Part, ...]
     failures: Failures
     criteria: Criteria
+    metric: Metric = ACCURACY
+    margin: float = 0.0
     p_adjusted: float = 1.0
     p_matching_adjusted: float = 1.0
 
@@ -61,7 +68,7 @@ class Verdict:
 
     @property
     def matching(self) -> bool | None:
-        """Whether the ticket is as accurate as the dense network within the margin; None if undecided."""
+        """Whether the ticket is as good as the dense network within the margin; None if undecided."""
         trains, matching = self.part["trains"], self.part["matching"]
         return matching.holds if trains.holds or matching.holds is False else trains.holds
 
@@ -77,9 +84,9 @@ class Verdict:
 
     @property
     def answer(self) -> Answer:
-        """How the ticket's accuracy compares with the dense network's."""
+        """How the ticket's metric compares with the dense network's."""
         interval = self.part["matching"].interval
-        return "undecided" if interval is None else compared(interval, self.criteria.margin)
+        return "undecided" if interval is None else compared(interval, self.margin)
 
     @property
     def why(self) -> str:
@@ -100,7 +107,7 @@ class Verdict:
     @property
     def words(self) -> str:
         """The decision with its margins, and why."""
-        return worded(self.matching, self.decision, self.criteria, self.why)
+        return worded(self.matching, self.decision, self.criteria.of(self.metric.is_share), self.why)
 
 
 def shortened(matching: bool | None, decision: str) -> str:
@@ -108,7 +115,7 @@ def shortened(matching: bool | None, decision: str) -> str:
     return f"{'matching; ' if matching and decision != 'winning' else ''}{decision}"
 
 
-def worded(matching: bool | None, decision: str, criteria: Criteria, why: str) -> str:
+def worded(matching: bool | None, decision: str, criteria: str, why: str) -> str:
     """A verdict in words: `matching; undecided (within 0.2 points, 1.1 times): fast?`."""
     return f"{shortened(matching, decision)} ({criteria}){': ' if why else ''}{why}"
 
@@ -116,11 +123,12 @@ def worded(matching: bool | None, decision: str, criteria: Criteria, why: str) -
 def verdicts(rows: Sequence[Row], criteria: Criteria | None = None) -> dict[int, Verdict]:
     """Level -> verdict on its tickets, for each pruned level in `rows`, which are of one setting.
 
-    The accuracy is that at the early stop, or at the end where there is no validation split (then nothing says how
-    fast a ticket is, and none is winning).
+    The metric is that at the early stop, or at the end where there is no validation split (then nothing says how fast
+    a ticket is, and none is winning).
     """
     criteria = criteria or Criteria()
-    column = accuracy_column(rows)
+    column, metric = compared_column(rows), metric_in(rows)
+    margin = margin_in(rows, criteria.margin)
     dense, speed = against_dense(rows, "ticket", column), log_ratio_to_dense(rows, "ticket")
     controls = {arm: paired(rows, "ticket", arm, column) for arm in CONTROLS}
     judged = {}
@@ -128,14 +136,13 @@ def verdicts(rows: Sequence[Row], criteria: Criteria | None = None) -> dict[int,
         here = [row for row in rows if row["level"] == level]
         tickets = _whose_dense_trained(rows, level)
         parts = (
-            above("matching", _points(dense, level), -criteria.margin),
+            above("matching", advantage_at(metric, dense, level), -margin),
             fast(rows, level, speed, criteria.slower),
-            *(better(arm, here, _points(by_level, level)) for arm, by_level in controls.items()),
+            *(better(arm, here, advantage_at(metric, by_level, level)) for arm, by_level in controls.items()),
         )
         n = parts[0].interval.n if parts[0].interval else 0
-        judged[level] = Verdict(
-            level, densities(rows)[level], n, _decide([*parts, trains(tickets)]), parts, tickets, criteria
-        )
+        decision = _decide([*parts, trains(tickets)])
+        judged[level] = Verdict(level, densities(rows)[level], n, decision, parts, tickets, criteria, metric, margin)
     return _adjusted(judged)
 
 
@@ -148,11 +155,6 @@ def _decide(parts: Sequence[Part]) -> Decision:
     if any(part.holds is False for part in parts):
         return "not winning"
     return "winning" if all(part.holds for part in parts) else "undecided"
-
-
-def _points(by_level: ByLevel, level: int) -> Interval | None:
-    """The interval at `level` in points of accuracy, rather than 0..1."""
-    return by_level[level][1].times(100) if level in by_level else None
 
 
 def _adjusted(judged: Mapping[int, Verdict]) -> dict[int, Verdict]:

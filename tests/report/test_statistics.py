@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from lth.report.statistics import Draws, accuracy_column, at, binomial_error, mean, over_draws, percent, short
+from lth.report.statistics import Draws, at, binomial_error, mean, over_draws, percent, short
 from lth.report.tables import RESULTS
 
 
@@ -44,12 +44,6 @@ def test_draws_are_summed_up_in_one_place():
 
 def test_the_binomial_error_is_that_of_two_proportions():
     assert binomial_error(0.5, 0.5, 200) == pytest.approx(0.05)
-
-
-def test_without_early_stops_the_final_accuracy_is_compared():
-    rows = [row(0, "ticket", 0.9), row(1, "ticket", 0.8)]
-    assert accuracy_column(rows) == "early_stop_test_accuracy"
-    assert accuracy_column([{**row, "early_stop_test_accuracy": None} for row in rows]) == "final_test_accuracy"
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from lth.core.errors import SettingError
 from lth.core.registry import Registry
 from lth.report.claims.evidence import CURVES, RESULTS, Evidence
 from lth.report.claims.values import Combine, Estimate, Place, Values, derived, estimate, geometric_mean, paired, scaled
+from lth.report.compared import compared_column, measures_in, metric_in
 from lth.report.statistics import STOP
 from lth.report.units import examples_of
 
@@ -112,6 +113,22 @@ def ratio(evidence: Evidence, *, column: str, of: Which, than: Which, table: str
     return compared(evidence, table, column, of, than, lambda x, y: x / y if y else math.inf, geometric_mean)
 
 
+@estimator(unit="%", signed=True)
+def improvement(evidence: Evidence, *, of: Which, than: Which, column: str = "") -> Values:
+    """Percent that a test metric is better in `of` than in `than`, by the metric's own direction.
+
+    column: of the results; empty: that which verdicts compare.
+    """
+    rows = evidence.tables.get(RESULTS, ())
+    column = column or compared_column(rows)
+    metric = next((x for x in measures_in(rows).metrics if column.endswith(f"_{x.name}")), metric_in(rows))
+
+    def better(x: float, y: float) -> float:
+        return 100 * metric.sign * (x - y) / abs(y) if y else math.copysign(math.inf, metric.sign * (x - y))
+
+    return compared(evidence, RESULTS, column, of, than, better)
+
+
 @estimator(unit="%", scale="log reduction", signed=True)
 def earlier_stop(evidence: Evidence, *, of: Which, than: Which) -> Values:
     """Percent that the early stop of `of` comes before that of `than`: 100 (1 - ratio of iterations)."""
@@ -182,6 +199,7 @@ for _estimator in (
     value,
     difference,
     difference_of_effects,
+    improvement,
     ratio,
     earlier_stop,
     speedup,

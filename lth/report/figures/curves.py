@@ -7,11 +7,13 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from lth.core.tables import Row
+from lth.report.compared import bracket, measures_in
 from lth.report.figures.axes import PLAIN, arm_handle, arm_style, count_axis, legend_above, new_figure
 from lth.report.figures.captions import about_draws
 from lth.report.figures.drawing import Sketch
 from lth.report.results import Results
 from lth.report.statistics import arms_of, densities, measured, percent
+from lth.tasks.metrics import CLASSIFICATION, LOSS, Measures, Metric
 
 
 def levels_shown(results: Sequence[Row], count: int = 4) -> list[int]:
@@ -59,9 +61,24 @@ def panel_curves(by_run: Mapping[str, list[Row]], results: Sequence[Row], level:
     return {arm: line for arm, line in found.items() if line}
 
 
-def lowest(line: Curve) -> int:
-    """The iteration at which the mean of `line` is lowest, the first of equals."""
-    return min(line, key=lambda iteration: line[iteration][0])
+def best(line: Curve, metric: Metric) -> int:
+    """The iteration at which the mean of `line`, of a metric, is best, the first of equals."""
+    return max(line, key=lambda iteration: metric.sign * line[iteration][0])
+
+
+def curves_shown(measures: Measures, validation: bool) -> dict[str, tuple[str, float]]:
+    """The label of each panel -> its column and the factor that it is shown with.
+
+    The metric that networks are compared by, the loss, and what else decides the early stop. On the validation split;
+    without one, the test metric (where it was measured on the way) and training loss.
+    """
+    metric, decider = measures.primary, measures.decider
+    split = "validation" if validation else "test"
+    shown = {f"{split} {metric.words}{bracket(metric)}": (metric.on("val" if validation else "test"), metric.factor)}
+    shown |= {"validation loss": ("val_loss", 1.0)} if validation else {"training loss": ("train_loss", 1.0)}
+    if validation and decider not in (metric, LOSS):
+        shown[f"validation {decider.words}{bracket(decider)}"] = (decider.on("val"), decider.factor)
+    return shown
 
 
 def settled(panels: Sequence[Panel]) -> float | None:
@@ -86,24 +103,21 @@ def limits(panels: Sequence[Panel], stops: Sequence[Mapping[str, int]], start: f
 
 
 def sketch_curves(shown: Results) -> Sketch | None:
-    """Accuracy and loss in training, a column of panels a level; None where no training has two measured points.
-
-    On the validation split; without one, test accuracy (where it was measured on the way) and training loss.
-    """
+    """Metric and loss in training, a column of panels a level; None where no training has two measured points."""
     results, rows = shown["results"], shown["curves"]
-    pairs = [("validation accuracy (%)", "val_accuracy", 100.0), ("validation loss", "val_loss", 1.0)]
-    if not any(measured(row["val_loss"]) for row in rows):
-        pairs = [("test accuracy (%)", "test_accuracy", 100.0), ("training loss", "train_loss", 1.0)]
+    measures = measures_in(results)
+    pairs = curves_shown(measures, any(measured(row["val_loss"]) for row in rows))
     levels = levels_shown(results)
     by_run: dict[str, list[Row]] = {}
     for row in rows:
         by_run.setdefault(row["run"], []).append(row)
-    by_label = {label: [panel_curves(by_run, results, at, *what) for at in levels] for label, *what in pairs}
+    by_label = {label: [panel_curves(by_run, results, at, *what) for at in levels] for label, what in pairs.items()}
     measured_panels = {label: panels for label, panels in by_label.items() if any(panels)}
     if not measured_panels:
         return None
-    losses = measured_panels.get("validation loss", [{}] * len(levels))
-    stops = [{arm: lowest(line) for arm, line in panel.items()} for panel in losses]
+    deciding = next((label for label, (column, _) in pairs.items() if column == measures.decide), "")
+    deciders = measured_panels.get(deciding, [{}] * len(levels))
+    stops = [{arm: best(line, measures.decider) for arm, line in panel.items()} for panel in deciders]
     start = settled([panel for panels in measured_panels.values() for panel in panels])
     figure, grid = new_figure(
         len(measured_panels), len(levels), 0.8 + 1.5 * len(measured_panels), sharex=True, sharey="row"
@@ -120,19 +134,24 @@ def sketch_curves(shown: Results) -> Sketch | None:
     figure.supxlabel("iteration", fontsize=PLAIN["axes.labelsize"])
     arms = dict.fromkeys(arm for panels in measured_panels.values() for panel in panels for arm in panel)
     legend_above(figure, [arm_handle(arm, marker=any(stops)) for arm in arms])
-    caption = _about_curves(results, levels, list(measured_panels), start)
+    caption = _about_curves(results, levels, list(measured_panels), start, deciding in measured_panels)
     return Sketch("curves", "Training curves", caption, described(measured_panels, levels, results), figure)
 
 
-def _about_curves(results: Sequence[Row], levels: Sequence[int], labels: list[str], start: float | None) -> str:
-    names = " and ".join(label.removesuffix(" (%)") for label in labels)
+def _about_curves(
+    results: Sequence[Row], levels: Sequence[int], labels: list[str], start: float | None, stopped: bool
+) -> str:
+    names = " and ".join(label.split(" (")[0] for label in labels)
     caption = f"{names[0].upper()}{names[1:]} against the iteration. "
     if levels != [0]:
         caption += "Each panel is one level; the thin dark line, the same in every panel, is the dense network. "
-    if "validation loss" in labels:
-        caption += "Markers show the early stop, where the mean validation loss is lowest. "
+    if stopped:
+        decider = measures_in(results).decider
+        best = "highest" if decider.better == "higher" else "lowest"
+        caption += f"Markers show the early stop, where the mean validation {decider.words} is {best}. "
     if start is not None:
-        caption += f"The y axes fit the curves after iteration {start:,.0f}; before it, they rise from chance level. "
+        change = "rise from chance level" if measures_in(results) == CLASSIFICATION else "are far off"
+        caption += f"The y axes fit the curves after iteration {start:,.0f}; before it, they {change}. "
     return caption + about_draws(results)
 
 

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 
 from lth.core.tables import Row
+from lth.report.compared import in_words, measures_in
 from lth.report.figures.axes import (
     PAGE_WIDTH,
     STYLES,
@@ -29,7 +30,7 @@ from lth.report.figures.axes import (
 )
 from lth.report.figures.captions import about_draws, about_seeds
 from lth.report.figures.drawing import Sketch
-from lth.report.figures.series import Line, Measure, arm_lines, dense_handle, line_handle
+from lth.report.figures.series import Line, Measure, arm_lines, dense_handle, line_handle, of_task
 from lth.report.results import Results
 from lth.report.statistics import STOP, measured, percent
 
@@ -121,7 +122,11 @@ class LineFigure:
         censored = any(point.censored for panel in panels for point in panel.everything)
         legend_above(figure, [*handles, *([censored_handle()] if censored else [])])
         return Sketch(
-            self.name, self.title, self._caption(results, panels, lines, any(cut), censored), described(panels), figure
+            self.name,
+            in_words(self.title, measures_in(results["results"])),
+            self._caption(results, panels, lines, any(cut), censored),
+            described(panels),
+            figure,
         )
 
     def _grid(self, panels: int, lines: int) -> tuple[Canvas, list[Axes]]:
@@ -155,7 +160,7 @@ class LineFigure:
         rows = results[self.table]
         if not rows:
             return []
-        measures = self.measures if self.choose is None else self.choose(rows)
+        measures = [of_task(measure, rows) for measure in (self.choose(rows) if self.choose else self.measures)]
         panels = []
         for title, facet in self.facets(rows).items():
             lines = self.lines(facet)
@@ -210,7 +215,9 @@ class LineFigure:
     ) -> str:
         rows = self._trainings(results, panels)
         legend = self.legend(lines)
-        parts = [self.about, legend and f"{legend[0].upper()}{legend[1:]}.", self.caption(results)]
+        measures = measures_in(results["results"])
+        about, caption = in_words(self.about, measures), in_words(self.caption(results), measures)
+        parts = [about, legend and f"{legend[0].upper()}{legend[1:]}.", caption]
         if self.dense:
             parts.append("The thin line is the dense network.")
         parts.append(about_draws(rows) if results.bars is None else about_seeds(rows, results.bars))

@@ -1,17 +1,19 @@
 """What figures against density are made of: measures, which become panels, and lines of points at each density."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from matplotlib.lines import Line2D
 
 from lth.core.tables import Row
 from lth.lottery.names import meaning
+from lth.report.compared import EARLY, FINAL, TRAINED, WHERE, bracket, metric_in
 from lth.report.early_stop import means
 from lth.report.figures.axes import STYLES, ArmStyle, Summary, arm_style, summarize
 from lth.report.figures.captions import ONE_SHOT
 from lth.report.intervals import Summarize
 from lth.report.statistics import STOP, arms_of
+from lth.tasks.metrics import ACCURACY
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,21 @@ ACCURACY_EARLY = Measure("early_stop_test_accuracy", "test accuracy at early sto
 ACCURACY_END = Measure("final_test_accuracy", "test accuracy at the end (%)", 100)
 TRAIN_ACCURACY_END = Measure("final_train_accuracy", "train accuracy at the end (%)", 100)
 EARLY_STOP = Measure(STOP, "early-stop iteration", zero=True)
+OF_METRIC = {ACCURACY_EARLY.column: EARLY, ACCURACY_END.column: FINAL, TRAIN_ACCURACY_END.column: TRAINED}
+"""Column of an accuracy -> what the columns of all metrics at that place begin with."""
+
+
+def of_task(measure: Measure, rows: Sequence[Row]) -> Measure:
+    """`measure` with the task's own metric in place of accuracy, where the networks in `rows` are compared by another.
+
+    The label names the better direction.
+    """
+    metric, place = metric_in(rows), OF_METRIC.get(measure.column)
+    if place is None or metric == ACCURACY:
+        return measure
+    split, where = ("train" if place == TRAINED else "test"), WHERE.get(place, "at the end")
+    label = f"{split} {metric.words} {where}{bracket(metric)}"
+    return replace(measure, column=f"{place}_{metric.name}", label=label, factor=metric.factor)
 
 
 @dataclass(frozen=True)

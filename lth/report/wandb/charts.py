@@ -68,6 +68,8 @@ def training_charts(
         by_run.setdefault(row["run"], []).append(row)
     loss = "val_loss" if any(row["val_loss"] is not None for row in curves) else "train_loss"
     title = "Validation loss" if loss == "val_loss" else "Training loss"
+    further = dict.fromkeys(name for row in curves for name in row if name.startswith(("val_", "test_")))
+    charted = dict.fromkeys((*CURVE_COLUMNS, *further))
     width = len(str(max(levels, default=0)))
     charts = []
     for series, results in by_series.items():
@@ -75,7 +77,7 @@ def training_charts(
         points = [
             {"line": f"level {row['level']:0{width}}: {percent(row['density'])}%", "level": row["level"]}
             | {"density": row["density"], "iteration": point["iteration"]}
-            | {column: point[column] for column in CURVE_COLUMNS}
+            | {column: point[column] for column in charted}
             for row in trainings
             for point in thinned(by_run.get(row["run"], []))
         ]

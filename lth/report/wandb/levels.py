@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from lth.core.tables import Row, Table
+from lth.report.compared import EARLY, FINAL, all_metric_columns, bracket, measures_in
 from lth.report.statistics import mean
+from lth.tasks.metrics import ACCURACY, Metric
 
 RESULT_COLUMNS = (
     "early_stop_test_accuracy",
@@ -43,6 +45,14 @@ HEADLINES = (
     Headline("early_stop", "Early stopping iteration", ("early_stop_iteration",)),
     Headline("grad_norm", "Gradient norm before training", ("grad_norm_init",), log_y=True),
 )
+
+
+def of_task(headline: Headline, metric: Metric) -> Headline:
+    """`headline` about the task's own metric in place of accuracy, where networks are compared by another."""
+    if headline != HEADLINES[0] or metric == ACCURACY:
+        return headline
+    title = f"Test {metric.words}{bracket(metric)}"
+    return Headline("compared", title, (f"{EARLY}_{metric.name}", f"{FINAL}_{metric.name}"))
 
 
 def arm_of(row: Row) -> str:
@@ -91,13 +101,15 @@ class LevelMetrics:
         >>> LevelMetrics(headlines=()).row(rows)
         {'level': 1, 'density': 0.8, 'sparsity': 0.19999999999999996, 'reinit/final_test_accuracy': 0.5}
         """
-        first = rows[0]
+        first, measures = rows[0], measures_in(rows)
+        headlines = [of_task(headline, measures.primary) for headline in self.headlines]
+        columns = dict.fromkeys([*self.columns, *all_metric_columns(rows), f"early_stop_{measures.decide}"])
         numbers: Row = {"level": first["level"], "density": first["density"], "sparsity": 1 - first["density"]}
         means = {
-            series: {column: mean(row.get(column) for row in members) for column in self.columns}
+            series: {column: mean(row.get(column) for row in members) for column in columns}
             for series, members in self.by_series(rows).items()
         }
-        for headline in self.headlines:
+        for headline in headlines:
             for series, values in means.items():
                 if "/" in series:
                     continue

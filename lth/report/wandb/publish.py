@@ -14,12 +14,13 @@ from typing import Any
 
 from lth.core.errors import LotteryError
 from lth.core.tables import Row
-from lth.report.differences import DIFFERENCES, difference_rows
-from lth.report.export import ABOUT, ACCURACIES, BOUNDS
+from lth.report.compared import all_metric_columns
+from lth.report.differences import difference_rows, differences_table
+from lth.report.export import ABOUT, BOUNDS
 from lth.report.gather import Gathered
 from lth.report.reading import config_of
 from lth.report.statistics import STOP, arms_of
-from lth.report.summary import SUMMARY, WORDS, summary_rows
+from lth.report.summary import WORDS, summary_rows, summary_table
 from lth.report.wandb.charts import pictures, show_table
 from lth.report.wandb.guard import guarded
 from lth.report.wandb.mode import mode_without_key, wandb_mode
@@ -45,9 +46,13 @@ def publish(
     project, entity = project_of(gathered.folders)
     lines = []
     for setting, rows in gathered.settings().items():
+        summary, differences = (
+            summary_rows(rows, bars, criteria=gathered.criteria),
+            difference_rows(rows, gathered.criteria),
+        )
         tables = {
-            "summary": (SUMMARY, summary_rows(rows, bars, criteria=gathered.criteria)),
-            "differences": (DIFFERENCES, difference_rows(rows, gathered.criteria)),
+            "summary": (summary_table(summary).names, summary),
+            "differences": (differences_table(differences).names, differences),
         }
         info = run_info(rows, tables, bars, project, entity, says.get(setting, ""))
         try:
@@ -108,7 +113,7 @@ def level_rows(summary: Sequence[Row]) -> list[dict[str, Any]]:
     for row in summary:
         density = row["density"]
         values = levels.setdefault(row["level"], {"level": row["level"], "density": density, "sparsity": 1 - density})
-        for column, bound in product((*ACCURACIES, STOP), BOUNDS):
+        for column, bound in product((*all_metric_columns(summary), STOP), BOUNDS):
             if row[f"{column}_{bound}"] is not None:
                 values[f"report/{row['arm']}/{bound}/{column}"] = row[f"{column}_{bound}"]
         rate = {"mean": row["failed"] / row["trainings"]} if row["trainings"] else {}

@@ -3,7 +3,7 @@
 import io
 
 import pytest
-from lth.experiments.imp.sheets import accuracy_cells, levels, searches, sheets, stop_cell, summary
+from lth.experiments.imp.sheets import levels, metric_cells, searches, sheets, stop_cell, summary
 from rich.console import Console
 
 from lth.compression.search_cost import SEARCH
@@ -117,9 +117,9 @@ def test_a_cell_says_how_many_draws_diverged():
         {"arm": "reinit", column: value, "status": status}
         for value, status in ((0.5, "done"), (None, "diverged"), (0.6, "done"))
     ]
-    (cell,) = accuracy_cells(draws, ["reinit"], column)
+    (cell,) = metric_cells(draws, ["reinit"], column)
     assert (cell, cell.note, cell.bold) == ("55.00", "50.00 to 60.00, 1 of 3 diverged", False)
-    assert accuracy_cells(draws[1:2], ["reinit", "shuffle"], column) == ["diverged", DASH]
+    assert metric_cells(draws[1:2], ["reinit", "shuffle"], column) == ["diverged", DASH]
 
 
 def test_a_mean_early_stop_is_a_lower_bound_where_one_draw_is_censored():
