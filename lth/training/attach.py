@@ -163,7 +163,7 @@ def _optimizers(given: Optimizer | Sequence[Optimizer]) -> list[Optimizer]:
             raise LotteryError(f"{type(outer).__name__} is no optimiser: attach needs one of torch.optim, or several")
         queue.extend(x for x in inner if not any(x is other for other in queue))
     # a wrapper that never called Optimizer.__init__ has no hooks, and calls what it wraps
-    optimizers = [x for x in queue if isinstance(x, Optimizer) and hasattr(x, "_optimizer_step_post_hooks")]
+    optimizers = [x for x in queue if isinstance(x, Optimizer) and "_optimizer_step_post_hooks" in vars(x)]
     if not optimizers:
         raise LotteryError("there is no optimiser to hold the mask in: attach needs one of torch.optim, or several")
     return optimizers

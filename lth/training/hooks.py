@@ -43,10 +43,12 @@ def pruned_places(weight: Tensor, kept: Tensor) -> Tensor | None:
     places = ~kept.to(weight.device)
     if not hasattr(weight, "to_local"):
         return places
-    from torch.distributed.tensor import distribute_tensor  # torch.distributed is needed only here
+    from torch.distributed.tensor import DTensor, Replicate  # torch.distributed is needed only here
 
     sharded: Any = weight
-    return distribute_tensor(places, sharded.device_mesh, sharded.placements, src_data_rank=None).to_local()
+    mesh = sharded.device_mesh
+    replicated = DTensor.from_local(places, mesh, [Replicate()] * mesh.ndim, run_check=False)
+    return replicated.redistribute(placements=sharded.placements).to_local()
 
 
 def hooked(weight: Tensor, hook: Pruned) -> Any:

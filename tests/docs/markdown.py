@@ -51,8 +51,8 @@ def commands_of(page: Path) -> Iterator[list[str]]:
         yield from commands_in(line)
 
 
-def commands_in(line: str) -> Iterator[list[str]]:
-    """The words of the `lth` commands in a line for a shell."""
+def commands_in(line: str, program: str = "lth") -> Iterator[list[str]]:
+    """The words of the commands of `program` in a line for a shell."""
     lexer = shlex.shlex(line, posix=True, punctuation_chars="&;|")
     lexer.whitespace_split = True
     words: list[str] = []
@@ -62,7 +62,7 @@ def commands_in(line: str) -> Iterator[list[str]]:
         return
     for word in split:
         if word in SEPARATORS:
-            if words[:1] == ["lth"]:
+            if words[:1] == [program]:
                 yield words[1:]
             words = []
         else:

@@ -29,12 +29,22 @@ NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.ipynb"))
 PLACEHOLDERS = {"EXPERIMENT", "PAPER", "JOB", "COMMAND", "input_noise"}
 """Words of general forms such as `lth EXPERIMENT --help`, and the experiment of a page, if it were installed."""
 OPEN = re.compile(r"(model|data)\.args\.|pruning\.fractions\.")
+OF_EXTRAS = ("transformers", "lightning", "accelerate")
+"""Libraries whose import alone takes seconds, and warns: pages with them are among the slow tests."""
 RUN = "import sys, nbformat, nbclient; nbclient.NotebookClient(nbformat.read(sys.argv[1], 4)).execute()"
 
 
 def pages_with(language):
     pages = [page for page in PAGES if any(block.language == language for block in blocks_of(page))]
-    return pytest.mark.parametrize("page", pages, ids=name_of)
+    slow = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+    marked = [pytest.param(page, marks=slow if extras_of(page) else [], id=name_of(page)) for page in pages]
+    return pytest.mark.parametrize("page", marked)
+
+
+def extras_of(page):
+    """The libraries of extras that the Python of `page` imports."""
+    code = "".join(block.code for block in blocks_of(page) if block.language == "python")
+    return [name for name in OF_EXTRAS if re.search(rf"^(import|from) {name}\b", code, re.MULTILINE)]
 
 
 def commands():
@@ -42,6 +52,7 @@ def commands():
 
 
 def test_commands_are_found_in_lines_of_a_shell():
+    assert list(commands_in("cd x && torchrun train.py", "torchrun")) == [["train.py"]]
     line = "python3 -m venv x && lth imp 'arms=[ticket,reinit]' -m seed=0,1   # two seeds"
     assert list(commands_in(line)) == [["imp", "arms=[ticket,reinit]", "-m", "seed=0,1"]]
     assert list(commands_in("lth report; lth claims frankle2019")) == [["report"], ["claims", "frankle2019"]]
@@ -121,6 +132,8 @@ def test_the_python_of_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    for library in extras_of(page):
+        needed(library)
     with torch.random.fork_rng():
         follow(page, tmp_path, {"__name__": "__main__"})
     for module in [name for name in sys.modules if (tmp_path / f"{name.partition('.')[0]}.py").exists()]:
@@ -138,9 +151,13 @@ def test_commands_on_files_of_a_page_run(page, tmp_path, monkeypatch, command, p
     monkeypatch.syspath_prepend(str(tmp_path))
     with torch.random.fork_rng():
         follow(page, tmp_path, {"__name__": "__main__"})
-    lines = [block.code for block in blocks_of(page) if block.language == "bash"]
-    ran = [words for code in lines for line in code.splitlines() for words in commands_in(line)]
-    assert ran
+    lines = [line for block in blocks_of(page) if block.language == "bash" for line in block.code.splitlines()]
+    ran = [words for line in lines for words in commands_in(line)]
+    launched = [words for line in lines for words in commands_in(line, "torchrun")]
+    assert ran or launched
+    for words in launched:
+        launch = [sys.executable, "-m", "torch.distributed.run", *words]
+        subprocess.run(launch, check=True, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(CHECKOUT)}, timeout=300)
     for name, *words in ran:
         small = ["scale=smoke"] if name in sources() else []
         command(name, *words, *small, cwd=tmp_path, LTH_DATA=str(prepared_mnist1d))
