@@ -201,7 +201,7 @@ def layer_rows(counted: Counts, mask: Mapping[str, Tensor]) -> list[Row]:
     """A row for each layer of a ticket, with the columns of LAYER_COST."""
     rows = []
     for layer in counted.layers:
-        kept = mask.get(layer.weight)
+        masks = [mask[name] for name in dict.fromkeys((layer.weight, *layer.names)) if name in mask]
         row = LAYER_COST.row(
             layer=layer.layer,
             kind=layer.kind,
@@ -211,8 +211,8 @@ def layer_rows(counted: Counts, mask: Mapping[str, Tensor]) -> list[Row]:
             flops=layer.flops,
             sparse_flops=layer.sparse_flops,
         )
-        if kept is not None:
-            density = int(kept.sum()) / kept.numel()
-            row |= {"kept": int(kept.sum()), "density": density, "sparsity": 1 - density}
+        if masks:
+            kept, size = sum(int(x.sum()) for x in masks), sum(x.numel() for x in masks)
+            row |= {"kept": kept, "density": kept / size, "sparsity": 1 - kept / size}
         rows.append(row)
     return rows

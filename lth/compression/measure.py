@@ -26,6 +26,7 @@ class LayerCount:
     share counts in the first of them. density: non-zeros / size of its weight. flops: of one input with dense kernels;
     sparse_flops: flops x density, each product by its own weight, and those of two activations, as in attention, whole.
     weight: the name of its weight among the model's parameters, the first of a shared one; empty where it is none.
+    names: the first names of all its own parameters. Looking up rows of an embedding takes no FLOPs.
     """
 
     layer: str
@@ -37,6 +38,7 @@ class LayerCount:
     flops: int
     sparse_flops: float
     weight: str = ""
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ def counts(model: nn.Module, example: Tensor) -> Counts:
                     sum(product.flops for product in by_module.get(module, ())),
                     sum(product.flops * product.density for product in by_module.get(module, ())),
                     names.get(id(weight), ""),
+                    tuple(names[id(parameter)] for parameter in parameters),
                 )
             )
     weights = _weights(model, performed)

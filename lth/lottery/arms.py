@@ -13,6 +13,7 @@ from lth.lottery.names import ADDED, GROUP, first_line
 from lth.lottery.narrow import narrowed, weights_of
 from lth.models.initialize import check_redrawn
 from lth.pruning.mask import Layer, dense
+from lth.pruning.roles import standard_names
 from lth.training.run_result import RunResult
 from lth.training.run_spec import RunSpec
 
@@ -173,6 +174,9 @@ def check_possible(
     if "rewiring" in needed:
         context.rewiring.check_times(spec.plan.start, spec.plan.total)
     if "small_network" in needed:
+        if named := [layer.name for layer in layers if layer.name not in standard_names(spec.model)]:
+            problem = f"counts the weights of Linear layers and convolutions alone, and {named[0]} is pruned too"
+            raise SettingError("arms", needed["small_network"], f"{problem}: leave out the arm, or pruning.include")
         others = weights_of(spec.model, full_mask) - sum(layer.size for layer in layers)
         for count in counts:
             narrowed(spec.model, others + count)

@@ -39,7 +39,9 @@ class FreshInit:
 
     def state_of(self, model: nn.Module, seed: int) -> State:
         """The initial state of `model`, which was built under `seed`."""
-        return clone(model.state_dict()) if self.initializer == "default" else initialize(model, self.initializer, seed)
+        if self.initializer == "default":
+            return clone(model.state_dict())
+        return initialize(model, self.initializer, seed, built=True)
 
     def constructed(self, seed: int) -> nn.Module:
         """The network, built under `seed`."""
@@ -126,15 +128,22 @@ def context_of(model: nn.Module, initial_state: State, fresh: Initialize, rewiri
     def small(narrow: nn.Module, seed: int) -> State:
         return initialize(narrow, initializer, seed)
 
-    return Context(fresh, scaled_by(model, initial_state, plus), small, rewiring)
+    return Context(fresh, scaled_by(model, initial_state, plus, fresh), small, rewiring)
 
 
-def scaled_by(model: nn.Module, initial_state: State, initializer: str) -> Callable[[int, Mask], State]:
-    """What draws an initial state of `model` by seed, scaled to a mask by an initialiser of `INITIALIZERS`."""
+def scaled_by(
+    model: nn.Module, initial_state: State, initializer: str, fresh: Initialize | None = None
+) -> Callable[[int, Mask], State]:
+    """What draws an initial state of `model` by seed, scaled to a mask by an initialiser of `INITIALIZERS`.
+
+    fresh: where it builds the network anew, so is what has no `reset_parameters` drawn.
+    """
     template = copied(model)  # training changes the model
     load(template, initial_state)
 
     def scaled(seed: int, mask: Mask) -> State:
+        if isinstance(fresh, FreshInit):
+            return initialize(fresh.constructed(seed), initializer, seed, mask, built=True)
         return initialize(template, initializer, seed, mask)
 
     return scaled

@@ -27,9 +27,9 @@ def from_torch_pruning(pruned: nn.Module | Mapping[str, Tensor] | str | Path, mo
 
     pruned: the model, its state dict, or a file of the state dict (read by `torch.load` with `weights_only=True`).
     model: one of the same architecture, pruned or not; None: `pruned` itself. Linear and convolution layers without a
-    mask are dense. Raises LotteryError for a state dict of another architecture, for one without masks or with one
-    missing, for a pruned bias, for a layer without weights left, and for a weight that layers share where torch has not
-    pruned it in the same way in all of them.
+    mask are dense; other parameters have a mask where torch has pruned them. Raises LotteryError for a state dict of
+    another architecture, for one without masks or with one missing, for a layer without weights left, and for a weight
+    that layers share where torch has not pruned it in the same way in all of them.
 
     >>> layer = prune.l1_unstructured(nn.Linear(4, 2), "weight", amount=0.5)
     >>> from_torch_pruning(layer).density
@@ -60,10 +60,9 @@ def from_torch_pruning(pruned: nn.Module | Mapping[str, Tensor] | str | Path, mo
     masks = {shared.get(name, name): mask for name, mask in masks.items()}
     weights = _prunable(model, shared)
     for name, mask in masks.items():
-        if name not in weights and not mask.all():
-            raise LotteryError(f"{name} is pruned there; a ticket prunes the weights of Linear and convolution layers")
         if not mask.any():
             raise LotteryError(f"layer collapse: nothing is left of {name}")
+    weights += [name for name, mask in masks.items() if name not in weights and not mask.all()]
     full = {name: torch.ones(shapes[name], dtype=torch.bool) for name in weights}
     kept = {name: masks.get(name, mask) for name, mask in full.items()}
     return Ticket(kept, state, provenance={"from": "torch.nn.utils.prune"})

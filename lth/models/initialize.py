@@ -14,48 +14,29 @@ from torch import Tensor, nn
 from lth.core.errors import LotteryError
 from lth.core.rng import global_rng, rng
 from lth.core.weights import State, clone
+from lth.models.fans import Layer, dense_fans, fans_under, sparse_fans
 
-Initializer = Callable[[Tensor, torch.Generator], Tensor]
-Layer = nn.Linear | nn.modules.conv._ConvNd
-
-
-def _fans(weight: Tensor) -> tuple[int, int]:
-    """(fan-in, fan-out) of a linear (out, in) or convolution (out, in, *kernel) weight."""
-    field = weight[0][0].numel()
-    return weight.shape[1] * field, weight.shape[0] * field
+Initializer = Callable[[Layer, torch.Generator], Tensor]
 
 
-def _normal(weight: Tensor, std: float, generator: torch.Generator) -> Tensor:
-    return torch.randn(weight.shape, generator=generator) * std
+def _normal(layer: Layer, variance: float, generator: torch.Generator) -> Tensor:
+    return torch.randn(layer.weight.shape, generator=generator) * math.sqrt(variance)
 
 
-def glorot_normal(weight: Tensor, generator: torch.Generator) -> Tensor:
+def glorot_normal(layer: Layer, generator: torch.Generator) -> Tensor:
     """N(0, 2 / (fan-in + fan-out)) (Glorot & Bengio 2010; Frankle & Carbin 2019, Fig. 2)."""
-    return _normal(weight, math.sqrt(2 / sum(_fans(weight))), generator)
+    return _normal(layer, 2 / sum(dense_fans(layer)), generator)
 
 
-def glorot_uniform(weight: Tensor, generator: torch.Generator) -> Tensor:
+def glorot_uniform(layer: Layer, generator: torch.Generator) -> Tensor:
     """U(-a, a) with a^2 = 6 / (fan-in + fan-out) (Glorot & Bengio 2010, eq. 16)."""
-    bound = math.sqrt(6 / sum(_fans(weight)))
-    return (torch.rand(weight.shape, generator=generator) * 2 - 1) * bound
+    bound = math.sqrt(6 / sum(dense_fans(layer)))
+    return (torch.rand(layer.weight.shape, generator=generator) * 2 - 1) * bound
 
 
-def kaiming_normal(weight: Tensor, generator: torch.Generator) -> Tensor:
+def kaiming_normal(layer: Layer, generator: torch.Generator) -> Tensor:
     """N(0, 2 / fan-in) (He et al. 2015, eq. 10)."""
-    return _normal(weight, math.sqrt(2 / _fans(weight)[0]), generator)
-
-
-def sparse_fans(layer: Layer, kept: Tensor) -> tuple[Tensor, Tensor]:
-    """(inputs left to each output unit, outputs left to each input unit), float64, both of the shape of the weight.
-
-    kept: the layer's mask. The unit of a convolution is a channel: its fan is the mask summed over the kernel and the
-    channels of the other side (of its group).
-    """
-    groups, transposed = getattr(layer, "groups", 1), getattr(layer, "transposed", False)
-    blocks = kept.double().reshape(groups, len(kept) // groups, kept.shape[1], -1)
-    of_rows, of_columns = (blocks.sum(axes, keepdim=True).expand_as(blocks) for axes in ((2, 3), (1, 3)))
-    fan_in, fan_out = (of_columns, of_rows) if transposed else (of_rows, of_columns)
-    return fan_in.reshape(kept.shape), fan_out.reshape(kept.shape)
+    return _normal(layer, 2 / dense_fans(layer)[0], generator)
 
 
 @dataclass(frozen=True)
@@ -73,12 +54,21 @@ class SparsityAware:
 
     def __call__(self, layer: Layer, kept: Tensor, generator: torch.Generator) -> Tensor:
         """The weight of `layer` under its mask `kept` (bool, of the weight's shape, on the CPU)."""
-        fan_in, fan_out = sparse_fans(layer, kept)
-        fan = {"in": fan_in, "out": fan_out, "average": (fan_in + fan_out) / 2}[self.fan]
-        std = (self.gain / fan.clamp(min=1)).sqrt()
+        std = (self.gain / self._fan(sparse_fans(layer, kept))).sqrt()
         if self.uniform:  # U(-a, a) has variance a^2 / 3
             return (torch.rand(kept.shape, generator=generator) * 2 - 1) * (math.sqrt(3) * std).float()
         return torch.randn(kept.shape, generator=generator) * std.float()
+
+    def scale(self, module: nn.Module, kept: Tensor) -> Tensor:
+        """By what a draw of the own rule of `module` is multiplied under the mask `kept` of one of its parameters."""
+        full, left = (fans_under(module, mask) for mask in (torch.ones_like(kept), kept))
+        ratio = self._fan(full) / self._fan(left) if full and left else torch.ones(kept.shape)
+        return ratio.sqrt().float()
+
+    def _fan(self, fans: tuple[Tensor, Tensor]) -> Tensor:
+        fan_in, fan_out = fans
+        fan = {"in": fan_in, "out": fan_out, "average": (fan_in + fan_out) / 2}[self.fan]
+        return fan.clamp(min=1)
 
 
 @dataclass(frozen=True)
@@ -92,7 +82,12 @@ class LayerScaled:
 
     def __call__(self, layer: Layer, kept: Tensor, generator: torch.Generator) -> Tensor:
         """The weight of `layer` under its mask `kept` (bool, of the weight's shape, on the CPU)."""
-        return self.base(layer.weight, generator) / math.sqrt(int(kept.sum()) / kept.numel())
+        return self.base(layer, generator) / math.sqrt(int(kept.sum()) / kept.numel())
+
+    def scale(self, module: nn.Module, kept: Tensor) -> Tensor:
+        """As of `SparsityAware`: one factor for all, and 1 where no mask changes a fan-in."""
+        scaled = kept.ndim > 1 and not isinstance(module, (nn.Embedding, nn.EmbeddingBag))
+        return torch.tensor(math.sqrt(kept.numel() / int(kept.sum())) if scaled else 1.0)
 
 
 MaskInitializer = SparsityAware | LayerScaled
@@ -119,13 +114,18 @@ def needs_mask(initializer: str) -> bool:
     return isinstance(INITIALIZERS[initializer], MaskInitializer)
 
 
-def initialize(model: nn.Module, initializer: str, seed: int, mask: Mapping[str, Tensor] | None = None) -> State:
+def initialize(
+    model: nn.Module, initializer: str, seed: int, mask: Mapping[str, Tensor] | None = None, built: bool = False
+) -> State:
     """A new initial state of `model` under `seed`; the model itself stays as it is.
 
-    Every module that has `reset_parameters` draws by it. Then, unless `initializer` is `default`, the weights of
+    Every module that has `reset_parameters` draws by it, then attention and `nn.Transformer` of torch by their own
+    rule, unless the model was just `built` under the seed. Then, unless `initializer` is `default`, the weights of
     Linear and convolution layers are drawn anew and their biases are zero; norm layers keep their ones and zeros.
-    mask: for the initialisers that need one; a layer without a mask is dense. Weights at pruned positions are drawn,
-    too. Raises LotteryError where the mask keeps nothing of a layer, or has another shape.
+    mask: for the initialisers that need one; a layer without a mask is dense. Other parameters in the mask, such as of
+    embeddings and recurrent layers, keep their module's draw, scaled by what the mask leaves of each fan
+    (`lth.models.fans.fans_under`). Weights at pruned positions are drawn, too. Raises LotteryError where the mask keeps
+    nothing of a layer, or has another shape.
 
     >>> layer = nn.Linear(3, 2)
     >>> first, again = (initialize(layer, "glorot_normal", seed=0) for _ in range(2))
@@ -133,30 +133,70 @@ def initialize(model: nn.Module, initializer: str, seed: int, mask: Mapping[str,
     (True, [0.0, 0.0])
     """
     before, draw = clone(model.state_dict()), INITIALIZERS[initializer]
-    kept = _kept(model, mask or {}) if isinstance(draw, MaskInitializer) else {}
     try:
-        for name, module in model.named_modules():
-            reset = getattr(module, "reset_parameters", None)
-            if callable(reset):
-                with global_rng(seed, "init", name):
-                    reset()
+        _reset(model, seed, built)
         with torch.no_grad():
-            for name, module in model.named_modules():
-                if draw is not None and isinstance(module, Layer):
-                    generator = rng(seed, "init", name, "weight")
-                    if isinstance(draw, MaskInitializer):
-                        module.weight.copy_(draw(module, kept[module], generator))
-                    else:
-                        module.weight.copy_(draw(module.weight, generator))
-                    if module.bias is not None:
-                        module.bias.zero_()
+            if isinstance(draw, MaskInitializer):
+                _check_mask(model, mask or {})
+                _draw(model, seed, _with_masks(draw, model, mask or {}))
+                _scale(model, draw, mask or {})
+            elif draw is not None:
+                _draw(model, seed, draw)
         return clone(model.state_dict())
     finally:
         model.load_state_dict(before)
 
 
-def _kept(model: nn.Module, mask: Mapping[str, Tensor]) -> dict[nn.Module, Tensor]:
-    """The mask of each Linear and convolution, on the CPU; a full one where `mask` has none."""
+def _reset(model: nn.Module, seed: int, built: bool) -> None:
+    """Every module draws by its `reset_parameters`; those of torch that call it `_reset_parameters` after their parts.
+
+    So they do in their constructors.
+    """
+    modules = list(model.named_modules())
+    torchs = [(name, x) for name, x in modules if isinstance(x, (nn.MultiheadAttention, nn.Transformer))]
+    for name, module in modules:
+        reset = getattr(module, "reset_parameters", None)
+        if callable(reset):
+            with global_rng(seed, "init", name):
+                reset()
+    for name, module in reversed(torchs) if not built else ():
+        with global_rng(seed, "init", name):
+            module._reset_parameters()
+
+
+def _draw(model: nn.Module, seed: int, draw: Initializer) -> None:
+    """Draws the weights of Linear layers and convolutions; their biases become zero."""
+    for name, module in model.named_modules():
+        if isinstance(module, Layer):
+            module.weight.copy_(draw(module, rng(seed, "init", name, "weight")))
+            if module.bias is not None:
+                module.bias.zero_()
+
+
+def _with_masks(draw: MaskInitializer, model: nn.Module, mask: Mapping[str, Tensor]) -> Initializer:
+    """`draw` of each layer under its mask; under a full one where `mask` has none."""
+    names = {id(parameter): name for name, parameter in model.named_parameters()}  # a shared tensor has its first name
+
+    def masked(layer: Layer, generator: torch.Generator) -> Tensor:
+        kept = mask.get(names.get(id(layer.weight), ""))
+        full = torch.ones(layer.weight.shape, dtype=torch.bool)
+        return draw(layer, full if kept is None else kept.bool().cpu(), generator)
+
+    return masked
+
+
+def _scale(model: nn.Module, draw: MaskInitializer, mask: Mapping[str, Tensor]) -> None:
+    """Scales the parameters in `mask` that are no weight of a Linear layer or convolution."""
+    drawn = {id(module.weight) for module in model.modules() if isinstance(module, Layer)}
+    for name, kept in mask.items():
+        parameter = model.get_parameter(name)
+        if id(parameter) not in drawn:
+            module = model.get_submodule(name.rpartition(".")[0])
+            parameter.mul_(draw.scale(module, kept.bool().cpu()).to(parameter.device))
+
+
+def _check_mask(model: nn.Module, mask: Mapping[str, Tensor]) -> None:
+    """Raises LotteryError for a mask that does not fit `model`, or leaves nothing of a layer."""
     parameters = dict(model.named_parameters())
     for name, tensor in mask.items():
         if name not in parameters or parameters[name].shape != tensor.shape:
@@ -164,14 +204,6 @@ def _kept(model: nn.Module, mask: Mapping[str, Tensor]) -> dict[nn.Module, Tenso
             raise LotteryError(f"the mask does not fit: {name} is {tuple(tensor.shape)}, the model has {shape}")
         if not tensor.any():
             raise LotteryError(f"layer collapse: the mask keeps none of the {tensor.numel():,} weights of {name}")
-    names = {id(parameter): name for name, parameter in parameters.items()}  # a shared tensor has its first name
-    masks: dict[nn.Module, Tensor] = {}
-    for module in model.modules():
-        if isinstance(module, Layer):
-            kept = mask.get(names.get(id(module.weight), ""))
-            full = torch.ones(module.weight.shape, dtype=torch.bool)
-            masks[module] = full if kept is None else kept.bool().cpu()
-    return masks
 
 
 def check_redrawn(model: nn.Module, first: State, second: State, prunable: list[str]) -> None:
@@ -186,6 +218,12 @@ def check_redrawn(model: nn.Module, first: State, second: State, prunable: list[
         if computed or not callable(getattr(module, "reset_parameters", None)):
             parameters = module.named_parameters(prefix=place, recurse=False)
             names |= {name for name, weight in parameters if weight.ndim >= 2 and weight.requires_grad}
-    same = [name for name in sorted(names) if torch.equal(first[name], second[name])]
+    same = [name for name in sorted(names) if torch.equal(first[name], second[name]) and not _by_rule(first[name])]
     if same:
-        raise LotteryError(f"{same[0]} was not redrawn: give its module a reset_parameters() that redraws it")
+        mend = "give its module a reset_parameters() that redraws it, or give a function that builds the network"
+        raise LotteryError(f"{same[0]} was not redrawn: {mend}")
+
+
+def _by_rule(weight: Tensor) -> bool:
+    """Whether a draw is the same each time by its rule, as the zeros of a bias and the ones of a norm layer are."""
+    return weight.ndim < 2 and bool((weight == weight[:1]).all())

@@ -63,8 +63,8 @@ def axis_of(layer: "Layer", granularity: str) -> int:
     """
     axis = layer.channels[CHANNELS.index(granularity)]
     if axis is None or axis >= len(layer.shape):
-        problem = f"{layer.name} is of a grouped convolution, where no slice is a channel; add it to pruning.exclude"
-        raise SettingError("pruning.granularity", granularity, problem)
+        problem = f"no slice of {layer.name} is one channel, as of a grouped convolution, gates or a bare parameter"
+        raise SettingError("pruning.granularity", granularity, f"{problem}; add it to pruning.exclude")
     return axis
 
 
@@ -74,7 +74,7 @@ def units_of(layer: "Layer", granularity: str) -> int:
     Raises SettingError where the layer cannot be divided into such units.
     """
     if n_of_m := blocks(granularity):
-        width, block = layer.shape[1] if len(layer.shape) > 1 else 0, n_of_m[1]
+        width, block = layer.shape[layer.along] // layer.groups if len(layer.shape) > 1 else 0, n_of_m[1]
         if width == 0 or width % block:
             problem = f"{layer.name} has {width} inputs, which {block} does not divide; add it to pruning.exclude"
             raise SettingError("pruning.granularity", granularity, problem)

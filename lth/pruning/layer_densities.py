@@ -11,7 +11,7 @@ from lth.core.setting import Marks
 if TYPE_CHECKING:
     from lth.pruning.mask import Layer
 
-KINDS = ("conv", "linear", "output")
+KINDS = ("conv", "linear", "output", "embedding", "attention", "recurrent", "other")
 MEASURED = "sensitivity"
 DENSITIES = ("uniform", "erk", MEASURED)
 """`uniform`: each layer loses its own fraction; `erk`: `erdos_renyi_kernel`; `sensitivity`: as the sensitivity of the

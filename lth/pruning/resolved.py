@@ -82,7 +82,8 @@ def resolve(
     do, and where it matters and is not clear which layers give the outputs; LotteryError for a mask of other layers.
     """
     check_score(pruning)
-    covered = prunable(model, pruning.exclude, pruning.output, _traced(model, pruning, examples))
+    traced = _traced(model, pruning, examples)
+    covered = prunable(model, pruning.exclude, pruning.output, traced, pruning.include)
     layers = _without_classes(model, covered, pruning, examples)
     selection = selection_of(pruning, layers)
     alive = None if mask is None else _alive(selection, layers, mask)
@@ -99,8 +100,8 @@ def _without_classes(model: nn.Module, layers: list[Layer], pruning: Pruning, ex
     if pruning.granularity not in CHANNELS:
         return layers
     if pruning.granularity == "output" and pruning.output is None and examples is None:
-        every = prunable(model)
-        if every[-1].kind != "output":  # such as a convolution: the order of definition says nothing then
+        every = [x for x in prunable(model, include=pruning.include) if x.kind in ("conv", "linear", "output")]
+        if not every or every[-1].kind != "output":  # such as a convolution: the order of definition says nothing then
             _ask_for_output(every, "that is not clear without examples of the inputs")
     left = [x for x in layers if not x.output_axes or axis_of(x, pruning.granularity) not in x.output_axes]
     if not left:
@@ -118,7 +119,7 @@ def _traced(model: nn.Module, pruning: Pruning, examples: Tensor | None) -> Mapp
     except UntraceableError as error:
         options = (pruning.fractions, pruning.layer_densities)
         if pruning.granularity in CHANNELS or any(isinstance(x, Mapping) and "output" in x for x in options):
-            _ask_for_output(prunable(model), str(error))
+            _ask_for_output(prunable(model, include=pruning.include), str(error))
         return None
 
 

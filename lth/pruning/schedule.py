@@ -23,7 +23,8 @@ class Pruning:
     """What is pruned, by which score, in which units and scope, and how fast.
 
     `fraction` of the remaining units goes at each level; `fractions` overrides it by kind of layer (`conv`, `linear`,
-    `output`) or by name pattern, and a pattern goes before a kind. `one_shot` prunes every level from the final weights
+    `output`, and of what `include` names `embedding`, `attention`, `recurrent`, `other`) or by name pattern, and a
+    pattern goes before a kind. `one_shot` prunes every level from the final weights
     of level 0; `gradual` prunes in one training for each level, to the count that `iterative` has there.
 
     With `score_at=init` scores are those of the rewind point's weights, so that no level needs the training of another.
@@ -43,7 +44,10 @@ class Pruning:
         "iterative", "iterative, one_shot (from level 0), gradual (during training)", options=SCHEDULES
     )
     fraction: float = setting(0.2, "share of remaining weights pruned at each level", above=0, below=1)
-    fractions: dict[str, float] = setting({}, "by kind (conv, linear, output) or name pattern", low=0, below=1)
+    fractions: dict[str, float] = setting({}, "by kind (conv, linear, output, ...) or name pattern", low=0, below=1)
+    include: list[str] = setting(
+        [], "parameters pruned besides Linear and ConvNd weights, by name pattern", unhashed_at_default=True
+    )
     exclude: list[str] = setting([], "layers that stay dense, by name pattern")
     output: str | None = setting(None, "the output layers, by name pattern; null: by the forward pass")
     score_at: str = setting(

@@ -54,29 +54,29 @@ def global_(scores: Mapping[str, Tensor], mask: Mapping[str, Tensor], keep: int)
     return {name: part.reshape(mask[name].shape) for name, part in zip(mask, parts, strict=True)}
 
 
-def in_blocks(scores: Tensor, alive: Tensor, keep: int, size: int) -> Tensor:
-    """The mask of the `keep` highest of every `size` consecutive entries along axis 1, among the `alive` ones.
+def in_blocks(scores: Tensor, alive: Tensor, keep: int, size: int, axis: int = 1) -> Tensor:
+    """The mask of the `keep` highest of every `size` consecutive entries along `axis`, among the `alive` ones.
 
-    scores, alive: (out, in, ...), where `size` divides in. A block with fewer alive entries keeps them all; of equal
-    scores the later positions stay. The result is bool, of the same shape.
+    scores, alive: such as (out, in, ...), where `size` divides in. A block with fewer alive entries keeps them all; of
+    equal scores the later positions stay. The result is bool, of the same shape.
     """
-    rows = scores.movedim(1, -1)  # a block runs over input channels, at one position of the kernel
-    living = alive.movedim(1, -1)
+    rows = scores.movedim(axis, -1)  # a block runs over input channels, at one position of the kernel
+    living = alive.movedim(axis, -1)
     if rows[living].isnan().any():
         raise LotteryError("a score is NaN: the weights that it was computed from have diverged")
     values = torch.where(living, rows.double(), -torch.inf).reshape(-1, size)
     order = torch.argsort(values, dim=1, stable=True)
     order = order.gather(1, torch.argsort(living.reshape(-1, size).gather(1, order).int(), dim=1, stable=True))
     chosen = torch.zeros(values.shape, dtype=torch.bool).scatter_(1, order[:, size - keep :], True)
-    return (chosen.reshape(rows.shape) & living).movedim(-1, 1).contiguous()
+    return (chosen.reshape(rows.shape) & living).movedim(-1, axis).contiguous()
 
 
-def _shuffled_blocks(alive: Tensor, size: int, generator: torch.Generator) -> Tensor:
-    """`alive` (out, in, ...) with every `size` consecutive entries along axis 1 in a new order."""
-    rows = alive.movedim(1, -1)
+def _shuffled_blocks(alive: Tensor, size: int, generator: torch.Generator, axis: int) -> Tensor:
+    """`alive`, such as (out, in, ...), with every `size` consecutive entries along `axis` in a new order."""
+    rows = alive.movedim(axis, -1)
     lined = rows.reshape(-1, size)
     order = torch.rand(lined.shape, generator=generator).argsort(1)
-    return lined.gather(1, order).reshape(rows.shape).movedim(-1, 1).contiguous()
+    return lined.gather(1, order).reshape(rows.shape).movedim(-1, axis).contiguous()
 
 
 def norms(scores: Tensor, axis: int, n: float) -> Tensor:
@@ -99,8 +99,8 @@ def norms(scores: Tensor, axis: int, n: float) -> Tensor:
 class Selection:
     """Which units are selected, and which of them compete. Plain data: it is part of a training's fingerprint.
 
-    parts: the layers of each part; granularity: as in `Pruning`; axes: the channel axis by layer; norm: p of the norm
-    of a channel's scores.
+    parts: the layers of each part; granularity: as in `Pruning`; axes: the channel axis by layer, for `N:M` that
+    of the blocks where it is not 1; norm: p of the norm of a channel's scores.
     """
 
     parts: dict[str, list[str]]
@@ -124,7 +124,9 @@ class Selection:
         selected: Mask = {}
         for part, names in self.parts.items():
             if n_of_m := blocks(self.granularity):
-                selected |= {name: in_blocks(scores[name], mask[name], keep[part], n_of_m[1]) for name in names}
+                for name in names:
+                    along = self.axes.get(name, 1)
+                    selected[name] = in_blocks(scores[name], mask[name], keep[part], n_of_m[1], along)
             else:
                 units = {name: self._unit_scores(name, scores[name], mask[name]) for name in names}
                 alive = {name: self.alive(name, mask[name]) for name in names}
@@ -134,7 +136,8 @@ class Selection:
     def shuffled(self, mask: Mapping[str, Tensor], generator: torch.Generator) -> Mask:
         """`mask` with its units at new random positions within each layer; for `N:M`, within each block."""
         if n_of_m := blocks(self.granularity):
-            return {name: _shuffled_blocks(kept, n_of_m[1], generator) for name, kept in mask.items()}
+            axes = {name: self.axes.get(name, 1) for name in mask}
+            return {name: _shuffled_blocks(kept, n_of_m[1], generator, axes[name]) for name, kept in mask.items()}
         if self.granularity not in CHANNELS:
             return shuffled(mask, generator)
         return {
@@ -158,5 +161,7 @@ class Selection:
 def selection_of(pruning: "Pruning", layers: Sequence["Layer"]) -> Selection:
     """How `pruning` selects among the weights of `layers`; SettingError where a layer has no such units."""
     parts = parts_of(pruning, [layer.name for layer in layers])
-    axes = {x.name: axis_of(x, pruning.granularity) for x in layers} if pruning.granularity in CHANNELS else {}
+    axes = {layer.name: layer.along for layer in layers if layer.along != 1} if blocks(pruning.granularity) else {}
+    if pruning.granularity in CHANNELS:
+        axes = {layer.name: axis_of(layer, pruning.granularity) for layer in layers}
     return Selection(parts, pruning.granularity, axes, pruning.norm)

@@ -137,7 +137,7 @@ def _chain(spec: RunSpec) -> Kernels:
 
     train = spec.data.train
     layers = chain_of(spec.model, train.images[:2])
-    if not layers:
+    if not layers or not spec.mask.keys() <= {layer.weight for layer in layers}:  # such as a mask of a bias
         return {}
     classes = len(dict(spec.model.named_parameters())[layers[-1].weight])
     fits = bool(train.labels.min() >= 0) and bool(train.labels.max() < classes)

@@ -19,7 +19,7 @@ from lth.core.weights import is_finite
 from lth.data.arrays import kind_of
 from lth.data.checks import NUMBERED
 from lth.data.tensors import Data
-from lth.pruning.mask import prunable
+from lth.pruning.parameters import check_parameters
 from lth.training.evaluate import chunk_of
 
 
@@ -33,7 +33,7 @@ def check_network(model: nn.Module, data: Data, batch_size: int | None = None) -
         mend = "lth.make_permanent(model), as prune.remove, ends that"
         problem = f"torch.nn.utils.prune has pruned the model: {mend}"
         raise LotteryError(f"{problem}; lth.from_torch_pruning(model) gives its masks as a ticket")
-    prunable(model)
+    check_parameters(model)
     _check_tensors(model)
     with _copy(model) as (probe, device):
         images, labels = (x.to(device) for x in (data.train.images[:2], data.train.labels[:2]))

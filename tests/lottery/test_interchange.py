@@ -151,10 +151,6 @@ BROKEN = {
         lambda s: less(s, "0.weight_mask", "0.weight_orig") | {"0.weight": s["0.weight_orig"]},
         "has no mask",
     ),
-    "a bias": (
-        lambda s: less(s, "5.bias") | {"5.bias_orig": s["5.bias"], "5.bias_mask": torch.tensor([1.0, 0, 1])},
-        "5.bias is pruned there",
-    ),
 }
 
 

@@ -12,7 +12,8 @@ from torch import nn
 from lth.core.errors import LotteryError
 from lth.core.rng import global_rng, rng
 from lth.core.weights import Mask, clone, digest
-from lth.models.initialize import INITIALIZERS, check_redrawn, initialize, needs_mask, sparse_fans
+from lth.models.fans import sparse_fans
+from lth.models.initialize import INITIALIZERS, check_redrawn, initialize, needs_mask
 
 
 def model_of(*widths: int) -> nn.Module:

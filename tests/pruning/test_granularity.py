@@ -110,7 +110,7 @@ def test_a_transposed_convolution_has_its_channels_on_the_other_axes() -> None:
     assert channels == {"0.weight": (1, 0), "1.weight": (0, None), "3.weight": (0, 1)}
     mask = prune(model, 0.5, granularity="output")
     assert mask["0.weight"].movedim(1, 0).flatten(1).all(1).tolist().count(True) == 3
-    with pytest.raises(SettingError, match=r"pruning.granularity=input: 1.weight is of a grouped convolution"):
+    with pytest.raises(SettingError, match=r"pruning.granularity=input: no slice of 1.weight is one channel"):
         prune(model, 0.5, granularity="input")
 
 

@@ -132,7 +132,6 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     ),
     "scripted": (scripted, "is a TorchScript module"),
     "quantised": (quantised, "0 is quantised: give the model as it was before"),
-    "nothing to prune": (lambda: nn.Sequential(nn.Flatten(), nn.BatchNorm1d(12)), "no Linear or convolution layer"),
     "more than tensors": (lambda: nn.Sequential(Extra(12, 3)), r"0\._extra_state in .* is a dict: only tensors"),
     "not copied": (lambda: Uncopied(12, 3), "cannot be copied, .* copy.deepcopy raises TypeError: not me"),
     "other inputs": (lambda: nn.Linear(5, 3), r"does not take images of shape \(12,\): mat1 and mat2"),
