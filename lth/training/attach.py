@@ -5,6 +5,7 @@ from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.optim import Optimizer
 
 from lth.core.errors import LotteryError
@@ -187,6 +188,10 @@ def _resolved(model: nn.Module, mask: Mapping[str, Tensor] | HasMask) -> tuple[d
         if not isinstance(kept, Tensor) or kept.dtype != torch.bool:
             kind = str(kept.dtype) if isinstance(kept, Tensor) else type(kept).__name__
             raise LotteryError(f"the mask of {name} is {kind}: a bool tensor is needed, True where a weight is kept")
+        weight = parameters.get(name)
+        if weight is not None and (is_lazy(weight) or not weight.is_floating_point()):
+            kind = "not initialised: run one batch through the model first" if is_lazy(weight) else str(weight.dtype)
+            raise LotteryError(f"a mask cannot hold {name}: it is {kind}")
     check_shapes(parameters, given)
     names: dict[Tensor, str] = {}
     masks: dict[Tensor, Tensor] = {}
