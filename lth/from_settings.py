@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from lth.core.code import is_library_function, unwrapped
 from lth.core.errors import SettingError
@@ -14,12 +14,14 @@ from lth.core.seeds import Seeds
 from lth.data import sources
 from lth.data.builtin import SOURCES
 from lth.data.checks import check_class_count
+from lth.data.label_noise import with_label_noise
+from lth.data.modular import modular
 from lth.data.splits import remember_digest
 from lth.data.tensors import Data, prepare
 from lth.lottery.arms import requested
 from lth.lottery.context import FreshInit, check_apart, network_of, unequal
 from lth.lottery.plan import ImpPlan
-from lth.models import build
+from lth.models import TOKENS, Sequences, build
 from lth.models.initialize import INITIALIZERS, needs_mask
 from lth.pruning.scores import SCORES
 from lth.store.architecture import architecture, code_of
@@ -45,11 +47,13 @@ def load_data(settings: "TrainingSettings", keep: bool = True) -> Data:
     chosen = settings.data
     root = sources.folder_of(chosen.root, "data.root") if chosen.root else None
     sources.check_name(chosen.name)
-    if chosen._target_ and chosen.name in SOURCES:
+    if chosen._target_ and chosen.name in (*SOURCES, *sources.GENERATED):
         raise SettingError("data._target_", chosen._target_, f"is for data=custom, not {chosen.name}")
     if chosen._target_:
         with global_rng(0, "data"):
             tensors = sources.custom(chosen._target_, chosen.args)
+    elif chosen.name == "modular":
+        tensors = modular(chosen.p, chosen.train_fraction, chosen.symmetric, settings.seeds.split)
     else:
         tensors = sources.load(chosen.name, root, keep)
     how: dict[str, Any] = {
@@ -62,7 +66,7 @@ def load_data(settings: "TrainingSettings", keep: bool = True) -> Data:
         remember_digest(data, tensors.file, keep, **how)
     if not settings.model._target_:  # such a network has as many outputs as there are classes
         check_class_count(chosen.name, tensors, MOST_CLASSES)
-    return data
+    return with_label_noise(data, chosen.label_noise, chosen.label_noise_kind, settings.seeds.noise)
 
 
 def build_model(
@@ -75,16 +79,26 @@ def build_model(
     """
     chosen = settings.model
     check_initializers(chosen)
+    sequences = sequences_of(chosen, data) if chosen.name in TOKENS else None
 
     def construct() -> nn.Module:
         if not chosen._target_:
-            return build(chosen.name, data.shape, data.classes, chosen.widths, chosen.width)
+            return build(chosen.name, data.shape, data.classes, chosen.widths, chosen.width, sequences)
         return network_of(sources.call(chosen._target_, chosen.args, "model"), f"model._target_={chosen._target_}")
 
     fresh = FreshInit(construct, chosen.initializer, chosen.plus_initializer)
     model = fresh.constructed(seeds.init)
     check_network(model, data, settings.recipe.batch_size if trained else None)
     return model, fresh
+
+
+def sequences_of(model: "ModelSettings", data: Data) -> Sequences | None:
+    """What a network of tokens needs to know of `data`; None where its inputs are no sequences of whole numbers."""
+    splits = [split.images for split in (data.train, data.validation, data.test) if len(split)]
+    if not all(isinstance(x, Tensor) and x.ndim == 2 and bool((x == x.round()).all() and x.min() >= 0) for x in splits):
+        return None
+    tokens = max(int(x.max()) for x in splits) + 1
+    return Sequences(tokens, False, model.depth, model.heads, model.embedding)
 
 
 def check_initializers(model: "ModelSettings") -> None:

@@ -17,6 +17,9 @@ from lth.training.recipe import Duration, Recipe
 WANDB_MODES = ("auto", "online", "offline", "disabled")
 UNNAMEABLE = "/\\#?%:"
 """What the name of a W&B project or entity cannot hold."""
+NOISES = ("symmetric", "asymmetric", "pair")
+MODULAR = ("name", ("modular",))
+TRANSFORMER = ("name", ("transformer",))
 ARM_LEVELS = Marks("levels of controls, or all", low=1, high=1000, empty=False)
 
 
@@ -31,6 +34,17 @@ class DataSettings:
     augment: str = setting("none", "none, flip_crop (random flips and crops)")
     _target_: str | None = setting(None, "data=custom: a function, as my_module.my_data")
     args: dict[str, Any] = setting({}, "data=custom: its arguments: data.args.size=100")
+    label_noise: float = setting(0.0, "share of wrong labels in training", low=0, high=1, unhashed_at_default=True)
+    label_noise_kind: str = setting(
+        "symmetric", "symmetric, asymmetric (mnist, cifar10), pair", options=NOISES, unhashed_without="label_noise"
+    )
+    p: int = setting(67, "data=modular: the modulus", low=2, high=2000, read_with=MODULAR, unhashed_at_default=True)
+    train_fraction: float = setting(
+        0.4, "data=modular: share of pairs to train on", above=0, below=1, read_with=MODULAR, unhashed_at_default=True
+    )
+    symmetric: bool = setting(
+        True, "data=modular: a+b and b+a are one pair", read_with=MODULAR, unhashed_at_default=True
+    )
 
 
 @dataclass
@@ -49,10 +63,24 @@ class ModelSettings:
     )
     width: float = setting(
         1.0,
-        "model=resnet20: factor of the channels of each stage",
+        "model=resnet20: factor of its channels; transformer, modular_mlp: units",
         above=0,
-        high=16,
-        read_with=("name", ("resnet20",)),
+        high=10**5,
+        read_with=("name", ("resnet20", "transformer", "modular_mlp")),
+        unhashed_at_default=True,
+    )
+    depth: int = setting(
+        2, "model=transformer: blocks", low=1, high=1000, read_with=TRANSFORMER, unhashed_at_default=True
+    )
+    heads: int = setting(
+        4, "model=transformer: heads of attention", low=1, high=1000, read_with=TRANSFORMER, unhashed_at_default=True
+    )
+    embedding: int = setting(
+        500,
+        "model=modular_mlp: units of the embedding",
+        low=1,
+        high=10**5,
+        read_with=("name", ("modular_mlp",)),
         unhashed_at_default=True,
     )
 

@@ -26,6 +26,10 @@ NAME = re.compile(r"[^./\\~-][^/\\]{0,99}")
 """A name of a data set: it is also that of a file in data.root, so it has no separators and is no hidden file."""
 
 
+GENERATED = ("modular",)
+"""The data that settings describe, and no file holds."""
+
+
 def default_root() -> Path:
     """The folder of the prepared files: `$LTH_DATA`, else `lth` in the user's cache folder; empty variables are unset.
 
@@ -72,7 +76,8 @@ def load(name: str, root: Path | None = None, keep: bool = True) -> RawData:
     if not keep and root != default_root():
         return load(name)
     if name not in SOURCES:
-        raise SettingError("data", name, f"unknown, and there is no {path}; known: {', '.join(SOURCES)}, custom")
+        known = ", ".join((*SOURCES, *GENERATED, "custom"))
+        raise SettingError("data", name, f"unknown, and there is no {path}; known: {known}")
     data = RawData(SOURCES[name](root))
     try:
         write_prepared(path, data)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from torch import nn
@@ -12,7 +13,9 @@ from lth.core.registry import nearest
 from lth.models.cifar_resnet import resnet20
 from lth.models.conv import conv2, conv4, conv6
 from lth.models.lenet import lenet5, lenet_300_100, mlp
+from lth.models.modular import ModularMlp
 from lth.models.resnet import resnet18
+from lth.models.transformer import Transformer
 
 Builder = Callable[[Sequence[int], int], nn.Module]
 """(shape of one input (C, H, W), number of classes) -> network with logits of shape (batch, classes)."""
@@ -26,31 +29,90 @@ MODELS: dict[str, Builder] = {
     "resnet18": resnet18,
     "resnet20": resnet20,
 }
+WIDEST = 16
+"""The largest factor of the channels of `resnet20`."""
+
+
+TOKENS = ("transformer", "modular_mlp")
+"""The networks that take sequences of tokens."""
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """What networks of tokens need to know besides the shape of the data.
+
+    tokens: how many different ones there are; everywhere: whether every place of a sequence has outputs. depth, heads:
+    of `transformer`; embedding: units of that of `modular_mlp`.
+    """
+
+    tokens: int
+    everywhere: bool = False
+    depth: int = 2
+    heads: int = 4
+    embedding: int = 500
 
 
 def build(
-    name: str, shape: Sequence[int], classes: int, widths: Sequence[int] | None = None, width: float = 1.0
+    name: str,
+    shape: Sequence[int],
+    classes: int,
+    widths: Sequence[int] | None = None,
+    width: float = 1.0,
+    sequences: Sequences | None = None,
 ) -> nn.Module:
-    """The network `name` for inputs of `shape` (C, H, W); widths: the hidden layers of `mlp`, None for all others.
+    """The network `name` for inputs of `shape`: images (C, H, W), or sequences (T,) of tokens.
 
-    width: factor of the channels of `resnet20`, 1 for all others. Raises SettingError for an unknown name, widths that
-    do not fit, and an input that is too small.
+    widths: the hidden layers of `mlp`, None for all others. width: factor of the channels of `resnet20`; units of
+    `transformer`, and of the hidden layer of `modular_mlp`; 1 for all others. sequences: None where the inputs are no
+    whole numbers. Raises SettingError for an unknown name, sizes that do not fit, and inputs that the network does not
+    take.
 
     >>> build("mlp", (1, 6, 6), classes=3, widths=[12]).output
     Linear(in_features=12, out_features=3, bias=True)
     """
-    if width != 1 and name != "resnet20":
+    if width != 1 and name not in ("resnet20", *TOKENS):
         raise SettingError("model.width", width, f"is for model=resnet20; {name} has its own")
     if name == "mlp":
-        if not widths or min(widths) < 1:
-            raise SettingError("model.widths", widths, "model=mlp needs hidden widths of at least 1, as in [300,100]")
-        units = [math.prod(shape), *widths, classes]
-        if (size := 4 * sum(map(math.prod, pairwise(units)))) > memory():
-            problem = f"the weights would take {size / 1e9:,.0f} GB, and this machine has {memory() / 1e9:,.0f} GB"
-            raise SettingError("model.widths", list(widths), problem)
-        return mlp(shape, classes, widths)
+        return _mlp(shape, classes, widths)
     if widths is not None:
         raise SettingError("model.widths", list(widths), f"is for model=mlp; {name} has its own")
+    if name in TOKENS:
+        return _of_tokens(name, shape, classes, width, sequences)
     if name not in MODELS:
-        raise SettingError("model", name, f"is no model; {nearest(name, ['mlp', *MODELS, 'custom'])}")
+        raise SettingError("model", name, f"is no model; {nearest(name, ['mlp', *MODELS, *TOKENS, 'custom'])}")
+    if width > WIDEST:
+        raise SettingError("model.width", width, f"is a factor of the channels, and must be at most {WIDEST}")
     return MODELS[name](shape, classes) if width == 1 else resnet20(shape, classes, width)
+
+
+def _mlp(shape: Sequence[int], classes: int, widths: Sequence[int] | None) -> nn.Module:
+    if not widths or min(widths) < 1:
+        raise SettingError("model.widths", widths, "model=mlp needs hidden widths of at least 1, as in [300,100]")
+    _check_memory("widths", list(widths), sum(map(math.prod, pairwise([math.prod(shape), *widths, classes]))))
+    return mlp(shape, classes, widths)
+
+
+def _of_tokens(name: str, shape: Sequence[int], classes: int, width: float, sequences: Sequences | None) -> nn.Module:
+    """The network `name` for sequences of tokens."""
+    if len(shape) != 1 or sequences is None:
+        raise SettingError("model", name, f"needs sequences (T,) of whole numbers, the data are {tuple(shape)}")
+    units, tokens = int(width), sequences.tokens
+    if units != width or units < 2:
+        raise SettingError("model.width", width, f"is the units of {name}: a whole number of at least 2, as 128")
+    if name == "modular_mlp":
+        if sequences.everywhere:
+            raise SettingError("model", name, "gives one output for a whole sequence, and these data need one a token")
+        _check_memory("width", units, (tokens + 2 * units + classes) * sequences.embedding)
+        return ModularMlp(tokens, classes, sequences.embedding, units)
+    depth, heads = sequences.depth, sequences.heads
+    if units % heads:
+        raise SettingError("model.heads", heads, f"must divide model.width={units}")
+    _check_memory("width", units, (12 * depth * units + tokens + shape[0] + classes) * units)
+    return Transformer(tokens, classes, shape[0], depth, units, heads, sequences.everywhere)
+
+
+def _check_memory(key: str, value: object, weights: int) -> None:
+    """Raises SettingError where so many weights are more than this machine holds."""
+    if 4 * weights > memory():
+        problem = f"the weights would take {4 * weights / 1e9:,.0f} GB, and this machine has {memory() / 1e9:,.0f} GB"
+        raise SettingError(f"model.{key}", value, problem)

@@ -118,7 +118,8 @@ def unlike(rows: Sequence[Row]) -> list[str]:
     digests: dict[Any, set[str]] = {}
     for row in rows:
         if row.get("data_digest"):
-            digests.setdefault(row.get("seed_split"), set()).add(row["data_digest"])
+            seeds = (row.get("seed_split"), row.get("seed_noise") or 0)
+            digests.setdefault(seeds, set()).add(row["data_digest"])
     mixed = [sorted(values) for values in digests.values() if len(values) > 1]
     lines = [machines(rows)]
     if mixed:

@@ -72,6 +72,7 @@ RESULTS = Table(
         Column("seed_augment", int, "", "the seed of augmentation", added=True),
         Column("seed_mask", int, "", "the seed of random masks", added=True),
         Column("seed_split", int, "", "the seed of the validation split", added=True),
+        Column("seed_noise", int, "", "the seed of label noise", added=True),
         Column("data_digest", str, "", "a hash of the data as the network takes them", added=True),
         Column("architecture", str, "", "a hash of the network's code and settings", added=True),
         Column("torch", str, "", "the version of torch that trained it", added=True),

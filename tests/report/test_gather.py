@@ -96,6 +96,7 @@ def test_rows_of_one_setting_on_other_data_are_said_in_one_line():
     rows = [row(seed, data_digest="aa", seed_split=0) for seed in range(3)]
     assert unlike(rows) == unlike([*rows, row(3)]) == []
     assert unlike([*rows, row(3, data_digest="bb", seed_split=3)]) == []  # another split is other data
+    assert unlike([*rows, row(3, data_digest="bb", seed_split=0, seed_noise=3)]) == []  # and so is other noise
     (line,) = unlike([*rows, row(3, data_digest="bb", seed_split=0)])
     assert line.startswith("one averages over trainings on different data (data_digest aa, bb)")
 

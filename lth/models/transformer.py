@@ -1,0 +1,81 @@
+"""A small decoder-only transformer for sequences of tokens (Vaswani et al. 2017; pre-norm as Radford et al. 2019)."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+STD = 0.02
+"""The standard deviation of embeddings, as in GPT-2."""
+
+
+class TokenEmbedding(nn.Embedding):
+    """A vector for each token, drawn from N(0, std^2)."""
+
+    def __init__(self, tokens: int, width: int, std: float) -> None:
+        self.std = std
+        super().__init__(tokens, width)
+
+    def reset_parameters(self) -> None:
+        """Draws the vectors anew."""
+        nn.init.normal_(self.weight, std=self.std)
+
+
+class CausalAttention(nn.Module):
+    """Self-attention in which each place attends to itself and to earlier ones."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.projection = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(N, T, width) -> (N, T, width)."""
+        count, length, width = inputs.shape
+        parts = self.projection(inputs).view(count, length, 3, self.heads, width // self.heads)
+        queries, keys, values = parts.permute(2, 0, 3, 1, 4)  # each (N, heads, T, width / heads)
+        attended = functional.scaled_dot_product_attention(queries, keys, values, is_causal=True)
+        return self.out(attended.transpose(1, 2).reshape(count, length, width))  # type: ignore[no-any-return]
+
+
+class Block(nn.Module):
+    """Attention, then two Linear layers with a GELU between; each is added to what it is given, normalised before."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.attention = CausalAttention(width, heads)
+        self.fc1, self.fc2 = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(N, T, width) -> (N, T, width)."""
+        middle = inputs + self.attention(self.norm1(inputs))
+        return middle + self.fc2(functional.gelu(self.fc1(self.norm2(middle))))  # type: ignore[no-any-return]
+
+
+class Transformer(nn.Module):
+    """Logits for the last place of a sequence, or for every place, none of which depends on later tokens.
+
+    tokens: how many different ones there are, numbered from 0; outputs: how many logits a place has; context: the
+    longest sequence; depth: blocks; everywhere: whether every place has logits.
+
+    >>> Transformer(tokens=5, outputs=3, context=4, depth=1, width=8, heads=2)(torch.zeros(2, 4).long()).shape
+    torch.Size([2, 3])
+    """
+
+    def __init__(
+        self, tokens: int, outputs: int, context: int, depth: int, width: int, heads: int, everywhere: bool = False
+    ) -> None:
+        super().__init__()
+        self.everywhere = everywhere
+        self.tokens = TokenEmbedding(tokens, width, STD)
+        self.places = TokenEmbedding(context, width, STD)
+        self.blocks = nn.Sequential(*(Block(width, heads) for _ in range(depth)))
+        self.norm = nn.LayerNorm(width)
+        self.output = nn.Linear(width, outputs, bias=False)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Tokens (N, T), whole numbers of any type -> (N, outputs), or (N, T, outputs)."""
+        places = torch.arange(tokens.shape[1], device=tokens.device)
+        hidden = self.norm(self.blocks(self.tokens(tokens.long()) + self.places(places)))
+        return self.output(hidden if self.everywhere else hidden[:, -1])  # type: ignore[no-any-return]
