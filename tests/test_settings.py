@@ -7,25 +7,36 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from hydra import compose, initialize_config_dir
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
-from lth.cli.config import read, register
+from lth.cli.config import read
 from lth.core.checked import hints_of
 from lth.core.errors import SettingError
 from lth.core.setting import default_of, marks_of, setting
 from lth.discovery import place, source_of, sources
 from lth.pruning.methods import METHODS
 from lth.settings import hash_of
+from tests.composing import composed_by_hydra, configuration
 
 GROUPS = ("data", "model", "recipe", "pruning", "scale")
 
 
 def composed(*overrides: str, experiment: str = "imp") -> Any:
-    register(experiment)
-    with initialize_config_dir(str(place("conf")), version_base="1.3"):
-        return read(compose(experiment, list(overrides)))
+    return read(configuration(experiment, *overrides))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["levels=3", "seeds.order=4", "pruning.gradual.begin=5"],
+        ["paper=frankle2019/lenet", "recipe.lr=0.1", "arms=[ticket,shuffle]", "arm_levels=null"],
+        ["pruning=erk", "pruning.layer_densities={fc*: 0.1, output: 1.0}", "+pruning.fractions.conv=0.1"],
+        ["model=mlp", "model.widths=[16,8]", "data.root='a b'", "recipe.schedule=cosine", "recipe.schedule=constant"],
+    ],
+)
+def test_a_kept_composition_with_other_values_is_hydras(words):
+    assert configuration("imp", *words) == composed_by_hydra("imp", *words)
 
 
 def options(group: str) -> list[str]:
@@ -328,9 +339,7 @@ def test_probes_change_the_replicate_and_never_the_setting():
 
 
 def test_the_whole_configuration_can_be_written_as_yaml():
-    register("imp")
-    with initialize_config_dir(str(place("conf")), version_base="1.3"):
-        assert "seeds:" in OmegaConf.to_yaml(compose("imp"))
+    assert "seeds:" in OmegaConf.to_yaml(configuration("imp"))
 
 
 @dataclass
