@@ -36,6 +36,12 @@ if TYPE_CHECKING:
     from lth.session import Session
     from lth.settings import LevelSettings
     from lth.store.runs import Store
+    from lth.tasks.classification import Classification
+    from lth.tasks.custom import CustomTask
+    from lth.tasks.language import Language
+    from lth.tasks.metrics import Metric
+    from lth.tasks.multilabel import Multilabel
+    from lth.tasks.regression import Regression
     from lth.training.attach import HeldMask, attach
     from lth.training.evaluate import evaluate
     from lth.training.loop import train
@@ -47,9 +53,11 @@ if TYPE_CHECKING:
 _PLACES = {
     "arm": "lottery.arms",
     "attach": "training.attach",
+    "Classification": "tasks.classification",
     "Column": "core.tables",
     "Context": "lottery.context",
     "cost": "compression.cost",
+    "CustomTask": "tasks.custom",
     "Data": "data.tensors",
     "evaluate": "training.evaluate",
     "Experiment": "experiment",
@@ -57,6 +65,7 @@ _PLACES = {
     "from_torch_pruning": "lottery.interchange",
     "gradient_norm": "analysis.gradient",
     "HeldMask": "training.attach",
+    "Language": "tasks.language",
     "Level": "lottery.levels",
     "LevelSettings": "settings",
     "LineFigure": "report.figures.lines",
@@ -64,6 +73,8 @@ _PLACES = {
     "LotteryError": "core.errors",
     "make_permanent": "lottery.interchange",
     "Measure": "report.figures.series",
+    "Metric": "tasks.metrics",
+    "Multilabel": "tasks.multilabel",
     "Outcome": "lottery.arms",
     "plan": "training.recipe",
     "prepare": "data.tensors",
@@ -72,6 +83,7 @@ _PLACES = {
     "prune": "lottery.pruned",
     "Pruning": "pruning.schedule",
     "Recipe": "training.recipe",
+    "Regression": "tasks.regression",
     "Results": "report.results",
     "rng": "core.rng",
     "RunSpec": "training.run_spec",
@@ -91,20 +103,26 @@ _PLACES = {
 }
 
 __all__ = [
+    "Classification",
     "Column",
     "Context",
+    "CustomTask",
     "Data",
     "Experiment",
     "HeldMask",
+    "Language",
     "Level",
     "LevelSettings",
     "LineFigure",
     "LotteryError",
     "Measure",
+    "Metric",
+    "Multilabel",
     "Outcome",
     "ProbeInputs",
     "Pruning",
     "Recipe",
+    "Regression",
     "Results",
     "RunSpec",
     "ScoreInputs",

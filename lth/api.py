@@ -1,6 +1,7 @@
 """The search for lottery tickets: of a network on tensors, from Python; or by a plan, as experiments do."""
 
 import inspect
+import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from lth.analysis.sensitivity import measured_densities
 from lth.core.errors import LotteryError, SettingError
@@ -16,11 +18,13 @@ from lth.core.keeping import copied, kept
 from lth.core.rng import global_rng
 from lth.core.seeds import Seeds
 from lth.core.side_state import SideState
+from lth.core.trees import first_tensor, take, tree_map
 from lth.core.users import users_code
 from lth.core.weights import State, clone
 from lth.core.wrappers import bare
 from lth.data.arrays import kind_of
 from lth.data.forms import Examples, raw_data
+from lth.data.raw import RawData
 from lth.data.tensors import Data, prepare
 from lth.from_settings import architecture_digest
 from lth.lottery.arms import Outcome, check, check_possible, outcomes
@@ -37,9 +41,13 @@ from lth.pruning.schedule import Pruning
 from lth.report.rows import identity, result_row
 from lth.report.tables import RESULTS, with_metrics
 from lth.store.runs import Store
+from lth.tasks.classification import PLAIN
+from lth.tasks.kinds import task_named
+from lth.tasks.task import Task
 from lth.training.loop import train as train_loop
 from lth.training.recipe import Duration, Recipe
 from lth.training.recipe import plan as training_plan
+from lth.training.run_result import Point
 from lth.training.run_spec import RunSpec
 from lth.training.trial import check_network
 
@@ -62,7 +70,7 @@ def search(
     first training: raises SettingError or LotteryError.
     """
     side = side or SideState(model)
-    pruning = resolve(model, plan.pruning, plan.levels, examples=data.train.images[:2])
+    pruning = resolve(model, plan.pruning, plan.levels, examples=take(data.train.images, slice(2)))
     check(plan.arms, plan.arm_levels, plan.levels, plan.draws)
     training = training_plan(plan.recipe, len(data.train), plan.rewind)
     spec = RunSpec(model, initial_state, {}, data, training, seeds, side=side)
@@ -91,8 +99,9 @@ class Search:
     """The result of `find_ticket`.
 
     levels: the training of the ticket at each level, as `levels[n].result`; tickets: the ticket of each level; best:
-    the sparsest one whose validation accuracy at its early stop is no lower than the dense network's (without a
-    validation split: the last one); rows: a row of results for each level, arm and draw, as in `results.csv`.
+    the sparsest one whose validation accuracy, or other first metric of the task, at its early stop is no worse than
+    the dense network's (without a validation split: the last one); rows: a row of results for each level, arm and draw,
+    as in `results.csv`.
     """
 
     levels: list[Level]
@@ -114,6 +123,7 @@ def find_ticket(
     validation: int | None = None,
     seed: int = 0,
     store: str | Path | Store | None = None,
+    task: str | Task | None = None,
 ) -> Search:
     """The lottery tickets of `model`: trains it, prunes it, rewinds it, and again, on the device that it is on.
 
@@ -129,6 +139,10 @@ def find_ticket(
     rewind: the iteration whose weights every level starts from, as `500it` or `2ep`; 0: initialisation.
     validation: how many training examples are held out, to choose the best ticket by; None: a tenth. The test set
     chooses nothing.
+    task: what is learnt: `classification` (None), `multilabel`, `regression` or `language`, or an object such as
+    `lth.Classification(label_smoothing=0.1)` or `lth.CustomTask(loss, metrics, better={"mae": "lower"})`. Inputs and,
+    of a custom task, targets may be tuples or dicts of tensors: a network gets a tuple as its arguments, a dict as
+    keywords. The next tokens are the targets of `language` where only inputs are given.
     seed: of everything random. store: a folder that keeps every training, so that it is trained once; None: none is.
 
     Raises SettingError or LotteryError, before anything is trained, for settings that do not fit each other or the
@@ -147,7 +161,9 @@ def find_ticket(
     pruning = pruning or Pruning(fractions={"output": 0.1})
     _check_kinds(recipe=(recipe, Recipe), pruning=(pruning, Pruning), store=(store or "", (str, Path, Store)))
     network, fresh = _initialised(model, seed)
-    data = _prepared(train, test, None if validation is None else _integer("validation", validation))
+    data = _prepared(
+        train, test, None if validation is None else _integer("validation", validation), _task(task), network
+    )
     check_network(network, data, recipe.batch_size)
     architecture = architecture_digest(network, data, fresh if isinstance(fresh, FreshInit) else None)
     data = data.to(next(network.parameters()).device)
@@ -210,17 +226,39 @@ def _integer(key: str, value: Any) -> int:
         raise SettingError(key, repr(value), "must be a whole number") from error
 
 
-def _prepared(train: Examples, test: Examples, validation: int | None) -> Data:
+def _task(task: str | Task | None) -> Task:
+    """The task that is meant; SettingError for an unknown name."""
+    if isinstance(task, str):
+        return task_named(task)
+    if task is not None and not hasattr(task, "measures"):
+        raise LotteryError(f"task is {kind_of(task)}: give its name, or an object such as lth.Regression()")
+    return task or PLAIN
+
+
+def _prepared(train: Examples, test: Examples, validation: int | None, task: Task, network: nn.Module) -> Data:
     with global_rng(0, "data"):
-        tensors = raw_data(train, test)
-    held_out = tensors["train_labels"].numel() // 10 if validation is None else validation
-    return prepare("custom", tensors, validation=held_out, normalize="none")
+        tensors = raw_data(train, test, alone=task.targets == "tokens")
+    if not any(isinstance(module, (nn.Embedding, nn.EmbeddingBag)) for module in network.modules()):
+        floats = {key: tree_map(_floating, tensors[key]) for key in ("train_images", "test_images")}
+        tensors = RawData(tensors | floats)  # numbers as integers, which a network of layers alone does not take
+    held_out = len(first_tensor(tensors["train_images"])) // 10 if validation is None else validation
+    return prepare("custom", tensors, validation=held_out, normalize="none", task=task)
+
+
+def _floating(tensor: Tensor) -> Tensor:
+    return tensor if tensor.is_floating_point() or tensor.dtype == torch.bool else tensor.float()
 
 
 def _best(levels: Sequence[Level]) -> int:
-    """The last finished level whose validation accuracy at its early stop is no lower than that of level 0."""
+    """The last finished level whose validation metric at its early stop is no worse than that of level 0."""
     done = [n for n, level in enumerate(levels) if level.result.status == "done"]
     stops = {n: stop for n in done if (stop := levels[n].result.early_stop)}
     if 0 not in stops:
         return max(done, default=0)
-    return max(n for n, stop in stops.items() if (stop.val_accuracy or 0) >= (stops[0].val_accuracy or 0))
+    metric = levels[0].spec.data.task.measures.primary
+
+    def value(stop: Point) -> float:
+        measured = getattr(stop, metric.on("val"))
+        return -math.inf if measured is None else metric.sign * float(measured)
+
+    return max(n for n, stop in stops.items() if value(stop) >= value(stops[0]))

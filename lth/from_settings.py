@@ -28,6 +28,10 @@ from lth.store.architecture import architecture, code_of
 from lth.store.passing import tried
 from lth.store.reading import hashed
 from lth.store.runs import Store
+from lth.tasks.classification import PLAIN, Classification
+from lth.tasks.custom import CustomTask
+from lth.tasks.kinds import task_named
+from lth.tasks.task import Task
 from lth.training.trial import check_network
 
 log = logging.getLogger(__name__)
@@ -36,7 +40,7 @@ MOST_CLASSES = 1_000
 """So many classes may have no example: a few examples of ImageNet are data still."""
 
 if TYPE_CHECKING:  # only their values are read: this module does without OmegaConf
-    from lth.settings import LevelSettings, ModelSettings, TrainingSettings
+    from lth.settings import LevelSettings, ModelSettings, TaskSettings, TrainingSettings
 
 
 def load_data(settings: "TrainingSettings", keep: bool = True) -> Data:
@@ -51,7 +55,7 @@ def load_data(settings: "TrainingSettings", keep: bool = True) -> Data:
         raise SettingError("data._target_", chosen._target_, f"is for data=custom, not {chosen.name}")
     if chosen._target_:
         with global_rng(0, "data"):
-            tensors = sources.custom(chosen._target_, chosen.args)
+            tensors = sources.custom(chosen._target_, chosen.args, settings.task.name == "language")
     elif chosen.name == "modular":
         tensors = modular(chosen.p, chosen.train_fraction, chosen.symmetric, settings.seeds.split)
     else:
@@ -61,12 +65,30 @@ def load_data(settings: "TrainingSettings", keep: bool = True) -> Data:
         "normalize": chosen.normalize,
         "split_seed": settings.seeds.split,
     }
-    data = prepare(chosen.name, tensors, **how, augment=chosen.augment, content=tensors.digest)
-    if tensors.file is not None:
+    task = task_of(settings.task, tensors.task)
+    data = prepare(chosen.name, tensors, **how, augment=chosen.augment, content=tensors.digest, task=task)
+    if task == PLAIN and tensors.file is not None:
         remember_digest(data, tensors.file, keep, **how)
-    if not settings.model._target_:  # such a network has as many outputs as there are classes
+    if not settings.model._target_ and task.targets == "classes":  # such a network has as many outputs as classes
         check_class_count(chosen.name, tensors, MOST_CLASSES)
     return with_label_noise(data, chosen.label_noise, chosen.label_noise_kind, settings.seeds.noise)
+
+
+def task_of(chosen: "TaskSettings", named: str = "") -> Task:
+    """The task that settings describe; named: the one that the data name, for settings that leave it to them.
+
+    Raises SettingError for functions that cannot be imported, and for what is no metric that could decide.
+    """
+    name = chosen.name if chosen.name != "auto" else named or "classification"
+    if name == "custom" and chosen._target_ and chosen.metrics:
+        loss = sources.resolve(chosen._target_, "task._target_")
+        metrics = sources.resolve(chosen.metrics, "task.metrics")
+        return CustomTask(loss, metrics, chosen.better, chosen.decide, args=chosen.args)
+    if name != "classification":
+        return task_named(name, chosen.decide, "data" if chosen.name == "auto" else "task")
+    task = Classification(chosen.label_smoothing, tuple(chosen.class_weights or ()), chosen.decide)
+    task.measures  # noqa: B018  # raises where nothing is called so
+    return task
 
 
 def build_model(
@@ -98,7 +120,7 @@ def sequences_of(model: "ModelSettings", data: Data) -> Sequences | None:
     if not all(isinstance(x, Tensor) and x.ndim == 2 and bool((x == x.round()).all() and x.min() >= 0) for x in splits):
         return None
     tokens = max(int(x.max()) for x in splits) + 1
-    return Sequences(tokens, False, model.depth, model.heads, model.embedding)
+    return Sequences(tokens, data.task.targets == "tokens", model.depth, model.heads, model.embedding)
 
 
 def check_initializers(model: "ModelSettings") -> None:
@@ -146,6 +168,7 @@ def code_digest(settings: "TrainingSettings") -> str:
     if hasattr(settings, "pruning"):
         functions.append(SCORES.get(settings.pruning.score, "pruning.score").function)
     functions += [one.make for one in requested(getattr(settings, "scheduled_arms", []))]
+    functions += [sources.resolve(x, "task") for x in (settings.task._target_, settings.task.metrics) if x]
     functions_of_user = [x for function in functions for x in unwrapped(function) if not is_library_function(x)]
     return hashed(code_of(functions_of_user)) if functions_of_user else ""
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from lth.core.checked import UNSET, check, value_of
@@ -20,6 +20,9 @@ UNNAMEABLE = "/\\#?%:"
 NOISES = ("symmetric", "asymmetric", "pair")
 MODULAR = ("name", ("modular",))
 TRANSFORMER = ("name", ("transformer",))
+TASKS = ("auto", "classification", "multilabel", "regression", "language", "custom")
+CLASSES = ("name", ("auto", "classification"))
+"""What settings of classification are read with."""
 ARM_LEVELS = Marks("levels of controls, or all", low=1, high=1000, empty=False)
 
 
@@ -45,6 +48,35 @@ class DataSettings:
     symmetric: bool = setting(
         True, "data=modular: a+b and b+a are one pair", read_with=MODULAR, unhashed_at_default=True
     )
+
+
+@dataclass
+class TaskSettings:
+    """What is learnt: the loss, the metrics, and what decides the early stop."""
+
+    name: str = setting("auto", "auto: as the data say, else classification", options=TASKS)
+    decide: str = setting("val_loss", "decides the early stop: val_loss, or a metric: val_r2")
+    label_smoothing: float = setting(
+        0.0, "share of a target spread over all classes", low=0, below=1, read_with=CLASSES
+    )
+    class_weights: list[float] | None = setting(
+        None, "a weight for each class in the loss", low=0, high=10**6, doubles=True, read_with=CLASSES
+    )
+    _target_: str | None = setting(None, "task=custom: the loss, as my_module.my_loss")
+    args: dict[str, Any] = setting({}, "task=custom: its arguments: task.args.delta=0.1")
+    metrics: str | None = setting(None, "task=custom: a function, as my_module.my_metrics")
+    better: dict[str, str] = setting({}, "task=custom: {mae: lower}; the first is compared")
+
+    def __post_init__(self) -> None:
+        if self.name == "custom":
+            for key, example in (("_target_", "my_module.my_loss"), ("metrics", "my_module.my_metrics")):
+                if not getattr(self, key):
+                    raise SettingError("task", "custom", f"needs task.{key}={example}")
+            if not self.better:
+                raise SettingError("task", "custom", "needs task.better={mae: lower}: which way each metric is better")
+        for key in ("_target_", "args", "metrics", "better"):
+            if getattr(self, key) and self.name != "custom":
+                raise SettingError(f"task.{key}", getattr(self, key), f"is for task=custom, not {self.name}")
 
 
 @dataclass
@@ -136,6 +168,7 @@ class TrainingSettings(MachineSettings):
     """What every experiment that trains is given: data, model, recipe and seeds."""
 
     data: DataSettings = setting(DataSettings, "the data set")
+    task: TaskSettings = setting(TaskSettings, "what is learnt", unhashed_at_default=True)
     model: ModelSettings = setting(ModelSettings, "the network")
     recipe: Recipe = setting(Recipe, "how networks are trained")
     probe_every: Duration = setting(500, "time between gradient norms; 0: start and end", unhashed="setting", low=0)
@@ -147,6 +180,8 @@ class TrainingSettings(MachineSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.task.name == "classification" and not self.data._target_:  # as the data say: the same to all hashes
+            self.task = replace(self.task, name="auto")
         if self.data.name == "custom" and not self.data._target_:
             problem = "needs data._target_=my_module.my_function, or data.name=NAME of a prepared NAME.safetensors"
             raise SettingError("data", "custom", problem)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from lth.analysis.geometry import Tensors, check_fit
 from lth.core.errors import LotteryError
 from lth.core.keeping import kept
+from lth.core.trees import call
 from lth.core.weights import clone, load, modes_kept
 from lth.data.tensors import Split
 from lth.training.evaluate import CHUNK, predicted
@@ -48,7 +49,7 @@ def logits_of(model: nn.Module, state: Tensors, split: Split, mask: Tensors | No
     """
     with holding(model, state, mask):
         model.eval()
-        return torch.cat([model(images) for images in split.images.split(CHUNK)])
+        return torch.cat([call(model, inputs) for inputs, _ in split.chunks(CHUNK)])
 
 
 def predictions(outputs: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from lth.analysis.agreement import holding
 from lth.analysis.geometry import Tensors, check_fit
 from lth.analysis.line import barrier, line
+from lth.core.trees import call, parts
 from lth.core.weights import State, beside, masked, modes_kept, with_beside
 from lth.data.tensors import Data, Split
 from lth.training.evaluate import CHUNK, Score, evaluate
@@ -100,8 +101,8 @@ def batch_norm_on(model: nn.Module, split: Split) -> Iterator[None]:
                     module.reset_running_stats()
                     module.momentum = None  # torch: then the plain mean over the batches
                     module.train()
-                for images in split.images.tensor_split(ceil(len(split) / CHUNK)):
-                    model(images)
+                for images in parts(split.images, ceil(len(split) / CHUNK)):
+                    call(model, images)
         yield
     finally:
         for module, momentum in zip(norms, momenta, strict=True):

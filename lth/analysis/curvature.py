@@ -11,12 +11,12 @@ import torch
 from scipy.sparse import linalg  # type: ignore[import-untyped,unused-ignore]  # scipy has no types of its own
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn import functional
 
 from lth.analysis.geometry import Tensors, check_fit
 from lth.analysis.spectrum import Spectrum, Vector
 from lth.core.errors import LotteryError
 from lth.core.rng import rng
+from lth.core.trees import arguments, tree_map
 from lth.core.weights import masked, modes_kept
 from lth.data.tensors import Split
 
@@ -25,7 +25,7 @@ CHUNK = 250
 
 
 class Hessian:
-    """The second derivatives of the mean cross-entropy over `split`, at `state`, (size, size) in nats per weight^2.
+    """The second derivatives of the task's mean loss over `split`, at `state`, (size, size) in its unit per weight^2.
 
     Rows and columns are the weights that `mask` keeps and every other trainable parameter (biases, norms), in order of
     `model.named_parameters()`. Without weight decay, in evaluation mode: dropout is off and BatchNorm uses its running
@@ -47,7 +47,7 @@ class Hessian:
     ) -> None:
         check_fit(model, [state], mask)
         self.model, self.split, self.dtype, self.keep_graph = model, split, dtype, keep_graph
-        device, mask = split.images.device, mask or {}
+        device, mask = split.device, mask or {}
         named = dict(model.named_parameters()) | dict(model.named_buffers())  # each under its first name
         self._tensors = {
             name: tensor.to(device, self.dtype if tensor.is_floating_point() else tensor.dtype, copy=True)
@@ -82,15 +82,20 @@ class Hessian:
         if self._graphs:
             yield from self._graphs
             return
-        for images, labels in zip(self.split.images.split(CHUNK), self.split.labels.split(CHUNK), strict=True):
+        task, whole = self.split.task, sum(self.split.task.weight(labels) for _, labels in self.split.chunks(CHUNK))
+        for images, labels in self.split.chunks(CHUNK):
+            args, keywords = arguments(tree_map(self._typed, images))
             with modes_kept(self.model):
                 self.model.eval()
-                logits = functional_call(self.model, self._tensors, (images.to(self.dtype),))
-            loss = functional.cross_entropy(logits, labels, reduction="sum") / len(self.split)
+                outputs = functional_call(self.model, self._tensors, args, keywords)
+            loss = task.total(outputs, tree_map(self._typed, labels)) / whole
             gradient = torch.autograd.grad(loss, self._parameters, create_graph=True, materialize_grads=True)
             if self.keep_graph:
                 self._graphs.append(gradient)
             yield gradient
+
+    def _typed(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self.dtype) if tensor.is_floating_point() else tensor
 
     def matrix(self) -> Vector:
         """The full matrix, float64 (size, size), by one product for each column; symmetric to the last bit."""

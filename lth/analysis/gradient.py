@@ -18,7 +18,7 @@ def gradient_norm(model: nn.Module, mask: Mapping[str, Tensor], split: Split) ->
     batch, by which BatchNorm normalises. `model` is unchanged, including `.grad` and buffers.
     """
     with batch_statistics(model):
-        gradients = gradient_of(model, split.images, split.labels)
+        gradients = gradient_of(model, split)
     for name, gradient in gradients.items():
         if name in mask:
             gradient *= mask[name].to(gradient.device)

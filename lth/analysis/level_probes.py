@@ -106,7 +106,8 @@ def interpolation(inputs: ProbeInputs) -> Row:
         Column("kl_with_ticket", float, "nats", "symmetric KL divergence of the probabilities from its", finite=False),
         Column("disagreement_between_draws", float, "0..1", "the mean disagreement with the arm's other draws"),
         Column("ensemble_accuracy", float, "0..1", "the test accuracy of the ensemble of the arm's draws"),
-    )
+    ),
+    classes=True,
 )
 def agreement(inputs: ProbeInputs) -> Row:
     """How alike the predictions are to those of the pruned solution, of the ticket, and of the arm's other draws."""
@@ -131,11 +132,13 @@ def agreement(inputs: ProbeInputs) -> Row:
 
 
 def barriers(scores: "Scores") -> Mapping[str, float]:
-    """The barrier of the loss, in nats, and of the error, 0..1, on each split."""
+    """The barrier of the loss, and of the error, 0..1, on each split."""
     values = {}
     for split, pairs in scores.items():
-        values[f"{split}_loss_barrier"] = barrier(line(), [loss for loss, _ in pairs])
-        values[f"{split}_error_barrier"] = barrier(line(), [1 - accuracy for _, accuracy in pairs])
+        values[f"{split}_loss_barrier"] = barrier(line(), [loss for loss, _ in pairs if loss is not None])
+        errors = [1 - accuracy for _, accuracy in pairs if accuracy is not None]
+        if errors:  # a task without accuracy has no error
+            values[f"{split}_error_barrier"] = barrier(line(), errors)
     return values
 
 

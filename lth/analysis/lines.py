@@ -14,8 +14,8 @@ from lth.data.tensors import Data
 from lth.training.gradient import examples
 from lth.training.run_spec import Progress
 
-Scores = Mapping[str, Sequence[Sequence[float]]]
-"""Split -> (loss in nats, accuracy 0..1) at each of `line()`."""
+Scores = Mapping[str, Sequence[Sequence[float | None]]]
+"""Split -> (loss, accuracy 0..1 or None where the task has none) at each of `line()`."""
 
 Remember = Callable[[str, Callable[[], Any]], Any]
 """Takes a key and a computation; returns the value kept under the key with the run, else computes and keeps it.
@@ -54,7 +54,7 @@ class Lines:
 
         def compute() -> Scores:
             scores = interpolate(model, *ends, self._chosen(), mask, alphas, SPLITS, progress).scores
-            return {split: [(score.loss, score.accuracy) for score in scores[split]] for split in SPLITS}
+            return {split: [(score.loss, score.metrics.get("accuracy")) for score in scores[split]] for split in SPLITS}
 
         key = f"interpolation {name} alphas={list(alphas)} splits={list(SPLITS)}"
         key += f" examples={self.examples}" if self.examples else ""

@@ -82,7 +82,7 @@ class Peers:
 
     def __init__(self, trained: Sequence[TrainedArm], data: Data) -> None:
         level, self.data = trained[0].level, data
-        self.model: nn.Module = level.spec.model.to(data.test.labels.device)  # runs from the store were not moved there
+        self.model: nn.Module = level.spec.model.to(data.test.device)  # runs from the store were not moved there
         self.solution: Network | None = None
         if level.source is not None:
             self.solution = Network(masked(level.source, level.spec.mask), self._predict_after_pruning)

@@ -89,7 +89,7 @@ Measure = Callable[[ProbeInputs], Mapping[str, Any]]
 class Probe:
     """A measurement by its name, with the columns that it fills in the table `probes`, and further tables of its own.
 
-    steps: of its progress for one network.
+    steps: of its progress for one network. classes: whether it compares the classes that networks predict.
     """
 
     name: str
@@ -97,6 +97,7 @@ class Probe:
     columns: tuple[Column, ...]
     tables: tuple[Table, ...] = ()
     steps: int = 1
+    classes: bool = False
 
     def __call__(self, inputs: ProbeInputs) -> Mapping[str, Any]:
         """What it measures of one network."""
@@ -108,15 +109,17 @@ class Probe:
         return (self.measure.__doc__ or "").split("\n")[0]
 
 
-def probe(*, columns: Sequence[Column], tables: Sequence[Table] = (), steps: int = 1) -> Callable[[Measure], Probe]:
+def probe(
+    *, columns: Sequence[Column], tables: Sequence[Table] = (), steps: int = 1, classes: bool = False
+) -> Callable[[Measure], Probe]:
     """Makes a probe of a function; `columns` and `tables` are all that CSV files, W&B and documentation need to know.
 
     Tables beyond `probes` begin with the columns PLACE, which are filled in. A column that the function returns no
-    value for stays empty.
+    value for stays empty. classes: whether it needs a task with classes.
     """
 
     def decorate(measure: Measure) -> Probe:
-        return Probe(getattr(measure, "__name__", "probe"), measure, tuple(columns), tuple(tables), steps)
+        return Probe(getattr(measure, "__name__", "probe"), measure, tuple(columns), tuple(tables), steps, classes)
 
     return decorate
 
@@ -176,6 +179,10 @@ class LevelProbes:
         self._by_name = {table.name: table for table in self.tables}
         self._probes = [PROBES.get(name, "probes") for name in dict.fromkeys(names)]
         self._data, self._remember, self._examples = data, remember, examples
+        for one in self._probes:
+            if one.classes and data.task.targets != "classes":
+                problem = f"compares the classes that networks predict, and the task {data.task.measures.task} has none"
+                raise SettingError("probes", one.name, problem)
 
     def measure(self, trained: "Sequence[TrainedArm]", monitor: Monitor) -> list[tuple[str, Row]]:
         """What the probes measure of the `trained` arms of one level, as (name of a table, row).
@@ -206,7 +213,7 @@ class LevelProbes:
             further.extend((table, self._by_name[table].row(place, **row)) for row in rows)
 
         before = 0
-        one.spec.model.to(self._data.test.labels.device)
+        one.spec.model.to(self._data.test.device)
         for each in self._probes:
             inputs = ProbeInputs(
                 one.level.index,

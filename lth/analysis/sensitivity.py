@@ -22,6 +22,7 @@ from lth.pruning.schedule import Pruning
 from lth.pruning.scores.inputs import ScoreInputs
 from lth.pruning.scores.weights import magnitude
 from lth.pruning.select import selection_of
+from lth.tasks.metrics import ACCURACY, Metric
 from lth.training.evaluate import evaluate
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,8 @@ def sensitivity(
 ) -> list[Row]:
     """Rows `layer, density, accuracy` of `state` with one layer at a time pruned by magnitude and not trained again.
 
+    In place of `accuracy` they have the first metric of a task that is no classification.
+
     density: kept / weights of the layer, as near to each of `densities` as whole units come (at least one is kept).
     accuracy: 0..1 on `split`, which is `validation` or `train`. granularity: as in `Pruning`. layers: None for all that
     are prunable. `model` gives the architecture, lies where `data` does, and is unchanged. Raises SettingError for
@@ -52,16 +55,17 @@ def sensitivity(
     for density in densities:
         if not 0 < density <= 1:
             raise SettingError("densities", density, "must lie above 0 and at most at 1")
-    rows = []
+    rows: list[Row] = []
+    metric = data.task.measures.primary
     for layer in prunable(model) if layers is None else layers:
         selection, full = selection_of(Pruning(granularity=granularity), [layer]), dense([layer])
         scores = magnitude(ScoreInputs({layer.name: state[layer.name].detach().cpu()}, full, rng(0)))
         for density in densities:
             mask = selection.choose(scores, full, {layer.name: max(1, round(density * units_of(layer, granularity)))})
             with holding(model, state, mask):
-                accuracy = evaluate(model, getattr(data, split)).accuracy
+                value = evaluate(model, getattr(data, split)).value(metric.name)
             kept = int(mask[layer.name].sum()) / layer.size
-            rows.append({"layer": layer.name, "density": kept, "accuracy": accuracy})
+            rows.append({"layer": layer.name, "density": kept, metric.name: value})
     return rows
 
 
@@ -70,9 +74,12 @@ def measured_densities(
 ) -> dict[str, float]:
     """The densities of `layers` by the sensitivity of the network at `state`, on validation, else on train."""
     split = split_of(data)
-    densities = densities_of(sensitivity(model, state, data, DENSITIES, split, granularity, layers), tolerance)
+    metric = data.task.measures.primary
+    rows = sensitivity(model, state, data, DENSITIES, split, granularity, layers)
+    densities = densities_of(rows, tolerance, metric)
     listed = ", ".join(f"{name} {100 * density:.3g}%" for name, density in densities.items())
-    log.info("layer densities by sensitivity (%s accuracy within %.3g points): %s", split, 100 * tolerance, listed)
+    within = f"{split} {metric.words} within {100 * tolerance:.3g}{' points' if metric.is_share else '%'}"
+    log.info("layer densities by sensitivity (%s): %s", within, listed)
     return densities
 
 
@@ -81,8 +88,10 @@ def split_of(data: Data) -> str:
     return "validation" if len(data.validation) else "train"
 
 
-def densities_of(rows: Sequence[Mapping[str, Any]], tolerance: float) -> dict[str, float]:
+def densities_of(rows: Sequence[Mapping[str, Any]], tolerance: float, metric: Metric = ACCURACY) -> dict[str, float]:
     """The lowest density of each layer down to which accuracy stays within `tolerance` (0..1) of the dense network's.
+
+    metric: the one that rows have in place of accuracy; where it is no share, `tolerance` is relative to dense's value.
 
     `Pruning(layer_densities=...)` takes them as proportions. Raises SettingError where the rows of a layer lack the
     dense network (density 1).
@@ -98,8 +107,10 @@ def densities_of(rows: Sequence[Mapping[str, Any]], tolerance: float) -> dict[st
         first, *sparser = sorted((row for row in rows if row["layer"] == name), key=lambda row: -row["density"])
         if first["density"] != 1:
             raise SettingError("densities", name, "must include 1, the dense network that accuracies are compared with")
+        dense = metric.sign * first[metric.name]
+        lowest = dense - tolerance * (1.0 if metric.is_share else abs(dense))
         for row in (first, *sparser):
-            if row["accuracy"] < first["accuracy"] - tolerance:
+            if metric.sign * row[metric.name] < lowest:
                 break
             densities[name] = row["density"]
     return densities

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from lth.analysis.agreement import holding
 from lth.analysis.geometry import Tensors
 from lth.core.rng import rng
+from lth.core.trees import call
 from lth.training.gradient import batch_statistics
 
 Layer = nn.Linear | nn.modules.conv._ConvNd
@@ -46,7 +47,7 @@ def signal(model: nn.Module, state: Tensors, images: Tensor, mask: Tensors | Non
     batch. `model`, which lies where `images` do, is unchanged, and the hooks on its layers are removed.
     """
     with holding(model, state, mask), batch_statistics(model), _outputs(model) as outputs:
-        logits = model(images)
+        logits = call(model, images)
     units = {name: torch.cat(calls, 1) for name, calls in outputs.items()}
     return Signal(
         _std(logits).item(),

@@ -15,8 +15,8 @@ from lth.core.reading import read_text
 from lth.core.setting import default_of
 from lth.discovery import Source
 
-GROUPS = ("data", "model", "recipe", "pruning", "paper", "scale")
-STARTING = {"data": "mnist1d", "model": "lenet_300_100", "recipe": "adam", "pruning": "layerwise"}
+GROUPS = ("data", "task", "model", "recipe", "pruning", "paper", "scale")
+STARTING = {"data": "mnist1d", "task": None, "model": "lenet_300_100", "recipe": "adam", "pruning": "layerwise"}
 """The options that an experiment without a primary configuration starts from, for the groups that it has."""
 PLUGINS = ("basic", "joblib", "ray")
 """The launchers that Hydra and its plugins bring; those of clusters are configured here under other names."""

@@ -66,7 +66,7 @@ def accuracy_split(loaded: LoadedTicket, examples: int | None) -> Split | None:
     if examples is None:
         return test
     at_least("examples", examples)
-    return Split(test.images[:examples], test.labels[:examples])
+    return test.take(slice(examples))
 
 
 def measure(

@@ -114,7 +114,7 @@ class _Measurement:
             try:
                 outputs = outputs_of(form.network, self.subject.images)
                 gap = difference(outputs, self._expected) if outputs or self._expected else None
-                score = None if self.test is None else evaluate(form.network, self.test).accuracy
+                score = None if self.test is None else evaluate(form.network, self.test).metrics.get("accuracy")
             except Exception as error:  # a user's network may raise anything, above all where layers are replaced
                 form = impossible(error)
                 if strict:

@@ -13,6 +13,10 @@ from torch import Tensor, nn
 from lth.compression.operators import count_flops
 from lth.compression.products import Product, density_of, plain_kernels, products
 from lth.core.errors import LotteryError
+from lth.core.trees import call
+from lth.data.tensors import Split
+from lth.tasks.classification import PLAIN
+from lth.tasks.task import Task
 
 Weighted = nn.Linear | nn.modules.conv._ConvNd
 """The layers whose weight is always counted as one that multiplies, whether it runs or not."""
@@ -152,20 +156,20 @@ def _weights(model: nn.Module, performed: Iterable[Product]) -> dict[str, tuple[
     return {name: (tensor.numel(), int(tensor.count_nonzero())) for name, tensor in tensors.items()}
 
 
-def training_flops(model: nn.Module, images: Tensor, labels: Tensor) -> int:
+def training_flops(model: nn.Module, images: Any, labels: Any, task: Task = PLAIN) -> int:
     """FLOPs of one training iteration on a batch (N, ...): forward and backward with dense kernels, masked or not.
 
     The optimiser's step is left out. `model` is unchanged.
     """
     trained: Any = copy.deepcopy(model).train()
     with plain_kernels():
-        return count_flops(lambda: nn.functional.cross_entropy(trained(images), labels).backward())
+        return count_flops(lambda: task.loss(call(trained, images), labels).backward())
 
 
-def iteration_flops(model: nn.Module, images: Tensor, labels: Tensor, batch_size: int) -> float:
+def iteration_flops(model: nn.Module, split: Split, batch_size: int) -> float:
     """`training_flops` on a batch of `batch_size`, in proportion to those of the first two examples."""
-    batch = min(2, len(images))
-    return training_flops(model, images[:batch], labels[:batch]) * batch_size / batch
+    few = split.take(slice(2))
+    return training_flops(model, few.images, few.labels, split.task) * batch_size / len(few)
 
 
 def compression_ratio(dense: Counts, sparse: Counts) -> float:

@@ -28,7 +28,7 @@ def score_cost(pruning: Pruning, model: nn.Module, train: Split) -> ScoreCost | 
         return None
     examples, state = scoring_examples(train, pruning.examples), clone(model.state_dict())
     layers = prunable(model, pruning.exclude, pruning.output, include=pruning.include)
-    network = Network(model, state, examples.images, examples.labels)
+    network = Network(model, state, examples.images, examples.labels, examples.task)
     inputs = ScoreInputs({x.name: state[x.name] for x in layers}, dense(layers), rng(0, "score"), state, network)
     with plain_kernels():
         flops = count_flops(lambda: score(inputs))

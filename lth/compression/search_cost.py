@@ -26,7 +26,7 @@ def pace_of(model: "nn.Module", train: "Split", batch_size: int) -> Pace:
     """The pace of every training of `model` on batches of the training split."""
     from lth.compression.measure import iteration_flops
 
-    flops = iteration_flops(model, train.images, train.labels, batch_size)
+    flops = iteration_flops(model, train, batch_size)
     return Pace(flops, max(1, len(train) // batch_size))
 
 

@@ -1,6 +1,6 @@
 """Arrays of any kind as tensors in main memory: of NumPy, pandas, PIL, lists; or one line what to do with them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Number
 from typing import Any
 
@@ -51,6 +51,27 @@ def as_tensor(values: Any, where: str) -> Tensor:
     if len(values) and not isinstance(values[0], np.generic) and (is_array(values[0]) or is_pil(values[0])):
         return _stacked(values, where)
     return _listed(values, where)
+
+
+def as_tree(values: Any, where: str, count: int | None = None) -> Any:
+    """`values` as a tensor, or a tuple or dict of arrays as one of tensors; DataError beginning with `where` if none.
+
+    A tuple of `count` arrays is a sequence of so many examples.
+
+    >>> as_tree({"ids": [[1, 2]], "scale": [0.5]}, "inputs")["ids"].shape
+    torch.Size([1, 2])
+    """
+    if isinstance(values, Mapping):
+        if not values or not all(isinstance(key, str) for key in values):
+            raise DataError(f"{where}: the keys of a dict of inputs should be names, as of a network's arguments")
+        return {key: as_tree(part, f"{where}.{key}") for key, part in values.items()}
+    if isinstance(values, tuple) and len(values) != count and values and all(map(_is_nested, values)):
+        return tuple(as_tree(part, f"{where}.{number}") for number, part in enumerate(values))
+    return as_tensor(values, where)
+
+
+def _is_nested(part: Any) -> bool:
+    return isinstance(part, Mapping) or (is_array(part) and getattr(part, "ndim", 0) > 0)
 
 
 def item_tensor(value: Any, where: str) -> Tensor:

@@ -7,7 +7,10 @@ import torch
 from torch import Tensor
 
 from lth.core.errors import DataError
-from lth.data.arrays import as_tensor
+from lth.core.trees import tensors_in
+from lth.data.arrays import as_tensor, as_tree
+from lth.data.targets import check_shapes, checked_targets, with_targets
+from lth.tasks.task import Targets
 
 NAMES = ("train_images", "train_labels", "test_images", "test_labels")
 MANY_CLASSES = 2**16
@@ -15,15 +18,19 @@ MANY_CLASSES = 2**16
 NUMBERED = "number the classes from 0, as torch.unique(labels, return_inverse=True)[1] does"
 
 
-def checked(name: str, tensors: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The four of `tensors`, which may be arrays, with labels int64.
+def checked(name: str, tensors: Mapping[str, Any], targets: Targets = "classes") -> dict[str, Any]:
+    """The four of `tensors`, which may be arrays and for tasks other than classification nested, as tensors.
 
-    Raises DataError naming the data set `name` where they do not fit together, and for labels that are no classes.
+    targets: what the labels are; classes come as int64, tokens without labels are their own, one to the left. Raises
+    DataError naming the data set `name` where they do not fit together, and for labels that do not fit the task.
     """
-    missing = [key for key in NAMES if key not in tensors]
+    names = [key for key in NAMES if targets != "tokens" or not key.endswith("labels")]
+    missing = [key for key in names if key not in tensors]
     if missing:
         raise DataError(f"data {name}: {missing[0]} is missing; given: {', '.join(sorted(tensors))}")
-    tensors = {key: as_tensor(tensors[key], f"data {name}: {key}") for key in NAMES}
+    tensors = {key: as_tree(tensors[key], f"data {name}: {key}") for key in NAMES if key in tensors}
+    if targets != "classes" or not all(isinstance(tensors[f"{part}_images"], Tensor) for part in ("train", "test")):
+        return _checked_otherwise(name, with_targets(name, tensors), targets)
     labels = {
         f"{part}_labels": checked_labels(f"data {name}: {part}_", tensors[f"{part}_images"], tensors[f"{part}_labels"])
         for part in ("train", "test")
@@ -36,6 +43,17 @@ def checked(name: str, tensors: Mapping[str, Any]) -> dict[str, Tensor]:
     if all(int(x.max()) == 0 for x in labels.values()):
         raise DataError(f"data {name}: every label is 0, and there is nothing to tell apart: two classes are needed")
     return {**tensors, **labels}
+
+
+def _checked_otherwise(name: str, tensors: dict[str, Any], targets: Targets) -> dict[str, Any]:
+    """`checked` of nested inputs, and of targets that are no classes."""
+    check_shapes(name, tensors)
+    keys = {key: f"data {name}: {key}" for key in ("train_labels", "test_labels")}
+    if targets != "classes":
+        return tensors | {key: checked_targets(where, tensors[key], targets) for key, where in keys.items()}
+    labels = {key: _classes(where, tensors[key]) for key, where in keys.items()}
+    check_class_count(name, labels, MANY_CLASSES)
+    return tensors | labels
 
 
 def checked_labels(where: str, images: Tensor, labels: Tensor) -> Tensor:
@@ -139,10 +157,11 @@ def checked_inputs(inputs: Any, where: str) -> Tensor:
     return tensor
 
 
-def nonfinite_error(name: str, tensors: Mapping[str, Tensor]) -> DataError:
+def nonfinite_error(name: str, tensors: Mapping[str, Any]) -> DataError:
     """What is wrong with images that are not finite once they are split and normalised; raises it where it is known."""
-    for key in ("train_images", "test_images"):
-        check_finite(f"data {name}: {key}", tensors[key])
-        if (index := first_nonfinite(tensors[key].float())) is not None:
+    images = {f"{key}.{path}" if path else key: x for key in NAMES[::2] for path, x in tensors_in(tensors[key])}
+    for key, tensor in images.items():
+        check_finite(f"data {name}: {key}", tensor)
+        if (index := first_nonfinite(tensor.float())) is not None:
             return DataError(f"data {name}: {key}: a value at index {index} is too large for float32: scale the images")
     return DataError(f"data {name}: images become NaN or infinite when they are normalised: scale them before")

@@ -23,8 +23,9 @@ from torch.utils.data import (
 )
 
 from lth.core.errors import DataError
+from lth.core.trees import tensors_in
 from lth.core.users import users_code
-from lth.data.arrays import as_tensor, is_array, item_tensor, kind_of
+from lth.data.arrays import as_tensor, as_tree, is_array, item_tensor, kind_of
 from lth.data.checks import NAMES, check_finite, checked_labels
 from lth.data.raw import RawData
 from lth.data.tensors import Split
@@ -36,33 +37,49 @@ Examples = tuple[Any, Any] | Split | Dataset[Any] | DataLoader[Any]
 FORMS = "give (inputs, labels), two tensors or arrays, or a map-style dataset of (input, label) pairs"
 
 
-def raw_data(train: Any, test: Any, source: str = "") -> RawData:
-    """The four tensors of a training and a test set in any form of `pair`; source: begins each error, as "data: "."""
+def raw_data(train: Any, test: Any, source: str = "", alone: bool = False) -> RawData:
+    """The four tensors of a training and a test set in any form of `pair`; source: begins each error, as "data: ".
+
+    alone: whether they may be inputs without labels.
+    """
+    if alone and all(isinstance(one, Tensor) or is_array(one) for one in (train, test)):
+        return RawData(
+            {f"{part}_images": as_tensor(x, f"{source}{part}") for part, x in (("train", train), ("test", test))}
+        )
     return RawData(zip(NAMES, (*pair(train, f"{source}train"), *pair(test, f"{source}test")), strict=True))
 
 
-def returned_data(returned: Any, source: str) -> RawData:
+def returned_data(returned: Any, source: str, alone: bool = False) -> RawData:
     """The four tensors from what a user's function returned, in any of its forms; source: begins each error.
 
-    A mapping with the four names, or with `train` and `test`; (train_images, train_labels, test_images, test_labels);
-    (train, test), each in any form of `pair`.
+    A mapping with the four names, or with `train` and `test`, and the name of its `task` where it says that;
+    (train_images, train_labels, test_images, test_labels); (train, test), each in any form of `pair`. alone: whether
+    inputs may come without labels.
     """
     if isinstance(returned, Mapping):
+        task = returned.get("task", "")
+        if not isinstance(task, str):
+            raise DataError(f"{source} returned {kind_of(task)} as its task: give the name of one, as 'regression'")
+        alone = alone or task == "language"
+        data: RawData | None = None
         if set(NAMES) <= set(returned):
-            return RawData({key: as_tensor(returned[key], f"{source}: {key}") for key in NAMES})
-        if {"train", "test"} <= set(returned):
-            return raw_data(returned["train"], returned["test"], f"{source}: ")
+            data = RawData({key: as_tree(returned[key], f"{source}: {key}") for key in NAMES})
+        elif {"train", "test"} <= set(returned):
+            data = raw_data(returned["train"], returned["test"], f"{source}: ", alone)
+        if data is not None:
+            data.task = task
+            return data
         raise DataError(f"{source} returned a dict of {_keys(returned)}; it should have {', '.join(NAMES)}")
     if not isinstance(returned, (tuple, list)):
         raise DataError(f"{source} returned {kind_of(returned)}; it should return {', '.join(NAMES)}")
     if len(returned) == 2:
-        return raw_data(returned[0], returned[1], f"{source}: ")
+        return raw_data(returned[0], returned[1], f"{source}: ", alone)
     if len(returned) != 4:
         raise DataError(f"{source} returned {len(returned)} values; it should return {', '.join(NAMES)}")
-    return RawData({key: as_tensor(value, f"{source}: {key}") for key, value in zip(NAMES, returned, strict=True)})
+    return RawData({key: as_tree(value, f"{source}: {key}") for key, value in zip(NAMES, returned, strict=True)})
 
 
-def pair(examples: Any, where: str) -> tuple[Tensor, Tensor]:
+def pair(examples: Any, where: str) -> tuple[Any, Any]:
     """(inputs, labels) of one split: given so, as a split, as a map-style dataset of pairs, or as a loader of one.
 
     where: begins each error. A dataset is read once, in its order. Raises DataError, one line, for all else.
@@ -70,7 +87,8 @@ def pair(examples: Any, where: str) -> tuple[Tensor, Tensor]:
     if isinstance(examples, Split):
         examples = (examples.images, examples.labels)
     if isinstance(examples, (tuple, list)) and len(examples) == 2:
-        return as_tensor(examples[0], f"{where} inputs"), as_tensor(examples[1], f"{where} labels")
+        count = len(examples[1]) if hasattr(examples[1], "__len__") and not _is_nest(examples[1]) else None
+        return as_tree(examples[0], f"{where} inputs", count), as_tree(examples[1], f"{where} labels", count)
     if isinstance(examples, DataLoader):
         return _of_loader(examples, where)
     if isinstance(examples, Mapping):
@@ -90,7 +108,11 @@ def checked_pair(examples: Any, where: str) -> tuple[Tensor, Tensor]:
     return inputs, labels
 
 
-def _of_dataset(dataset: Any, where: str) -> tuple[Tensor, Tensor]:
+def _is_nest(labels: Any) -> bool:
+    return isinstance(labels, Mapping) or (isinstance(labels, tuple) and any(is_array(x) and x.ndim for x in labels))
+
+
+def _of_dataset(dataset: Any, where: str) -> tuple[Any, Any]:
     if type(dataset) is TensorDataset and len(dataset.tensors) == 2:
         return as_tensor(dataset.tensors[0], f"{where} inputs"), as_tensor(dataset.tensors[1], f"{where} labels")
     inputs, labels = zip(*_items(dataset, where), strict=True)
@@ -100,7 +122,18 @@ def _of_dataset(dataset: Any, where: str) -> tuple[Tensor, Tensor]:
             " is trained on; data.augment=flip_crop draws anew for each batch",
             where,
         )
-    return as_tensor(inputs, f"{where} inputs"), as_tensor(labels, f"{where} labels")
+    return _collected(inputs, f"{where} inputs"), _collected(labels, f"{where} labels")
+
+
+def _collected(values: Sequence[Any], where: str) -> Any:
+    """The inputs or labels of single examples, which may be tuples or dicts of arrays, as one tree of tensors."""
+    first = values[0]
+    if isinstance(first, Mapping):
+        return {str(key): _collected([value[key] for value in values], f"{where}.{key}") for key in first}
+    if isinstance(first, tuple) and all(is_array(part) for part in first):
+        parts = enumerate(zip(*values, strict=True))
+        return tuple(_collected(part, f"{where}.{number}") for number, part in parts)
+    return as_tensor(values, where)
 
 
 def _items(dataset: Any, where: str) -> Iterator[tuple[Any, Any]]:
@@ -127,7 +160,7 @@ def _item(dataset: Any, index: int, where: str) -> tuple[Any, Any]:
     return item[0], item[1]
 
 
-def _of_loader(loader: "DataLoader[Any]", where: str) -> tuple[Tensor, Tensor]:
+def _of_loader(loader: "DataLoader[Any]", where: str) -> tuple[Any, Any]:
     """The examples of a loader's dataset in their order: `lth` draws batches itself, by its seed."""
     dataset, sampler = loader.dataset, loader.sampler
     if isinstance(sampler, SubsetRandomSampler):
@@ -163,6 +196,9 @@ def _collated(loader: "DataLoader[Any]", dataset: Any, where: str) -> tuple[Tens
 
 
 def _same(first: Any, second: Any, where: str) -> bool:
+    if isinstance(first, (Mapping, tuple)):
+        pairs = [tensors_in(_collected([x], where)) for x in (first, second)]
+        return all(torch.equal(x, y) for (_, x), (_, y) in zip(*pairs, strict=True))
     tensors = [item_tensor(x, f"{where} inputs") for x in (first, second)]
     return torch.equal(*tensors) or bool(tensors[0].is_floating_point() and tensors[0].isnan().any())
 

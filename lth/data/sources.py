@@ -86,13 +86,13 @@ def load(name: str, root: Path | None = None, keep: bool = True) -> RawData:
     return data
 
 
-def custom(target: str, args: Mapping[str, Any]) -> RawData:
+def custom(target: str, args: Mapping[str, Any], alone: bool = False) -> RawData:
     """The four tensors from the user's function `target` ("package.module.function"), called with `args`.
 
-    What it may return is in `lth.data.forms.returned_data`. Raises SettingError where it cannot be called, DataError
-    where it raises an error or returns something else.
+    alone: whether it may return inputs without labels. What it may return is in `lth.data.forms.returned_data`. Raises
+    SettingError where it cannot be called, DataError where it raises an error or returns something else.
     """
-    return returned_data(call(target, args, "data"), f"data._target_={target}")
+    return returned_data(call(target, args, "data"), f"data._target_={target}", alone)
 
 
 def call(target: str, args: Mapping[str, Any], group: str) -> Any:

@@ -18,7 +18,7 @@ def scored_network(spec: RunSpec, state: State, pruning: ResolvedPruning) -> Net
     if not score_of(pruning.settings).needs & {"network", "examples"}:
         return None
     chosen = scoring_examples(spec.data.train, pruning.settings.examples)
-    return Network(spec.model, state, chosen.images, chosen.labels)
+    return Network(spec.model, state, chosen.images, chosen.labels, chosen.task)
 
 
 def gradual_of(spec: RunSpec, pruning: ResolvedPruning, keep: Mapping[str, int]) -> GradualCounts:

@@ -17,6 +17,7 @@ from torch.autograd.function import BackwardCFunction
 from lth.core.errors import LotteryError, first_line
 from lth.core.keeping import copied, kept
 from lth.core.rng import global_rng
+from lth.core.trees import call, tree_map
 
 Axes = frozenset[int]
 """The axes of a weight along which the outputs of the network lie."""
@@ -31,7 +32,7 @@ class UntraceableError(LotteryError):
     """The forward pass of a network does not tell which weights give its outputs."""
 
 
-def output_axes(model: nn.Module, examples: Tensor) -> dict[str, Axes]:
+def output_axes(model: nn.Module, examples: Any) -> dict[str, Axes]:
     """Parameter name -> the axes of it that the outputs of `model` lie along, for each that gives outputs.
 
     examples: inputs (N, ...), of which two are used. Both the forward pass of evaluation and that of training count, as
@@ -45,7 +46,7 @@ def output_axes(model: nn.Module, examples: Tensor) -> dict[str, Axes]:
     for parameter in network.parameters():
         parameter.requires_grad_(parameter.is_floating_point())
     device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
-    inputs = examples[:2].detach().to(device)
+    inputs = tree_map(lambda tensor: tensor[:2].detach().to(device), examples)
     axes: dict[str, Axes] = {}
     with kept(network, shared=True):
         for training in (False, True):
@@ -59,7 +60,7 @@ def output_axes(model: nn.Module, examples: Tensor) -> dict[str, Axes]:
     return axes
 
 
-def _traced(network: nn.Module, inputs: Tensor) -> dict[str, Axes]:
+def _traced(network: nn.Module, inputs: Any) -> dict[str, Axes]:
     """As `output_axes`, of one forward pass of `network`, in the mode that it is in."""
     outputs, source = _outputs(network, inputs)
     graph = _Graph([tensor.grad_fn for tensor in outputs if tensor.grad_fn is not None], source)
@@ -71,11 +72,13 @@ def _traced(network: nn.Module, inputs: Tensor) -> dict[str, Axes]:
     return axes
 
 
-def _outputs(network: nn.Module, inputs: Tensor) -> tuple[list[Tensor], Tensor | None]:
-    """(the outputs of `network`, the inputs that autograd follows; None where the network takes whole numbers)."""
+def _outputs(network: nn.Module, inputs: Any) -> tuple[list[Tensor], Tensor | None]:
+    """(the outputs of `network`, the inputs that autograd follows; None where it takes whole numbers, or several)."""
     compiled = any(hasattr(module, "_orig_mod") for module in network.modules())
     eager: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager") if compiled else nullcontext()
     with torch.enable_grad(), global_rng(0, "trace"), eager:
+        if not isinstance(inputs, Tensor):
+            return list(_tensors(call(network, inputs))), None
         source = inputs.to(inputs.dtype if inputs.is_floating_point() else torch.float32, copy=True).requires_grad_()
         try:
             return list(_tensors(network(source))), source

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from torch import Tensor, nn
 
@@ -73,7 +73,7 @@ def resolve(
     pruning: Pruning,
     levels: int,
     mask: Mapping[str, Tensor] | None = None,
-    examples: Tensor | None = None,
+    examples: Any | None = None,
 ) -> ResolvedPruning:
     """`pruning` of `model` for the levels 0 to `levels`, level 0 keeping what `mask` keeps (None: every weight).
 
@@ -92,7 +92,7 @@ def resolve(
     return ResolvedPruning(pruning, layers, selection, level_counts(layers, known, levels, alive), outputs)
 
 
-def _without_classes(model: nn.Module, layers: list[Layer], pruning: Pruning, examples: Tensor | None) -> list[Layer]:
+def _without_classes(model: nn.Module, layers: list[Layer], pruning: Pruning, examples: Any | None) -> list[Layer]:
     """Those of `layers` whose units are not the classes: of channels, all but the output layers.
 
     Raises SettingError where none is left, and where the order of definition alone does not tell the output layer.
@@ -110,7 +110,7 @@ def _without_classes(model: nn.Module, layers: list[Layer], pruning: Pruning, ex
     return left
 
 
-def _traced(model: nn.Module, pruning: Pruning, examples: Tensor | None) -> Mapping[str, Axes] | None:
+def _traced(model: nn.Module, pruning: Pruning, examples: Any | None) -> Mapping[str, Axes] | None:
     """The parameters that give the outputs; None where they are not to be traced, or cannot be and it matters not."""
     if pruning.output is not None or examples is None:
         return None

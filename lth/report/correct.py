@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lth.core.tables import Row
+from lth.tasks.metrics import OF_EXAMPLES
 
 KEY = "_correct"
 """The key of a row of results that holds the cells by KINDS, in memory alone."""
-KINDS = {"early_stop_test_accuracy": "early_stop", "final_test_accuracy": "final"}
-"""Accuracy -> the kept state that it is of."""
+KINDS = {f"{kind}_test_{metric}": kind for kind in ("early_stop", "final") for metric in OF_EXAMPLES}
+"""Column of an accuracy -> the kept state that it is of."""
 
 
 def encoded(bits: bytes) -> str:

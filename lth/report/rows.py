@@ -103,8 +103,10 @@ def machine_of(result: RunResult) -> Row:
 
 
 def chance(split: Split) -> float | None:
-    """The share of `split` that its most frequent class has: the accuracy of always predicting it."""
-    return int(torch.bincount(split.labels).max()) / len(split) if len(split) else None
+    """The share of `split` that its most frequent class has: what always predicting it gives; None without classes."""
+    if split.task.targets != "classes" or not len(split):
+        return None
+    return int(torch.bincount(split.labels).max()) / len(split)
 
 
 def layer_rows(outcome: Outcome) -> list[Row]:

@@ -20,7 +20,7 @@ def add_correct(result: RunResult, spec: RunSpec, folder: Path, weights: str, ro
     weights, root: as in `lth.store.probed.remembered`.
     """
     states = {kind: result.states[kind] for kind in ("early_stop", "final") if kind in result.states}
-    if CORRECT in result.states or not states:
+    if CORRECT in result.states or not states or not result.measures.is_of_examples:
         return
 
     def compute() -> dict[str, str]:
@@ -35,4 +35,6 @@ def add_correct(result: RunResult, spec: RunSpec, folder: Path, weights: str, ro
 def _hits(spec: RunSpec, state: State) -> Tensor:
     """Which test examples the network of `spec` classifies correctly with the weights `state`."""
     load(spec.model, state)
-    return evaluate(spec.model.to(spec.data.test.labels.device), spec.data.test).hits
+    hits = evaluate(spec.model.to(spec.data.test.device), spec.data.test).hits
+    assert hits is not None, "the metric is a share of examples"
+    return hits

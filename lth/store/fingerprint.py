@@ -12,6 +12,7 @@ from lth.pruning.scores import SCORES
 from lth.pruning.updates import GradualCounts, MaskUpdate
 from lth.store.architecture import architecture, code_of
 from lth.store.passing import changes_of
+from lth.tasks.task import Task
 from lth.training.kernels import fingerprinted
 from lth.training.layout import is_by_channel
 from lth.training.run_spec import RunSpec
@@ -45,7 +46,7 @@ def fingerprint_inputs(spec: RunSpec) -> dict[str, Any]:
     return changes | {
         "loop": LAYOUT if is_by_channel(spec.model, spec.data.shape) else LOOP,
         "model": architecture(spec.model, changes_of(spec)),
-        "data": {"digest": spec.data.digest, "augment": spec.data.augment},
+        "data": {"digest": spec.data.digest, "augment": spec.data.augment, **_task(spec.data.task)},
         "start": digest(spec.initial_state),
         "mask": digest({name: mask for name, mask in spec.mask.items() if update or not mask.all()}),
         "plan": json.loads(json.dumps(plan)),
@@ -60,6 +61,13 @@ def fingerprint(inputs: Mapping[str, Any]) -> str:
     '32f16a72435116615f0d'
     """
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def _task(task: Task) -> dict[str, Any]:
+    """The task and the user's code in it; nothing for plain classification, which runs without it are of."""
+    values = task.fingerprint()
+    code = code_of([one for function in task.functions for one in unwrapped(function)]) if task.functions else {}
+    return {"task": json.loads(json.dumps(values | code))} if values else {}
 
 
 def _further_code(update: MaskUpdate) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from lth.core.parts import ABSENT, GENERATORS, Part, same
 from lth.core.places import REWOUND, is_plain
 from lth.core.rng import generators_kept
 from lth.core.side_state import SideState
+from lth.core.trees import call, first_tensor, take
 from lth.store.architecture import Changes, read_network
 from lth.training.run_spec import RunSpec
 
@@ -34,14 +35,14 @@ def changes_of(spec: RunSpec) -> Changes:
     return _KNOWN[spec.side]
 
 
-def tried(model: nn.Module, inputs: Tensor) -> Changes:
+def tried(model: nn.Module, inputs: Any) -> Changes:
     """What a pass of some `inputs` (N, ...) through `model` changes; nothing where it fails. Nothing stays changed."""
     if is_plain(model):
         return Changes()
-    variables = read_network(model, Changes())[1].code.parts()
+    variables, device = read_network(model, Changes())[1].code.parts(), first_tensor(inputs).device
     try:
-        with kept(model), generators_kept([inputs.device] if inputs.is_cuda else []):
-            attributes = _set_first(_disturbed(model).to(inputs.device), inputs)
+        with kept(model), generators_kept([device] if device.type == "cuda" else []):
+            attributes = _set_first(_disturbed(model).to(device), inputs)
             changed = {path: [part for part in parts if part.changed] for path, parts in variables.items()}
             left_out = {path: [x for part in parts for x in _entries(part)] for path, parts in changed.items()}
     except Exception:  # whatever a user's own network raises; then all of it counts
@@ -81,14 +82,14 @@ def _disturbed(model: nn.Module) -> nn.Module:
     return network
 
 
-def _set_first(network: nn.Module, inputs: Tensor) -> frozenset[str]:
+def _set_first(network: nn.Module, inputs: Any) -> frozenset[str]:
     """The attributes that each pass which touches them sets before it reads them."""
     written, read = set[str](), set[str]()
-    for training, some in ((True, inputs[:2]), (False, inputs[-2:])):
+    for training, some in ((True, take(inputs, slice(2))), (False, take(inputs, slice(-2, None)))):
         first: dict[str, bool] = {}
         network.train(training)
         with _watched(network, first), torch.set_grad_enabled(training):
-            outputs = network(some)
+            outputs = call(network, some)
             if training and isinstance(outputs, Tensor) and outputs.requires_grad:
                 outputs.sum().backward()
         written |= {name for name, is_set in first.items() if is_set}

@@ -158,7 +158,7 @@ class Store:
             if not os.access(folder, os.W_OK | os.X_OK):
                 raise PermissionError(None, "Permission denied")
         clear_leftovers(folder)
-        machine = describe(spec.data.train.labels.device)
+        machine = describe(spec.data.train.device)
         path = folder / f"checkpoint-{requested.digest()}.safetensors"
         checkpoint = None if "unread" in inputs["model"] else Checkpoint(path, self.checkpoint_seconds, machine, run)
         before = self._read_or_set_aside(run, spec, inputs, RequestedArtifacts())

@@ -82,6 +82,8 @@ class Metric:
 
 
 LOSS = Metric("loss", "lower", "", "the mean loss of the task; of classification the cross-entropy in nats")
+OF_EXAMPLES = ("accuracy", "exact_match")
+"""The metrics of lth's tasks that are a count of right examples over a count."""
 ACCURACY = Metric("accuracy", "higher", "0..1", "the share of examples that are classified correctly")
 
 
@@ -114,6 +116,11 @@ class Measures:
     def primary(self) -> Metric:
         """The metric that networks are compared by."""
         return self.metrics[0]
+
+    @property
+    def is_of_examples(self) -> bool:
+        """Whether the first metric is a share of examples, of which it is known which are right."""
+        return self.task in ("classification", "multilabel") and self.primary.name in OF_EXAMPLES
 
     @property
     def deciders(self) -> dict[str, Metric]:

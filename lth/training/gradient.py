@@ -5,10 +5,10 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from lth.core.errors import LotteryError
 from lth.core.rng import rng
+from lth.core.trees import call
 from lth.core.weights import clone, modes_kept, on_cpu
 from lth.data.tensors import Split
 from lth.training.recipe import EXAMPLES as EXAMPLES
@@ -20,8 +20,7 @@ def examples(split: Split, count: int = EXAMPLES, last: bool = False) -> Split:
     They are the first of a fixed order, or the `last`, which are others in a split of at least 2 x `count` examples.
     """
     order = torch.randperm(len(split), generator=rng(0, "probe"))
-    chosen = (order[-count:] if last else order[:count]).to(split.labels.device)
-    return Split(split.images[chosen], split.labels[chosen])
+    return split.take((order[-count:] if last else order[:count]).to(split.device))
 
 
 @contextmanager
@@ -39,13 +38,13 @@ def batch_statistics(model: nn.Module) -> Iterator[None]:
                 buffer.copy_(buffers[name])
 
 
-def gradient_of(model: nn.Module, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-    """Parameter name -> gradient of the mean cross-entropy; parameters that are frozen or unused have none.
+def gradient_of(model: nn.Module, split: Split) -> dict[str, Tensor]:
+    """Parameter name -> gradient of the task's mean loss over `split`; parameters frozen or unused have none.
 
-    images: (N, ...), labels: (N,). The parameters' `.grad` are unchanged.
+    All of `split` is one batch. The parameters' `.grad` are unchanged.
     """
     parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    loss = functional.cross_entropy(model(images), labels)
+    loss = split.task.loss(call(model, split.images), split.labels)
     gradients = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
     return {name: g for name, g in zip(parameters, gradients, strict=True) if g is not None}
 
@@ -58,7 +57,7 @@ def dense_gradient(model: nn.Module, split: Split, names: Collection[str], count
     """
     chosen = examples(split, count, last=True)
     with batch_statistics(model):
-        gradients = gradient_of(model, chosen.images, chosen.labels)
+        gradients = gradient_of(model, chosen)
     for name in names:
         if name not in gradients:
             raise LotteryError(f"{name} has no gradient to grow weights by: it is frozen or unused")

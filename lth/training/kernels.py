@@ -11,6 +11,7 @@ from functools import cache, partial
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from lth.core.errors import SettingError
 from lth.core.places import is_plain
@@ -108,7 +109,8 @@ def _dense(spec: RunSpec) -> Steps:
     from lth.kernels.chain import chain_of
     from lth.training.dense_chain_steps import DenseChainSteps
 
-    plain = spec.plan.precision == "float32" and is_plain(spec.model)
+    plain = spec.plan.precision == "float32" and spec.data.task.is_plain and is_plain(spec.model)
+    plain = plain and isinstance(spec.data.train.images, Tensor) and spec.data.train.images.is_floating_point()
     layers = chain_of(spec.model, spec.data.train.images[:2]) if plain else []
     return DenseChainSteps(spec, layers) if layers else DenseSteps(spec)
 
@@ -121,7 +123,9 @@ def _part(kernels: Mapping[str, str]) -> str:
 def _problem(spec: RunSpec, part: str) -> str | None:
     """Why nothing of `spec` can be sparse on this machine."""
     images = spec.data.train.images
-    if images.device.type != "cpu" or images.dtype != torch.float32:
+    if not isinstance(images, Tensor):
+        return "sparse products need one tensor of inputs, the data has several"
+    if images.device.type != "cpu" or (images.dtype != torch.float32 and part == "chains"):
         return f"sparse products need float32 on the CPU, the data is {images.dtype} on {images.device.type}"
     return ready(part)
 
@@ -136,6 +140,8 @@ def _chain(spec: RunSpec) -> Kernels:
     from lth.kernels.chain import chain_of
 
     train = spec.data.train
+    if not train.task.is_plain or not isinstance(train.images, Tensor) or train.images.dtype != torch.float32:
+        return {}
     layers = chain_of(spec.model, train.images[:2])
     if not layers or not spec.mask.keys() <= {layer.weight for layer in layers}:  # such as a mask of a bias
         return {}

@@ -1,9 +1,11 @@
 """Steps in which chosen layers use their kept weights alone, in torch's autograd, and the optimiser too."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from torch import Tensor
 
+from lth.core.trees import call
 from lth.core.weights import Mask
 from lth.kernels.weights import SparseWeights
 from lth.training.prepared import PreparedStep
@@ -22,14 +24,13 @@ class LayerSteps(DenseSteps):
         super().__init__(spec, self.weights.values)
         self.by_channel = False  # sparse layers have the batch innermost
 
-    def pass_through(self, images: Tensor, labels: Tensor) -> Tensor:
+    def pass_through(self, images: Any, labels: Any) -> Tensor:
         with self.weights:
             return super().pass_through(images, labels)
 
-    def outputs(self, images: Tensor) -> Tensor:  # type: ignore[override]
+    def outputs(self, images: Any) -> Any:  # type: ignore[override]
         with self.weights:
-            outputs: Tensor = self.model(images)
-        return outputs
+            return call(self.model, images)
 
     def give(self) -> None:
         self.weights.give()

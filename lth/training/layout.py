@@ -5,7 +5,7 @@ usual layout; sums are taken in another order, so that the last bits differ. The
 stored results do.
 """
 
-from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,15 +13,17 @@ from torch import Tensor, nn
 from lth.core.places import is_plain
 
 
-def is_by_channel(model: nn.Module, shape: Sequence[int]) -> bool:
+def is_by_channel(model: nn.Module, shape: Any) -> bool:
     """Whether inputs of `shape`, (C, H, W) for images, pass `model` with their channels innermost.
 
     They do in networks with 2-D convolutions that are made of modules of torch and lth alone: code of a user's may
-    rely on the usual layout, as `Tensor.view` does.
+    rely on the usual layout, as `Tensor.view` does. Inputs of several tensors have several shapes, and never do.
     """
-    modules = list(model.modules())
+    modules, shape = list(model.modules()), tuple(shape) if isinstance(shape, torch.Size) else shape
     return (
-        len(shape) == 3
+        isinstance(shape, tuple)
+        and len(shape) == 3
+        and all(isinstance(size, int) for size in shape)
         and any(isinstance(module, nn.Conv2d) for module in modules)
         and all(type(module).__module__.startswith(("torch.nn.", "lth.models.")) for module in modules)
         and is_plain(model)

@@ -38,7 +38,7 @@ def train(
     that are NaN or infinite, SettingError for an update or an iteration in `keep_at` that does not fit the plan.
     """
     _check(spec, keep_at)
-    spec.model.to(spec.data.train.labels.device)
+    spec.model.to(spec.data.train.device)
     with _determined(spec), spec.side.training():
         run, iteration = _begun(lambda: Run(spec, observers, keep_at), checkpoint, kernels)
         iterations = run.iterations(iteration)
@@ -83,7 +83,7 @@ def _stepped(iterations: Iterator[int], iteration: int) -> int:
 @contextmanager
 def _determined(spec: RunSpec) -> Iterator[None]:
     """Flushes denormal numbers, which slow a converged Adam down many times; restores global generators afterwards."""
-    device = spec.data.train.labels.device
+    device = spec.data.train.device
     flushed = (torch.tensor([1e-40]) * 1).item() == 0  # torch has no getter for it
     torch.set_flush_denormal(True)
     try:

@@ -11,7 +11,7 @@ class Noise:
     """What the network of `spec` draws in training, such as the zeros of dropout."""
 
     def __init__(self, spec: RunSpec) -> None:
-        device = spec.data.train.labels.device
+        device = spec.data.train.device
         self._first = address(spec.seeds.order, "dropout")
         self._in_python = not is_plain(spec.model)  # code of the user's may draw from the generators of NumPy or Python
         self._generator = torch.default_generator

@@ -33,10 +33,11 @@ class Run:
     def __init__(self, spec: RunSpec, observers: Sequence[Observer], keep_at: Collection[int]) -> None:
         self.spec = replace(spec, mask=on_cpu(spec.mask)) if spec.update else spec  # with the present mask
         self.observers, self.keep_at = observers, set(keep_at)
-        self.device = spec.data.train.labels.device
+        self.device = spec.data.train.device
         self.model = spec.model
         columns = {x.key: {name: column.name for name, column in x.columns.items()} for x in observers}
-        self.result = RunResult(spec.plan.start, spec.plan.stop, columns=columns)
+        self.measures = spec.data.task.measures
+        self.result = RunResult(spec.plan.start, spec.plan.stop, columns=columns, measures=self.measures)
         self.loss = torch.zeros((), device=self.device)  # summed over the batches since the last evaluation
         self.batches = 0
         self.began = time.perf_counter()
@@ -118,14 +119,14 @@ class Run:
             self.result.states[f"{kind}_mask"] = clone(self.spec.mask)
 
     def evaluate(self, iteration: int) -> None:
-        """Adds a point to the curve; keeps the weights if the validation loss is the lowest so far."""
+        """Adds a point to the curve; keeps the weights if what decides is the best so far on the validation split."""
         began = time.perf_counter()
-        data, plan, best = self.spec.data, self.spec.plan, self.result.early_stop
+        data, plan = self.spec.data, self.spec.plan
         train_loss = self.loss.item() / self.batches if self.batches else None
         validation = self._score(data.validation) if len(data.validation) else None
         finite = all(math.isfinite(x) for x in (train_loss or 0.0, validation.loss if validation else 0.0))
-        improved = validation is not None and (best is None or validation.loss < (best.val_loss or 0.0))
-        if improved and finite:
+        improved = finite and validation is not None and self._is_better(validation)
+        if improved:
             self._keep("early_stop")
         at_once = plan.test == "improved" or not self.spec.side.complete  # else the kept weights are measured later
         tested = finite and (iteration == plan.stop or plan.test == "always" or (improved and at_once))
@@ -136,11 +137,10 @@ class Run:
                 lr=plan.rate(min(iteration, plan.stop - 1)),
                 train_loss=train_loss if finite else None,
                 val_loss=validation.loss if validation and finite else None,
-                val_accuracy=validation.accuracy if validation and finite else None,
-                test_accuracy=test.accuracy if test else None,
+                metrics=self._metrics("val", validation if finite else None) | self._metrics("test", test),
             )
         )
-        if test:
+        if test and test.hits is not None:
             kinds = ["early_stop"] * improved + ["final"] * (iteration == plan.stop)
             self.result.states.setdefault(CORRECT, {}).update(dict.fromkeys(kinds, pack(test.hits)))
         if not finite:
@@ -152,10 +152,21 @@ class Run:
         self.batches = 0
         self.result.evaluation_seconds += time.perf_counter() - began
 
+    def _metrics(self, split: str, score: Score | None) -> dict[str, float | None]:
+        """The task's metrics by the names that they have on `split`; None where nothing was measured."""
+        metrics = self.measures.metrics
+        return {metric.on(split): None if score is None else score.value(metric.name) for metric in metrics}
+
+    def _is_better(self, validation: Score) -> bool:
+        """Whether what decides the early stop is better than at every evaluation before."""
+        decider, best = self.measures.decider, self.result.early_stop
+        value, before = validation.value(decider.name), getattr(best, self.measures.decide, None)
+        return value is not None and (before is None or decider.sign * value > decider.sign * before)
+
     def _test_early_stop(self) -> None:
-        """Measures the test accuracy of the early-stop weights where that is still to be done."""
+        """Measures the test metrics of the early-stop weights where that is still to be done."""
         result, early = self.result, self.result.early_stop
-        if early is None or "early_stop" in result.states.get(CORRECT, {}):
+        if early is None or getattr(early, self.measures.primary.on("test")) is not None:
             return
         began = time.perf_counter()
         final = result.states.get("final") or clone(self.state)
@@ -166,9 +177,10 @@ class Run:
             test = evaluate(self.model, self.spec.data.test, outputs)
         load(self.model, final)
         self.steps.take()
-        metrics = {**early.metrics, "test_accuracy": test.accuracy}
+        metrics = {**early.metrics, **self._metrics("test", test)}
         result.points[result.points.index(early)] = replace(early, metrics=metrics)
-        result.states.setdefault(CORRECT, {})["early_stop"] = pack(test.hits)
+        if test.hits is not None:
+            result.states.setdefault(CORRECT, {})["early_stop"] = pack(test.hits)
         result.evaluation_seconds += time.perf_counter() - began
 
     def observe(self, iteration: int) -> None:
@@ -218,7 +230,7 @@ class Run:
         self.steps.free()
         if self.result.status == "done":
             if all(is_finite(parameter) for parameter in self.model.parameters()):
-                self.result.train = {"accuracy": self._score(self.spec.data.train).accuracy}
+                self.result.train = dict(self._score(self.spec.data.train).metrics)
                 self._keep("final")
             else:  # the last step did it, and no loss was computed since
                 self.result.states.get(CORRECT, {}).pop("final", None)

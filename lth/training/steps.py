@@ -3,12 +3,12 @@
 import logging
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
+from lth.core.trees import call, first_tensor, tree_map
 from lth.core.weights import Mask
 from lth.data.tensors import flip_crop
 from lth.training.layout import by_channel, is_by_channel
@@ -30,8 +30,8 @@ class Steps(Protocol):
     most: int
 
     @property
-    def outputs(self) -> Callable[[Tensor], Tensor] | None:
-        """Gives the outputs (N, classes) of the network in its mode for images (N, ...); None: a call of it does."""
+    def outputs(self) -> Callable[[Any], Any] | None:
+        """Gives the outputs of the network in its mode for inputs (N, ...); None: a call of it does."""
         ...
 
     def step(self, iteration: int, examples: Tensor, total: Tensor) -> None:
@@ -79,6 +79,17 @@ def _name_slow_bfloat16() -> None:
         )
 
 
+def chosen(tree: Any, batch: Tensor) -> Any:
+    """The examples of inputs or targets at the indices `batch`."""
+    if type(tree) is Tensor:
+        return tree.index_select(0, batch)
+    return tree_map(lambda tensor: tensor.index_select(0, batch), tree)
+
+
+def _float32(outputs: Tensor) -> Tensor:
+    return outputs.float() if outputs.is_floating_point() else outputs
+
+
 class DenseSteps:
     """Every product is dense; gradients are masked before the optimiser sees them."""
 
@@ -96,7 +107,8 @@ class DenseSteps:
         self.update = PreparedStep(self.optimizer)
         self.masking = Masking(self.model, self._dense(spec.mask), self.optimizer)
         self.by_channel = is_by_channel(self.model, self.data.shape)
-        if self.plan.precision == "bfloat16" and self.data.train.labels.device.type == "cpu":
+        self.loss, self.inputs, self.targets = self.data.task.loss, self.data.train.images, self.data.train.labels
+        if self.plan.precision == "bfloat16" and self.data.train.device.type == "cpu":
             _name_slow_bfloat16()
         self.rate_varies = spec.plan.schedule != "constant" or spec.plan.warmup > 0
 
@@ -109,8 +121,7 @@ class DenseSteps:
             self._step(number, batch, total)
 
     def _step(self, iteration: int, batch: Tensor, total: Tensor) -> None:
-        split = self.data.train
-        images, labels = split.images.index_select(0, batch), split.labels.index_select(0, batch)
+        images, labels = chosen(self.inputs, batch), chosen(self.targets, batch)
         if self.rate_varies:
             set_rate(self.optimizer, self.plan.rate(iteration))
         if self.data.augment == "flip_crop":
@@ -124,20 +135,20 @@ class DenseSteps:
         self.update()
         total += loss.detach()
 
-    def pass_through(self, images: Tensor, labels: Tensor) -> Tensor:
+    def pass_through(self, images: Any, labels: Any) -> Tensor:
         """The mean loss of a batch; its gradient is in the parameters, and nothing else."""
-        loss = functional.cross_entropy(self._outputs(images), labels)
+        loss = self.loss(self._outputs(images), labels)
         for parameter in self.parameters:
             parameter.grad = None
         loss.backward()
         return loss
 
-    def _outputs(self, images: Tensor) -> Tensor:
-        """The outputs (N, classes) in training, float32, by the recipe's precision."""
+    def _outputs(self, images: Any) -> Any:
+        """The outputs in training, float32, by the recipe's precision."""
         if self.plan.precision == "float32":
-            return self.model(images)  # type: ignore[no-any-return]
-        with torch.autocast(images.device.type, torch.bfloat16):
-            return self.model(images).float()  # type: ignore[no-any-return]
+            return call(self.model, images)
+        with torch.autocast(first_tensor(images).device.type, torch.bfloat16):
+            return tree_map(_float32, call(self.model, images))
 
     def give(self) -> None:
         pass

@@ -12,7 +12,7 @@ from torch import nn
 from lth.core.errors import LotteryError
 from lth.core.weights import clone, digest
 from lth.data.tensors import Data, Split
-from lth.training.evaluate import CHUNK, Score, evaluate
+from lth.training.evaluate import CHUNK, evaluate
 
 
 class Given(nn.Module):
@@ -27,7 +27,7 @@ def test_a_score_counts_every_example(count: int) -> None:
     logits, labels = torch.randn(count, 3), torch.arange(count) % 3
     score = evaluate(Given(), Split(logits, labels))
     right = sum(int(row.argmax()) == label for row, label in zip(logits, labels.tolist(), strict=True))
-    assert (score.correct, score.count, score.accuracy) == (right, count, right / count)
+    assert (int(score.hits.sum()), score.count, score.accuracy) == (right, count, right / count)
     losses = torch.nn.functional.cross_entropy(logits.double(), labels, reduction="none")
     assert score.loss == pytest.approx(losses.mean().item(), rel=1e-5)
 
@@ -36,7 +36,7 @@ def test_a_score_counts_every_example(count: int) -> None:
 def test_a_network_that_is_right_n_times_has_n_correct(right: int) -> None:
     logits = torch.tensor([[1.0, 0.0]] * right + [[0.0, 1.0]] * (101 - right))
     score = evaluate(Given(), Split(logits, torch.zeros(101, dtype=torch.int64)))
-    assert (score.correct, score.count) == (right, 101) and Score(0.0, right, 101).accuracy == right / 101
+    assert (int(score.hits.sum()), score.count, score.accuracy) == (right, 101, right / 101)
 
 
 def test_a_nan_is_a_loss_of_nan() -> None:
@@ -51,7 +51,7 @@ def test_an_output_that_is_no_number_is_never_right(where: int, value: float) ->
     for row in (where, 3 + where, 6):
         logits[row, where] = value
     score = evaluate(Given(), Split(logits, labels))
-    assert score.correct == 9 and [n for n, right in enumerate(score.hits.tolist()) if not right] == [
+    assert int(score.hits.sum()) == 9 and [n for n, right in enumerate(score.hits.tolist()) if not right] == [
         where,
         3 + where,
         6,

@@ -3,19 +3,22 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn import functional
 
 from lth.core.errors import LotteryError
+from lth.core.trees import arguments, first_tensor
 from lth.core.weights import State, modes_kept
+from lth.tasks.classification import PLAIN
+from lth.tasks.task import Task
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network and training examples to score it on, all on the device of `images`.
+    """A network and training examples to score it on, all on the device of `images`, with the task's loss.
 
     state: all its parameters and buffers. `model` gives the architecture; its present weights and buffers have no
     effect, and stay as they are.
@@ -23,17 +26,27 @@ class Network:
 
     model: nn.Module
     state: State
-    images: Tensor
-    labels: Tensor
+    images: Any
+    labels: Any
+    task: Task = PLAIN
+
+    @property
+    def device(self) -> torch.device:
+        """Where the examples lie."""
+        return first_tensor(self.images).device
 
     def loss(self, weights: Mapping[str, Tensor], temperature: float = 1.0) -> Tensor:
         """The mean loss of the examples with `weights` in place of those in `state`; differentiable.
 
-        The logits are divided by `temperature`. Dropout is off; BatchNorm normalises by the batch of all examples.
+        Logits are divided by `temperature`; outputs that are none, as of regression, are not. Dropout is off; BatchNorm
+        normalises by the batch of all examples.
         """
         with self._modes(nn.modules.batchnorm._BatchNorm):
-            logits = functional_call(self.model, self._tensors(torch.clone) | dict(weights), (self.images,))
-        return functional.cross_entropy(logits / temperature, self.labels)
+            args, keywords = arguments(self.images)
+            outputs = functional_call(self.model, self._tensors(torch.clone) | dict(weights), args, keywords)
+        if self.task.targets in ("classes", "labels", "tokens"):
+            outputs = outputs / temperature
+        return self.task.loss(outputs, self.labels)
 
     def flow(self, weights: Mapping[str, Tensor]) -> Tensor:
         """The sum of the outputs for an input of ones, with the magnitude of every tensor, and `weights` in place.
@@ -41,7 +54,11 @@ class Network:
         In double precision, as scores of deep networks span many orders of magnitude (Tanaka et al. 2020), and in
         evaluation mode.
         """
-        ones = torch.ones(1, *self.images.shape[1:], dtype=torch.float64, device=self.images.device)
+        if not isinstance(self.images, Tensor) or not self.images.is_floating_point():
+            raise LotteryError(
+                "synaptic flow needs one tensor of numbers as the input: tokens and several have no ones"
+            )
+        ones = torch.ones(1, *self.images.shape[1:], dtype=torch.float64, device=self.device)
         with self._modes():
             outputs = functional_call(self.model, self._tensors(_magnitude) | dict(weights), (ones,))
         return torch.as_tensor(outputs).sum()
@@ -50,7 +67,7 @@ class Network:
         """A transformed copy of every parameter and buffer: what BatchNorm counts, it counts in the copy."""
         named = dict(self.model.named_parameters()) | dict(self.model.named_buffers())
         tensors = {name: self.state.get(name, tensor).detach() for name, tensor in named.items()}
-        return {name: transform(tensor.to(self.images.device)) for name, tensor in tensors.items()}
+        return {name: transform(tensor.to(self.device)) for name, tensor in tensors.items()}
 
     @contextmanager
     def _modes(self, *training: type[nn.Module]) -> Iterator[None]:
@@ -98,6 +115,6 @@ class ScoreInputs:
 
     def leaves(self) -> dict[str, Tensor]:
         """The weights to differentiate by, pruned ones at zero, on the device of the examples."""
-        device = self.required_network().images.device
+        device = self.required_network().device
         masked = {name: torch.where(self.mask[name].to(x.device), x.detach(), 0) for name, x in self.weights.items()}
         return {name: weight.to(device).clone().requires_grad_() for name, weight in masked.items()}
