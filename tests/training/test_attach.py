@@ -471,6 +471,10 @@ def test_what_does_not_fit_is_one_line_and_changes_nothing(mask: Mask, same_bits
     lazy.counts = nn.Parameter(torch.ones(2, 2, dtype=torch.int8), requires_grad=False)
     with pytest.raises(LotteryError, match=r"cannot hold counts: it is torch\.int8"):
         lth.attach(lazy, OPTIMIZERS["sgd"](lazy.parameters()), {"counts": torch.ones(2, 2) > 0})
+    flat = type("FullyShardedDataParallel", (nn.Module,), {})()  # torch makes one only among processes
+    flat.inner = model
+    with pytest.raises(LotteryError, match="which no mask fits: use fully_shard"):
+        lth.attach(flat, optimizer, one)
     with pytest.raises(LotteryError, match="list_iterator is no model"):
         lth.attach(iter([]), optimizer, one)
     assert same_bits(model.state_dict(), before) and not optimizer._optimizer_step_post_hooks
