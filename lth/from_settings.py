@@ -18,6 +18,7 @@ from lth.data.label_noise import with_label_noise
 from lth.data.modular import modular
 from lth.data.splits import remember_digest
 from lth.data.tensors import Data, prepare
+from lth.data.text import held_out_last, text_data
 from lth.lottery.arms import requested
 from lth.lottery.context import FreshInit, check_apart, network_of, unequal
 from lth.lottery.plan import ImpPlan
@@ -58,10 +59,12 @@ def load_data(settings: "TrainingSettings", keep: bool = True) -> Data:
             tensors = sources.custom(chosen._target_, chosen.args, settings.task.name == "language")
     elif chosen.name == "modular":
         tensors = modular(chosen.p, chosen.train_fraction, chosen.symmetric, settings.seeds.split)
+    elif chosen.name == "text":
+        tensors = text_data(chosen.path, chosen.context)
     else:
         tensors = sources.load(chosen.name, root, keep)
     how: dict[str, Any] = {
-        "validation": chosen.validation,
+        "validation": 0 if chosen.name == "text" else chosen.validation,
         "normalize": chosen.normalize,
         "split_seed": settings.seeds.split,
     }
@@ -71,6 +74,8 @@ def load_data(settings: "TrainingSettings", keep: bool = True) -> Data:
         remember_digest(data, tensors.file, keep, **how)
     if not settings.model._target_ and task.targets == "classes":  # such a network has as many outputs as classes
         check_class_count(chosen.name, tensors, MOST_CLASSES)
+    if chosen.name == "text":
+        data = held_out_last(data, chosen.validation)
     return with_label_noise(data, chosen.label_noise, chosen.label_noise_kind, settings.seeds.noise)
 
 
@@ -195,4 +200,4 @@ def store_of(settings: "TrainingSettings") -> Store:
 
 def network_provenance(settings: "TrainingSettings") -> dict[str, Any]:
     """What a ticket records of its network and data, to make them again; not where the data lie on this machine."""
-    return {"model": asdict(settings.model), "data": {**asdict(settings.data), "root": None}}
+    return {"model": asdict(settings.model), "data": {**asdict(settings.data), "root": None, "path": None}}

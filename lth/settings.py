@@ -19,6 +19,7 @@ UNNAMEABLE = "/\\#?%:"
 """What the name of a W&B project or entity cannot hold."""
 NOISES = ("symmetric", "asymmetric", "pair")
 MODULAR = ("name", ("modular",))
+TEXT = ("name", ("text",))
 TRANSFORMER = ("name", ("transformer",))
 TASKS = ("auto", "classification", "multilabel", "regression", "language", "custom")
 CLASSES = ("name", ("auto", "classification"))
@@ -40,6 +41,10 @@ class DataSettings:
     label_noise: float = setting(0.0, "share of wrong labels in training", low=0, high=1, unhashed_at_default=True)
     label_noise_kind: str = setting(
         "symmetric", "symmetric, asymmetric (mnist, cifar10), pair", options=NOISES, unhashed_without="label_noise"
+    )
+    path: str | None = setting(None, "data=text: a text file in UTF-8", unhashed=True, read_with=TEXT)
+    context: int = setting(
+        64, "data=text: characters of a window", low=2, high=10**5, read_with=TEXT, unhashed_at_default=True
     )
     p: int = setting(67, "data=modular: the modulus", low=2, high=2000, read_with=MODULAR, unhashed_at_default=True)
     train_fraction: float = setting(

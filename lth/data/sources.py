@@ -26,8 +26,8 @@ NAME = re.compile(r"[^./\\~-][^/\\]{0,99}")
 """A name of a data set: it is also that of a file in data.root, so it has no separators and is no hidden file."""
 
 
-GENERATED = ("modular",)
-"""The data that settings describe, and no file holds."""
+GENERATED = ("modular", "text")
+"""The data that settings describe, and no prepared file holds."""
 
 
 def default_root() -> Path:
