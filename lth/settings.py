@@ -70,7 +70,7 @@ class TaskSettings:
     _target_: str | None = setting(None, "task=custom: the loss, as my_module.my_loss")
     args: dict[str, Any] = setting({}, "task=custom: its arguments: task.args.delta=0.1")
     metrics: str | None = setting(None, "task=custom: a function, as my_module.my_metrics")
-    better: dict[str, str] = setting({}, "task=custom: {mae: lower}; the first is compared")
+    better: dict[str, str] = setting({}, "task=custom: task.better.mae=lower; the first is compared")
 
     def __post_init__(self) -> None:
         if self.name == "custom":
@@ -78,7 +78,9 @@ class TaskSettings:
                 if not getattr(self, key):
                     raise SettingError("task", "custom", f"needs task.{key}={example}")
             if not self.better:
-                raise SettingError("task", "custom", "needs task.better={mae: lower}: which way each metric is better")
+                raise SettingError(
+                    "task", "custom", "needs task.better.METRIC=lower, or higher: which way each metric is better"
+                )
         for key in ("_target_", "args", "metrics", "better"):
             if getattr(self, key) and self.name != "custom":
                 raise SettingError(f"task.{key}", getattr(self, key), f"is for task=custom, not {self.name}")

@@ -19,7 +19,13 @@ from lth.pruning.methods import METHODS
 from lth.settings import hash_of
 from tests.composing import composed_by_hydra, configuration
 
-GROUPS = ("data", "model", "recipe", "pruning", "scale")
+GROUPS = ("data", "task", "model", "recipe", "pruning", "scale")
+NEEDED = {
+    "data=custom": ["data._target_=a.b"],
+    "model=custom": ["model._target_=a.B"],
+    "task=custom": ["task._target_=a.b", "task.metrics=a.c", "+task.better.mae=lower"],
+}
+"""What an option cannot do without."""
 
 
 def composed(*overrides: str, experiment: str = "imp") -> Any:
@@ -45,8 +51,7 @@ def options(group: str) -> list[str]:
 
 @pytest.mark.parametrize(("group", "option"), [(group, x) for group in GROUPS for x in options(group)])
 def test_every_option_of_every_group_composes(group, option):
-    needed = {"data=custom": "data._target_=a.b", "model=custom": "model._target_=a.B"}.get(f"{group}={option}")
-    assert composed(f"{group}={option}", *([needed] if needed else []))
+    assert composed(f"{group}={option}", *NEEDED.get(f"{group}={option}", []))
 
 
 @pytest.mark.parametrize(("experiment", "scale"), list(product(sources(), ("smoke", "quick", "paper"))))
@@ -431,3 +436,15 @@ def test_every_key_has_a_meaning(experiment):
             assert marks_of(entry).meaning or prefix + entry.name in internal, prefix + entry.name
             if is_dataclass(default := default_of(entry)):
                 pending.append((f"{prefix}{entry.name}.", type(default)))
+
+
+def test_the_task_of_the_data_is_in_no_hash_and_any_other_is():
+    base = composed()
+    alike = [composed("task=classification"), base]
+    words = ("task=regression", "task.label_smoothing=0.1", "task.decide=val_accuracy", "task.class_weights=[1,2]")
+    hashes = [settings.setting("data") for settings in (*alike, *map(composed, words))]
+    assert hashes[0] == hashes[1] and len(set(hashes)) == 1 + len(words)
+    with pytest.raises(SettingError, match=r"task.metrics=a.b: is for task=custom, not auto"):
+        composed("task.metrics=a.b")
+    with pytest.raises(SettingError, match=r"task=custom: needs task._target_=my_module.my_loss"):
+        composed("task=custom")

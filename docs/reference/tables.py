@@ -18,6 +18,11 @@ INTRO = """\
 
 Every table is a CSV file in the folder of a job, or of a report. An empty cell means that nothing was measured.
 Accuracies, densities and sparsities are fractions between 0 and 1; times are seconds.
+
+The results of another task than plain classification have further columns: `task`, `metrics` (each with the better
+direction and its unit; the first is compared) and `decided_by`; for each metric `early_stop_test_<metric>`,
+`final_test_<metric>` and `final_train_<metric>`, and of what decides `early_stop_val_<metric>`; curves have
+`val_<metric>` and `test_<metric>`.
 """
 KINDS = {str: "text", int: "integer", float: "number", bool: "True or False"}
 

@@ -28,7 +28,7 @@ DOCS = CHECKOUT / "docs"
 NOTEBOOKS = sorted((DOCS / "notebooks").glob("*.ipynb"))
 PLACEHOLDERS = {"EXPERIMENT", "PAPER", "JOB", "COMMAND", "input_noise"}
 """Words of general forms such as `lth EXPERIMENT --help`, and the experiment of a page, if it were installed."""
-OPEN = re.compile(r"(model|data)\.args\.|pruning\.fractions\.")
+OPEN = re.compile(r"(model|data|task)\.args\.|task\.better\.|pruning\.fractions\.")
 OF_EXTRAS = ("transformers", "lightning", "accelerate")
 """Libraries whose import alone takes seconds, and warns: pages with them are among the slow tests."""
 RUN = "import sys, nbformat, nbclient; nbclient.NotebookClient(nbformat.read(sys.argv[1], 4)).execute()"
