@@ -37,7 +37,7 @@ from lth.from_settings import (
 )
 from lth.lottery.arms import Outcome
 from lth.lottery.context import FreshInit
-from lth.lottery.levels import Level
+from lth.lottery.levels import Fit, Level
 from lth.lottery.plan import ImpPlan
 from lth.lottery.ticket import Ticket
 from lth.report.progress import Progress
@@ -156,10 +156,10 @@ class Session:
         """The plan of iterative magnitude pruning that `settings` (None: the session's) describe."""
         return imp_plan(settings or self.settings, len(self.data.train))
 
-    def search(self, plan: ImpPlan) -> Iterator[Outcome]:
-        """Trains the levels and arms of `plan`, and gives each outcome as it comes."""
+    def search(self, plan: ImpPlan, fit: Fit | None = None) -> Iterator[Outcome]:
+        """Trains the levels and arms of `plan` by `fit` (None: the session's), and gives each outcome as it comes."""
         state = self.fresh(self.seeds.init)
-        return search(self.model, state, self.device_data, self.seeds, plan, self.fit, self.fresh, self.side)
+        return search(self.model, state, self.device_data, self.seeds, plan, fit or self.fit, self.fresh, self.side)
 
     def levels(self, plan: ImpPlan) -> Iterator[list[Outcome]]:
         """The outcomes of `search`, a list for each level once all its arms are trained."""

@@ -52,6 +52,16 @@ def from_flat(tensors: Mapping[str, Tensor]) -> State:
     return with_beside({name: x for name, x in tensors.items() if not name.startswith(BESIDE)}, further)
 
 
+def norm(state: Mapping[str, Tensor], mask: Mask, p: int) -> float:
+    """The L1 (`p` = 1) or L2 norm of the weights that `mask` keeps, over all of its tensors.
+
+    >>> norm({"weight": torch.tensor([3.0, 4.0, 9.0])}, {"weight": torch.tensor([True, True, False])}, 2)
+    5.0
+    """
+    powers = ((state[name].double() * kept.to(state[name].device)).abs().pow(p).sum() for name, kept in mask.items())
+    return float(sum(float(power) for power in powers) ** (1 / p))
+
+
 def mapped(state: Mapping[str, Tensor], change: Callable[[Tensor], Tensor]) -> State:
     """`state` with `change` of each tensor, of those beside it too."""
     tensors = {name: change(tensor) for name, tensor in state.items()}

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import torch
 
-from lth.core.weights import State
+from lth.core.weights import State, beside, norm, with_beside
 from lth.lottery.arms import arm
 from lth.lottery.context import Context
 from lth.lottery.levels import Level
@@ -76,6 +76,21 @@ def small_dense(level: Level, context: Context) -> RunSpec:
     return replace(level.spec, model=model, initial_state=context.small(model, context.seed(level)), mask=full_mask)
 
 
+@arm
+def dense_l1(level: Level, context: Context) -> RunSpec:
+    """No mask, on the weights of the rewind point, scaled to the L1 norm that the level's mask leaves them.
+
+    Minegishi et al. 2023, section 4: whether a ticket is more than a small norm. One factor for all prunable weights.
+    """
+    return _of_equal_norm(level, 1)
+
+
+@arm
+def dense_l2(level: Level, context: Context) -> RunSpec:
+    """No mask, on the weights of the rewind point, scaled to the L2 norm that the level's mask leaves them."""
+    return _of_equal_norm(level, 2)
+
+
 @arm(needs=["trained_weights"])
 def finetune(level: Level, context: Context) -> RunSpec:
     """The level's mask, on the trained weights that it was scored on, a low rate held: the schedule's last.
@@ -122,6 +137,16 @@ def set_plus(level: Level, context: Context) -> RunSpec:
 def rigl_plus(level: Level, context: Context) -> RunSpec:
     """The level's mask, on a new draw, scaled to each unit's unmasked fan-in; it changes in training as in RigL."""
     return context.rewired(level, context.weights_plus(level), RigL)
+
+
+def _of_equal_norm(level: Level, p: int) -> RunSpec:
+    """The dense network from the rewind point, its prunable weights times one factor."""
+    state, mask = level.spec.initial_state, level.spec.mask
+    full_mask = {name: torch.ones_like(kept) for name, kept in mask.items()}
+    dense = norm(state, full_mask, p)
+    factor = norm(state, mask, p) / dense if dense else 1.0
+    scaled = with_beside({name: x * factor if name in mask else x for name, x in state.items()}, beside(state))
+    return replace(level.spec, initial_state=scaled, mask=full_mask)
 
 
 def _trained(level: Level) -> State:

@@ -16,7 +16,7 @@ import lth
 from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import address, rng
 from lth.core.seeds import Seeds
-from lth.core.weights import State, clone, digest, masked
+from lth.core.weights import State, clone, digest, masked, norm
 from lth.lottery.arms import ARMS, check, check_possible, each_level, outcomes, requested
 from lth.lottery.context import Context, FreshInit, context_of
 from lth.lottery.levels import Level, levels
@@ -32,6 +32,8 @@ from lth.training.run_spec import RunSpec
 
 BUILT_IN = {name: ARMS.get(name, "arms") for name in ARMS}
 RANDOM = [name for name, one in BUILT_IN.items() if one.draws]
+DENSE = ("small_dense", "dense_l1", "dense_l2")
+"""Arms without a mask."""
 FRESH, PLUS, REWIRED = (
     [name for name, one in BUILT_IN.items() if need in one.needs]
     for need in ("fresh_weights", "scaled_weights", "rewiring")
@@ -97,8 +99,11 @@ def test_every_arm_shares_density_recipe_data_and_order(
     before = digest(level.spec.mask), digest(level.spec.initial_state), digest(level.source)
     spec = BUILT_IN[arm](level, context)
     assert spec.data is level.spec.data and replace(spec.seeds, mask=0) == level.spec.seeds
-    if arm != "small_dense":
-        assert kept(spec.mask) == kept(level.spec.mask) and spec.model is level.spec.model
+    if arm in DENSE:
+        assert all(mask.all() for mask in spec.mask.values())
+    else:
+        assert kept(spec.mask) == kept(level.spec.mask)
+    assert (spec.model is level.spec.model) == (arm != "small_dense")
     assert (spec.plan.start, spec.plan.stop, spec.plan.total) == (5, 30, 30)
     assert (spec.plan == level.spec.plan) == (arm != "finetune")
     assert (spec.update is not None) == (arm in REWIRED) == (spec.seeds != level.spec.seeds)
@@ -191,6 +196,20 @@ def test_a_dynamic_arm_trains_with_the_levels_counts(rounds: Callable[..., list[
         result = train(spec)
         assert kept(result.mask(spec.mask)) == kept(level.spec.mask) != {}
         assert any(not torch.equal(x, level.spec.mask[name]) for name, x in result.mask(spec.mask).items())
+
+
+@pytest.mark.parametrize(("arm", "p"), [("dense_l1", 1), ("dense_l2", 2)])
+def test_dense_networks_have_the_norm_of_the_ticket_and_its_directions(
+    rounds: Callable[..., list[Level]], context: Context, arm: str, p: int
+) -> None:
+    level = rounds()[2]
+    spec, ticket = BUILT_IN[arm](level, context), level.spec
+    assert norm(spec.initial_state, spec.mask, p) == pytest.approx(norm(ticket.initial_state, ticket.mask, p))
+    factors = [spec.initial_state[name] / ticket.initial_state[name] for name in ticket.mask]
+    weights = torch.cat([factor[factor.isfinite()] for factor in factors])
+    assert 0 < weights.max() < 1 and torch.allclose(weights, weights[0].expand_as(weights))
+    others = ticket.initial_state.keys() - ticket.mask.keys()
+    assert others and all(torch.equal(spec.initial_state[name], ticket.initial_state[name]) for name in others)
 
 
 def test_small_dense_is_a_whole_narrower_network_with_as_many_weights(
@@ -329,7 +348,7 @@ def test_the_documentation_has_a_row_for_every_arm() -> None:
 
 def test_a_meaning_is_the_first_line_of_an_arms_docstring_without_its_full_stop() -> None:
     assert meaning("ticket") == "the level's mask, on the weights of the rewind point, at level 0 the dense network"
-    firsts = {"small_dense": "no mask"}
+    firsts = dict.fromkeys(DENSE, "no mask")
     for arm in BUILT_IN:
         assert meaning(arm).startswith(firsts.get(arm, "the level's mask")) and not meaning(arm).endswith(".")
     assert meaning("unknown") == ""

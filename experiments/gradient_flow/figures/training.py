@@ -12,7 +12,7 @@ from lth.core.tables import Row
 from lth.report.failures import failed
 from lth.report.figures.axes import count_axis, legend_above, log_axis, new_figure
 from lth.report.figures.captions import about_bars, about_diverged
-from lth.report.figures.curves import Curve, curve
+from lth.report.figures.curves import Curve, curve, log_iterations
 from lth.report.figures.drawing import Sketch
 from lth.report.intervals import t_interval
 from lth.report.results import Results
@@ -157,17 +157,6 @@ def plot_line(axes: Axes, arm: str, line: Curve) -> None:
     mean, low, high = zip(*line.values(), strict=True)
     axes.plot(list(line), mean, color=style.colour, linestyle=style.dashes, linewidth=1.0)
     axes.fill_between(list(line), low, high, color=style.colour, alpha=0.12, linewidth=0)
-
-
-def log_iterations(axes: Axes, first: int, last: int) -> None:
-    """Makes x a logarithmic axis of iterations that also has 0, `first` being the first one after it."""
-    axes.set_xscale("symlog", linthresh=first, linscale=0.35)
-    decades = [10**power * step for power in range(7) for step in (1, 2, 5)]
-    axes.set_xticks([0, *(tick for tick in decades if first <= tick <= last)][:8])
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlim(0, 1.05 * last)
-    axes.set_xlabel("iteration")
 
 
 def sketch_updates(rows: Sequence[Row]) -> Sketch | None:

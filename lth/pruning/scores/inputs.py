@@ -51,17 +51,23 @@ class Network:
     def flow(self, weights: Mapping[str, Tensor]) -> Tensor:
         """The sum of the outputs for an input of ones, with the magnitude of every tensor, and `weights` in place.
 
+        Tokens have no ones: each of them comes once, at every place of a sequence, up to the largest of the examples.
         In double precision, as scores of deep networks span many orders of magnitude (Tanaka et al. 2020), and in
         evaluation mode.
         """
-        if not isinstance(self.images, Tensor) or not self.images.is_floating_point():
-            raise LotteryError(
-                "synaptic flow needs one tensor of numbers as the input: tokens and several have no ones"
-            )
-        ones = torch.ones(1, *self.images.shape[1:], dtype=torch.float64, device=self.device)
         with self._modes():
-            outputs = functional_call(self.model, self._tensors(_magnitude) | dict(weights), (ones,))
+            outputs = functional_call(self.model, self._tensors(_magnitude) | dict(weights), (self._ones(),))
         return torch.as_tensor(outputs).sum()
+
+    def _ones(self) -> Tensor:
+        """The inputs that `flow` is of."""
+        images = self.images
+        if isinstance(images, Tensor) and images.is_floating_point():
+            return torch.ones(1, *images.shape[1:], dtype=torch.float64, device=self.device)
+        if isinstance(images, Tensor) and images.ndim == 2:
+            tokens = torch.arange(int(images.max()) + 1, dtype=images.dtype, device=self.device)
+            return tokens[:, None].expand(-1, images.shape[1])
+        raise LotteryError("synaptic flow needs one tensor as the input, of numbers or of sequences of tokens")
 
     def _tensors(self, transform: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
         """A transformed copy of every parameter and buffer: what BatchNorm counts, it counts in the copy."""

@@ -63,6 +63,8 @@ STYLES = {
     "restart": ArmStyle("#56B4E9", "P", (0, (8, 1.5))),
     "reinit_plus": ArmStyle("#882255", "d", (0, (2, 1))),
     "small_dense": ArmStyle("#8C8C8C", "h", (0, (3, 1, 1, 1))),
+    "dense_l1": ArmStyle("#DDAA33", "p", (0, (4, 1, 1, 1))),
+    "dense_l2": ArmStyle("#999933", "H", (0, (2, 1, 1, 1))),
     "set": ArmStyle("#117733", "<", (0, (6, 1, 1, 1))),
     "rigl": ArmStyle("#332288", ">", (0, (6, 1, 2, 1))),
     "set_plus": ArmStyle("#44AA99", "*", (0, (1, 2))),

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from lth.core.tables import Row
 from lth.report.compared import bracket, measures_in
@@ -49,6 +50,17 @@ def plot_curve(axes: Axes, arm: str, line: Curve, stop: int | None) -> None:
         axes.fill_between(list(line), low, high, color=look.colour, alpha=0.18, linewidth=0)
     if stop in line:
         axes.plot(stop, line[stop][0], look.marker, color=look.colour, markeredgecolor="white", markeredgewidth=0.5)
+
+
+def log_iterations(axes: Axes, first: int, last: int) -> None:
+    """Makes x a logarithmic axis of iterations that also has 0, `first` being the first one after it."""
+    axes.set_xscale("symlog", linthresh=first, linscale=0.35)
+    decades = [10**power * step for power in range(7) for step in (1, 2, 5)]
+    axes.set_xticks([0, *(tick for tick in decades if first <= tick <= last)][:8])
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlim(0, 1.05 * last)
+    axes.set_xlabel("iteration")
 
 
 def panel_curves(by_run: Mapping[str, list[Row]], results: Sequence[Row], level: int, *what: Any) -> Panel:

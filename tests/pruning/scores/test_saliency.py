@@ -14,6 +14,7 @@ from lth.core.weights import clone, digest
 from lth.data.tensors import Data, scoring_examples
 from lth.models.initialize import initialize
 from lth.models.lenet import mlp
+from lth.models.modular import ModularMlp
 from lth.pruning.mask import dense, kept, prunable
 from lth.pruning.resolved import prune_to, resolve
 from lth.pruning.schedule import Pruning
@@ -97,6 +98,17 @@ def test_synflow_is_the_product_of_the_magnitudes_and_is_conserved() -> None:
     assert all(torch.allclose(score.sum(), flow) and score.dtype == torch.float64 for score in scores.values())
     expected = (second * (first.sum(1))[None]) * (third.sum(0))[:, None]  # of the middle layer, written out
     assert torch.allclose(scores["2.weight"], expected)
+
+
+def test_synflow_of_tokens_takes_each_of_them_once() -> None:
+    model = ModularMlp(tokens=4, outputs=3, embedding=5, width=6)
+    mask = {name: torch.ones_like(weight, dtype=torch.bool) for name, weight in model.named_parameters()}
+    inputs = score_inputs(model, torch.tensor([[0, 3]]), torch.zeros(1, dtype=torch.long), mask)
+    scores = SCORES.get("synflow", "score")(inputs)
+    tokens, hidden, back, output = (weight.double().abs() for weight in inputs.weights.values())
+    flow = (output @ back @ hidden @ (2 * tokens).sum(0)).sum()  # each of the 4 tokens at both places
+    assert all(torch.allclose(score.sum(), flow) for score in scores.values())
+    assert (scores["tokens.weight"] > 0).all()
 
 
 def test_synflow_sees_no_data_and_takes_100_steps_so_that_no_layer_is_cut_off(scored_model: tuple) -> None:
