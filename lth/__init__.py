@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lth.analysis.gradient import gradient_norm
     from lth.analysis.probes import ProbeInputs, probe
-    from lth.api import Search, find_ticket
+    from lth.api import Training, find_ticket, search
     from lth.compression.cost import cost
     from lth.compression.shrink import shrunk
     from lth.core.errors import LotteryError
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from lth.report.figures.lines import LineFigure
     from lth.report.figures.series import Measure
     from lth.report.results import Results
+    from lth.searches import Search, Searches
     from lth.session import Session
     from lth.settings import LevelSettings
     from lth.store.runs import Store
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from lth.tasks.multilabel import Multilabel
     from lth.tasks.regression import Regression
     from lth.training.attach import HeldMask, attach
+    from lth.training.custom_run import LoopRun
     from lth.training.evaluate import evaluate
     from lth.training.loop import train
     from lth.training.recipe import Recipe, plan
@@ -70,6 +72,7 @@ _PLACES = {
     "LevelSettings": "settings",
     "LineFigure": "report.figures.lines",
     "load_ticket": "lottery.ticket",
+    "LoopRun": "training.custom_run",
     "LotteryError": "core.errors",
     "make_permanent": "lottery.interchange",
     "Measure": "report.figures.series",
@@ -89,7 +92,9 @@ _PLACES = {
     "RunSpec": "training.run_spec",
     "score": "pruning.scores",
     "ScoreInputs": "pruning.scores.inputs",
-    "Search": "api",
+    "search": "api",
+    "Search": "searches",
+    "Searches": "searches",
     "Seeds": "core.seeds",
     "Session": "session",
     "setting": "core.setting",
@@ -100,6 +105,7 @@ _PLACES = {
     "Ticket": "lottery.ticket",
     "to_torch_pruning": "lottery.interchange",
     "train": "training.loop",
+    "Training": "api",
 }
 
 __all__ = [
@@ -114,6 +120,7 @@ __all__ = [
     "Level",
     "LevelSettings",
     "LineFigure",
+    "LoopRun",
     "LotteryError",
     "Measure",
     "Metric",
@@ -127,12 +134,14 @@ __all__ = [
     "RunSpec",
     "ScoreInputs",
     "Search",
+    "Searches",
     "Seeds",
     "Session",
     "Split",
     "Store",
     "Table",
     "Ticket",
+    "Training",
     "arm",
     "attach",
     "cost",
@@ -148,6 +157,7 @@ __all__ = [
     "prune",
     "rng",
     "score",
+    "search",
     "setting",
     "shrunk",
     "to_torch_pruning",

@@ -1,117 +1,159 @@
-"""The search for lottery tickets: of a network on tensors, from Python; or by a plan, as experiments do."""
+"""The search for lottery tickets from Python: around your own training loop, or by lth's on your tensors."""
 
-import inspect
-import math
 import operator
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from lth.analysis.sensitivity import measured_densities
 from lth.core.errors import LotteryError, SettingError
-from lth.core.keeping import copied, kept
+from lth.core.keeping import kept
 from lth.core.rng import global_rng
 from lth.core.seeds import Seeds
-from lth.core.side_state import SideState
-from lth.core.trees import first_tensor, take, tree_map
-from lth.core.users import users_code
-from lth.core.weights import State, clone
-from lth.core.wrappers import bare
+from lth.core.trees import first_tensor, tree_map
+from lth.core.weights import clone
+from lth.data.absent import no_data
 from lth.data.arrays import kind_of
 from lth.data.forms import Examples, raw_data
 from lth.data.raw import RawData
 from lth.data.tensors import Data, prepare
-from lth.from_settings import architecture_digest
-from lth.lottery.arms import Outcome, check, check_possible, outcomes
-from lth.lottery.context import FreshInit, Initialize, context_of, network_of
-from lth.lottery.coverage import announce
-from lth.lottery.levels import Fit, Level, levels, rewind_point
+from lth.discovery import source_of
+from lth.from_settings import architecture_digest, digest_of_code
+from lth.lottery.context import FreshInit, initialised
+from lth.lottery.levels import Fit
 from lth.lottery.plan import ImpPlan
-from lth.lottery.scoring import gradual_of
-from lth.lottery.ticket import Ticket
-from lth.models.initialize import initialize
-from lth.pruning.parameters import check_parameters
-from lth.pruning.resolved import resolve
 from lth.pruning.schedule import Pruning
-from lth.report.rows import identity, result_row
-from lth.report.tables import RESULTS, with_metrics
+from lth.report.recorder import Facts, Recorder
+from lth.report.rows import identity
+from lth.searches import Search, Searches, SearchSettings, best_of, rows_of
+from lth.searching import search as search_by_plan
+from lth.store.fingerprint import fingerprint, fingerprint_inputs, task_inputs
+from lth.store.loop_code import loop_digest
+from lth.store.reading import hashed
 from lth.store.runs import Store
 from lth.tasks.classification import PLAIN
 from lth.tasks.kinds import task_named
 from lth.tasks.task import Task
+from lth.training.custom_loop import CustomLoop
+from lth.training.custom_metrics import Judgement
 from lth.training.loop import train as train_loop
 from lth.training.recipe import Duration, Recipe
-from lth.training.recipe import plan as training_plan
-from lth.training.run_result import Point
+from lth.training.run_result import RunResult
 from lth.training.run_spec import RunSpec
-from lth.training.trial import check_network
+from lth.training.trial import check_network, check_weights
+
+Build = nn.Module | Callable[[], nn.Module]
+"""A network, or a function that builds one."""
+
+
+class Training:
+    """lth's own loop as the `fit` of a search: trains by `recipe` on data that lie on the device as tensors.
+
+    train, test: (inputs, labels), tensors or arrays: inputs float (N, ...) or uint8, as the model takes them; labels
+    int64 (N,). Or a map-style dataset of (input, label) pairs, or a DataLoader of one, which is read once and in order.
+    validation: how many training examples are held out, to choose the early stop by; None: a tenth. The test set
+    chooses nothing.
+    task: what is learnt: `classification` (None), `multilabel`, `regression` or `language`, or an object such as
+    `lth.Classification(label_smoothing=0.1)` or `lth.CustomTask(loss, metrics, better={"mae": "lower"})`. Inputs and,
+    of a custom task, targets may be tuples or dicts of tensors: a network gets a tuple as its arguments, a dict as
+    keywords. The next tokens are the targets of `language` where only inputs are given.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        train: Examples,
+        test: Examples,
+        validation: int | None = None,
+        task: str | Task | None = None,
+    ) -> None:
+        _check_kinds(recipe=(recipe, Recipe))
+        self.recipe, self.train, self.test, self.task = recipe, train, test, _task(task)
+        self.validation = None if validation is None else _integer("validation", validation)
+
+    def data(self, network: nn.Module) -> Data:
+        """The data, ready to train `network` on; DataError for what cannot be learnt from."""
+        return _prepared(self.train, self.test, self.validation, self.task, network)
 
 
 def search(
-    model: nn.Module,
-    initial_state: State,
-    data: Data,
-    seeds: Seeds,
-    plan: ImpPlan,
-    fit: Fit,
-    fresh: Initialize,
-    side: SideState | None = None,
-) -> Iterator[Outcome]:
-    """Trains the levels and arms of `plan`, and gives each outcome as it comes.
+    build: Build,
+    fit: Callable[..., Any] | Training,
+    *,
+    levels: int,
+    arms: Sequence[str] = ("ticket",),
+    rewind: Duration = 0,
+    seeds: Iterable[int] = (0,),
+    decide: str | None = None,
+    better: Mapping[str, str] | None = None,
+    pruning: Pruning | None = None,
+    arm_levels: Sequence[int] | None = None,
+    draws: int = 1,
+    data: tuple[Examples, Examples] | None = None,
+    args: Mapping[str, Any] | None = None,
+    version: str = "",
+    check: bool = False,
+    store: str | Path | Store | None = None,
+) -> Searches:
+    """The search for lottery tickets around your own training loop, with its controls, over seeds.
 
-    initial_state: that of iteration 0. fit: trains, or finds a kept result. fresh: another initial state by seed; a
-    `FreshInit` draws narrower networks by the model's initialiser, any other function by `reset_parameters`. side: what
-    the model keeps beside its state dict at iteration 0; None: what it keeps now. Everything is checked before the
-    first training: raises SettingError or LotteryError.
+    build: a function that builds the network, called under each seed, on the device that is to train; or a network,
+    whose present weights are the initial ones. Other random weights, for arms such as `reinit`, come from there too.
+    fit: your loop, `fit(run, **args)`, see `lth.LoopRun`: it trains `run.model` and returns its final metrics by name,
+    as {"test_perplexity": 12.3}; a name begins with its split, `train_`, `val_` or `test_`. Or a `Training`: lth's own
+    loop.
+    levels: the number of prunings. arms: what is trained at each level: the ticket, and controls such as `reinit`,
+    `shuffle` or `my.module:my_arm`; arm_levels: the levels of the controls, None: all; draws: how often random controls
+    are repeated. rewind: the step whose weights every level starts from; 0: initialisation.
+    seeds: of the replicates, each a search of its own. pruning: what is pruned by which score; None: a fifth of the
+    remaining weights of each layer at each level, of the output layer a tenth, by magnitude.
+    decide: the logged value that decides the early stop, such as val_loss; better: metric -> `higher` or `lower`, where
+    its name does not say it. Neither changes a training.
+    data: (train, test) in a form that `Training` takes, for scores and layer densities that need examples; they are
+    `run.data`, too.
+    version: a word for what the code of the loop does not show; check: whether level 0 is trained twice, once resumed
+    half way, and the bits have to be the same. store: a folder that keeps every training, so that it is trained once,
+    and found again while the loop, its arguments and the user's modules that it reaches are as they were.
+
+    Raises SettingError or LotteryError, one line: before anything is trained, for settings that do not fit each other,
+    the network or the loop; and while it trains, for a loop that does what no training does.
+
+    >>> def fit(run):
+    ...     optimizer = run.attach(torch.optim.SGD(run.model.parameters(), 0.1))
+    ...     for step in run.steps(20):
+    ...         inputs = torch.randn(8, 4, generator=run.rng(step))
+    ...         loss = (run.model(inputs)[:, 0] - inputs.sum(1)).square().mean()
+    ...         optimizer.zero_grad()
+    ...         loss.backward()
+    ...         optimizer.step()
+    ...         run.log(step, val_loss=loss)
+    ...     return {"test_mse": loss}
+    >>> searches = search(lambda: nn.Sequential(nn.Linear(4, 16), nn.Linear(16, 2)), fit, levels=2, seeds=[0, 1])
+    >>> [round(ticket.density, 2) for ticket in searches[1].tickets]
+    [1.0, 0.83, 0.7]
     """
-    side = side or SideState(model)
-    pruning = resolve(model, plan.pruning, plan.levels, examples=take(data.train.images, slice(2)))
-    check(plan.arms, plan.arm_levels, plan.levels, plan.draws)
-    training = training_plan(plan.recipe, len(data.train), plan.rewind)
-    spec = RunSpec(model, initial_state, {}, data, training, seeds, side=side)
-    context = context_of(model, initial_state, fresh, plan.rewiring)
-    context = replace(context, selection=pruning.selection, finetune_lr=plan.finetune_lr)
-    if plan.pruning.schedule == "gradual":
-        gradual_of(spec, pruning, pruning.level_counts[-1])  # raises where the durations do not fit
-    counts = [pruning.weights_left(level) for level in plan.control_levels]
-    check_possible(plan.arms, context, spec, pruning.layers, counts, plan.pruning.score_at == "trained")
-    announce(model, pruning)
-    measure = None
-    if pruning.to_be_measured:
-        how = (plan.pruning.tolerance, plan.pruning.granularity)
-        measure = partial(measured_densities, model, data, pruning.layers, *how)
-
-    def run() -> Iterator[Outcome]:
-        dense = replace(spec, initial_state=rewind_point(spec, fit))
-        trained = levels(dense, pruning, fit, plan.arm_levels, measure)
-        yield from outcomes(trained, plan.arms, fit, context, plan.arm_levels, plan.draws)
-
-    return run()
-
-
-@dataclass(frozen=True)
-class Search:
-    """The result of `find_ticket`.
-
-    levels: the training of the ticket at each level, as `levels[n].result`; tickets: the ticket of each level; best:
-    the sparsest one whose validation accuracy, or other first metric of the task, at its early stop is no worse than
-    the dense network's (without a validation split: the last one); rows: a row of results for each level, arm and draw,
-    as in `results.csv`.
-    """
-
-    levels: list[Level]
-    tickets: list[Ticket]
-    best: Ticket
-    rows: list[dict[str, Any]]
+    pruning = pruning or Pruning(fractions={"output": 0.1})
+    levels = _integer("levels", levels)
+    _check_kinds(pruning=(pruning, Pruning), store=(store or "", (str, Path, Store)))
+    store = Store(Path(store)) if isinstance(store, (str, Path)) else store
+    arms = (arms,) if isinstance(arms, str) else tuple(arms or ())
+    loop: CustomLoop | None = None
+    given = Training(Recipe(), *data, 0) if data else None
+    if isinstance(fit, Training):
+        given = fit
+    else:
+        judgement = Judgement(decide, tuple((better or {}).items()))
+        loop = CustomLoop(fit, dict(args or {}), version, check, judgement)
+    recipe = given.recipe if given else Recipe()
+    plan = ImpPlan(recipe, pruning, levels, rewind, arms, arm_levels, _integer("draws", draws))
+    numbers = [_integer("seeds", seed) for seed in seeds]
+    return Searches({seed: _searched(build, given, plan, loop, seed, store) for seed in dict.fromkeys(numbers)})
 
 
 def find_ticket(
-    model: nn.Module | Callable[[], nn.Module],
+    model: Build,
     train: Examples,
     test: Examples,
     *,
@@ -127,22 +169,16 @@ def find_ticket(
 ) -> Search:
     """The lottery tickets of `model`: trains it, prunes it, rewinds it, and again, on the device that it is on.
 
-    model: a network, whose present weights are the initial ones and stay as they are; or a function that builds one,
-    called under `seed`. New weights for arms such as `reinit` come from that function, or from the `reset_parameters`
-    of the network's modules: then `reinit` is a control only if the present weights come from them too.
-    train, test: (inputs, labels), tensors or arrays: inputs float (N, ...) or uint8, as the model takes them; labels
-    int64 (N,). Or a map-style dataset of (input, label) pairs, or a DataLoader of one, which is read once and in order.
-    levels: the number of prunings. recipe: how every level is trained.
+    It is `search` with lth's own loop, of one seed. model: a network, whose present weights are the initial ones and
+    stay as they are; or a function that builds one, called under `seed`. New weights for arms such as `reinit` come
+    from that function, or from the `reset_parameters` of the network's modules: then `reinit` is a control only if the
+    present weights come from them too.
+    train, test, validation, task: as `Training` takes them. levels: the number of prunings. recipe: how every level is
+    trained.
     pruning: what is pruned by which score; None: a fifth of the remaining weights of each layer at each level, of the
     output layer a tenth, by magnitude.
     arms: what is trained at each level: the ticket, and controls such as `reinit`, `shuffle` or `my.module:my_arm`.
     rewind: the iteration whose weights every level starts from, as `500it` or `2ep`; 0: initialisation.
-    validation: how many training examples are held out, to choose the best ticket by; None: a tenth. The test set
-    chooses nothing.
-    task: what is learnt: `classification` (None), `multilabel`, `regression` or `language`, or an object such as
-    `lth.Classification(label_smoothing=0.1)` or `lth.CustomTask(loss, metrics, better={"mae": "lower"})`. Inputs and,
-    of a custom task, targets may be tuples or dicts of tensors: a network gets a tuple as its arguments, a dict as
-    keywords. The next tokens are the targets of `language` where only inputs are given.
     seed: of everything random. store: a folder that keeps every training, so that it is trained once; None: none is.
 
     Raises SettingError or LotteryError, before anything is trained, for settings that do not fit each other or the
@@ -158,56 +194,77 @@ def find_ticket(
     [1.0, 0.83, 0.7]
     """
     levels, seed = _integer("levels", levels), _integer("seed", seed)
-    pruning = pruning or Pruning(fractions={"output": 0.1})
-    _check_kinds(recipe=(recipe, Recipe), pruning=(pruning, Pruning), store=(store or "", (str, Path, Store)))
-    network, fresh = _initialised(model, seed)
-    data = _prepared(
-        train, test, None if validation is None else _integer("validation", validation), _task(task), network
-    )
-    check_network(network, data, recipe.batch_size)
-    architecture = architecture_digest(network, data, fresh if isinstance(fresh, FreshInit) else None)
+    how: dict[str, Any] = {"levels": levels, "pruning": pruning, "arms": arms, "rewind": rewind, "store": store}
+    return search(model, Training(recipe, train, test, validation, task), **how, seeds=[seed])[seed]
+
+
+def _searched(
+    build: Build, given: Training | None, plan: ImpPlan, loop: CustomLoop | None, seed: int, store: Store | None
+) -> Search:
+    """The search of one seed. given: the data, where lth has any; loop: the user's own, None: lth's."""
+    network, fresh = initialised(build, seed)
+    if loop is None:
+        assert given is not None, "lth's own loop has data"
+        data = given.data(network)
+        check_network(network, data, plan.recipe.batch_size)
+    else:
+        data = given.data(network) if given else no_data(loop.name, loop_digest(loop))
+        check_weights(network)
+    drawn_anew = fresh if isinstance(fresh, FreshInit) else None
+    architecture = architecture_digest(network, data, drawn_anew, repeatable=loop is not None)
     data = data.to(next(network.parameters()).device)
-    store = Store(Path(store)) if isinstance(store, (str, Path)) else store
-    plan = ImpPlan(recipe, pruning, levels, rewind, (arms,) if isinstance(arms, str) else tuple(arms or ()))
-    fit: Fit = store.train if store else train_loop
-    state = clone(network.state_dict())
-    with kept(network, shared=True):
-        trained = list(search(network, state, data, Seeds().resolved(seed), plan, fit, fresh))
-    ticket_levels = [outcome.level for outcome in trained if outcome.arm == "ticket"]
+    settings = _settings(plan, network, data, loop, seed)
+    learnt = task_inputs(data.task)
+    code = [
+        architecture,
+        loop_digest(loop) if loop else "",
+        hashed(learnt) if learnt else "",
+        digest_of_code([plan.pruning.score], plan.arms),
+    ]
+    about = {"data": data.name, "model": settings.model, "seed": seed, "schedule": plan.pruning.schedule_label}
+    about |= identity(data, architecture) | {"setting": settings.hashed_with(data.content or data.digest, code)}
+    fit: Fit = store.train if store else _named
+    recorder = Recorder(
+        source_of("imp").load(), Facts(None, settings, store, lambda: about, schedule=plan.pruning.schedule_label), None
+    )
+    recorder.progress.expect(plan.trainings)
+    state, ticket_levels = clone(network.state_dict()), []
+    with kept(network, shared=True), recorder:
+        for outcome in search_by_plan(network, state, data, Seeds().resolved(seed), plan, fit, fresh, loop=loop):
+            recorder.add(outcome, {})
+            if outcome.arm == "ticket":
+                ticket_levels.append(outcome.level)
+        recorder.close()
     tickets = [level.ticket(seed=seed) for level in ticket_levels]
-    about = {"data": data.name, "model": type(network).__name__, "seed": seed, "schedule": plan.pruning.schedule_label}
-    about |= identity(data, architecture)
-    rows = [result_row(outcome, about) for outcome in trained]
-    table = with_metrics(RESULTS, (name for row in rows for name in row))
-    rows = [table.columns_of(row) for row in rows]
-    return Search(ticket_levels, tickets, tickets[_best(ticket_levels)], rows)
+    examples = {name: len(getattr(data, name)) for name in ("train", "validation", "test")}
+    return Search(ticket_levels, tickets, tickets[best_of(ticket_levels)], rows_of(recorder), recorder, examples)
 
 
-def _initialised(model: nn.Module | Callable[[], nn.Module], seed: int) -> tuple[nn.Module, Initialize]:
-    """A network to train, which is not the given one, and what draws new weights for it by seed."""
-    if isinstance(model, nn.Module):
-        network = bare(model)
-        check_parameters(network)
-        template = copied(network)  # training changes the network
-        return copied(network), lambda seed: initialize(template, "default", seed)
-    fresh = FreshInit(partial(_built, model), "default")
-    return fresh.constructed(seed), fresh
+def _named(spec: RunSpec) -> RunResult:
+    """The result of training `spec`, by the name under which a store would keep it: rows tell trainings apart by it."""
+    run = fingerprint(fingerprint_inputs(spec))
+    result = train_loop(spec)
+    result.run = run
+    return result
 
 
-def _built(function: Callable[[], nn.Module]) -> nn.Module:
-    """The network that the user's function builds; LotteryError where it is none, or builds none."""
-    name = getattr(function, "__name__", type(function).__name__)
-    if not callable(function):
-        raise LotteryError(f"model is {kind_of(function)}: give a torch.nn.Module, or a function that builds one")
-    try:
-        inspect.signature(function).bind()
-    except TypeError as error:
-        problem = f"cannot be called without arguments ({error}): give a network, or lambda: {name}(...)"
-        raise LotteryError(f"model={name} {problem}") from error
-    except ValueError:  # a function without a signature
-        pass
-    with users_code(f"model={name}"):
-        return network_of(function(), f"model={name}")
+def _settings(plan: ImpPlan, network: nn.Module, data: Data, loop: CustomLoop | None, seed: int) -> SearchSettings:
+    return SearchSettings(
+        data=data.name,
+        model=type(network).__name__,
+        loop=loop.name if loop else None,
+        decide=loop.judgement.decide if loop else None,
+        better=dict(loop.judgement.better) if loop else {},
+        recipe=None if loop else plan.recipe,
+        pruning=plan.pruning,
+        rewind=plan.rewind,
+        levels=plan.levels,
+        arms=list(plan.arms),
+        arm_levels=None if plan.arm_levels is None else list(plan.arm_levels),
+        draws=plan.draws,
+        seed=seed,
+        device=str(data.train.device),
+    )
 
 
 def _check_kinds(**arguments: tuple[Any, Any]) -> None:
@@ -247,18 +304,3 @@ def _prepared(train: Examples, test: Examples, validation: int | None, task: Tas
 
 def _floating(tensor: Tensor) -> Tensor:
     return tensor if tensor.is_floating_point() or tensor.dtype == torch.bool else tensor.float()
-
-
-def _best(levels: Sequence[Level]) -> int:
-    """The last finished level whose validation metric at its early stop is no worse than that of level 0."""
-    done = [n for n, level in enumerate(levels) if level.result.status == "done"]
-    stops = {n: stop for n in done if (stop := levels[n].result.early_stop)}
-    if 0 not in stops:
-        return max(done, default=0)
-    metric = levels[0].spec.data.task.measures.primary
-
-    def value(stop: Point) -> float:
-        measured = getattr(stop, metric.on("val"))
-        return -math.inf if measured is None else metric.sign * float(measured)
-
-    return max(n for n, stop in stops.items() if value(stop) >= value(stops[0]))

@@ -1,6 +1,7 @@
 """What settings describe, made: the data, the network, the plan of a search, the store."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 
 from lth.core.code import is_library_function, unwrapped
-from lth.core.errors import SettingError
+from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import global_rng
 from lth.core.seeds import Seeds
 from lth.data import sources
+from lth.data.absent import no_data
 from lth.data.builtin import SOURCES
 from lth.data.checks import check_class_count
 from lth.data.label_noise import with_label_noise
@@ -25,7 +27,9 @@ from lth.lottery.plan import ImpPlan
 from lth.models import TOKENS, Sequences, build
 from lth.models.initialize import INITIALIZERS, needs_mask
 from lth.pruning.scores import SCORES
+from lth.settings import NO_DATA
 from lth.store.architecture import architecture, code_of
+from lth.store.loop_code import loop_digest
 from lth.store.passing import tried
 from lth.store.reading import hashed
 from lth.store.runs import Store
@@ -33,7 +37,9 @@ from lth.tasks.classification import PLAIN, Classification
 from lth.tasks.custom import CustomTask
 from lth.tasks.kinds import task_named
 from lth.tasks.task import Task
-from lth.training.trial import check_network
+from lth.training.custom_loop import CustomLoop
+from lth.training.custom_metrics import Judgement
+from lth.training.trial import check_network, check_weights
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +47,7 @@ MOST_CLASSES = 1_000
 """So many classes may have no example: a few examples of ImageNet are data still."""
 
 if TYPE_CHECKING:  # only their values are read: this module does without OmegaConf
-    from lth.settings import LevelSettings, ModelSettings, TaskSettings, TrainingSettings
+    from lth.settings import LevelSettings, LoopSettings, ModelSettings, TaskSettings, TrainingSettings
 
 
 def load_data(settings: "TrainingSettings", keep: bool = True) -> Data:
@@ -50,6 +56,10 @@ def load_data(settings: "TrainingSettings", keep: bool = True) -> Data:
     keep: whether the folder `data.root` may be written to, as where the user has named it.
     """
     chosen = settings.data
+    if chosen.name == NO_DATA:
+        loop = custom_loop(settings)
+        assert loop is not None, "settings without data have a loop that brings its own"
+        return no_data(loop.name, loop_digest(loop))
     root = sources.folder_of(chosen.root, "data.root") if chosen.root else None
     sources.check_name(chosen.name)
     if chosen._target_ and chosen.name in (*SOURCES, *sources.GENERATED):
@@ -115,7 +125,10 @@ def build_model(
 
     fresh = FreshInit(construct, chosen.initializer, chosen.plus_initializer)
     model = fresh.constructed(seeds.init)
-    check_network(model, data, settings.recipe.batch_size if trained else None)
+    if settings.brings_data:  # what such a loop gives the network, and takes of it, is its own business
+        check_weights(model)
+    else:
+        check_network(model, data, settings.recipe.batch_size if trained else None)
     return model, fresh
 
 
@@ -128,6 +141,16 @@ def sequences_of(model: "ModelSettings", data: Data) -> Sequences | None:
     return Sequences(tokens, data.task.targets == "tokens", model.depth, model.heads, model.embedding)
 
 
+def custom_loop(settings: "TrainingSettings") -> CustomLoop | None:
+    """The user's own training loop that `settings` name; None for lth's. Raises SettingError where there is none."""
+    chosen: LoopSettings | None = getattr(settings, "loop", None)
+    if chosen is None or chosen.name != "custom":
+        return None
+    function = sources.resolve(str(chosen._target_), "loop._target_")
+    judgement = Judgement(chosen.decide, tuple(chosen.better.items()))
+    return CustomLoop(function, dict(chosen.args), chosen.version or "", chosen.check, judgement)
+
+
 def check_initializers(model: "ModelSettings") -> None:
     """Raises SettingError for an unknown initialiser, and for one of the arms `*_plus` that scales by no mask."""
     if model.initializer not in INITIALIZERS:
@@ -137,11 +160,11 @@ def check_initializers(model: "ModelSettings") -> None:
         raise SettingError("model.plus_initializer", model.plus_initializer, problem)
 
 
-def architecture_digest(model: nn.Module, data: Data, fresh: FreshInit | None = None) -> str:
+def architecture_digest(model: nn.Module, data: Data, fresh: FreshInit | None = None, repeatable: bool = False) -> str:
     """A hash of the network and of the code in it, 20 hexadecimal digits; of its weights nothing.
 
     fresh: what builds the network; then the hash is the same for every seed, and one line says so where two networks
-    that are built under one seed differ.
+    that are built under one seed differ. repeatable: such networks are a LotteryError.
     """
     if fresh is None:
         return _digest_of(model, data)
@@ -151,11 +174,14 @@ def architecture_digest(model: nn.Module, data: Data, fresh: FreshInit | None = 
     name = unequal(fresh.state_of(first, 0), fresh.state_of(second, 0))
     if not name and digests[0] == digests[1]:
         return digests[0]
-    log.warning(
-        "two networks that are built under one seed differ%s: something in them draws from a generator that cannot be"
-        " seeded from outside, such as numpy.random.default_rng(), so no result of theirs can be repeated",
-        f" in {name}" if name else "",
+    line = (
+        f"two networks that are built under one seed differ{f' in {name}' if name else ''}: something in them draws"
+        " from a generator that cannot be seeded from outside, such as numpy.random.default_rng(), so no result of"
+        " theirs can be repeated"
     )
+    if repeatable:
+        raise LotteryError(line)
+    log.warning(line)
     sections = architecture(first)  # only the code is the same each time
     return hashed({key: sections.get(key) for key in ("sources", "helpers")})
 
@@ -169,11 +195,15 @@ def _digest_of(model: nn.Module, data: Data) -> str:
 
 def code_digest(settings: "TrainingSettings") -> str:
     """A hash of the user's own score and arms that `settings` name; empty where they name none."""
-    functions: list[Any] = []
-    if hasattr(settings, "pruning"):
-        functions.append(SCORES.get(settings.pruning.score, "pruning.score").function)
-    functions += [one.make for one in requested(getattr(settings, "scheduled_arms", []))]
-    functions += [sources.resolve(x, "task") for x in (settings.task._target_, settings.task.metrics) if x]
+    scores = [settings.pruning.score] if hasattr(settings, "pruning") else []
+    further = [sources.resolve(x, "task") for x in (settings.task._target_, settings.task.metrics) if x]
+    return digest_of_code(scores, getattr(settings, "scheduled_arms", []), further)
+
+
+def digest_of_code(scores: Sequence[str], arms: Sequence[str], further: Sequence[Any] = ()) -> str:
+    """A hash of the user's own code among `scores`, `arms` and `further` functions; empty where all are lth's."""
+    functions: list[Any] = [SCORES.get(score, "pruning.score").function for score in scores]
+    functions += [*(one.make for one in requested(arms)), *further]
     functions_of_user = [x for function in functions for x in unwrapped(function) if not is_library_function(x)]
     return hashed(code_of(functions_of_user)) if functions_of_user else ""
 

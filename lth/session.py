@@ -16,7 +16,7 @@ from torch import nn
 
 from lth.analysis.gradient import GradientNorm
 from lth.analysis.probes import LevelProbes
-from lth.api import search
+from lth.core.errors import SettingError
 from lth.core.keeping import Taken, restore, take
 from lth.core.machine import prepare
 from lth.core.seeds import Seeds
@@ -30,6 +30,7 @@ from lth.from_settings import (
     architecture_digest,
     build_model,
     code_digest,
+    custom_loop,
     imp_plan,
     load_data,
     network_provenance,
@@ -45,12 +46,18 @@ from lth.report.recorder import Facts, Recorder
 from lth.report.rows import identity
 from lth.report.wandb.levels import LevelMetrics
 from lth.report.wandb.tracking import tracker
+from lth.searching import search
+from lth.store.loop_code import loop_digest
 from lth.store.runs import Store
+from lth.training.custom_loop import CustomLoop
 from lth.training.recipe import Duration, iterations_of
 from lth.training.run_result import RunResult
 from lth.training.run_spec import Observer, RunSpec
 
 log = logging.getLogger(__name__)
+
+EVALUATING = ("interpolation", "agreement")
+"""The probes of lth that evaluate networks on data."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,11 @@ class Session:
         return seeds
 
     @cached_property
+    def loop(self) -> CustomLoop | None:
+        """The user's own training loop; None where lth's trains."""
+        return custom_loop(self.settings)
+
+    @cached_property
     def data(self) -> Data:
         """The data set, in main memory."""
         return load_data(self.settings)
@@ -94,7 +106,7 @@ class Session:
     def _network(self) -> tuple[nn.Module, FreshInit, SideState, str]:
         model, fresh = build_model(self.settings, self.data, self.seeds)
         drawn_anew = fresh if self.settings.model._target_ else None
-        digest = architecture_digest(model, self.data, drawn_anew)
+        digest = architecture_digest(model, self.data, drawn_anew, repeatable=self.loop is not None)
         self._shared = take(model, shared=True)
         return model, fresh, SideState(model), digest
 
@@ -121,7 +133,8 @@ class Session:
     def setting(self, settings: Any = None) -> str:
         """The setting of rows of results: a hash of `settings` (None: its own), of data, network, code and threads."""
         settings = settings or self.settings
-        code = [self.architecture, *filter(None, [code_digest(settings)])]
+        of_loop = loop_digest(self.loop) if self.loop else ""
+        code = [self.architecture, *filter(None, [code_digest(settings), of_loop])]
         setting: str = settings.setting(self.data.content, " ".join(code))
         return setting
 
@@ -150,7 +163,8 @@ class Session:
     def fit(self, spec: RunSpec, *observers: Observer) -> RunResult:
         """Trains `spec`, or finds the result in the store; observed by the gradient norm where no observer is given."""
         assert self.recorder is not None, "a run begins with its recorder"
-        return self.store.train(spec, observers or [self.gradient_norm], self.recorder.training(spec))
+        observed = observers or ([self.gradient_norm] if spec.loop is None else [])
+        return self.store.train(spec, observed, self.recorder.training(spec))
 
     def imp_plan(self, settings: Any = None) -> ImpPlan:
         """The plan of iterative magnitude pruning that `settings` (None: the session's) describe."""
@@ -159,7 +173,8 @@ class Session:
     def search(self, plan: ImpPlan, fit: Fit | None = None) -> Iterator[Outcome]:
         """Trains the levels and arms of `plan` by `fit` (None: the session's), and gives each outcome as it comes."""
         state = self.fresh(self.seeds.init)
-        return search(self.model, state, self.device_data, self.seeds, plan, fit or self.fit, self.fresh, self.side)
+        how = (self.seeds, plan, fit or self.fit, self.fresh, self.side, self.loop)
+        return search(self.model, state, self.device_data, *how)
 
     def levels(self, plan: ImpPlan) -> Iterator[list[Outcome]]:
         """The outcomes of `search`, a list for each level once all its arms are trained."""
@@ -168,6 +183,10 @@ class Session:
 
     def probes(self, names: Sequence[str], line_examples: int | None = None) -> LevelProbes:
         """The probes `names`, whose tables the job then has; SettingError for one that there is not."""
+        for name in names if not len(self.data.train) else ():
+            if name in EVALUATING:
+                problem = "evaluates networks on data, and your own loop brings none that lth knows"
+                raise SettingError("probes", name, problem)
         probes = LevelProbes(names, self.device_data, self.store.probed, line_examples)
         self.declare(probes.tables)
         return probes
@@ -175,7 +194,7 @@ class Session:
     @property
     def examples(self) -> dict[str, int]:
         """How many examples each split has; nothing for an experiment without data."""
-        if not hasattr(self.settings, "recipe"):
+        if not hasattr(self.settings, "recipe") or not len(self.data.train):
             return {}
         return {name: len(getattr(self.data, name)) for name in ("train", "validation", "test")}
 

@@ -24,6 +24,8 @@ TRANSFORMER = ("name", ("transformer",))
 TASKS = ("auto", "classification", "multilabel", "regression", "language", "custom")
 CLASSES = ("name", ("auto", "classification"))
 """What settings of classification are read with."""
+NO_DATA = "none"
+"""The name of no data set: a loop of the user's brings its own."""
 ARM_LEVELS = Marks("levels of controls, or all", low=1, high=1000, empty=False)
 
 
@@ -125,6 +127,26 @@ class ModelSettings:
 
 
 @dataclass
+class LoopSettings:
+    """The training loop, and how the metrics of your own are read."""
+
+    name: str = setting("lth", "lth (as recipe says), or custom: your own", options=("lth", "custom"))
+    _target_: str | None = setting(None, "loop=custom: a function, as my_module.my_fit")
+    args: dict[str, Any] = setting({}, "loop=custom: its arguments: loop.args.steps=5000")
+    version: str | None = setting(None, "loop=custom: a word for what its code does not show")
+    decide: str | None = setting(None, "loop=custom: the logged value that decides the early stop, as val_loss")
+    better: dict[str, str] = setting({}, "loop=custom: higher or lower: loop.better.bleu=higher")
+    check: bool = setting(False, "loop=custom: train level 0 twice, once resumed, and compare the bits", unhashed=True)
+
+    def __post_init__(self) -> None:
+        if self.name == "custom" and not self._target_:
+            raise SettingError("loop", "custom", "needs loop._target_=my_module.my_fit")
+        for key in ("_target_", "args", "version", "decide", "better", "check"):
+            if self.name == "lth" and (value := getattr(self, key)):
+                raise SettingError(f"loop.{key}", value, "is for loop=custom, not lth")
+
+
+@dataclass
 class StoreSettings:
     """The store of trainings, in <outputs>/store."""
 
@@ -194,12 +216,22 @@ class TrainingSettings(MachineSettings):
             raise SettingError("data", "custom", problem)
         if self.model.name == "custom" and not self.model._target_:
             raise SettingError("model", "custom", "needs model._target_=my_module.MyNetwork")
+        if self.data.name == NO_DATA and not self.brings_data:
+            raise SettingError("data", NO_DATA, "is for loop=custom, which brings its own: lth's loop needs data")
+        if self.data.name == NO_DATA and not self.model._target_:
+            problem = "takes its inputs and classes from data: give them, or a model of your own, model=custom"
+            raise SettingError("model", self.model.name, problem)
         for group, settings in (("data", self.data), ("model", self.model)):
             if settings.args and not settings._target_:
                 problem = f"is for {group}=custom with {group}._target_; {group}={settings.name} takes no arguments"
                 raise SettingError(f"{group}.args", dict(settings.args), problem)
         if self.model._target_ and self.model.name != "custom":
             raise SettingError("model._target_", self.model._target_, f"is for model=custom, not {self.model.name}")
+
+    @property
+    def brings_data(self) -> bool:
+        """Whether a loop of the user's brings data of its own."""
+        return False
 
     def setting(self, data: str = "", architecture: str = "") -> str:
         """A hash of all that gives a result its meaning, without seeds: reports never average across it.

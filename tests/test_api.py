@@ -10,7 +10,6 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import lth
-from lth.api import search
 from lth.lottery import controls
 from lth.lottery.arms import ARMS, Arm
 from lth.lottery.context import FreshInit
@@ -18,6 +17,7 @@ from lth.lottery.plan import ImpPlan
 from lth.models.initialize import initialize
 from lth.pruning.updates import Rewiring
 from lth.report.rows import result_row
+from lth.searching import search
 from lth.training.run_result import RunResult
 
 

@@ -19,11 +19,14 @@ from lth.pruning.methods import METHODS
 from lth.settings import hash_of
 from tests.composing import composed_by_hydra, configuration
 
-GROUPS = ("data", "task", "model", "recipe", "pruning", "scale")
+GROUPS = ("data", "task", "model", "recipe", "pruning", "loop", "scale")
+LOOP = ("loop=custom", "loop._target_=a.fit", "model=custom", "model._target_=a.B")
 NEEDED = {
     "data=custom": ["data._target_=a.b"],
     "model=custom": ["model._target_=a.B"],
     "task=custom": ["task._target_=a.b", "task.metrics=a.c", "+task.better.mae=lower"],
+    "loop=custom": LOOP,
+    "data=none": LOOP,
 }
 """What an option cannot do without."""
 
@@ -51,7 +54,28 @@ def options(group: str) -> list[str]:
 
 @pytest.mark.parametrize(("group", "option"), [(group, x) for group in GROUPS for x in options(group)])
 def test_every_option_of_every_group_composes(group, option):
-    assert composed(f"{group}={option}", *NEEDED.get(f"{group}={option}", []))
+    words = dict.fromkeys([*NEEDED.get(f"{group}={option}", ()), f"{group}={option}"])
+    assert composed(*words)
+
+
+def test_a_loop_of_ones_own_brings_its_data_and_the_recipe_of_lths_is_none_of_its_setting():
+    own = composed(*LOOP)
+    assert own.data.name == "none" and own.about("iterative")["data"] == "a.fit"
+    assert composed(*LOOP, "data=mnist").data.name == "mnist"
+    assert own.setting() == composed(*LOOP, "recipe.lr=0.5", "probe_every=7", "loop.check=true").setting()
+    others = ("loop.version=2", "+loop.args.steps=3", "loop.decide=val_loss", "+loop.better.bleu=higher")
+    assert len({own.setting(), *(composed(*LOOP, word).setting() for word in others)}) == 5
+
+
+@pytest.mark.parametrize("word", ["data=none", "loop._target_=a.fit", "loop.args.steps=3", "loop.check=true"])
+def test_what_is_for_a_loop_of_ones_own_alone_is_an_error_without_one(word):
+    with pytest.raises(SettingError, match="is for loop=custom"):
+        composed(f"+{word}" if "args" in word else word)
+
+
+def test_a_network_of_lths_needs_data():
+    with pytest.raises(SettingError, match="takes its inputs and classes from data"):
+        composed(*LOOP[:2])
 
 
 @pytest.mark.parametrize(("experiment", "scale"), list(product(sources(), ("smoke", "quick", "paper"))))

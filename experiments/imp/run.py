@@ -34,16 +34,21 @@ def run(session: Session) -> Iterator[Item]:
 
 def warn_of_slow_probes(session: Session) -> None:
     """Warns where the gradient norm is measured so often that it takes more than 5% of the training time."""
+    if session.loop is not None:  # it is not measured of a loop whose loss lth does not know
+        return
     every = session.gradient_norm.every
     if every and EXAMPLES / session.settings.recipe.batch_size / every > 0.05:  # as many batches as it has examples
         log.warning("probe_every=%s: measuring the gradient norm takes more than 5%% of the time", every)
 
 
 def search_rows(session: Session) -> list[Row]:
-    """The rows of search.csv; none for gradual pruning, where the trainings that find the masks have no rows."""
+    """The rows of search.csv; none for gradual pruning, where the trainings that find the masks have no rows.
+
+    None either for a user's own loop: lth does not know what its steps compute.
+    """
     results, settings = session.rows("results"), session.settings
     tickets = [row for row in results if row["arm"] == "ticket"]
-    if tickets[0]["schedule"].startswith("gradual"):
+    if session.loop is not None or tickets[0]["schedule"].startswith("gradual"):
         return []
     pace = pace_of(session.model, session.device_data.train, settings.recipe.batch_size)
     scoring = score_cost(settings.pruning, session.model, session.device_data.train)

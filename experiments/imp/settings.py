@@ -1,9 +1,11 @@
 """The settings of `lth imp`. Imports no torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from lth.core.setting import setting
-from lth.settings import LevelSettings
+from lth.settings import NO_DATA, LevelSettings, LoopSettings
+from lth.training.recipe import Recipe
 
 
 @dataclass
@@ -11,6 +13,7 @@ class ImpSettings(LevelSettings):
     """One replicate of `lth imp`."""
 
     experiment: str = setting("imp", "")
+    loop: LoopSettings = setting(LoopSettings, "the training loop", unhashed_at_default=True)
     one_shot_arms: list[str] | None = setting(
         None, "arms of pruning.schedule=one_shot; null: arms", unhashed="setting", empty=False
     )
@@ -28,6 +31,22 @@ class ImpSettings(LevelSettings):
         low=1,
         high=10**9,
     )
+
+    @property
+    def brings_data(self) -> bool:
+        """Whether a loop of the user's brings data of its own."""
+        return self.loop.name == "custom"
+
+    def setting(self, data: str = "", architecture: str = "") -> str:
+        """The setting of its rows: without the recipe and the probes of lth's loop, where another trains."""
+        if self.loop.name == "lth":
+            return super().setting(data, architecture)
+        return LevelSettings.setting(replace(self, recipe=Recipe(), probe_every=0), data, architecture)
+
+    def about(self, schedule: str) -> dict[str, Any]:
+        """The columns of the results that name the experiment; data that a loop brings are called as the loop is."""
+        about = super().about(schedule)
+        return about | {"data": self.loop._target_} if self.data.name == NO_DATA else about
 
     @property
     def scheduled_arms(self) -> list[str]:

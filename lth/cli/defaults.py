@@ -15,7 +15,7 @@ from lth.core.reading import read_text
 from lth.core.setting import default_of
 from lth.discovery import Source
 
-GROUPS = ("data", "task", "model", "recipe", "pruning", "paper", "scale")
+GROUPS = ("data", "task", "model", "recipe", "pruning", "loop", "paper", "scale")
 STARTING = {"data": "mnist1d", "task": None, "model": "lenet_300_100", "recipe": "adam", "pruning": "layerwise"}
 """The options that an experiment without a primary configuration starts from, for the groups that it has."""
 PLUGINS = ("basic", "joblib", "ray")

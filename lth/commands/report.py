@@ -13,7 +13,7 @@ from lth.report.criteria import Criteria
 def main(words: Sequence[str]) -> None:
     """Runs `lth report` with the command line `words`."""
     arguments = parser().parse_args([word for word in words if not _is_setting(word)])
-    from lth.commands.seeds import report
+    from lth.reporting import report
 
     criteria = dict(map(_margin, filter(_is_setting, words)))
     report(arguments.folders, arguments.bars, arguments.to, arguments.wandb, criteria)

@@ -6,7 +6,7 @@ Reading runs no code. An object of a class comes back into the object that is th
 import base64
 import json
 import random
-from collections import deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +18,7 @@ from lth.core.code import is_library
 from lth.core.parts import attributes_of
 
 SEQUENCES = {"list": list, "tuple": tuple, "set": set, "frozenset": frozenset}
+MAPPINGS = {"dict": dict, "OrderedDict": OrderedDict, "Counter": Counter}
 
 
 class NotPortable(Exception):
@@ -68,8 +69,8 @@ def _encoded(value: Any, tensors: list[Tensor]) -> Any:
         return {kind.__name__: [_encoded(item, tensors) for item in value]}
     if kind is deque:
         return {"deque": [value.maxlen, *(_encoded(item, tensors) for item in value)]}
-    if kind is dict:
-        return {"dict": [[_encoded(key, tensors), _encoded(item, tensors)] for key, item in value.items()]}
+    if kind.__name__ in MAPPINGS and kind is MAPPINGS[kind.__name__]:
+        return {kind.__name__: [[_encoded(key, tensors), _encoded(item, tensors)] for key, item in value.items()]}
     if kind is Tensor and value.layout == torch.strided and not value.is_meta:
         tensors.append(value)
         return {"tensor": len(tensors) - 1}
@@ -122,8 +123,9 @@ def _decoded(code: Any, present: Any, tensors: list[Tensor]) -> Any:
         return SEQUENCES[kind](_decoded(item, None, tensors) for item in content)
     if kind == "deque":
         return deque((_decoded(item, None, tensors) for item in content[1:]), content[0])
-    if kind == "dict":
-        return {_decoded(key, None, tensors): _decoded(item, None, tensors) for key, item in content}
+    if kind in MAPPINGS:
+        entries = {_decoded(key, None, tensors): _decoded(item, None, tensors) for key, item in content}
+        return MAPPINGS[kind](entries)
     if kind == "tensor":
         return tensors[content].to(present.device if isinstance(present, Tensor) else tensors[content].device).clone()
     if kind == "array":

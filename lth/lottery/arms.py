@@ -21,9 +21,9 @@ log = logging.getLogger(__name__)
 
 ArmFunction = Callable[[Level, Context], RunSpec]
 
-NEEDS = ("fresh_weights", "scaled_weights", "small_network", "rewiring", "trained_weights")
+NEEDS = ("fresh_weights", "scaled_weights", "small_network", "rewiring", "trained_weights", "held_rate")
 """What an arm may need: a new draw of the initialiser, one scaled to the mask, a narrower network, a mask that changes
-in training, the trained weights that the mask was scored on."""
+in training, the trained weights that the mask was scored on, a training at a learning rate that the arm sets."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,9 @@ def arm(
 ) -> Arm | Callable[[ArmFunction], Arm]:
     """Makes a function from (Level, Context) to a RunSpec an arm; the first line of its docstring says what it is.
 
-    draws: whether it is random; needs: some of `fresh_weights`, `scaled_weights`, `small_network`, `rewiring` and
-    `trained_weights`. `arms=[ticket,my.module:zeroed]` then trains it, and so does a name of the entry point group
-    `lth.arms`. A trailing underscore of the function's name is left out.
+    draws: whether it is random; needs: some of `fresh_weights`, `scaled_weights`, `small_network`, `rewiring`,
+    `trained_weights` and `held_rate`. `arms=[ticket,my.module:zeroed]` then trains it, and so does a name of the entry
+    point group `lth.arms`. A trailing underscore of the function's name is left out.
 
     >>> from dataclasses import replace
     >>> @arm(draws=True, needs=["fresh_weights"])
@@ -204,7 +204,7 @@ def outcomes(
             continue
         for control in controls:
             for draw in range(draws if control.draws else 1):
-                spec = control(level, replace(context, draw=draw))
+                spec = replace(control(level, replace(context, draw=draw)), arm=control.name)
                 result = fit(spec)
                 warn_if_diverged(level, control.name, result)
                 yield Outcome(level, control.name, draw, spec, result)

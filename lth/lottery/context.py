@@ -1,7 +1,9 @@
 """What arms draw: initial weights, shuffled masks, masks that change in training; every draw by its address."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -9,11 +11,14 @@ from torch import nn
 from lth.core.errors import LotteryError
 from lth.core.keeping import copied
 from lth.core.rng import address, global_rng, rng
+from lth.core.users import users_code
 from lth.core.weights import Mask, State, clone, digest, load
 from lth.core.wrappers import bare
+from lth.data.arrays import kind_of
 from lth.lottery.levels import Level
 from lth.models.initialize import initialize
 from lth.pruning.mask import shuffled
+from lth.pruning.parameters import check_parameters
 from lth.pruning.select import Selection
 from lth.pruning.updates import Rewiring, RigL, Set
 from lth.training.run_spec import RunSpec
@@ -69,7 +74,9 @@ def check_apart(first: nn.Module, second: nn.Module) -> None:
 
 
 def unequal(first: State, second: State) -> str:
-    """The name of the first tensor that differs between two states of one network; empty where none does."""
+    """The name of the first tensor that differs between two states, or is in one alone; empty where none does."""
+    if alone := first.keys() ^ second.keys():
+        return min(alone)
     return next((name for name, tensor in first.items() if digest({"": tensor}) != digest({"": second[name]})), "")
 
 
@@ -147,3 +154,33 @@ def scaled_by(
         return initialize(template, initializer, seed, mask)
 
     return scaled
+
+
+def initialised(model: nn.Module | Callable[[], nn.Module], seed: int) -> tuple[nn.Module, Initialize]:
+    """A network to train, which is not the given one, and what draws new weights for it by seed.
+
+    model: a network, or a user's function that builds one, which is called under `seed`.
+    """
+    if isinstance(model, nn.Module):
+        network = bare(model)
+        check_parameters(network)
+        template = copied(network)  # training changes the network
+        return copied(network), lambda seed: initialize(template, "default", seed)
+    fresh = FreshInit(partial(built, model), "default")
+    return fresh.constructed(seed), fresh
+
+
+def built(function: Callable[[], nn.Module]) -> nn.Module:
+    """The network that the user's function builds; LotteryError where it is none, or builds none."""
+    name = getattr(function, "__name__", type(function).__name__)
+    if not callable(function):
+        raise LotteryError(f"model is {kind_of(function)}: give a torch.nn.Module, or a function that builds one")
+    try:
+        inspect.signature(function).bind()
+    except TypeError as error:
+        problem = f"cannot be called without arguments ({error}): give a network, or lambda: {name}(...)"
+        raise LotteryError(f"model={name} {problem}") from error
+    except ValueError:  # a function without a signature
+        pass
+    with users_code(f"model={name}"):
+        return network_of(function(), f"model={name}")

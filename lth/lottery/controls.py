@@ -91,7 +91,7 @@ def dense_l2(level: Level, context: Context) -> RunSpec:
     return _of_equal_norm(level, 2)
 
 
-@arm(needs=["trained_weights"])
+@arm(needs=["trained_weights", "held_rate"])
 def finetune(level: Level, context: Context) -> RunSpec:
     """The level's mask, on the trained weights that it was scored on, a low rate held: the schedule's last.
 

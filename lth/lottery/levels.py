@@ -15,6 +15,7 @@ from lth.lottery.ticket import Ticket
 from lth.pruning.mask import density
 from lth.pruning.resolved import ResolvedPruning, collapsed, prune_to
 from lth.pruning.scores.inputs import ScoreInputs
+from lth.training.custom import loop_from
 from lth.training.run_result import RunResult
 from lth.training.run_spec import RunSpec
 
@@ -51,19 +52,20 @@ class Level:
         return Ticket(self.spec.mask, self.spec.initial_state, self.spec.plan.start, about)
 
 
-def rewind_point(spec: RunSpec, fit: Fit) -> State:
-    """The state that every level of `spec` starts from, that of iteration `spec.plan.start`.
+def rewound(spec: RunSpec, fit: Fit) -> RunSpec:
+    """`spec` from the state that every level starts from, that of iteration `spec.plan.start`.
 
     Rewinding to k is training k iterations first: schedule and data order go on from k, the optimiser starts fresh.
     Raises SettingError where the training up to k diverged.
     """
     k = spec.plan.start
     if k == 0:
-        return spec.initial_state
+        return spec
     result = fit(replace(spec, plan=replace(spec.plan, start=0, stop=k)))
     if result.status != "done":
         raise SettingError("rewind", k, f"the training up to the rewind point diverged: {result.message}")
-    return result.final
+    loop = loop_from(spec.loop, result) if spec.loop else None
+    return replace(spec, initial_state=result.final, loop=loop)
 
 
 def levels(
@@ -105,7 +107,7 @@ def levels(
             log.warning("level %d: layer collapse: the last weight of %s was pruned", index, name)
         if skipped:
             continue
-        spec = replace(dense, mask=mask)
+        spec = replace(dense, mask=mask, level=index)
         level = Level(index, spec, fit(spec), source)
         yield level
         if iterative:

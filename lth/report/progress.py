@@ -47,8 +47,8 @@ class Progress:
         self.outer.total, self.outer.unit = total, unit
         self.outer.refresh()
 
-    def training(self, start: int, stop: int) -> Callable[[int], None]:
-        """What to call with each iteration of a training from `start` to `stop`."""
+    def training(self, start: int, stop: int | None) -> Callable[[int], None]:
+        """What to call with each iteration of a training from `start` to `stop`, which need not be known."""
         return self._part(start, stop, "iterations", "it")
 
     def measuring(self, what: str, count: int) -> Callable[[int], None]:
@@ -56,7 +56,7 @@ class Progress:
         self.outer.set_postfix_str(shown(what), refresh=False)
         return self._part(0, count, what, "step", delay=0.5)
 
-    def _part(self, start: int, stop: int, what: str, unit: str, delay: float = 0.0) -> Callable[[int], None]:
+    def _part(self, start: int, stop: int | None, what: str, unit: str, delay: float = 0.0) -> Callable[[int], None]:
         self._close_inner()
 
         def update(iteration: int) -> None:

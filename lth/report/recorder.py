@@ -78,14 +78,15 @@ class Presented(Protocol):
 class Facts:
     """What the recorder is told of a job: where it writes, its settings, the store, and the command for five seeds.
 
-    about: gives the columns of its results that name the experiment, its setting, data, model, seed and schedule; it is
-    called with the first result, since it takes the data. job: its number, where it is one of a sweep: several jobs
-    share the terminal then, and each has a line. schedule: how the masks come about, for its title.
+    folder: None where it is to write later, or never. store: None where nothing is kept. about: gives the columns of
+    its results that name the experiment, its setting, data, model, seed and schedule; it is called with the first
+    result, since it takes the data. job: its number, where it is one of a sweep: several jobs share the terminal then,
+    and each has a line. schedule: how the masks come about, for its title.
     """
 
-    folder: Path
+    folder: Path | None
     settings: Any
-    store: Store
+    store: Store | None
     about: Callable[[], Mapping[str, Any]]
     command: str = ""
     job: int | None = None
@@ -104,6 +105,7 @@ class Recorder:
         self._runs: set[str] = set()
         self._places: set[tuple[Any, ...]] = set()
         self._charted: dict[str, int] = {}  # table -> how many of its rows W&B has
+        self._stop: int | None = None  # where the last training of a user's loop ended
         self._level: list[Outcome] = []  # the outcomes of the present level
         self.title = ", ".join(filter(None, [f"seed {self.settings.seed}", facts.schedule]))
         self.progress = Progress(0, self.title, row=facts.job)
@@ -133,9 +135,10 @@ class Recorder:
 
         Not beside code of the user's: this may draw from the generators of Python, which the bits then depend on.
         """
-        show = self.progress.training(spec.plan.start, spec.plan.stop)
+        stop = self._stop if spec.plan.open else spec.plan.stop
+        show = self.progress.training(spec.plan.start, stop)
         wandb = self.wandb
-        if wandb is None or not is_plain(spec.model):
+        if wandb is None or spec.loop is not None or not is_plain(spec.model):
             return show
 
         def follow(iteration: int) -> None:
@@ -157,12 +160,14 @@ class Recorder:
         if self._level and self._level[0].level.index != outcome.level.index:
             self._close_level()
         self._level.append(outcome)
+        self._stop = outcome.result.stop
         row = result_row(outcome, {**self._about, **about})
         self._rows["results"].append(row)
-        self.store.keep_row(row)
+        if self.store:
+            self.store.keep_row(row)
         self._add_details(outcome, row)
         if self.wandb:
-            self.wandb.start(trained=bool(self.store.trained))
+            self.wandb.start(trained=bool(self.trained))
         if twin := self._twin(outcome):
             log.warning("level %d: %s and %s are one training here", outcome.level.index, twin, outcome.arm)
         place = f"level {outcome.level.index}, {percent(outcome.level.density)}%, {self.experiment.series(row)}"
@@ -195,6 +200,8 @@ class Recorder:
 
     def write(self) -> None:
         """Writes every table as far as it goes; one that is not always there, where it has rows."""
+        if self.folder is None:
+            return
         for name, table in self.tables.items():
             if self._rows[name] or (table.always and (self._rows["results"] or name not in TRAINED)):
                 with_observed(table, self._rows[name]).write(self.folder, self._rows[name])
@@ -207,7 +214,8 @@ class Recorder:
         rows = [*results, *self._measurements()]
         if self.wandb:
             ticket = self.experiment.series(results[0]) == "ticket"  # the network whose layers are charted
-            self.wandb.start(trained=bool(self.store.trained or self.store.measured))
+            measured = self.store.measured if self.store else set()
+            self.wandb.start(trained=bool(self.trained or measured))
             self.wandb.log_level(rows, layer_rows(self._level[0]) if ticket else ())
         self._level = []
 
@@ -224,16 +232,28 @@ class Recorder:
         """The tables that not every experiment has."""
         return [table for name, table in self.tables.items() if name not in TRAINED]
 
+    @property
+    def trained(self) -> set[str]:
+        """The runs that this process has trained rather than found."""
+        return self.store.trained if self.store else set()
+
+    def close(self) -> None:
+        """Takes the end of the last level."""
+        if self._level:
+            self._close_level()
+        self.progress.close()
+
     def results(self, examples: Mapping[str, int]) -> Results:
         """What the answer, the sheets and the figures are made from."""
         return Results(self._rows, self.settings, examples, self.facts.command)
 
-    def finish(self, tickets: Mapping[str, Ticket], examples: Mapping[str, int] | None = None) -> None:
+    def finish(
+        self, tickets: Mapping[str, Ticket], examples: Mapping[str, int] | None = None, printed: bool = True
+    ) -> None:
         """Writes all that there is to see, and prints the summary; what killed jobs left in the folder goes."""
+        assert self.folder is not None, "there is a folder to write to at the end"
         clear_leftovers(self.folder)
-        if self._level:
-            self._close_level()
-        self.progress.close()
+        self.close()
         if not any(self._rows.values()):
             log.info("%s: %s", self.title, self.work())
             return
@@ -255,7 +275,7 @@ class Recorder:
         if self.wandb:
             figures = {figure.path: figure.caption for figure in drawn}
             self.wandb.finish(Ending(paths, self._rows["results"], self._rows["curves"], figures, " ".join(answer)))
-        if self.facts.job is not None:
+        if self.facts.job is not None or not printed:
             log.info("%s: %s %s", self.title, self.work(), self.folder)
             return
         console = Terminal()
@@ -275,8 +295,8 @@ class Recorder:
     def work(self) -> str:
         """What this command did, in words."""
         seconds = time.perf_counter() - self.began
-        trained = len(self.store.trained)
-        runs = {row["run"] for row in self._rows["results"]} - self.store.trained
+        trained = len(self.trained) if self.store else len(self._rows["results"])
+        runs = {row["run"] for row in self._rows["results"] if self.store} - self.trained
         if not trained and not runs:
             return f"{seconds:.0f} s."
         return f"{trained} trained, {len(runs)} found in the store, {seconds:.0f} s."

@@ -43,7 +43,7 @@ def result_row(outcome: Outcome, about: Mapping[str, Any]) -> Row:
         sparsity=1 - density,
         weights_left=sum(kept(mask).values()),
         rewind=spec.plan.start,
-        iterations=spec.plan.stop,
+        iterations=result.stop,
         seconds=round(result.seconds, 3),
         run=result.run,
         test_examples=len(spec.data.test),

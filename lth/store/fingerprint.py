@@ -11,8 +11,10 @@ from lth.core.weights import digest
 from lth.pruning.scores import SCORES
 from lth.pruning.updates import GradualCounts, MaskUpdate
 from lth.store.architecture import architecture, code_of
+from lth.store.loop_code import loop_code, loop_unread
 from lth.store.passing import changes_of
 from lth.tasks.task import Task
+from lth.training.custom_loop import CustomLoop
 from lth.training.kernels import fingerprinted
 from lth.training.layout import is_by_channel
 from lth.training.run_spec import RunSpec
@@ -32,6 +34,8 @@ def fingerprint_inputs(spec: RunSpec) -> dict[str, Any]:
     pruned, the length of a schedule that does not depend on it, the seed of an augmentation that is off. With an
     `update` the first two have an effect: it changes every layer in the mask, and never after the schedule's last step.
     """
+    if spec.loop is not None:
+        return _of_custom_loop(spec, spec.loop)
     seeds, update = {"order": spec.seeds.order}, spec.update
     if spec.data.augment != "none":
         seeds["augment"] = spec.seeds.augment
@@ -46,12 +50,35 @@ def fingerprint_inputs(spec: RunSpec) -> dict[str, Any]:
     return changes | {
         "loop": LAYOUT if is_by_channel(spec.model, spec.data.shape) else LOOP,
         "model": architecture(spec.model, changes_of(spec)),
-        "data": {"digest": spec.data.digest, "augment": spec.data.augment, **_task(spec.data.task)},
+        "data": {"digest": spec.data.digest, "augment": spec.data.augment, **task_inputs(spec.data.task)},
         "start": digest(spec.initial_state),
         "mask": digest({name: mask for name, mask in spec.mask.items() if update or not mask.all()}),
         "plan": json.loads(json.dumps(plan)),
         "seeds": seeds,
     }
+
+
+def _of_custom_loop(spec: RunSpec, loop: CustomLoop) -> dict[str, Any]:
+    """The same for a user's own loop, which may do something else at each level and arm, and says its own length."""
+    spec.side.rewind()
+    plan = {"start": spec.plan.start} | ({} if spec.plan.open else {"stop": spec.plan.stop})
+    return {
+        "loop": loop_code(loop),
+        "model": architecture(spec.model, changes_of(spec)),
+        "data": {"digest": spec.data.digest} if len(spec.data.train) else {},
+        "start": digest(spec.initial_state),
+        "mask": digest(spec.mask),
+        "plan": plan,
+        "place": {"level": spec.level, "arm": spec.arm},
+        "seeds": {"order": spec.seeds.order},
+    }
+
+
+def unread(inputs: Mapping[str, Any]) -> dict[str, str]:
+    """Path -> type of what could not be read of a network or a loop: such a training is not answered from a store."""
+    loop = inputs["loop"]
+    of_loop = loop_unread(loop) if isinstance(loop, dict) else {}
+    return {**inputs["model"].get("unread", {}).get("paths", {}), **of_loop}
 
 
 def fingerprint(inputs: Mapping[str, Any]) -> str:
@@ -63,7 +90,7 @@ def fingerprint(inputs: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:20]
 
 
-def _task(task: Task) -> dict[str, Any]:
+def task_inputs(task: Task) -> dict[str, Any]:
     """The task and the user's code in it; nothing for plain classification, which runs without it are of."""
     values = task.fingerprint()
     code = code_of([one for function in task.functions for one in unwrapped(function)]) if task.functions else {}

@@ -37,7 +37,7 @@ def changes_of(spec: RunSpec) -> Changes:
 
 def tried(model: nn.Module, inputs: Any) -> Changes:
     """What a pass of some `inputs` (N, ...) through `model` changes; nothing where it fails. Nothing stays changed."""
-    if is_plain(model):
+    if is_plain(model) or not len(inputs):  # without inputs nothing tells what the network takes
         return Changes()
     variables, device = read_network(model, Changes())[1].code.parts(), first_tensor(inputs).device
     try:

@@ -19,7 +19,7 @@ from lth.store import rows
 from lth.store.artifacts import RequestedArtifacts, check_fits, same_weights
 from lth.store.correct import add_correct
 from lth.store.files import read_matching, read_run, write_run
-from lth.store.fingerprint import fingerprint, fingerprint_inputs
+from lth.store.fingerprint import fingerprint, fingerprint_inputs, unread
 from lth.store.layout import ASIDE, CHECKPOINTS, PROBES, RUN_FILE, lock_file, run_folder
 from lth.store.locks import is_held, locked
 from lth.store.probed import forget, measured_weights, plain, remembered
@@ -74,7 +74,7 @@ class Store:
         """
         inputs = fingerprint_inputs(spec)
         run = fingerprint(inputs)
-        self._name_unread(inputs)
+        self._name_unread(unread(inputs), spec.loop is not None)
         requested = RequestedArtifacts(tuple(observer.key for observer in observers), tuple(sorted(set(keep_at))))
         try:
             result = self._read(run, spec, inputs, requested)
@@ -87,18 +87,20 @@ class Store:
                     result = self._train(run, inputs, spec, observers, progress, requested)
         result.run = run
         self._weights[run] = measured_weights(result)
-        add_correct(result, spec, self.path(run) / PROBES, self._weights[run], self.folder)
+        if spec.loop is None:
+            add_correct(result, spec, self.path(run) / PROBES, self._weights[run], self.folder)
         return requested.select(result)
 
     def busy(self, spec: RunSpec) -> bool:
         """Whether another process is training `spec` right now."""
         return is_held(lock_file(self.folder, fingerprint(fingerprint_inputs(spec))))
 
-    def _name_unread(self, inputs: Mapping[str, Any]) -> None:
-        for path, kind in inputs["model"].get("unread", {}).get("paths", {}).items():
+    def _name_unread(self, paths: Mapping[str, str], by_loop: bool) -> None:
+        hint = "; a version of the loop would answer for it" if by_loop else ""
+        for path, kind in paths.items():
             if path not in self._unread:
                 self._unread.add(path)
-                log.warning("run is not answered from the store: %s (%s) cannot be read", path, kind)
+                log.warning("run is not answered from the store: %s (%s) cannot be read%s", path, kind, hint)
 
     def path(self, run: str) -> Path:
         """The folder of the run named `run`."""
@@ -160,7 +162,7 @@ class Store:
         clear_leftovers(folder)
         machine = describe(spec.data.train.device)
         path = folder / f"checkpoint-{requested.digest()}.safetensors"
-        checkpoint = None if "unread" in inputs["model"] else Checkpoint(path, self.checkpoint_seconds, machine, run)
+        checkpoint = None if unread(inputs) else Checkpoint(path, self.checkpoint_seconds, machine, run)
         before = self._read_or_set_aside(run, spec, inputs, RequestedArtifacts())
         kernels = before.kernels if before else None  # so that the bits of what is kept come again
         result = train(spec, observers, checkpoint, progress, requested.iterations, kernels)

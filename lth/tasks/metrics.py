@@ -107,7 +107,7 @@ class Measures:
         if not isinstance(self.task, str) or not names:
             raise SettingError("task", self.task, "needs a name, and a metric that networks are compared by")
         for name in names:
-            if names.count(name) > 1 or name in (LOSS.name, "iteration"):
+            if names.count(name) > 1 or name == "iteration":
                 raise SettingError("metric", name, "is a name that is taken")
         if self.decide not in self.deciders:
             raise SettingError("task.decide", self.decide, f"must be one of {', '.join(self.deciders)}")

@@ -13,6 +13,7 @@ from lth.core.errors import DataError, LotteryError, SettingError
 from lth.core.rng import generators_kept
 from lth.core.users import users_line
 from lth.training.checkpoint import Checkpoint
+from lth.training.custom import train_custom
 from lth.training.masking import check_fit
 from lth.training.run import PROGRESS_EVERY, Run
 from lth.training.run_result import IMPOSSIBLE, RunResult
@@ -40,6 +41,8 @@ def train(
     _check(spec, keep_at)
     spec.model.to(spec.data.train.device)
     with _determined(spec), spec.side.training():
+        if spec.loop is not None:
+            return train_custom(spec, observers, checkpoint, progress, keep_at)
         run, iteration = _begun(lambda: Run(spec, observers, keep_at), checkpoint, kernels)
         iterations = run.iterations(iteration)
         while run.result.status == "done" and iteration < spec.plan.stop:
@@ -62,6 +65,8 @@ def _check(spec: RunSpec, keep_at: Collection[int]) -> None:
     if spec.data.nonfinite:
         split, index = spec.data.nonfinite
         raise DataError(f"data {spec.data.name}: an input is NaN or infinite, at index {index} of the {split} split")
+    if spec.update and spec.loop is not None:
+        raise LotteryError("a mask that changes in training needs lth's own loop, and this training has one of yours")
     if spec.update:
         spec.update.check(spec.mask, spec.plan.start, spec.plan.total)
     for iteration in keep_at:

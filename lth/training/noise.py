@@ -13,14 +13,18 @@ class Noise:
     def __init__(self, spec: RunSpec) -> None:
         device = spec.data.train.device
         self._first = address(spec.seeds.order, "dropout")
-        self._in_python = not is_plain(spec.model)  # code of the user's may draw from the generators of NumPy or Python
+        # code of the user's may draw from the generators of NumPy or Python
+        self._in_python = spec.loop is not None or not is_plain(spec.model)
         self._generator = torch.default_generator
         if device.type == "cuda":
             self._generator = torch.cuda.default_generators[device.index or 0]
 
     def seed(self, iteration: int) -> None:
         """Seeds the generators for the step after `iteration` steps."""
-        noise = (self._first + iteration) % 2**63
-        self._generator.manual_seed(noise)
+        self.seed_by((self._first + iteration) % 2**63)
+
+    def seed_by(self, number: int) -> None:
+        """Seeds the generators by `number`."""
+        self._generator.manual_seed(number)
         if self._in_python:
-            seed_python(noise)
+            seed_python(number)

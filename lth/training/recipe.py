@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 
 from lth.core.checked import check
 from lth.core.durations import Duration as Duration
 from lth.core.durations import iterations_of as iterations_of
+from lth.core.durations import parts_of
 from lth.core.errors import SettingError
 from lth.core.setting import setting
 
@@ -98,6 +99,10 @@ class Recipe:
             raise SettingError("recipe.weight_decay", self.weight_decay, problem)
 
 
+OPEN = 2**53
+"""The end of a training whose loop says itself how many steps it takes."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """A recipe in iterations, for a training split of known size: from `start` to `stop` of a schedule of `total`.
@@ -124,6 +129,11 @@ class Plan:
     kernels: str = "dense"
     precision: str = "float32"
     betas: tuple[float, float] = (0.9, 0.999)
+
+    @property
+    def open(self) -> bool:
+        """Whether the loop that trains says where it ends."""
+        return self.stop == OPEN
 
     def rate(self, iteration: int) -> float:
         """The learning rate of the step after `iteration` steps."""
@@ -197,6 +207,23 @@ def plan(recipe: Recipe, examples: int, start: Duration = 0, stop: Duration | No
         precision=recipe.precision,
         betas=(0.9, 0.999) if sgd else (recipe.betas[0], recipe.betas[1]),
     )
+
+
+def open_plan(start: Duration = 0) -> Plan:
+    """The plan of a user's own loop, from iteration `start` to wherever it ends; all else is the loop's.
+
+    Raises SettingError for a start that is no number of iterations.
+
+    >>> open_plan("500it").start, open_plan().open
+    (500, True)
+    """
+    epochs, first = parts_of(start, "rewind")
+    if epochs:
+        raise SettingError("rewind", start, "must be in steps, as 500: lth does not know the epochs of your own loop")
+    names = {entry.name for entry in fields(Plan)} & {entry.name for entry in fields(Recipe)}
+    settings = {name: getattr(Recipe(), name) for name in names}
+    known = {"warmup": 0, "milestones": (), "evaluate_every": OPEN, "kernels": "dense"}
+    return Plan(**(settings | known), start=first, stop=OPEN, total=OPEN)
 
 
 def _check_order(recipe: Recipe, first: int, last: int, total: int, warmup: int, every: int) -> None:

@@ -13,6 +13,8 @@ from lth.tasks.metrics import Measures
 if TYPE_CHECKING:
     from lth.training.run_result import RunResult
 
+SCHEDULE = "schedule"
+"""The key of a result's states that holds the schedules of a user's loop at the rewind point."""
 LARGEST = 2**53
 """The largest number of iterations that is one: integers up to here are numbers of JSON everywhere."""
 CORRECT = "correct"
@@ -50,8 +52,12 @@ def check_states(states: Mapping[str, Mapping[str, Tensor]], model: nn.Module, m
     """Raises ValueError where states by kind are not of the parameters of `model`, or masks of them not of `mask`."""
     parameters = dict(model.named_parameters())
     for kind, state in states.items():
-        if kind == CORRECT:
-            _require(all(x.dtype == torch.uint8 and x.ndim == 1 for x in state.values()), "examples of", kind)
+        if kind in (CORRECT, SCHEDULE):
+            _require(
+                kind == SCHEDULE or all(x.dtype == torch.uint8 and x.ndim == 1 for x in state.values()),
+                "examples of",
+                kind,
+            )
         elif kind.endswith("_mask"):
             _check_mask(kind, state, mask)
         else:

@@ -12,6 +12,7 @@ from lth.core.tables import Column
 from lth.core.weights import Mask, State
 from lth.data.tensors import Data
 from lth.pruning.updates import MaskUpdate
+from lth.training.custom_loop import CustomLoop
 from lth.training.recipe import Plan
 
 
@@ -22,6 +23,10 @@ class RunSpec:
     `initial_state` is a complete state dict (pruned positions and buffers too); it is masked when the training starts.
     An empty mask is a dense network. `model` gives the architecture and is trained in place; its current weights do not
     matter. With an `update` the mask is the initial one: the layers that it names change.
+
+    loop: the user's own loop that trains it, where lth's does not; `plan` then says where it starts, and for the
+    training up to the rewind point where it stops. level, arm: where in a search the training stands, which such a loop
+    may ask for.
 
     side: what the model keeps beside its state dict, such as a counter of steps: as it is when the first spec of the
     model is made, and for specs that `dataclasses.replace` makes of it the same.
@@ -34,6 +39,9 @@ class RunSpec:
     plan: Plan
     seeds: Seeds
     update: MaskUpdate | None = None
+    loop: CustomLoop | None = None
+    level: int = field(default=0, compare=False)
+    arm: str = field(default="ticket", compare=False)
     side: SideState = field(default=None, repr=False, compare=False)  # type: ignore[assignment]  # made of the model
 
     def __post_init__(self) -> None:

@@ -30,12 +30,7 @@ def check_network(model: nn.Module, data: Data, batch_size: int | None = None) -
     batch_size: that of the training that is to come, where one is: then also where the model cannot be trained, such
     as one whose parameters are all frozen, whose gradients are sparse, or that gives something else in training mode.
     """
-    if prune.is_pruned(model):
-        mend = "lth.make_permanent(model), as prune.remove, ends that"
-        problem = f"torch.nn.utils.prune has pruned the model: {mend}"
-        raise LotteryError(f"{problem}; lth.from_torch_pruning(model) gives its masks as a ticket")
-    check_parameters(model)
-    _check_tensors(model)
+    check_weights(model)
     weights = getattr(data.task, "class_weights", ())
     if weights and len(weights) != data.classes:
         problem = f"are {len(weights)}, and the data have {data.classes} classes: give one for each"
@@ -51,6 +46,16 @@ def check_network(model: nn.Module, data: Data, batch_size: int | None = None) -
         if batch_size is not None:
             probe.train()
             _check_training(probe, few.take(slice(batch_size)), data)
+
+
+def check_weights(model: nn.Module) -> None:
+    """Raises LotteryError where the weights of `model` cannot be trained, kept or pruned."""
+    if prune.is_pruned(model):
+        mend = "lth.make_permanent(model), as prune.remove, ends that"
+        problem = f"torch.nn.utils.prune has pruned the model: {mend}"
+        raise LotteryError(f"{problem}; lth.from_torch_pruning(model) gives its masks as a ticket")
+    check_parameters(model)
+    _check_tensors(model)
 
 
 @contextmanager

@@ -14,7 +14,6 @@ import yaml
 from safetensors.torch import save_file
 from torch import nn
 
-from lth.api import search
 from lth.commands import loaded_ticket
 from lth.commands.cost import FORMS, WEIGHTS, main, parser
 from lth.commands.loaded_ticket import open_ticket
@@ -30,6 +29,7 @@ from lth.models.lenet import mlp
 from lth.pruning.schedule import Pruning
 from lth.report.rows import result_row
 from lth.report.tables import RESULTS
+from lth.searching import search
 from lth.settings import DataSettings, ModelSettings, TrainingSettings
 from lth.store.runs import Store
 from lth.training.recipe import Recipe

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lth.commands.seeds import report, target
 from lth.core.files import write_csv
 from lth.report.gather import Gathered, gather
 from lth.report.tables import CURVES, RESULTS
+from lth.reporting import report, target
 from tests.files import read_csv
 
 pytestmark = pytest.mark.usefixtures("unrendered")
@@ -241,7 +241,7 @@ REFERENCES = Path(__file__).parents[2] / "outputs" / "reference"
 )
 def test_the_committed_tables_come_out_of_the_committed_results(tmp_path, monkeypatch, capsys, paper, table, columns):
     """Of methods, the columns up to what the search took, which results.csv does not say."""
-    monkeypatch.setattr("lth.commands.seeds.draw", lambda *_: [])
+    monkeypatch.setattr("lth.reporting.draw", lambda *_: [])
     report([REFERENCES / paper], to=tmp_path)
     made, committed = (
         [line.split("|")[: columns and columns + 1] for line in (folder / f"{table}.md").read_text().splitlines()]

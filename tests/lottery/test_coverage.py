@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 import lth
-from lth.api import search
 from lth.core.seeds import Seeds
 from lth.core.weights import shared_names
 from lth.data.checks import NAMES
@@ -21,6 +20,7 @@ from lth.pruning.parameters import parameter_count, unpruned
 from lth.pruning.resolved import resolve
 from lth.pruning.rewiring import Rewiring
 from lth.pruning.schedule import Pruning
+from lth.searching import search
 from lth.training.loop import train
 from lth.training.run_result import RunResult
 from lth.training.run_spec import RunSpec

@@ -14,7 +14,7 @@ from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import rng
 from lth.core.seeds import Seeds
 from lth.core.weights import Mask, State, clone, digest, masked
-from lth.lottery.levels import Level, levels, rewind_point
+from lth.lottery.levels import Level, levels, rewound
 from lth.pruning.level_counts import level_counts
 from lth.pruning.mask import density, kept, prunable
 from lth.pruning.resolved import prune_to, resolve
@@ -141,7 +141,7 @@ def test_survivors_start_bit_equal_to_the_rewind_point_buffers_too(
             return {}
 
     spec = make_job(model=make_rich_network(), rewind=rewind)
-    point = rewind_point(spec, train)
+    point = rewound(spec, train).initial_state
     assert rewind == 0 or point["1.num_batches_tracked"] == 11
     before = digest(point)
     trained = run(replace(spec, initial_state=point), Pruning(), 2, lambda spec: train(spec, [Start()]))
@@ -164,7 +164,7 @@ def test_rewinding_is_training_k_iterations_first(
     recipe = {"optimizer": "sgd", "momentum": 0.0, "lr": 0.1, "schedule": "cosine"}
     spec = make_job(rewind="2ep1it", **recipe)
     assert spec.plan.start == 11
-    point = rewind_point(spec, train)
+    point = rewound(spec, train).initial_state
     level = run(replace(spec, initial_state=point), Pruning(), 0, train)[0]
     assert same_bits(level.result.final, train(make_job(**recipe)).final)
     assert same_bits(point, train(make_job(stop=11, **recipe)).final)
@@ -172,14 +172,14 @@ def test_rewinding_is_training_k_iterations_first(
 
 def test_the_rewind_point_at_zero_is_the_start_and_trains_nothing(make_job: Callable[..., RunSpec]) -> None:
     spec, fit = make_job(), Pretend()
-    assert rewind_point(spec, fit) is spec.initial_state and fit.specs == []
+    assert rewound(spec, fit).initial_state is spec.initial_state and fit.specs == []
 
 
 def test_a_rewind_point_that_diverged_is_an_error_that_says_so(
     make_job: Callable[..., RunSpec], wild_rate: None
 ) -> None:
     with pytest.raises(SettingError, match=r"rewind=20: .*diverged: the loss became NaN"):
-        rewind_point(make_job(rewind=20, optimizer="sgd"), train)
+        rewound(make_job(rewind=20, optimizer="sgd"), train)
 
 
 DIVERGING = [("iterative", 2, 3), ("iterative", 0, 1), ("one_shot", 2, 5), ("one_shot", 0, 1)]

@@ -10,7 +10,6 @@ from torch import nn
 
 import lth
 from lth.analysis.sensitivity import densities_of, sensitivity
-from lth.api import search
 from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import rng
 from lth.core.seeds import Seeds
@@ -29,6 +28,7 @@ from lth.pruning.scores import SCORES
 from lth.pruning.scores.inputs import ScoreInputs
 from lth.pruning.select import selection_of
 from lth.pruning.updates import GradualPruning, UpdateContext
+from lth.searching import search
 from lth.training.loop import train
 from lth.training.recipe import Recipe
 from lth.training.run_result import RunResult

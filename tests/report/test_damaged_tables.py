@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from lth.commands.seeds import report
 from lth.core import digests
 from lth.core.errors import LotteryError
 from lth.core.files import write_csv
 from lth.report.gather import Gathered, gather
 from lth.report.tables import CURVES, RESULTS
+from lth.reporting import report
 
 COUNT = 300
 NAME = "<b>\x1b[31m$\\frac{ [red] =1+1 \u202e"

@@ -11,7 +11,7 @@ import lth
 from lth.analysis.agreement import logits_of
 from lth.analysis.connectivity import mixed
 from lth.core.weights import beside, clone, digest, on_cpu
-from lth.lottery.levels import rewind_point
+from lth.lottery.levels import rewound
 from lth.store.runs import Store
 from lth.training.loop import train
 
@@ -134,7 +134,7 @@ def test_kept_weights_are_evaluated_with_what_was_beside_them(spec, tmp_path):
 
 def test_a_rewind_point_has_it_too(spec):
     dense = lth.plan(lth.Recipe(iterations=40, batch_size=20, lr=0.01, evaluate_every=10), len(spec.data.train), "15it")
-    later = rewind_point(lth.RunSpec(spec.model, spec.initial_state, {}, spec.data, dense, spec.seeds), train)
+    later = rewound(lth.RunSpec(spec.model, spec.initial_state, {}, spec.data, dense, spec.seeds), train).initial_state
     half = lth.RunSpec(spec.model, later, {}, spec.data, dense, spec.seeds, side=spec.side)
     train(half)
     assert state(spec.model) == (40, 40, [38, 39, 40])

@@ -35,7 +35,7 @@ def curve(trainings: Iterable[Sequence[Row]], column: str, factor: float) -> Cur
     """`column` times `factor` over the rows of some draws' trainings; empty where it has fewer than two points."""
     seen: dict[int, list[float]] = {}
     for row in (row for training in trainings for row in training):
-        if measured(row[column]):
+        if measured(row.get(column)):  # a loop of the user's need not measure it
             seen.setdefault(row["iteration"], []).append(factor * row[column])
     found = {at: (sum(values) / len(values), min(values), max(values)) for at, values in sorted(seen.items())}
     return found if len(found) > 1 else {}

@@ -9,12 +9,12 @@ import torch
 from lth.experiments.at_init.comparison import unclear
 from lth.experiments.at_init.methods import TABLE
 
-from lth.commands.seeds import report
 from lth.core.errors import LotteryError
 from lth.lottery.ticket import load_ticket
 from lth.pruning.methods import METHODS, method_of
 from lth.report.gather import gather
 from lth.report.tables import RESULTS
+from lth.reporting import report
 from tests.files import read_csv, write_data
 
 ALL = ["imp", "magnitude_after", "synflow", "snip", "grasp", "magnitude", "random"]

@@ -5,10 +5,10 @@ from lth.experiments.deploy.comparison import worth_rows, worth_sheet
 from lth.experiments.deploy.jobs import jobs_by_setting
 from lth.experiments.deploy.tables import COST, GRID, TICKETS
 
-from lth.commands.seeds import report
 from lth.core.files import write_csv
 from lth.report.gather import gather
 from lth.report.tables import RESULTS
+from lth.reporting import report
 
 BYTES = {"dense": 1000, "masked": 1000, "csr": 250, "shrunk": None}
 SPEED = {"dense": 1.0, "masked": 1.4, "csr": 2.0, "shrunk": None}

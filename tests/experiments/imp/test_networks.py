@@ -12,13 +12,13 @@ from lth.experiments.imp.networks import FIGURE_5, NETWORKS, choose, compare, ne
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
-from lth.commands.seeds import write_comparisons
 from lth.core.tables import Row
 from lth.report.figures.drawing import Sketch
 from lth.report.gather import Gathered
 from lth.report.intervals import Summarize, min_max, t_interval
 from lth.report.results import Results
 from lth.report.tables import RESULTS
+from lth.reporting import write_comparisons
 
 LEVELS = 12
 ITERATIONS = {"conv2": 20_000, "conv4": 25_000, "conv6": 30_000}

@@ -53,7 +53,7 @@ RECORD = """\
 import sys
 from pathlib import Path
 from lth.cli import main
-from lth.commands.seeds import report
+from lth.reporting import report
 for seed in range(2):
     sys.argv = ["lth", *{words}, f"seed={{seed}}"]
     main()

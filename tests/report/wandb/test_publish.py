@@ -5,12 +5,12 @@ import logging
 
 import pytest
 
-from lth.commands.seeds import report
 from lth.core.files import write_csv, write_text
 from lth.report.gather import gather
 from lth.report.summary import summary_rows
 from lth.report.tables import RESULTS
 from lth.report.wandb.publish import NUMBERS, level_rows, outputs_of, project_of
+from lth.reporting import report
 
 pytestmark = pytest.mark.usefixtures("no_account")
 
