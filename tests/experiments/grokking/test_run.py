@@ -1,10 +1,10 @@
 """`lth grokking` end to end on a small table: its files, its laws, several seeds."""
 
 import pytest
+from lth.commands.seeds import report
 from lth.experiments.grokking.settings import METHODS
 from lth.experiments.grokking.tables import DELAYS
 
-from lth.commands.seeds import report
 from lth.core.errors import SettingError
 from tests.files import read_csv
 
