@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 import lth
-from lth.api import search
 from lth.compression.cost import cost
 from lth.compression.export import FORMATS, export, load_exported
 from lth.core.errors import LotteryError, SettingError
@@ -29,6 +28,7 @@ from lth.pruning.mask import prunable
 from lth.pruning.resolved import resolve
 from lth.pruning.rewiring import Rewiring
 from lth.pruning.schedule import Pruning
+from lth.searching import search
 from lth.training.loop import train
 from lth.training.recipe import Recipe
 from lth.training.run_result import RunResult

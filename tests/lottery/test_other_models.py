@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lth.api import search
 from lth.core.seeds import Seeds
 from lth.data.checks import NAMES
 from lth.data.tensors import Data, prepare
 from lth.from_settings import build_model
 from lth.lottery.plan import ImpPlan
 from lth.pruning.schedule import Pruning
+from lth.searching import search
 from lth.settings import DataSettings, ModelSettings, TrainingSettings
 from lth.training.loop import train
 from lth.training.recipe import Recipe

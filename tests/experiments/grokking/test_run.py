@@ -1,11 +1,11 @@
 """`lth grokking` end to end on a small table: its files, its laws, several seeds."""
 
 import pytest
-from lth.commands.seeds import report
 from lth.experiments.grokking.settings import METHODS
 from lth.experiments.grokking.tables import DELAYS
 
 from lth.core.errors import SettingError
+from lth.reporting import report
 from tests.files import read_csv
 
 ARMS = ["ticket", "dense_l1", "dense_l2"]

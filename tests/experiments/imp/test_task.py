@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from lth.commands.seeds import report
 
+from lth.reporting import report
 from tests.files import read_csv
 
 MINE = """
