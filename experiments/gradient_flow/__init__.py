@@ -2,7 +2,7 @@
 
     lth gradient_flow                         MNIST-1D, one mask
     lth gradient_flow -m worker=0,1           the same, shared by two processes
-    lth gradient_flow redraw=true repeats=3   three draws of weights for each row
+    lth gradient_flow redraw=true repeats=3   three draws of weights a row
     lth gradient_flow paper=evci2022/lenet5   LeNet5 on MNIST, as published
 
 Trains a dense network that is pruned by magnitude during training (`gradual`):

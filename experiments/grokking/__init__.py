@@ -1,9 +1,9 @@
-"""Grokking: does a ticket of the network that generalises remove the delay of generalisation?
+"""Whether tickets generalise without the delay of grokking.
 
-    lth grokking                                modular addition, an MLP, one seed
-    lth grokking model=transformer              a transformer of one layer
-    lth grokking -m seed=0,1,2,3,4              five seeds; then: lth report
-    lth grokking paper=minegishi2023/mlp        as published; also .../transformer
+    lth grokking                           modular addition, an MLP, one seed
+    lth grokking model=transformer         a transformer
+    lth grokking -m seed=0,1,2,3,4         five seeds; then: lth report
+    lth grokking paper=minegishi2023/mlp   as published; also .../transformer
 
 A network on modular addition first memorises its training examples, and learns
 to generalise long after. The ticket is the mask of the network that did both,

@@ -87,6 +87,8 @@ def _check_tensors(model: nn.Module) -> None:
         raise LotteryError(
             f"the model lies on several devices, {', '.join(devices)}: bring it to one, by model.to(...)"
         )
+    if not parameters:
+        raise LotteryError("the model has no parameters: there is nothing to train and to prune")
     if not any(parameter.requires_grad for parameter in parameters.values()):
         raise LotteryError("every parameter of the model is frozen (requires_grad=False): there is nothing to train")
     tensors = model.state_dict()

@@ -18,10 +18,12 @@ REFERENCE = Path(__file__).parents[2] / "outputs" / "reference"
 
 def test_every_experiment_has_its_papers():
     places = {paper: path.parts[-3] for paper, path in claim_files().items()}
-    assert places == {"evci2022": "gradient_flow", "frankle2019": "imp", "frankle2021": "at_init"}
+    assert places == {"evci2022": "gradient_flow", "frankle2019": "imp", "frankle2021": "at_init"} | {
+        f"minegishi2023_{model}": "grokking" for model in ("mlp", "transformer")
+    }
     for paper, experiment in places.items():
         claims = load_claims(paper)
-        assert claims.experiment == experiment and claims.command.startswith(f"lth {experiment} paper={paper}/")
+        assert claims.experiment == experiment and claims.command.startswith(f"lth {experiment} paper={paper.partition('_')[0]}/")
         assert all(claim.short for claim in claims.claims)
         assert len({claim.name for claim in claims.claims}) == len(claims.claims)
 

@@ -35,7 +35,6 @@ def test_plain_classification_needs_no_cells() -> None:
         lambda: Metric("mse", "lower", "a; b"),
         lambda: Measures("x", ()),
         lambda: Measures("x", (ACCURACY, ACCURACY)),
-        lambda: Measures("x", (Metric("loss"),)),
         lambda: Measures("x", (ACCURACY,), "test_accuracy"),
         lambda: measures_of({"metrics": "mse"}),
     ],

@@ -158,7 +158,7 @@ def test_rigl_grows_where_the_dense_gradient_of_fixed_examples_is_largest(changi
     after = train(spec, keep_at=[5])
     model, some = spec.model, examples(spec.data.train, 40, last=True)
     model.load_state_dict(before.at(5))
-    gradient = gradient_of(model, some.images, some.labels)
+    gradient = gradient_of(model, some)
     for name, alive in spec.mask.items():
         weights, pulls = before.at(5)[name].abs().flatten(), gradient[name].abs().flatten()
         active = sorted(alive.flatten().nonzero().flatten().tolist(), key=lambda place: weights[place].item())

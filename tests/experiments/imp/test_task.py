@@ -52,7 +52,7 @@ def test_a_regression_leaves_columns_axes_and_a_report_of_its_metric(imp, tmp_pa
 def test_what_decides_and_whose_loss_are_settings(imp, tmp_path):
     words = ["arms=[ticket]", "levels=0", "recipe.iterations=20"]
     custom = ["task=custom", "task._target_=torch.nn.functional.l1_loss", "task.metrics=my_regression.mae"]
-    folder, _ = imp(*words, *custom, "task.better.mae=lower", "task.decide=val_mae")
+    folder, _ = imp(*words, *custom, "++task.better.mae=lower", "task.decide=val_mae")
     (row,) = read_csv(folder / "results.csv")
     assert (row["task"], row["metrics"], row["decided_by"]) == ("custom", "mae lower", "val_mae")
     assert row["early_stop_val_mae"] == row["early_stop_val_loss"]

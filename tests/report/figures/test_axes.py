@@ -93,7 +93,7 @@ def test_a_legend_is_in_as_few_rows_as_the_width_allows_and_takes_no_room_from_t
     assert legend_of(["ticket", "shuffle", "dense", "hollow: censored (last 5%)"]) == (1, 4, 0)
     assert legend_of(["conv2", "ticket", "conv4", "reinit", "conv6", "dense"]) == (2, 3, 0)
     assert legend_of(["x" * 40] * 3) == (2, 2, 0)
-    rows, _, higher = legend_of([*STYLES, "hollow: censored (last 5%)"])
+    rows, _, higher = legend_of([*list(STYLES)[:13], "hollow: censored (last 5%)"])
     assert rows == 3 and higher == LEGEND_ROW
 
 
