@@ -122,7 +122,7 @@ def test_a_bad_value_is_one_line_without_a_traceback(lth):
             ["model=custom", "model._target_=torch.nn.Linear", "model.args.width=3"],
             "model.args={'width': 3}: torch.nn.Linear",
         ),
-        (["model=custom", "model._target_=torch.nn.ReLU"], "the model has no parameters: there is nothing to train and to prune"),
+        (["model=custom", "model._target_=torch.nn.ReLU"], "the model has no parameters: there is nothing to train"),
         (["data._target_=os.getcwd"], "data._target_=os.getcwd: is for data=custom, not digits"),
     ],
 )

@@ -23,7 +23,8 @@ def test_every_experiment_has_its_papers():
     }
     for paper, experiment in places.items():
         claims = load_claims(paper)
-        assert claims.experiment == experiment and claims.command.startswith(f"lth {experiment} paper={paper.partition('_')[0]}/")
+        command = f"lth {experiment} paper={paper.partition('_')[0]}/"
+        assert claims.experiment == experiment and claims.command.startswith(command)
         assert all(claim.short for claim in claims.claims)
         assert len({claim.name for claim in claims.claims}) == len(claims.claims)
 
