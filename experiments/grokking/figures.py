@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from matplotlib.axes import Axes
 
@@ -93,7 +94,8 @@ def sketch_delays(results: Results) -> Sketch | None:
         style = style_of(network)
         for row in rows:
             face = "white" if row["censored"] else style.colour
-            axes.plot(row["delay"], place, style.marker, color=style.colour, markerfacecolor=face, markersize=5)
+            look: dict[str, Any] = {"marker": style.marker, "markersize": 5, "markerfacecolor": face}
+            axes.plot(row["delay"], place, linestyle="", color=style.colour, **look)
     axes.set_yticks(range(len(delays)), list(delays))
     axes.invert_yaxis()
     axes.set_xscale("log")

@@ -35,6 +35,7 @@ from lth.training.run_result import RunResult
 from lth.training.run_spec import RunSpec
 from tests.networks import Net, tied_language
 
+pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections")  # torch says it once a process
 X = torch.randn(60, 12, generator=torch.Generator().manual_seed(0))
 Y = (X[:, 0] > 0).long() + 2 * (X[:, 1] > 0).long()
 RECIPE = Recipe(iterations=8, batch_size=20, lr=0.05, optimizer="adamw", weight_decay=0.1, evaluate_every=8)
@@ -213,7 +214,6 @@ def test_tickets_and_torchs_pruning_hold_them(name: str, tmp_path: Path) -> None
     assert all(torch.equal(back.state[key], tensor) for key, tensor in ticket.state.items())
 
 
-@pytest.mark.filterwarnings("ignore:LSTM with projections")
 @pytest.mark.parametrize("name", KINDS)
 def test_exported_files_hold_them_and_costs_count_them_once(name: str, tmp_path: Path) -> None:
     kind = KINDS[name]

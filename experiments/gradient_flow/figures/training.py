@@ -44,7 +44,7 @@ def sketch_accuracy(results: Results) -> Sketch | None:
         if interval.low is not None and interval.high is not None:
             ends = (max(interval.low, 0.0), min(interval.high, 100 - LEAST_ERROR))
             axes.hlines(place, *ends, color=style.colour, linewidth=1.3)
-        axes.plot([interval.mean], [place], style.marker, color=style.colour)
+        axes.plot([interval.mean], [place], marker=style.marker, linestyle="", color=style.colour)
         words.append(f"{paper_name(arm)} {interval.mean:.2f}% (n = {interval.n})")
     axes.set_yticks(range(len(accuracies)), [paper_name(arm) for arm in accuracies])
     axes.invert_yaxis()

@@ -156,7 +156,7 @@ def plot_band(axes: Axes, style: ArmStyle, points: Sequence[Summary]) -> None:
     hollow = [(100 * point.density, point.mean) for point in points if point.censored]
     if hollow:
         places = tuple(zip(*hollow, strict=True))
-        axes.plot(*places, style.marker, color=style.colour, markerfacecolor="white", zorder=2.5)
+        axes.plot(*places, marker=style.marker, linestyle="", color=style.colour, markerfacecolor="white", zorder=2.5)
 
 
 def plot_points(axes: Axes, style: ArmStyle, points: Sequence[Summary], shift: float) -> None:

@@ -49,7 +49,8 @@ def plot_curve(axes: Axes, arm: str, line: Curve, stop: int | None) -> None:
     if low != high:
         axes.fill_between(list(line), low, high, color=look.colour, alpha=0.18, linewidth=0)
     if stop in line:
-        axes.plot(stop, line[stop][0], look.marker, color=look.colour, markeredgecolor="white", markeredgewidth=0.5)
+        edge: dict[str, Any] = {"markeredgecolor": "white", "markeredgewidth": 0.5}
+        axes.plot(stop, line[stop][0], marker=look.marker, linestyle="", color=look.colour, **edge)
 
 
 def log_iterations(axes: Axes, first: int, last: int) -> None:
