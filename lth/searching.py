@@ -14,7 +14,6 @@ from lth.core.errors import LotteryError, SettingError
 from lth.core.machine import describe
 from lth.core.seeds import Seeds
 from lth.core.side_state import SideState
-from lth.core.trees import take
 from lth.core.weights import State
 from lth.data.tensors import Data
 from lth.lottery.arms import Outcome, check, check_possible, outcomes, requested
@@ -58,9 +57,8 @@ def search(
     side = side or SideState(model)
     if loop is not None:
         check_loop(plan, data)
-    pruning = resolve(
-        model, plan.pruning, plan.levels, examples=take(data.train.images, slice(2)) if len(data.train) else None
-    )
+    few = data.train.take(slice(2)).images if len(data.train) else None
+    pruning = resolve(model, plan.pruning, plan.levels, examples=few)
     check(plan.arms, plan.arm_levels, plan.levels, plan.draws)
     training = open_plan(plan.rewind) if loop else training_plan(plan.recipe, len(data.train), plan.rewind)
     spec = RunSpec(model, initial_state, {}, data, training, seeds, side=side, loop=loop)
@@ -122,7 +120,8 @@ def _judged(fit: Fit, loop: CustomLoop) -> Fit:
             return result
         if result.status == "done":
             result.measures = measures_of(loop.judgement, result, complete=True)
-            first.append(result) if not first else None
+            if not first:
+                first.append(result)
         if first and result.measures != first[0].measures:
             if result.status == "done":
                 metrics = [", ".join(x.name for x in one.measures.metrics) for one in (first[0], result)]

@@ -16,7 +16,6 @@ from torch import nn
 
 from lth.analysis.gradient import GradientNorm
 from lth.analysis.probes import LevelProbes
-from lth.core.errors import SettingError
 from lth.core.keeping import Taken, restore, take
 from lth.core.machine import prepare
 from lth.core.seeds import Seeds
@@ -55,9 +54,6 @@ from lth.training.run_result import RunResult
 from lth.training.run_spec import Observer, RunSpec
 
 log = logging.getLogger(__name__)
-
-EVALUATING = ("interpolation", "agreement")
-"""The probes of lth that evaluate networks on data."""
 
 
 @dataclass(frozen=True)
@@ -183,10 +179,6 @@ class Session:
 
     def probes(self, names: Sequence[str], line_examples: int | None = None) -> LevelProbes:
         """The probes `names`, whose tables the job then has; SettingError for one that there is not."""
-        for name in names if not len(self.data.train) else ():
-            if name in EVALUATING:
-                problem = "evaluates networks on data, and your own loop brings none that lth knows"
-                raise SettingError("probes", name, problem)
         probes = LevelProbes(names, self.device_data, self.store.probed, line_examples)
         self.declare(probes.tables)
         return probes

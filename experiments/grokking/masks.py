@@ -32,23 +32,22 @@ def other_masks(session: Session, plan: ImpPlan, dense: Level, fit: Fit) -> Iter
         if source is None:
             continue
         pruning = pruning_of("magnitude_after" if method == "memorized" else method, plan.pruning)
-        resolved = resolve(dense.spec.model, pruning, plan.levels, examples=dense.spec.data.train.images[:2])
-        found = _Found(dense.spec, source, fit)
-        for level in levels(dense.spec, resolved, found, plan.control_levels):
+        few = dense.spec.data.train.take(slice(2)).images
+        resolved = resolve(dense.spec.model, pruning, plan.levels, examples=few)
+        for level in levels(dense.spec, resolved, scored_on(source, fit), plan.control_levels):
             if level.index:
                 warn_if_diverged(level, method, level.result)
                 yield Outcome(level, method, 0, level.spec, level.result)
 
 
-class _Found:
-    """Trains a spec with `fit`; the dense one is not trained again: `result` is what its mask is scored on."""
+def scored_on(source: RunResult, fit: Fit) -> Fit:
+    """`fit`, but the dense network is not trained again: `source` is what masks are scored on."""
 
-    def __init__(self, dense: RunSpec, result: RunResult, fit: Fit) -> None:
-        self.dense, self.result, self.fit = dense, result, fit
-
-    def __call__(self, spec: RunSpec) -> RunResult:
+    def trained(spec: RunSpec) -> RunResult:
         pruned = any(not mask.all() for mask in spec.mask.values())
-        return self.fit(spec) if pruned else self.result
+        return fit(spec) if pruned else source
+
+    return trained
 
 
 def memorized(session: Session, dense: Level, fit: Fit) -> RunResult | None:

@@ -82,13 +82,13 @@ class Hessian:
         if self._graphs:
             yield from self._graphs
             return
-        task, whole = self.split.task, sum(self.split.task.weight(labels) for _, labels in self.split.chunks(CHUNK))
+        task, total = self.split.task, sum(self.split.task.weight(labels) for _, labels in self.split.chunks(CHUNK))
         for images, labels in self.split.chunks(CHUNK):
             args, keywords = arguments(tree_map(self._typed, images))
             with modes_kept(self.model):
                 self.model.eval()
                 outputs = functional_call(self.model, self._tensors, args, keywords)
-            loss = task.total(outputs, tree_map(self._typed, labels)) / whole
+            loss = task.total(outputs, tree_map(self._typed, labels)) / total
             gradient = torch.autograd.grad(loss, self._parameters, create_graph=True, materialize_grads=True)
             if self.keep_graph:
                 self._graphs.append(gradient)

@@ -83,6 +83,7 @@ def distance(inputs: ProbeInputs) -> Row:
     ),
     tables=(LINES,),
     steps=len(line()),
+    evaluates=True,
 )
 def interpolation(inputs: ProbeInputs) -> Row:
     """Loss and error on the straight line to the pruned solution, and the barriers on it (Evci et al. 2022)."""
@@ -108,6 +109,7 @@ def interpolation(inputs: ProbeInputs) -> Row:
         Column("ensemble_accuracy", float, "0..1", "the test accuracy of the ensemble of the arm's draws"),
     ),
     classes=True,
+    evaluates=True,
 )
 def agreement(inputs: ProbeInputs) -> Row:
     """How alike the predictions are to those of the pruned solution, of the ticket, and of the arm's other draws."""

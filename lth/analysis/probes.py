@@ -89,7 +89,8 @@ Measure = Callable[[ProbeInputs], Mapping[str, Any]]
 class Probe:
     """A measurement by its name, with the columns that it fills in the table `probes`, and further tables of its own.
 
-    steps: of its progress for one network. classes: whether it compares the classes that networks predict.
+    steps: of its progress for one network. classes: whether it compares the classes that networks predict. evaluates:
+    whether it needs data to evaluate networks on, which a user's own training loop may not bring.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Probe:
     tables: tuple[Table, ...] = ()
     steps: int = 1
     classes: bool = False
+    evaluates: bool = False
 
     def __call__(self, inputs: ProbeInputs) -> Mapping[str, Any]:
         """What it measures of one network."""
@@ -110,16 +112,22 @@ class Probe:
 
 
 def probe(
-    *, columns: Sequence[Column], tables: Sequence[Table] = (), steps: int = 1, classes: bool = False
+    *,
+    columns: Sequence[Column],
+    tables: Sequence[Table] = (),
+    steps: int = 1,
+    classes: bool = False,
+    evaluates: bool = False,
 ) -> Callable[[Measure], Probe]:
     """Makes a probe of a function; `columns` and `tables` are all that CSV files, W&B and documentation need to know.
 
     Tables beyond `probes` begin with the columns PLACE, which are filled in. A column that the function returns no
-    value for stays empty. classes: whether it needs a task with classes.
+    value for stays empty. classes: whether it needs a task with classes; evaluates: whether it needs data.
     """
 
     def decorate(measure: Measure) -> Probe:
-        return Probe(getattr(measure, "__name__", "probe"), measure, tuple(columns), tuple(tables), steps, classes)
+        name = getattr(measure, "__name__", "probe")
+        return Probe(name, measure, tuple(columns), tuple(tables), steps, classes, evaluates)
 
     return decorate
 
@@ -180,6 +188,9 @@ class LevelProbes:
         self._probes = [PROBES.get(name, "probes") for name in dict.fromkeys(names)]
         self._data, self._remember, self._examples = data, remember, examples
         for one in self._probes:
+            if one.evaluates and not len(data.train):
+                problem = "evaluates networks on data, and your own loop brings none that lth knows"
+                raise SettingError("probes", one.name, problem)
             if one.classes and data.task.targets != "classes":
                 problem = f"compares the classes that networks predict, and the task {data.task.measures.task} has none"
                 raise SettingError("probes", one.name, problem)

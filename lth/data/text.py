@@ -36,14 +36,14 @@ def text_data(path: str | None, context: int) -> RawData:
     except (OSError, ValueError) as error:
         raise DataError(f"data.path={path} cannot be read as text in UTF-8: {reason_of(error)}") from error
     tokens = {character: token for token, character in enumerate(alphabet(text))}
-    whole = torch.tensor([tokens[character] for character in text], dtype=torch.int64)
-    end = len(whole) - round(TEST_SHARE * len(whole))
-    splits = {"train": whole[:end], "test": whole[end:]}
+    indices = torch.tensor([tokens[character] for character in text], dtype=torch.int64)
+    end = len(indices) - round(TEST_SHARE * len(indices))
+    splits = {"train": indices[:end], "test": indices[end:]}
     data = RawData()
     for name, part in splits.items():
         count = (len(part) - 1) // context
         if count < 1 or len(tokens) < 2:
-            problem = f"is longer than the {name} split of {len(whole):,} characters, {len(tokens)} of them different"
+            problem = f"is longer than the {name} split of {len(indices):,} characters, {len(tokens)} of them different"
             raise SettingError("data.context", context, f"{problem}: give a longer text, or a shorter context")
         data[f"{name}_images"] = part[: count * context].view(count, context).clone()
         data[f"{name}_labels"] = part[1 : count * context + 1].view(count, context).clone()
