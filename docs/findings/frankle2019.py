@@ -60,7 +60,8 @@ def caption() -> str:
     of, than = ({"arm": arm, "schedule": "iterative"} for arm in ("ticket", "reinit"))
     better = MEASURED.judged("difference", column=ACCURACY, of=of, than=than).measured
     count = sum(level.interval.low is not None and level.interval.low > 0 for level in better)
-    return f"""Figure 4 of the paper from one command, `lth imp paper=frankle2019/lenet`: a 300-100 network on MNIST, n
+    return f"""Figure 4 of the paper from one command,
+        `lth imp paper=frankle2019/lenet seed=0,1,2,3,4 'arm_levels=[3,5,7,9,12,15,16]'`: a 300-100 network on MNIST, n
         = {len({row["seed"] for row in rows})} seeds, {len(runs(rows))} trainings of {iterations:,} iterations that took
         {seconds(rows)} in all, two at a time on a busy machine; error bars are 95% t intervals. The smallest density
         with a ticket that matches the dense network is {found["matching"]}, with a winning ticket {found["winning"]},
