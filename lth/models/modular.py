@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from lth.models.transformer import TokenEmbedding
 
@@ -11,7 +12,8 @@ class ModularMlp(nn.Module):
 
     tokens, outputs: as of `lth.models.transformer.Transformer`; embedding, width: units of the embedding and of the
     hidden layer. Weights are drawn from N(0, 1 / fan-in), those of the embedding from N(0, 1 / tokens), as in the
-    authors' code. The order of the tokens makes no difference.
+    authors' code. The order of the tokens makes no difference. Nothing bends between the embedding and the hidden layer,
+    nor between `back` and `output`: their products are taken of the weights, as there are fewer tokens than examples.
 
     >>> network = ModularMlp(tokens=5, outputs=5, embedding=8, width=4)
     >>> torch.equal(network(torch.tensor([[1, 3]])), network(torch.tensor([[3, 1]])))
@@ -29,5 +31,7 @@ class ModularMlp(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Tokens (N, T), whole numbers of any type -> (N, outputs)."""
-        hidden = torch.relu(self.hidden(self.tokens(tokens.long()).sum(1)))
-        return self.output(self.back(hidden))  # type: ignore[no-any-return]
+        by_token = self.hidden(self.tokens.weight)  # (tokens, width)
+        hidden = torch.relu(functional.embedding(tokens.long(), by_token).sum(1))
+        by_unit = self.output(self.back.weight.t())  # (width, outputs)
+        return hidden @ by_unit  # type: ignore[no-any-return]

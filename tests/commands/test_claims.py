@@ -70,7 +70,7 @@ def test_what_was_not_trained_is_not_measured(tmp_path, capsys):
     assert {line.split()[0] for line in printed.splitlines() if line.rstrip().endswith(" unmeasured")} == {
         "L4", "L5", "L6", "L7a", "L8", "L9", "L10",
     }  # fmt: skip
-    assert "add scale=paper" in " ".join(printed.split())
+    assert "or with scale=paper" in " ".join(printed.split())
 
 
 CLAIMS = """\

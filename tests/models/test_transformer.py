@@ -67,6 +67,14 @@ def test_the_modular_network_is_that_of_the_authors() -> None:
         assert network.get_parameter(f"{name}.weight").std().item() == pytest.approx(std, rel=0.03)
 
 
+def test_the_modular_network_gives_what_its_layers_give_one_after_another() -> None:
+    torch.manual_seed(0)
+    network, pairs = ModularMlp(tokens=11, outputs=11, embedding=20, width=6), torch.randint(11, (9, 2))
+    summed = network.tokens(pairs).sum(1)
+    outputs = network.output(network.back(torch.relu(network.hidden(summed))))
+    assert torch.allclose(network(pairs), outputs, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["transformer", "modular_mlp"])
 def test_a_new_draw_draws_every_matrix(name: str) -> None:
     fresh = FreshInit(lambda: build(name, (2,), 5, width=8.0, sequences=Sequences(5, heads=2)), "default")

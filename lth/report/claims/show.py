@@ -59,7 +59,8 @@ def summary(claims: Sequence[Judged]) -> str:
 def origin(claims: Sequence[Judged], command: str) -> str:
     """The `command` that measures the claims, and what it takes for those that were not measured."""
     left = any(claim.verdict == "not measured" for claim in claims)
-    return f"Measured by: {command}." + (" For what was not measured, add scale=paper." if left else "")
+    more = " For what was not measured, run it again, or with scale=paper." if left else ""
+    return f"Measured by: {command}.{more}"
 
 
 def markdown(about: Claims, claims: Sequence[Judged]) -> str:
