@@ -12,7 +12,7 @@ class ModularMlp(nn.Module):
 
     tokens, outputs: as of `lth.models.transformer.Transformer`; embedding, width: units of the embedding and of the
     hidden layer. Weights are drawn from N(0, 1 / fan-in), those of the embedding from N(0, 1 / tokens), as in the
-    authors' code. The order of the tokens makes no difference. Between the embedding and the hidden layer nothing bends,
+    authors' code. The order of the tokens makes no difference. Between embedding and hidden layer nothing bends,
     nor between `back` and `output`: their products are taken of the weights, as tokens are fewer than examples.
 
     >>> network = ModularMlp(tokens=5, outputs=5, embedding=8, width=4)
