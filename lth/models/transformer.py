@@ -29,13 +29,15 @@ class CausalAttention(nn.Module):
         self.projection = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """(N, T, width) -> (N, T, width)."""
+    def forward(self, inputs: Tensor, last: bool = False) -> Tensor:
+        """(N, T, width) -> (N, T, width), or with `last` of the last place alone (N, 1, width)."""
         count, length, width = inputs.shape
         parts = self.projection(inputs).view(count, length, 3, self.heads, width // self.heads)
         queries, keys, values = parts.permute(2, 0, 3, 1, 4)  # each (N, heads, T, width / heads)
-        attended = functional.scaled_dot_product_attention(queries, keys, values, is_causal=True)
-        return self.out(attended.transpose(1, 2).reshape(count, length, width))  # type: ignore[no-any-return]
+        if last:
+            queries = queries[:, :, -1:]
+        attended = functional.scaled_dot_product_attention(queries, keys, values, is_causal=not last)
+        return self.out(attended.transpose(1, 2).reshape(count, -1, width))  # type: ignore[no-any-return]
 
 
 class Block(nn.Module):
@@ -47,9 +49,9 @@ class Block(nn.Module):
         self.attention = CausalAttention(width, heads)
         self.fc1, self.fc2 = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
-    def forward(self, inputs: Tensor) -> Tensor:
-        """(N, T, width) -> (N, T, width)."""
-        middle = inputs + self.attention(self.norm1(inputs))
+    def forward(self, inputs: Tensor, last: bool = False) -> Tensor:
+        """(N, T, width) -> (N, T, width), or with `last` of the last place alone (N, 1, width)."""
+        middle = (inputs[:, -1:] if last else inputs) + self.attention(self.norm1(inputs), last)
         return middle + self.fc2(functional.gelu(self.fc1(self.norm2(middle))))  # type: ignore[no-any-return]
 
 
@@ -77,5 +79,9 @@ class Transformer(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Tokens (N, T), whole numbers of any type -> (N, outputs), or (N, T, outputs)."""
         places = torch.arange(tokens.shape[1], device=tokens.device)
-        hidden = self.norm(self.blocks(self.tokens(tokens.long()) + self.places(places)))
+        hidden = self.tokens(tokens.long()) + self.places(places)
+        *blocks, final = self.blocks
+        for block in blocks:
+            hidden = block(hidden)
+        hidden = self.norm(final(hidden, last=not self.everywhere))  # nothing reads the other places of the last block
         return self.output(hidden if self.everywhere else hidden[:, -1])  # type: ignore[no-any-return]
