@@ -317,8 +317,8 @@ class _StartsAgain(BaseException):
 @cache
 def _name_resuming(name: str) -> None:
     log.warning(
-        "%s goes on from a checkpoint: the bits are those of an unbroken training where batches come from the step and"
-        " run.rng alone, which loop.check=true tries",
+        "%s goes on from a checkpoint: the bits are those of an unbroken training where batches come from the step"
+        " alone, by run.rng or run.batches, which loop.check=true tries",
         name,
     )
 

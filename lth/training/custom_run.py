@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from lth.core.errors import LotteryError
-from lth.core.rng import rng
+from lth.core.rng import address, rng
 from lth.data.arrays import kind_of
+from lth.data.step_loader import StepLoader, loader_of
 from lth.data.tensors import Data, order
 
 if TYPE_CHECKING:
@@ -43,6 +44,17 @@ class LoopRun:
         self.data: Data | None = spec.data if len(spec.data.train) else None
         self._conduct = conduct
         self._order = (-1, -1, torch.empty(0))  # examples, epoch, the order of the examples in it
+        self._loaders = 0
+
+    @property
+    def done(self) -> int:
+        """The number of steps done: at first the rewind point; after `run.steps`, where a killed training goes on."""
+        return self._conduct.done
+
+    @property
+    def stop(self) -> int:
+        """The step that this training ends before, once `run.steps` is called: the last one, or the rewind point."""
+        return self._conduct.stop
 
     def rng(self, step: int, *names: str | int) -> torch.Generator:
         """A CPU generator for what is drawn in `step`; `names` tell several draws of one step apart.
@@ -62,6 +74,17 @@ class LoopRun:
         if self._order[:2] != (examples, epoch):
             self._order = (examples, epoch, order(examples, self.seed, epoch).to(self.device))
         return self._order[2][number * size : (number + 1) * size]
+
+    def batches(self, examples: Any, **settings: Any) -> StepLoader:
+        """The batches of a loader by their numbers: `batches = run.batches(loader)`, and in a step `batches[step]`.
+
+        A number gives the same batch in every training of the seed, resumed or not, in the order that the sampler of
+        the loader draws for the epoch; workers fetch ahead. examples: a `torch.utils.data.DataLoader`, a stream that
+        can be gone through again (to begin in its middle takes as long as to read up to there), or a dataset with the
+        settings of a DataLoader, as `run.batches(dataset, batch_size=64)`. Raises LotteryError for anything else.
+        """
+        self._loaders += 1  # of two loaders, each has an order of its own
+        return StepLoader(loader_of(examples, **settings), address(self.seed, "loader", self._loaders))
 
     def attach(self, optimizer: T, scheduler: Any = None) -> T:
         """`optimizer`, by whose steps pruned weights stay exactly zero from `run.steps` on; before it, once for each.

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR, MultiStepLR, OneCycleLR
+from torch.utils.data import TensorDataset
 
 from lth.core.errors import LotteryError
 from lth.core.seeds import Seeds
@@ -84,6 +85,21 @@ def scheduled(run: Any) -> dict[str, float]:
     return {"test_mse": average.module[0].weight.sum()}
 
 
+def loading(run: Any) -> dict[str, float]:
+    """A loop over the batches of a loader, of which a network with dropout predicts the sums."""
+    optimizer = run.attach(torch.optim.SGD(run.model.parameters(), 0.05, momentum=0.9))
+    inputs = torch.randn(20, 4, generator=run.rng(-1))
+    batches = run.batches(TensorDataset(inputs, inputs.sum(1, keepdim=True)), batch_size=3)
+    done = run.done
+    for step in run.steps(STEPS):
+        inputs, targets = batches[step]
+        (run.model(inputs) - targets).square().mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        assert run.done == step >= done and run.stop == STEPS
+    return FINAL
+
+
 @pytest.fixture
 def make_spec(half_mask: Callable[..., Any]) -> Callable[..., RunSpec]:
     """A masked training of the small network by a loop."""
@@ -107,7 +123,7 @@ def broken_off(spec: RunSpec, path: Any, steps: int) -> RunResult:
     return train(spec, checkpoint=Checkpoint(path, float("inf"), {}))
 
 
-@pytest.mark.parametrize("function", [fit, scheduled])
+@pytest.mark.parametrize("function", [fit, scheduled, loading])
 @pytest.mark.parametrize("steps", [1, 9, STEPS - 1])
 def test_a_killed_and_resumed_loop_gives_the_same_bits(make_spec, same_bits, tmp_path, function, steps):
     spec = make_spec(function)
