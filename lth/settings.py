@@ -104,10 +104,10 @@ class ModelSettings:
     )
     width: float = setting(
         1.0,
-        "model=resnet20: factor of its channels; transformer, modular_mlp: units",
+        "resnet20, vgg11, vgg16: factor of the channels; transformer, modular_mlp: units",
         above=0,
         high=10**5,
-        read_with=("name", ("resnet20", "transformer", "modular_mlp")),
+        read_with=("name", ("resnet20", "vgg11", "vgg16", "transformer", "modular_mlp")),
         unhashed_at_default=True,
     )
     depth: int = setting(

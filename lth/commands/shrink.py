@@ -13,14 +13,16 @@ from lth.compression.channels import channel_mask, torch_pruning
 from lth.compression.latency import latencies
 from lth.compression.measure import counts
 from lth.compression.shrink import removal, shrunk
+from lth.core.checked import built
 from lth.core.errors import LotteryError, SettingError
 from lth.core.machine import memory
 from lth.core.rng import rng
 from lth.core.tables import Column, Row, Table
 from lth.data.sources import call
 from lth.lottery.context import FreshInit, network_of
-from lth.models import build
+from lth.models import SCALABLE, build
 from lth.report.cost import print_shrinking
+from lth.settings import ModelSettings
 
 SHRINK = Table(
     "shrink",
@@ -80,12 +82,15 @@ def untrained(arguments: Namespace, model: Mapping[str, Any] | None) -> tuple[st
     shape, classes = input_shape(arguments.input), arguments.classes
     target = model.get("_target_")
     name = target or model["name"]
-    if target is None and (unknown := sorted(model.keys() - {"name", "widths"})):
-        raise SettingError("args", unknown[0], f"is no argument of {name}; of the built-in networks, mlp takes widths")
+    built_in = {"name": name} if target else dict(model)
+    if unknown := sorted(built_in.keys() - {"name", "widths", "width"}):
+        takers = f"mlp takes widths, {', '.join(SCALABLE)} take width"
+        raise SettingError("args", unknown[0], f"is no argument of {name}; of the built-in networks, {takers}")
+    sizes = built(ModelSettings, built_in, "model.")
 
     def construct() -> nn.Module:
         if target is None:
-            return build(name, shape, classes, model.get("widths"))
+            return build(name, shape, classes, sizes.widths, sizes.width)
         return network_of(call(target, model["args"], "model"), f"model={target}")
 
     network = FreshInit(construct, "default").constructed(0)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import torch
 from torch import nn
 
 from lth.core.errors import SettingError
@@ -16,10 +17,13 @@ from lth.models.lenet import lenet5, lenet_300_100, mlp
 from lth.models.modular import ModularMlp
 from lth.models.resnet import resnet18
 from lth.models.transformer import Transformer
+from lth.models.vgg import vgg11, vgg16
 
 Builder = Callable[[Sequence[int], int], nn.Module]
 """(shape of one input (C, H, W), number of classes) -> network with logits of shape (batch, classes)."""
 
+SCALABLE: dict[str, Callable[..., nn.Module]] = {"resnet20": resnet20, "vgg11": vgg11, "vgg16": vgg16}
+"""The networks whose channels a third argument, `width`, multiplies."""
 MODELS: dict[str, Builder] = {
     "lenet_300_100": lenet_300_100,
     "lenet5": lenet5,
@@ -27,11 +31,10 @@ MODELS: dict[str, Builder] = {
     "conv4": conv4,
     "conv6": conv6,
     "resnet18": resnet18,
-    "resnet20": resnet20,
+    **SCALABLE,
 }
 WIDEST = 16
-"""The largest factor of the channels of `resnet20`."""
-
+"""The largest factor of the channels of a network of SCALABLE."""
 
 TOKENS = ("transformer", "modular_mlp")
 """The networks that take sequences of tokens."""
@@ -62,16 +65,16 @@ def build(
 ) -> nn.Module:
     """The network `name` for inputs of `shape`: images (C, H, W), or sequences (T,) of tokens.
 
-    widths: the hidden layers of `mlp`, None for all others. width: factor of the channels of `resnet20`; units of
-    `transformer`, and of the hidden layer of `modular_mlp`; 1 for all others. sequences: None where the inputs are no
-    whole numbers. Raises SettingError for an unknown name, sizes that do not fit, and inputs that the network does not
-    take.
+    widths: the hidden layers of `mlp`, None for all others. width: factor of the channels of the networks in SCALABLE;
+    units of `transformer`, and of the hidden layer of `modular_mlp`; 1 for all others. sequences: None where the inputs
+    are no whole numbers. Raises SettingError for an unknown name, sizes that do not fit, and inputs that the network
+    does not take.
 
     >>> build("mlp", (1, 6, 6), classes=3, widths=[12]).output
     Linear(in_features=12, out_features=3, bias=True)
     """
-    if width != 1 and name not in ("resnet20", *TOKENS):
-        raise SettingError("model.width", width, f"is for model=resnet20; {name} has its own")
+    if width != 1 and name not in (*SCALABLE, *TOKENS):
+        raise SettingError("model.width", width, f"is for {', '.join((*SCALABLE, *TOKENS))}; {name} has its own")
     if name == "mlp":
         return _mlp(shape, classes, widths)
     if widths is not None:
@@ -80,9 +83,17 @@ def build(
         return _of_tokens(name, shape, classes, width, sequences)
     if name not in MODELS:
         raise SettingError("model", name, f"is no model; {nearest(name, ['mlp', *MODELS, *TOKENS, 'custom'])}")
-    if width > WIDEST:
-        raise SettingError("model.width", width, f"is a factor of the channels, and must be at most {WIDEST}")
-    return MODELS[name](shape, classes) if width == 1 else resnet20(shape, classes, width)
+    return MODELS[name](shape, classes) if width == 1 else _scaled(name, shape, classes, width)
+
+
+def _scaled(name: str, shape: Sequence[int], classes: int, width: float) -> nn.Module:
+    """The network `name` of SCALABLE with `width` times its channels."""
+    if not 0 < width <= WIDEST:
+        raise SettingError("model.width", width, f"is a factor of the channels: above 0, and at most {WIDEST}")
+    with torch.device("meta"):  # it takes no memory
+        parameters = SCALABLE[name](shape, classes, width).parameters()
+        _check_memory("width", width, sum(parameter.numel() for parameter in parameters))
+    return SCALABLE[name](shape, classes, width)
 
 
 def _mlp(shape: Sequence[int], classes: int, widths: Sequence[int] | None) -> nn.Module:

@@ -40,6 +40,23 @@ def kaiming_normal(layer: Layer, generator: torch.Generator) -> Tensor:
 
 
 @dataclass(frozen=True)
+class UniformGamma:
+    """The draw of `base`, and for the scale gamma of each BatchNorm one of U(0, 1), as OpenLTH has it."""
+
+    base: Initializer
+
+    def __call__(self, layer: Layer, generator: torch.Generator) -> Tensor:
+        """The weight of `layer`."""
+        return self.base(layer, generator)
+
+    def draw_gammas(self, model: nn.Module, seed: int) -> None:
+        """Draws the scale of every BatchNorm of `model`, by the name of the module."""
+        for name, module in model.named_modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.weight is not None:
+                module.weight.copy_(torch.rand(module.weight.shape, generator=rng(seed, "init", name, "weight")))
+
+
+@dataclass(frozen=True)
 class SparsityAware:
     """Draws each weight with variance `gain` over the fan that the mask leaves it (Evci et al. 2022, section 3).
 
@@ -96,6 +113,7 @@ INITIALIZERS: dict[str, Initializer | MaskInitializer | None] = {
     "glorot_normal": glorot_normal,
     "glorot_uniform": glorot_uniform,
     "kaiming_normal": kaiming_normal,
+    "kaiming_normal_uniform_gamma": UniformGamma(kaiming_normal),
     "default": None,
     "sparsity_aware": SparsityAware(),
     "sparsity_aware_uniform": SparsityAware(uniform=True),
@@ -121,7 +139,8 @@ def initialize(
 
     Every module that has `reset_parameters` draws by it, then attention and `nn.Transformer` of torch by their own
     rule, unless the model was just `built` under the seed. Then, unless `initializer` is `default`, the weights of
-    Linear and convolution layers are drawn anew and their biases are zero; norm layers keep their ones and zeros.
+    Linear and convolution layers are drawn anew and their biases are zero; norm layers keep their ones and zeros, but
+    for the scales of BatchNorm where a `UniformGamma` draws them.
     mask: for the initialisers that need one; a layer without a mask is dense. Other parameters in the mask, such as of
     embeddings and recurrent layers, keep their module's draw, scaled by what the mask leaves of each fan
     (`lth.models.fans.fans_under`). Weights at pruned positions are drawn, too. Raises LotteryError where the mask keeps
@@ -142,6 +161,8 @@ def initialize(
                 _scale(model, draw, mask or {})
             elif draw is not None:
                 _draw(model, seed, draw)
+            if isinstance(draw, UniformGamma):
+                draw.draw_gammas(model, seed)
         return clone(model.state_dict())
     finally:
         model.load_state_dict(before)

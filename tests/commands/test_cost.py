@@ -15,8 +15,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from lth.commands import loaded_ticket
-from lth.commands.cost import FORMS, WEIGHTS, main, parser
+from lth.commands.cost import FORMS, WEIGHTS, main, model_settings, parser
 from lth.commands.loaded_ticket import open_ticket
+from lth.commands.shrink import shrink_repeatedly, untrained
 from lth.compression import forms
 from lth.compression.export import FORMATS
 from lth.compression.tables import BATCHES
@@ -162,7 +163,9 @@ def test_what_is_missing_is_said_in_a_line(job: Path, tmp_path: Path) -> None:
         (["--shrink", "0.5", "--model", "lenet5", "--input", "1,x"], "input=1,x: must be the shape"),
         (["--shrink", "0.5", "--model", "lenet5", "--times", "0"], "times=0: must be at least 1"),
         (["--shrink", "0.5", "--model", "torch.nn.Bilinear", "--args", *BILINEAR], "does not take inputs of shape"),
-        (["--shrink", "0.5", "--model", "lenet5", "--args", "width=5"], "args=width: is no argument of lenet5"),
+        (["--shrink", "0.5", "--model", "lenet5", "--args", "width=5"], r"model.width=5.0: is for resnet20, vgg11"),
+        (["--shrink", "0.5", "--model", "vgg11", "--args", "depth=5"], "args=depth: is no argument of vgg11"),
+        (["--shrink", "0.5", "--model", "vgg11", "--args", "width=-1"], r"model.width=-1.0: must lie above 0"),
         (["--shrink", "0.5", "--model", "mlp", "--args", "widths=[0]"], "model.widths=.0.: model=mlp needs"),
         ([str(job), *QUICK, "--store", str(tmp_path / "gone")], "--store .*gone: there is no such folder"),
         (
@@ -195,6 +198,15 @@ def test_resnet18_halved_and_halved_again(tmp_path: Path, capsys: Any) -> None:
     assert [f"{int(row['multiply_adds']) / 1e6:.2f}" for row in rows] == ["37.69", "10.19", "2.94"]
     shown = capsys.readouterr().out
     assert "11,689,512" in shown and "3,055,880" in shown and "831,096" in shown
+
+
+@pytest.mark.parametrize("name", ["resnet20", "vgg11"])
+def test_a_built_in_network_is_shrunk_at_the_width_that_the_command_line_names(name: str) -> None:
+    words = ["--shrink", "0.5", "--round-to", "1", "--rounds", "3", "--input", "3,16,16", "--model", name]
+    arguments = parser().parse_args([*words, "--args", "width=0.0625"])
+    _, network, images = untrained(arguments, model_settings(name, arguments.args))
+    (_, _), (row, _) = shrink_repeatedly(network, images, arguments)
+    assert row["channels_removed"] > 0 and row["parameters"] < sum(x.numel() for x in network.parameters())
 
 
 def test_the_help_is_quick_and_names_what_there_is() -> None:

@@ -85,6 +85,14 @@ def test_a_state_is_drawn_by_its_seed_alone(name: str, make_rich_network: Callab
     assert digest(initialize(make_rich_network(), name, 3)) == first != digest(initialize(model, name, 4))
 
 
+def test_uniform_gamma_draws_the_scales_of_batchnorm_and_leaves_all_else_to_its_base() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 400, 3), nn.BatchNorm2d(400), nn.LayerNorm(4))
+    drawn, base = (initialize(model, name, 5) for name in ("kaiming_normal_uniform_gamma", "kaiming_normal"))
+    scales = drawn.pop("1.weight")
+    assert 0 <= scales.min() < 0.02 and 0.98 < scales.max() < 1 and abs(scales.mean() - 0.5) < 0.05
+    assert torch.equal(base.pop("1.weight"), torch.ones(400)) and digest(drawn) == digest(base)
+
+
 @pytest.mark.parametrize("name", INITIALIZERS)
 def test_a_layer_is_drawn_by_its_own_name_alone(name: str) -> None:
     one = initialize(model_of(5, 6, 7), name, 0)

@@ -141,6 +141,25 @@ def test_warmup_is_linear_then_the_schedule() -> None:
     assert rates(plan(stepped, 100))[:5] == pytest.approx([0.025, 0.05, 0.075, 0.1, 0.01])
 
 
+@pytest.mark.parametrize(
+    ("settings", "make"),
+    [
+        ({"schedule": "cosine"}, lambda x: torch.optim.lr_scheduler.CosineAnnealingLR(x, 60 - 7)),
+        (
+            {"schedule": "step", "milestones": ["2ep", 45], "gamma": 0.3},
+            lambda x: torch.optim.lr_scheduler.MultiStepLR(x, [20 - 7, 45 - 7], 0.3),
+        ),
+    ],
+)
+def test_warmup_and_what_follows_are_torchs_in_sequence(settings: dict, make: Callable) -> None:
+    def both(optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.SequentialLR:
+        warmup = torch.optim.lr_scheduler.LinearLR(optimizer, 1 / 7, total_iters=6)
+        return torch.optim.lr_scheduler.SequentialLR(optimizer, [warmup, make(optimizer)], [7])
+
+    made = plan(Recipe(iterations="6ep", batch_size=10, lr=0.1, warmup=7, **settings), 100)
+    assert rates(made) == pytest.approx(rates_of_torch(both, 60), rel=1e-9)
+
+
 @given(st.integers(0, 49), st.integers(1, 50), st.integers(1, 60))
 def test_rewinding_changes_no_rate_and_no_place_of_evaluation(start: int, stop: int, every: int) -> None:
     recipe = Recipe(iterations=50, schedule="cosine", warmup=5, evaluate_every=every)
