@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from lth.core.seeds import Seeds
     from lth.core.setting import setting
     from lth.core.tables import Column, Table
-    from lth.data.tensors import Data, Split, prepare
+    from lth.data.preparation import prepare
+    from lth.data.tensors import Data, Split
     from lth.experiment import Experiment
     from lth.lottery.arms import Outcome, arm
     from lth.lottery.context import Context

@@ -17,8 +17,9 @@ from lth.core.weights import clone
 from lth.data.absent import no_data
 from lth.data.arrays import kind_of
 from lth.data.forms import Examples, raw_data
+from lth.data.preparation import prepare
 from lth.data.raw import RawData
-from lth.data.tensors import Data, prepare
+from lth.data.tensors import Data
 from lth.discovery import source_of
 from lth.from_settings import architecture_digest, digest_of_code
 from lth.lottery.context import FreshInit, initialised

@@ -18,8 +18,9 @@ from lth.data.builtin import SOURCES
 from lth.data.checks import check_class_count
 from lth.data.label_noise import with_label_noise
 from lth.data.modular import modular
+from lth.data.preparation import prepare
 from lth.data.splits import remember_digest
-from lth.data.tensors import Data, prepare
+from lth.data.tensors import Data
 from lth.data.text import held_out_last, text_data
 from lth.lottery.arms import requested
 from lth.lottery.context import FreshInit, check_apart, network_of, unequal

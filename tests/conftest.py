@@ -20,7 +20,8 @@ from torch import nn
 from lth.core.rng import rng
 from lth.core.seeds import Seeds
 from lth.core.weights import Mask, clone
-from lth.data.tensors import Data, prepare
+from lth.data.preparation import prepare
+from lth.data.tensors import Data
 from lth.models.initialize import initialize
 from lth.models.lenet import mlp
 from lth.pruning.mask import dense, prunable

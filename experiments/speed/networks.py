@@ -10,7 +10,8 @@ from lth.core.rng import rng
 from lth.core.seeds import Seeds
 from lth.core.weights import Mask
 from lth.data import sources
-from lth.data.tensors import Data, Split, prepare
+from lth.data.preparation import prepare
+from lth.data.tensors import Data, Split
 from lth.lottery.pruned import prune
 from lth.models import build
 from lth.models.initialize import initialize

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from lth.core.weights import load, masked
-from lth.data.tensors import batches
+from lth.data.batches import batches
 from lth.training.optimizer import make_optimizer
 from lth.training.run_spec import RunSpec
 

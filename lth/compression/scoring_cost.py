@@ -9,7 +9,8 @@ from lth.compression.products import plain_kernels
 from lth.compression.search_cost import ScoreCost
 from lth.core.rng import rng
 from lth.core.weights import clone
-from lth.data.tensors import Split, scoring_examples
+from lth.data.batches import scoring_examples
+from lth.data.tensors import Split
 from lth.pruning.mask import dense, prunable
 from lth.pruning.schedule import Pruning
 from lth.pruning.scores import score_of, steps_of

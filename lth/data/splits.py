@@ -16,7 +16,7 @@ from lth.core.errors import LotteryError
 from lth.core.machine import describe
 from lth.core.reading import read_bytes
 from lth.core.sealed_json import DamagedFileError, checksum, read_sealed_json, write_sealed_json
-from lth.data import arrays, checks, tensors
+from lth.data import arrays, checks, preparation, tensors
 from lth.data.tensors import Data
 
 log = logging.getLogger(__name__)
@@ -30,8 +30,8 @@ MOST = 100
 def remember_digest(data: Data, path: Path, keep: bool = True, **how: Any) -> None:
     """Gives `data`, made from the prepared file `path`, its digest: the one that is kept, else the one that it has.
 
-    how: the settings of `lth.data.tensors.prepare` that it was made with. keep: whether a digest that is not there yet
-    is written. A file that cannot be read or written costs the time alone.
+    how: the settings of `lth.data.preparation.prepare` that it was made with. keep: whether a digest that is not there
+    yet is written. A file that cannot be read or written costs the time alone.
     """
     place = path.with_name(path.name + SPLITS)
     known, key = _read(place), _key(data, how)
@@ -53,7 +53,7 @@ def _key(data: Data, how: dict[str, Any]) -> str:
 @cache
 def _code() -> str:
     """A hash of the code that makes splits."""
-    sources = [read_bytes(str(module.__file__)) for module in (arrays, checks, tensors)]
+    sources = [read_bytes(str(module.__file__)) for module in (arrays, checks, preparation, tensors)]
     return hashlib.sha256(b"".join(sources)).hexdigest()
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import torch
 
 from lth.core.weights import State
-from lth.data.tensors import scoring_examples
+from lth.data.batches import scoring_examples
 from lth.pruning.gradual import GradualCounts
 from lth.pruning.resolved import ResolvedPruning
 from lth.pruning.scores import score_of

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lth.core.weights import Mask
-from lth.data.tensors import flip_crop
+from lth.data.batches import flip_crop
 from lth.kernels.chain import Chain, ChainLayer
 from lth.training.dense_chain_steps import at_once
 from lth.training.optimizer import optimizer_of, optimizer_tensors, restore_optimizer

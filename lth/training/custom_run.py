@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from lth.core.errors import LotteryError
 from lth.core.rng import address, rng
 from lth.data.arrays import kind_of
+from lth.data.batches import order
 from lth.data.step_loader import StepLoader, loader_of
-from lth.data.tensors import Data, order
+from lth.data.tensors import Data
 
 if TYPE_CHECKING:
     from lth.training.custom import Conduct

@@ -12,7 +12,8 @@ from lth.core.bits import pack
 from lth.core.keeping import kept
 from lth.core.machine import describe
 from lth.core.weights import State, clone, is_finite, load, mapped, on_cpu, with_beside
-from lth.data.tensors import Split, batches
+from lth.data.batches import batches
+from lth.data.tensors import Split
 from lth.pruning.updates import MaskUpdate, UpdateContext
 from lth.training.checkpoint import Checkpoint, Snapshot, check_snapshot
 from lth.training.evaluate import Score, evaluate

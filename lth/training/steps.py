@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lth.core.trees import call, first_tensor, tree_map
 from lth.core.weights import Mask
-from lth.data.tensors import flip_crop
+from lth.data.batches import flip_crop
 from lth.training.layout import by_channel, is_by_channel
 from lth.training.masking import Masking
 from lth.training.noise import Noise

@@ -6,7 +6,8 @@ from torch import nn
 
 from lth.compression.measure import training_flops
 from lth.compression.scoring_cost import score_cost
-from lth.data.tensors import Data, scoring_examples
+from lth.data.batches import scoring_examples
+from lth.data.tensors import Data
 from lth.pruning.schedule import Pruning
 
 

@@ -18,8 +18,8 @@ from safetensors.torch import load_file
 
 from lth.core.errors import DataError
 from lth.data.checks import NAMES
+from lth.data.preparation import prepare
 from lth.data.sources import load
-from lth.data.tensors import prepare
 
 
 def same(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from lth.core.errors import SettingError
 from lth.data.label_noise import CONFUSED, KINDS, with_label_noise
-from lth.data.tensors import Data, Split, prepare
+from lth.data.preparation import prepare
+from lth.data.tensors import Data, Split
 from lth.settings import NOISES, DataSettings, hash_of
 
 

@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 from lth.core.errors import DataError, LotteryError, SettingError
 from lth.data import sources
 from lth.data.checks import NAMES
+from lth.data.preparation import prepare
 from lth.data.sources import custom, default_root, load
-from lth.data.tensors import prepare
 
 
 def tiny(count: int = 4) -> dict[str, torch.Tensor]:

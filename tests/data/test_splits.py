@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from lth.data import splits
+from lth.data.preparation import prepare
 from lth.data.prepared import write_prepared
 from lth.data.raw import RawData
 from lth.data.sources import load
 from lth.data.splits import SPLITS, remember_digest
-from lth.data.tensors import Data, prepare
+from lth.data.tensors import Data
 
 HOW = {"validation": 1, "normalize": "standard", "split_seed": 0}
 

@@ -11,7 +11,7 @@ import lth
 from lth.core.seeds import Seeds
 from lth.core.weights import shared_names
 from lth.data.checks import NAMES
-from lth.data.tensors import prepare
+from lth.data.preparation import prepare
 from lth.lottery.context import FreshInit
 from lth.lottery.coverage import announce, unpruned_line
 from lth.lottery.plan import ImpPlan

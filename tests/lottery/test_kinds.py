@@ -16,7 +16,7 @@ from lth.core.errors import LotteryError, SettingError
 from lth.core.seeds import Seeds
 from lth.core.weights import clone, load, shared_names
 from lth.data.checks import NAMES
-from lth.data.tensors import prepare
+from lth.data.preparation import prepare
 from lth.kernels.trials import eligible
 from lth.lottery.arms import Outcome
 from lth.lottery.context import FreshInit

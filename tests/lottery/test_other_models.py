@@ -6,7 +6,8 @@ from torch import Tensor, nn
 
 from lth.core.seeds import Seeds
 from lth.data.checks import NAMES
-from lth.data.tensors import Data, prepare
+from lth.data.preparation import prepare
+from lth.data.tensors import Data
 from lth.from_settings import build_model
 from lth.lottery.plan import ImpPlan
 from lth.pruning.schedule import Pruning

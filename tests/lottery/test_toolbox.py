@@ -14,7 +14,8 @@ from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import rng
 from lth.core.seeds import Seeds
 from lth.core.weights import digest, masked
-from lth.data.tensors import Data, scoring_examples
+from lth.data.batches import scoring_examples
+from lth.data.tensors import Data
 from lth.lottery.arms import Outcome
 from lth.lottery.levels import Level, levels
 from lth.lottery.plan import ImpPlan

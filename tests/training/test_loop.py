@@ -20,7 +20,8 @@ from lth.core.rng import rng
 from lth.core.seeds import Seeds
 from lth.core.tables import Column
 from lth.core.weights import Mask, State, clone, digest, load, masked
-from lth.data.tensors import Data, Split, prepare
+from lth.data.preparation import prepare
+from lth.data.tensors import Data, Split
 from lth.models.initialize import initialize
 from lth.training import steps
 from lth.training.evaluate import evaluate

@@ -14,7 +14,8 @@ from torch.nn.utils import parametrizations, prune
 
 from lth.core.errors import LotteryError
 from lth.core.rng import rng
-from lth.data.tensors import Data, prepare
+from lth.data.preparation import prepare
+from lth.data.tensors import Data
 from lth.training.trial import check_network
 from tests.networks import Net
 

@@ -9,7 +9,7 @@ from lth.experiments.speed.networks import NETWORKS, plan_of
 from lth.experiments.speed.ways import DENSE, OURS, USUAL
 
 from lth.core.seeds import Seeds
-from lth.data.tensors import prepare
+from lth.data.preparation import prepare
 from lth.models.initialize import initialize
 from lth.pruning.mask import density
 from lth.training.run_spec import RunSpec

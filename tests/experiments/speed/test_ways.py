@@ -15,7 +15,7 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from lth.core.keeping import copied
-from lth.data.tensors import prepare
+from lth.data.preparation import prepare
 from lth.training.loop import train
 from tests.experiments.speed.conftest import images_of
 

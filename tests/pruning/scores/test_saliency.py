@@ -11,7 +11,8 @@ from torch.nn import functional
 from lth.core.errors import LotteryError
 from lth.core.rng import rng
 from lth.core.weights import clone, digest
-from lth.data.tensors import Data, scoring_examples
+from lth.data.batches import scoring_examples
+from lth.data.tensors import Data
 from lth.models.initialize import initialize
 from lth.models.lenet import mlp
 from lth.models.modular import ModularMlp
