@@ -17,6 +17,8 @@ from lth.training.recipe import Plan
 from lth.training.run_spec import RunSpec
 
 Blocks = Generator[float]
+Hold = Callable[[int], None]
+"""Called in a training after every block, with the number of iterations done: returns when the next one is wanted."""
 
 
 def timed(steps: Iterator[None], iterations: int) -> Blocks:
@@ -44,11 +46,24 @@ def any_kernels() -> Iterator[None]:
 
 
 def trained(spec: RunSpec, iterations: int) -> Blocks:
-    """The blocks of our training of `spec`, which must be long enough; whatever is before and between them is no part.
+    """The blocks of our training of `spec`, a training like any other, which must be long enough."""
+    return paced(training_of(spec, iterations), iterations)
 
-    It is a training like any other, in a thread of its own, which is held after each block until the next is wanted.
+
+def training_of(spec: RunSpec, iterations: int) -> Callable[[Hold], object]:
+    """Our training of `spec`, which calls its argument after every block."""
+    values = {entry.name: getattr(spec.plan, entry.name) for entry in fields(spec.plan)} | {
+        "evaluate_every": iterations
+    }
+    return lambda hold: train(replace(spec, plan=PacedPlan(**values, reached=hold)))
+
+
+def paced(training: Callable[[Hold], object], iterations: int) -> Blocks:
+    """The blocks of `training`, which must be long enough; whatever is before and between them is no part.
+
+    It runs in a thread of its own, and is held after each block until the next is wanted.
     """
-    pacer = Pacer(spec, iterations)
+    pacer = Pacer(training)
     try:
         pacer.begin()
         while True:
@@ -93,7 +108,7 @@ class PacedPlan(Plan):
     So nothing else stands between two steps than stands there in any training.
     """
 
-    reached: Callable[[int], None] = field(default=lambda iteration: None, compare=False)
+    reached: Hold = field(default=lambda iteration: None, compare=False)
 
     def evaluates(self, iteration: int) -> bool:
         """False, once the next block is wanted."""
@@ -103,12 +118,10 @@ class PacedPlan(Plan):
 
 
 class Pacer:
-    """Holds our training of `spec`, in a thread of its own, after every block of `iterations` until the next one."""
+    """Holds `training`, in a thread of its own, after every block until the next one."""
 
-    def __init__(self, spec: RunSpec, iterations: int) -> None:
-        values = {entry.name: getattr(spec.plan, entry.name) for entry in fields(spec.plan)}
-        plan = PacedPlan(**values | {"evaluate_every": iterations}, reached=self._hold)
-        self.spec, self.iteration = replace(spec, plan=plan), 0
+    def __init__(self, training: Callable[[Hold], object]) -> None:
+        self.training, self.iteration = training, 0
         self.wanted, self.ready = threading.Semaphore(0), threading.Semaphore(0)
         self.began = self.took = 0.0
         self.ending = False
@@ -151,7 +164,7 @@ class Pacer:
     def _train(self, threads: int) -> None:
         torch.set_num_threads(threads)  # a thread has its own number of threads
         try:
-            train(self.spec)
+            self.training(self._hold)
             raise ValueError("the training is too short for its blocks")
         except Ended:
             pass

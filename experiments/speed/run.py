@@ -14,9 +14,10 @@ from lth.experiment import Item
 from lth.kernels.ready import PARTS, ready
 from lth.session import Session
 
-from .blocks import take_turns
+from .blocks import take_turns, timed
 from .companion import DENSITY, NETWORK, Companion, beside
-from .goals import COMPILED, EVALUATION, GOALS, LADDER, LADDER_USUAL, RATIO_GOALS, WORKERS
+from .custom_loop import bare_steps, custom_blocks
+from .goals import COMPILED, CUSTOM_BARE, CUSTOM_DENSE, EVALUATION, GOALS, LADDER, LADDER_USUAL, RATIO_GOALS, WORKERS
 from .ladder import SOME, Ladder, climb
 from .networks import NETWORKS, Images, Network, load_images, make_spec
 from .settings import SpeedSettings
@@ -24,6 +25,8 @@ from .usual import dataset_of
 from .ways import COMPARED, DENSE, OURS, USUAL, WAYS, Case, blocks_of
 
 Times = dict[str, list[float]]
+CUSTOM_TURNS = 4
+"""A custom loop has so many times the turns of other ways: its bound is of a few percent."""
 
 
 def run(session: Session) -> Iterator[Item]:
@@ -33,6 +36,7 @@ def run(session: Session) -> Iterator[Item]:
     for name in session.settings.networks:
         for density in sorted(set(session.settings.densities), reverse=True):
             yield from measurement.iterations(NETWORKS[name], density)
+    yield from measurement.custom_loop()
     yield from measurement.search()
     yield from measurement.workers()
     measurement.write()
@@ -54,7 +58,8 @@ class Measurement:
         settings = self.settings
         cases = len(settings.networks) * len(set(settings.densities))
         trainings = (2 * (settings.levels + 1) + settings.levels // SOME + 1) if settings.levels else 0
-        return (cases * len(WAYS) + 2 * (settings.workers - 1)) * (settings.blocks + 1) + trainings
+        custom = 3 * settings.custom_loop * (CUSTOM_TURNS * settings.blocks + 1)
+        return (cases * len(WAYS) + 2 * (settings.workers - 1)) * (settings.blocks + 1) + custom + trainings
 
     def compiled(self) -> Iterator[Item]:
         """The row of measures.csv about the kernels, which are compiled or loaded before anything is timed."""
@@ -89,14 +94,29 @@ class Measurement:
         self.sources[name] = images.source
         return images
 
-    def turns(self, place: str, ways: Mapping[str, Any]) -> Times:
-        """The times of `ways`, in turns; they are kept for speed.json."""
+    def turns(self, place: str, ways: Mapping[str, Any], times_more: int = 1) -> Times:
+        """The times of `ways`, in `times_more` times the turns of the settings; they are kept for speed.json."""
 
         def done(name: str, milliseconds: float) -> None:
             self.progress.done(f"{place}, {name}: {milliseconds:.3g} ms")
 
-        self.times[place] = take_turns(ways, self.settings.blocks, done)
+        self.times[place] = take_turns(ways, times_more * self.settings.blocks, done)
         return self.times[place]
+
+    def custom_loop(self) -> Iterator[Item]:
+        """The rows of measures.csv about a loop of a user's: the ratios of its times within a turn."""
+        if not self.settings.custom_loop:
+            return
+        case = self.case(NETWORK, DENSITY)
+        blocks = {
+            DENSE: WAYS[DENSE].blocks(case),
+            "custom": custom_blocks(case.spec, case.iterations),
+            "bare": timed(bare_steps(case.spec), case.iterations),
+        }
+        times = self.turns("custom loop", blocks, CUSTOM_TURNS)
+        for measure, below in ((CUSTOM_BARE, "bare"), (CUSTOM_DENSE, DENSE)):
+            values = [custom / other for custom, other in zip(times["custom"], times[below], strict=True)]
+            yield "measures", measure_row(measure, "times", values)
 
     def search(self) -> Iterator[Item]:
         """The rows of measures.csv about a search of Lenet-300-100."""

@@ -29,6 +29,7 @@ class SpeedSettings(MachineSettings):
     densities: list[float] = setting(DENSITIES, "densities to time them at, 0..1", above=0, high=1, empty=False)
     blocks: int = setting(5, "blocks of each way that count; medians are over blocks", low=1, high=10**6)
     iterations: int = setting(50, "iterations of a block of lenet_300_100; of larger networks fewer", low=1, high=10**7)
+    custom_loop: bool = setting(True, "whether a loop of a user's is timed, through lth and bare")
     levels: int = setting(16, "levels of the ladder after the dense one; 0: no ladder", low=0, high=40)
     level_iterations: int = setting(700, "iterations of each training of the ladder", low=1, high=10**9)
     workers: int = setting(2, "2: two seeds at once are timed too", low=1, high=2)

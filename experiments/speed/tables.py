@@ -48,6 +48,6 @@ MEASURES = Table(
         Column("goal", str, "", "the bound that the median is to keep"),
     ),
     key=("measure",),
-    meaning="A row for each further measure: of the search, of evaluation, of two seeds at once.",
+    meaning="A row for each further measure: of a custom loop, of the search, of evaluation, of two seeds at once.",
 )
 TABLES = (RATIOS, TIMES, MEASURES)

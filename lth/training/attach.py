@@ -1,6 +1,6 @@
 """A mask held in any training loop, by hooks alone: nothing is wrapped or renamed, and state dicts stay as they are."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, Self
 
 import torch
@@ -16,6 +16,8 @@ from lth.training.masking import check_shapes, moments
 
 FLAT = "FullyShardedDataParallel"
 """The class of torch that keeps the parameters of many layers as one, so that no mask fits them."""
+ELEMENTWISE = {torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW}
+"""Optimisers in which no weight depends on another's gradient: a gradient that is masked is not masked again."""
 
 
 class HasMask(Protocol):
@@ -94,7 +96,7 @@ class HeldMask:
             self._handles.append(hooked(weight, self._pruned[weight]))
         for weight, pruned in self._pruned.items():
             self._zero(weight)  # what grows
-            pruned.places = places.get(weight)
+            pruned.prune(places.get(weight))
             self._zero(weight)
             pruned(weight)
         self.mask = {names[weight]: places for weight, places in kept.items()}
@@ -132,15 +134,21 @@ class HeldMask:
 
     def _before_step(self, optimizer: Optimizer, args: object, kwargs: object) -> None:
         """For gradients that do not come from backward as they are: set by hand, noisy, compressed between machines."""
-        for weight in _weights(optimizer):
-            if weight in self._pruned:
-                self._pruned[weight](weight)
+        sure = type(optimizer) in ELEMENTWISE
+        for weight, pruned in self._trained_by(optimizer):
+            if not (sure and pruned.is_masked(weight)):
+                pruned(weight)
 
     @torch.no_grad()
     def _after_step(self, optimizer: Optimizer, args: object, kwargs: object) -> None:
-        for weight in _weights(optimizer):
-            if weight in self._pruned:
-                self._pruned[weight].zero(weight)
+        for weight, pruned in self._trained_by(optimizer):
+            pruned.zero(weight)
+
+    def _trained_by(self, optimizer: Optimizer) -> Iterable[tuple[Tensor, Pruned]]:
+        """The masked parameters that `optimizer` may change; a single one is given all, the frozen ones too."""
+        if len(self._optimizers) == 1:
+            return self._pruned.items()
+        return [(weight, self._pruned[weight]) for weight in _weights(optimizer) if weight in self._pruned]
 
     @torch.no_grad()
     def _after_loading(self, optimizer: Optimizer) -> None:

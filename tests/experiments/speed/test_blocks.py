@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from lth.experiments.speed.blocks import Pacer, take_turns, timed, trained
+from lth.experiments.speed.blocks import Pacer, take_turns, timed, trained, training_of
 
 from lth.core.errors import LotteryError
 
@@ -79,7 +79,7 @@ def test_a_block_of_our_training_is_so_many_of_its_steps(counted):
 @pytest.mark.parametrize("iterations", [1, 30, 60])
 def test_a_block_has_its_iterations_with_any_kernels(make_job, half_mask, kernels, iterations):
     spec = make_job(iterations=1000, evaluate_every=1000, kernels=kernels)
-    pacer = Pacer(replace(spec, mask=half_mask(spec.model)), iterations)
+    pacer = Pacer(training_of(replace(spec, mask=half_mask(spec.model)), iterations))
     pacer.begin()
     try:
         for done in (2, 3):

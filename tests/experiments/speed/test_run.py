@@ -1,9 +1,10 @@
 """`lth speed` runs, measures what it says, and keeps what it measured. How fast anything is, no test asks."""
 
 import json
+from statistics import median
 
 import pytest
-from lth.experiments.speed.goals import COMPILED, EVALUATION, LADDER, LADDER_USUAL, WORKERS
+from lth.experiments.speed.goals import COMPILED, CUSTOM_BARE, CUSTOM_DENSE, EVALUATION, LADDER, LADDER_USUAL, WORKERS
 from lth.experiments.speed.networks import NETWORKS
 from lth.experiments.speed.settings import NETWORKS as NAMES
 from lth.experiments.speed.settings import SpeedSettings
@@ -32,7 +33,11 @@ def test_a_part_of_it_runs_and_keeps_every_block(images, tmp_path, here):
             if row["density"] == str(float(density)):
                 ratio = medians[row["above"]] / medians[row["below"]]
                 assert float(row["ratio"]) == pytest.approx(ratio, rel=1e-3, abs=1e-4)
-    assert [row["measure"] for row in read_csv(folder / "measures.csv")] == [COMPILED]
+    measures = {row["measure"]: row for row in read_csv(folder / "measures.csv")}
+    assert list(measures) == [COMPILED, CUSTOM_BARE, CUSTOM_DENSE] and measures[CUSTOM_BARE]["goal"] == "at most 1.03"
+    times = kept["times"]["custom loop"]
+    turns = [a / b for a, b in zip(times["custom"], times["bare"], strict=True)]
+    assert float(measures[CUSTOM_BARE]["median"]) == pytest.approx(median(turns), rel=1e-3) and len(turns) == 8
     assert "ratios of medians of 2 blocks in turns; CPU, 1 thread" in " ".join(shown.split())
 
 
@@ -43,7 +48,7 @@ def test_all_of_it_runs(command, tmp_path, images):
     assert "warning" not in done.stderr, done.stderr
     (folder,) = tmp_path.glob("outputs/speed/*")
     rows = {row["measure"]: row for row in read_csv(folder / "measures.csv")}
-    assert {COMPILED, LADDER, LADDER_USUAL, EVALUATION, WORKERS} <= set(rows)
+    assert {COMPILED, CUSTOM_BARE, CUSTOM_DENSE, LADDER, LADDER_USUAL, EVALUATION, WORKERS} <= set(rows)
     assert all(float(row["median"]) >= 0 for row in rows.values())
     assert (folder / "figures" / "speed.png").exists() and (folder / "report.html").exists()
 
