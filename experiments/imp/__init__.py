@@ -21,6 +21,8 @@ A winning ticket trains as fast and as accurately as the dense network, where
 its controls do not. `probes` compare each trained arm with the pruned solution,
 the trained network that the mask was taken from (Evci et al. 2022): distance of
 the weights, loss and error on the line between the two, agreement of outputs.
+The probe level_to_level draws the line between the tickets of consecutive
+levels instead (Paul et al. 2023).
 
 The job's folder holds results.csv, layers.csv, curves.csv, figures, report.html
 and the last ticket. All trainings are kept in <outputs>/store: the same command

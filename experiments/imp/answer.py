@@ -4,8 +4,10 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lth.analysis.line import STABLE
 from lth.core.tables import Row
 from lth.report.compared import compared_column, digits, in_units, metric_in
+from lth.report.criteria import Criteria
 from lth.report.intervals import pairs_of
 from lth.report.results import Results
 from lth.report.statistics import arms_of, densities, percent
@@ -42,6 +44,7 @@ def answer(results: Results) -> list[str]:
         compared(rows, results.examples.get("test", 0)),
         f"These trainings diverged: {', '.join(diverged)}." if diverged else "",
         searched(results["search"]),
+        connected(results["probes"], results.settings.report if results.settings else Criteria()),
     ]
     shown = " ".join(sentence for sentence in sentences if sentence)
     return [*([shown] if shown else []), f"One seed gives no verdict. For five seeds run: {results.command}"]
@@ -92,3 +95,22 @@ def searched(rows: Sequence[Row]) -> str:
     _, density, trainings, _, epochs, flops, seconds = search_cells(rows)[-1]
     count = f"{trainings} training{'s' * (trainings != '1')}"
     return f"Finding the last ticket ({density}%) took {count}: {epochs} epochs, {flops} TFLOPs, {seconds} s."
+
+
+def connected(rows: Sequence[Row], criteria: Criteria) -> str:
+    """At which levels the ticket is linearly connected with that of the level before, and matching; empty for none.
+
+    Paul et al. 2023: the two are said to go together.
+    """
+    levels = [row for row in rows if row["arm"] == "ticket" and row.get("test_error_barrier_to_previous") is not None]
+    levels = [row for row in levels if row["test_accuracy_less_dense"] is not None]
+    if not levels:
+        return ""
+    joined = [100 * row["test_error_barrier_to_previous"] < STABLE for row in levels]
+    matching = [100 * row["test_accuracy_less_dense"] >= -criteria.margin for row in levels]
+    agreeing = sum(x == y for x, y in zip(joined, matching, strict=True))
+    return (
+        f"The ticket is linearly connected with that of the level before (a barrier of test error below {STABLE:g}"
+        f" points) at {sum(joined)} of {len(levels)} levels, and as accurate as the dense network at the end of"
+        f" training (within {criteria.margin:g} points) at {sum(matching)}; the two agree at {agreeing}."
+    )

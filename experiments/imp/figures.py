@@ -108,11 +108,30 @@ PROBES = LineFigure(
     dense=False,
     caption=lambda results: probes_caption(results),
 )
+LEVEL_TO_LEVEL = LineFigure(
+    "level_to_level",
+    "Consecutive levels",
+    "Between the trained ticket of each density and that of the level before: how far the error rises on the straight"
+    " line from the one to the other above the line between their own errors. Beside it, how much more accurate the"
+    " ticket is at the end of training than the dense network of its seed.",
+    (
+        Measure("test_error_barrier_to_previous", "barrier of test error (points)", 100),
+        Measure("train_error_barrier_to_previous", "barrier of training error (points)", 100),
+        Measure("test_accuracy_less_dense", "accuracy above dense (points)", 100),
+    ),
+    table="probes",
+    lines=lambda rows: arm_lines([row for row in rows if row["arm"] == "ticket"]),
+    caption=lambda results: examples_of_lines(results["probes"]),
+    across=3,
+    height=1.9,
+    dense=False,
+)
 FIGURES = (
     ACCURACY,
     Drawing("curves", sketch_curves),
     GRADIENT_NORM,
     PROBES,
+    LEVEL_TO_LEVEL,
     Drawing("layers", sketch_layers),
 )
 
@@ -131,11 +150,16 @@ def probes_caption(results: Results) -> str:
     caption = " ".join(
         sentence for sentence, column in sentences.items() if any(row.get(column) is not None for row in rows)
     )
-    few = max((row.get("line_examples") or 0 for row in rows), default=0)
-    caption += f" Barriers were measured on {few:,} fixed examples of each split." if few else ""
+    caption += examples_of_lines(rows)
     if any(row["arm"] == "small_dense" for row in rows):
         caption += " small_dense has other shapes, and so only a distance to its own start."
     return caption
+
+
+def examples_of_lines(rows: Sequence[Row]) -> str:
+    """On how many examples barriers were measured, where not on all."""
+    few = max((row.get("line_examples") or 0 for row in rows), default=0)
+    return f" Barriers were measured on {few:,} fixed examples of each split." if few else ""
 
 
 FIGURE_4 = LineFigure(
@@ -167,5 +191,13 @@ FIGURE_1 = replace(
     lines=random_sparsity,
     least=2,
 )
-SEED_FIGURES = (FIGURE_4, FIGURE_1, Drawing("frankle2019_fig3", sketch_training), GRADIENT_NORM, PROBES, FIGURE_4_EARLY)
+SEED_FIGURES = (
+    FIGURE_4,
+    FIGURE_1,
+    Drawing("frankle2019_fig3", sketch_training),
+    GRADIENT_NORM,
+    PROBES,
+    LEVEL_TO_LEVEL,
+    FIGURE_4_EARLY,
+)
 COMPARED = compare

@@ -19,13 +19,13 @@ class ImpSettings(LevelSettings):
     )
     probes: list[str] = setting(
         [],
-        "measurements of each arm at each level: distance, interpolation, agreement, or my_module:my_probe",
+        "measurements of each arm: distance, interpolation, agreement, level_to_level, my_module:my_probe",
         unhashed="setting",
         unhashed_at_default=True,
     )
     line_examples: int | None = setting(
         None,
-        "examples of each split that interpolation is evaluated on; null: all",
+        "examples of each split that lines are evaluated on; null: all",
         unhashed="setting",
         unhashed_without="probes",
         low=1,

@@ -1,16 +1,16 @@
 """The probes of lth: where the arms of a level end in weight space, and how alike they are as functions.
 
-All compare with the pruned solution of the level: the trained weights that its mask was scored on, pruned by it and not
-trained again. Evci et al. 2022 find that a ticket relearns it: it ends nearby, in the same basin of the loss, with the
-same predictions. Networks are compared as they are, each under its own mask, with pruned weights at zero. Between the
-solution and an arm with another mask (`shuffle`, `scratch`, `set`, `rigl`), the networks on the line therefore have the
-weights of both masks.
+All but `level_to_level` compare with the pruned solution of the level: the trained weights that its mask was scored on,
+pruned by it and not trained again. Evci et al. 2022 find that a ticket relearns it: it ends nearby, in the same basin
+of the loss, with the same predictions. Networks are compared as they are, each under its own mask, with pruned weights at
+zero. Between the solution and an arm with another mask (`shuffle`, `scratch`, `set`, `rigl`), the networks on the line
+therefore have the weights of both masks.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lth.analysis.columns import distance_columns
 from lth.analysis.line import barrier, line
@@ -133,6 +133,52 @@ def agreement(inputs: ProbeInputs) -> Row:
     return row
 
 
+def _to_previous(name: str, unit: str, meaning: str, **how: Any) -> Column:
+    return Column(f"{name}_to_previous", float, unit, meaning, added=True, **how)
+
+
+@probe(
+    columns=(
+        LINE_EXAMPLES,
+        _to_previous(
+            "train_loss_barrier",
+            "nats",
+            "the barrier of the training loss between the ticket and that of the level before",
+            finite=False,
+        ),
+        _to_previous("train_error_barrier", "0..1", "the barrier of the training error between the two", at_least=-1),
+        _to_previous("test_loss_barrier", "nats", "the barrier of the test loss between the two", finite=False),
+        _to_previous("test_error_barrier", "0..1", "the barrier of the test error between the two", at_least=-1),
+        Column(
+            "test_accuracy_less_dense",
+            float,
+            "-1..1",
+            "the ticket's test accuracy at the end of training less that of the dense network",
+            added=True,
+        ),
+    ),
+    steps=len(line()),
+    evaluates=True,
+)
+def level_to_level(inputs: ProbeInputs) -> Row:
+    """The barriers on the straight line between the trained tickets of consecutive levels (Paul et al. 2023)."""
+    from lth.analysis.lines import Lines
+    from lth.core.weights import digest
+
+    if inputs.arm != "ticket" or inputs.previous is None:
+        return {}
+    before = inputs.previous.result.final
+    lines, ends = Lines(inputs.data, inputs.examples), (inputs.result.final, before)
+    name = f"from end to {digest(before)}"
+    scores = lines.scores(inputs.peers.model, ends, name, inputs.remember, progress=inputs.progress)
+    row: Row = {f"{column}_to_previous": value for column, value in barriers(scores).items()}
+    if inputs.dense is not None:
+        accuracy, dense = (one.result.points[-1].metrics.get("test_accuracy") for one in (inputs, inputs.dense))
+        if accuracy is not None and dense is not None:
+            row["test_accuracy_less_dense"] = accuracy - dense
+    return {LINE_EXAMPLES.name: inputs.examples, **row}
+
+
 def barriers(scores: "Scores") -> Mapping[str, float]:
     """The barrier of the loss, and of the error, 0..1, on each split."""
     values = {}
@@ -162,5 +208,5 @@ def _compare_draws(network: "Network", others: "Sequence[Network]", inputs: Prob
     }
 
 
-PROBES_OF_LTH: tuple[Probe, ...] = (distance, interpolation, agreement)
+PROBES_OF_LTH: tuple[Probe, ...] = (distance, interpolation, agreement, level_to_level)
 """In the order of their columns."""

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 
 from lth.core.errors import LotteryError
 
+STABLE = 2.0
+"""Points of error: two networks with less between them are linearly connected (Frankle et al. 2020, section 3)."""
+
 
 def line(first: float = -0.2, last: float = 1.2, points: int = 29) -> tuple[float, ...]:
     """`points` evenly spaced places from `first` to `last`: -0.2, -0.15, ..., 1.2 in the code of Evci et al. 2022.

@@ -62,6 +62,8 @@ class ProbeInputs:
     solution: the level's pruned solution (the trained weights that its mask was scored on, pruned by it and not trained
     again), to compare with; None at level 0, and for a network of other shapes (`small_dense`). peers: the other
     networks of the level. examples: how many examples of each split are enough for slow measurements; None for all.
+    dense, previous: the tickets of level 0 and of the level right before this one; None where they diverged, were not
+    trained, or there is none.
 
     remember: a value that is kept with the run, under a key that must name whatever else it depends on. record: adds
     rows to a further table that the probe declares. progress: may be called with the number of the probe's steps done.
@@ -76,6 +78,8 @@ class ProbeInputs:
     data: "Data"
     peers: "Peers"
     examples: int | None
+    dense: "TrainedArm | None"
+    previous: "TrainedArm | None"
     remember: "Remember"
     record: Callable[[str, Iterable[Row]], None]
     progress: "Progress"
@@ -187,6 +191,7 @@ class LevelProbes:
         self._by_name = {table.name: table for table in self.tables}
         self._probes = [PROBES.get(name, "probes") for name in dict.fromkeys(names)]
         self._data, self._remember, self._examples = data, remember, examples
+        self._tickets: dict[int, TrainedArm] = {}  # level -> its ticket: those of level 0 and of the last level
         for one in self._probes:
             if one.evaluates and not len(data.train):
                 problem = "evaluates networks on data, and your own loop brings none that lth knows"
@@ -211,6 +216,8 @@ class LevelProbes:
         rows: list[tuple[str, Row]] = []
         for number, one in enumerate(done):
             rows += self._rows(one, peers, shifted(progress, steps * number))
+        here = {one.level.index: one for one in done if one.arm == "ticket"}
+        self._tickets = {level: one for level, one in self._tickets.items() if level == 0} | here
         return rows
 
     def _rows(self, one: "TrainedArm", peers: "Peers", progress: "Progress") -> Iterator[tuple[str, Row]]:
@@ -236,6 +243,8 @@ class LevelProbes:
                 self._data,
                 peers,
                 self._examples,
+                self._tickets.get(0),
+                self._tickets.get(one.level.index - 1),
                 partial(self._remember, one.result.run),
                 record,
                 shifted(progress, before),

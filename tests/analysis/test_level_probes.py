@@ -25,9 +25,12 @@ from lth.pruning.updates import Rewiring
 from lth.store.runs import Store
 from lth.training.gradient import examples
 
+BETWEEN = "level_to_level"
 METRICS = {one.name: [column.name for column in one.columns if column != LINE_EXAMPLES] for one in PROBES_OF_LTH}
+TO_PREVIOUS = METRICS.pop(BETWEEN)
 ALL = list(METRICS)
-PROBES = tables_of(ALL)[0].names
+COLUMNS = tables_of(ALL)[0].names
+PROBES = [name for name in COLUMNS if name not in TO_PREVIOUS]
 ARMS = ("ticket", "reinit", "shuffle", "small_dense", "restart", "set")
 
 
@@ -73,7 +76,7 @@ def test_a_row_for_every_arm_and_draw_and_58_points_of_each_line(trained, measur
         assert [(row["arm"], row["draw"], row["run"]) for row in level_rows.probes] == [
             (outcome.arm, outcome.draw, outcome.result.run) for outcome in level
         ]
-        assert all(list(row) == PROBES and row["density"] == level[0].level.density for row in level_rows.probes)
+        assert all(list(row) == COLUMNS and row["density"] == level[0].level.density for row in level_rows.probes)
         assert all(list(row) == LINES.names for row in level_rows.lines)
         compared = [row for row in level_rows.probes if row["test_loss_barrier"] is not None]
         assert len(level_rows.lines) == 58 * len(compared) and len(compared) == (8 if level[0].level.index else 0)
@@ -213,6 +216,22 @@ def test_progress_counts_every_step_of_every_probe(trained, data, tmp_path):
 
     LevelProbes(ALL, data, Store(tmp_path).probed).measure(trained[1][1][:2], monitor)
     assert announced == [("level 1, probes", 62)] and sorted(steps) == steps and set(steps) == set(range(1, 63))
+
+
+def test_consecutive_tickets_are_compared_each_under_its_own_mask(trained, data):
+    store, by_level = trained
+    probes = LevelProbes([BETWEEN], data, store.probed)
+    rows = [measure(probes, outcomes[:2]).probes for outcomes in by_level]
+    filled = [row for level_rows in rows for row in level_rows if row[TO_PREVIOUS[0]] is not None]
+    assert [(row["level"], row["arm"]) for row in filled] == [(1, "ticket"), (2, "ticket")]
+    dense, before, ticket = (outcomes[0].result for outcomes in by_level)
+    path = interpolate(by_level[2][0].spec.model, ticket.final, before.final, data)
+    expected = [path.barrier("train"), path.error_barrier("train"), path.barrier("test"), path.error_barrier("test")]
+    expected += [ticket.points[-1].test_accuracy - dense.points[-1].test_accuracy]
+    assert [rows[2][0][name] for name in TO_PREVIOUS] == expected
+    skipping = LevelProbes([BETWEEN], data, store.probed)
+    assert measure(skipping, by_level[0][:1]).probes and measure(skipping, by_level[2][:1]).probes
+    assert measure(skipping, by_level[2][:1]).probes[0][TO_PREVIOUS[0]] is None  # level 1 was not trained
 
 
 def test_the_diverged_have_no_row_and_a_lost_ticket_is_not_compared_with(trained, data):

@@ -87,7 +87,7 @@ def test_probes_change_no_training_and_leave_their_tables_and_a_figure(imp, tmp_
     words = [*TINY, "levels=1", "model=mlp", "model.widths=[8]", "arms=[ticket,reinit]", "draws=2", "line_examples=50"]
     without, _ = imp(*words)
     count = kept_runs(tmp_path)
-    asked = "probes=[distance,interpolation,agreement]"
+    asked = "probes=[distance,interpolation,agreement,level_to_level]"
     folder, shown = imp(*words, asked, figures=True)
     assert "0 trained" in shown and kept_runs(tmp_path) == count
     for name in ("results.csv", "layers.csv", "curves.csv"):
@@ -96,7 +96,10 @@ def test_probes_change_no_training_and_leave_their_tables_and_a_figure(imp, tmp_
     columns = tables_of([])[0].names
     assert list(probes[0]) == columns and list(lines[0]) == LINES.names
     assert [row["run"] for row in probes] == [row["run"] for row in read_csv(folder / "results.csv")]
-    assert all(row[key] for row in probes if row["arm"] == "reinit" for key in columns)
+    of_ticket = [key for key in columns if key.endswith(("_to_previous", "_less_dense"))]
+    assert all(bool(row[key]) != (key in of_ticket) for row in probes if row["arm"] == "reinit" for key in columns)
+    assert [row["level"] for row in probes if all(row[key] for key in of_ticket)] == ["1"]
+    assert "is linearly connected with that of the level before" in " ".join(shown.split())
     assert len(lines) == 3 * 58
     assert (folder / "figures" / "probes.png").exists()
     assert "Distance to the pruned solution" in (folder / "report.html").read_text()
