@@ -161,7 +161,8 @@ def write_pages(
     for name, study in zip(names, each, strict=True):
         place = folder / name if len(each) > 1 else folder
         homes |= dict.fromkeys(study.settings(), place)
-        write_study(place, study, bars, known.get(study.rows[0]["experiment"]))
+        alone = comparisons if len(each) == 1 else ()
+        write_study(place, study, bars, known.get(study.rows[0]["experiment"]), alone)
     if len(each) > 1:
         pages = {f"{name}/report.html": study for name, study in zip(names, each, strict=True)}
         sheets = [comparison.sheet for comparison in comparisons if comparison.sheet]
@@ -179,8 +180,13 @@ def write_pages(
     return homes
 
 
-def write_study(place: Path, study: Gathered, bars: str, experiment: Experiment | None) -> None:
-    """Draws the figures of a study and writes its page into the folder `place`."""
+def write_study(
+    place: Path, study: Gathered, bars: str, experiment: Experiment | None, comparisons: Sequence[Comparison] = ()
+) -> None:
+    """Draws the figures of a study and writes its page into the folder `place`.
+
+    comparisons: those that have no page above this one.
+    """
     curves = [row for rows in study.curves.values() for row in rows]
     tables = {"results": study.rows, "curves": curves}
     if experiment is not None:
@@ -190,9 +196,13 @@ def write_study(place: Path, study: Gathered, bars: str, experiment: Experiment 
     first, seeds = study.rows[0], len({row["seed"] for row in study.rows})
     Page(
         f"{first['experiment']}: {first['model']} on {first['data']}, {counted(seeds, 'seed')}",
-        [*(sentence(rows, study.criteria) for rows in study.settings().values()), SCAN],
+        [
+            *(line for comparison in comparisons for line in comparison.answer),
+            *(sentence(rows, study.criteria) for rows in study.settings().values()),
+            SCAN,
+        ],
         figures,
-        study_sheets(study, bars),
+        [*(comparison.sheet for comparison in comparisons if comparison.sheet), *study_sheets(study, bars)],
         facts=study_facts(study.rows),
         notes=[line for rows in study.settings().values() for line in unlike(rows)],
     ).write(place / "report.html")

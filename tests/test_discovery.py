@@ -20,7 +20,7 @@ def no_folders(monkeypatch):
 
 
 def test_the_experiments_that_come_with_lth_are_found_by_name(no_folders):
-    assert {"imp", "at_init", "gradient_flow", "grokking", "deploy", "speed"} <= set(sources())
+    assert {"imp", "at_init", "gradient_flow", "grokking", "stability", "deploy", "speed"} <= set(sources())
     source = source_of("imp")
     assert source.summary.startswith("Iterative magnitude pruning") and not source.outside
     assert source.config is not None and source.config.name == "imp.yaml" and source.command == "imp"

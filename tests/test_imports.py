@@ -19,7 +19,9 @@ SLOW = {"torch", "matplotlib", "wandb", "scipy", "pandas", "numba"}
 UNNEEDED = {"torch._dynamo", "torch._inductor", "torchvision", "sklearn", "scipy.stats", "wandb", "pandas", "IPython"}
 
 OF_TABLES = ["lth.commands.claims", "lth.commands.store", "lth.commands.dashboard"]
-OF_TABLES += [f"lth.experiments.{name}.experiment" for name in ("imp", "at_init", "gradient_flow", "grokking")]
+OF_TABLES += [
+    f"lth.experiments.{name}.experiment" for name in ("imp", "at_init", "gradient_flow", "grokking", "stability")
+]
 
 
 def imports(path: Path) -> Iterator[tuple[str, int]]:

@@ -90,12 +90,12 @@ def papers() -> list[str]:
 
 @pytest.mark.parametrize(("paper", "scale"), list(product(papers(), ("smoke", "quick", "paper"))))
 def test_every_paper_composes_at_every_scale(paper, scale):
-    experiment = {"evci2022": "gradient_flow", "frankle2021": "at_init", "minegishi2023": "grokking"}.get(
-        paper.split("/")[0], "imp"
-    )
+    experiments = {"evci2022": "gradient_flow", "frankle2021": "at_init", "minegishi2023": "grokking"}
+    experiments |= {"frankle2020": "stability"}
+    experiment = experiments.get(paper.split("/")[0], "imp")
     settings = composed(f"paper={paper}", f"scale={scale}", experiment=experiment)
     assert settings.paper == paper and settings.scale == scale
-    assert experiment != "imp" or {"ticket", "reinit"} <= set(settings.arms)
+    assert not paper.startswith("frankle2019") or {"ticket", "reinit"} <= set(settings.arms)
 
 
 def test_the_lenet5_preset_has_the_papers_recipe():

@@ -4,6 +4,7 @@ from lth.experiment import Experiment, late
 from lth.lottery.names import names
 
 from .answer import answer
+from .estimators import ESTIMATORS
 from .figures import COMPARED, FIGURES, SEED_FIGURES
 from .settings import ImpSettings
 from .sheets import sheets
@@ -19,5 +20,6 @@ EXPERIMENT = Experiment(
     figures=FIGURES,
     seed_figures=SEED_FIGURES,
     compare=COMPARED,
+    estimators=ESTIMATORS,
     arms=lambda: tuple(names()),
 )

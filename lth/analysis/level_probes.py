@@ -2,9 +2,9 @@
 
 All but `level_to_level` compare with the pruned solution of the level: the trained weights that its mask was scored on,
 pruned by it and not trained again. Evci et al. 2022 find that a ticket relearns it: it ends nearby, in the same basin
-of the loss, with the same predictions. Networks are compared as they are, each under its own mask, with pruned weights at
-zero. Between the solution and an arm with another mask (`shuffle`, `scratch`, `set`, `rigl`), the networks on the line
-therefore have the weights of both masks.
+of the loss, with the same predictions. Networks are compared as they are, each under its own mask, with pruned weights
+at zero. Between the solution and an arm with another mask (`shuffle`, `scratch`, `set`, `rigl`), the networks on the
+line therefore have the weights of both masks.
 """
 
 import math

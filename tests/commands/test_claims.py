@@ -18,9 +18,14 @@ REFERENCE = Path(__file__).parents[2] / "outputs" / "reference"
 
 def test_every_experiment_has_its_papers():
     places = {paper: path.parts[-3] for paper, path in claim_files().items()}
-    assert places == {"evci2022": "gradient_flow", "frankle2019": "imp", "frankle2021": "at_init"} | {
-        f"minegishi2023_{model}": "grokking" for model in ("mlp", "transformer")
+    papers = {
+        "imp": ("frankle2019", "frankle2019_conv2", "paul2023"),
+        "gradient_flow": ("evci2022",),
+        "at_init": ("frankle2021",),
+        "grokking": ("minegishi2023_mlp", "minegishi2023_transformer"),
+        "stability": ("frankle2020_lenet", "frankle2020_resnet20"),
     }
+    assert places == {paper: experiment for experiment, each in papers.items() for paper in each}
     for paper, experiment in places.items():
         claims = load_claims(paper)
         command = f"lth {experiment} paper={paper.partition('_')[0]}/"
@@ -30,8 +35,8 @@ def test_every_experiment_has_its_papers():
 
 
 def test_an_unknown_paper_suggests_the_nearest():
-    with pytest.raises(SettingError, match=r"paper=frankle2020: .*did you mean frankle20\d\d\? known: evci2022, "):
-        load_claims("frankle2020")
+    with pytest.raises(SettingError, match=r"paper=frankle2022: .*did you mean frankle20\d\d\? known: evci2022, "):
+        load_claims("frankle2022")
     with pytest.raises(LotteryError, match=r"nowhere\.toml: No such file"):
         load_claims("nowhere.toml")
 

@@ -22,6 +22,8 @@ RESULT_COLUMNS = (
     "grad_norm_end",
 )
 """The columns of results.csv that W&B charts. A sweep chooses by `ticket/early_stop_val_loss`: no test set is in it."""
+REPEATS = {"draw", "rewind", "first", "second"}
+"""Columns that tell rows of one arm at one level apart which W&B averages, or which are a part of a series' name."""
 CIRCUMSTANCES = ("density", "sparsity", "line_examples")
 """Columns that say of what a measurement is; W&B has them once, or not at all."""
 
@@ -61,7 +63,7 @@ def arm_of(row: Row) -> str:
 
 
 def measured_columns(tables: Iterable[Table]) -> tuple[str, ...]:
-    """The columns with measurements of those `tables` that have a row for each arm, or each draw of it, at each level.
+    """The columns with measurements of those `tables` that have a row for each arm, or each of REPEATS, at each level.
 
     >>> from lth.core.tables import Column
     >>> place = (Column("level", int), Column("arm", str), Column("density", float))
@@ -72,7 +74,7 @@ def measured_columns(tables: Iterable[Table]) -> tuple[str, ...]:
         dict.fromkeys(
             column.name
             for table in tables
-            if {"level", "arm"} <= set(table.key) <= {"level", "arm", "draw"}
+            if {"level", "arm"} <= set(table.key) <= {"level", "arm"} | REPEATS
             for column in table.columns
             if column.kind in (int, float) and column.name not in (*table.key, *CIRCUMSTANCES)
         )

@@ -1,0 +1,101 @@
+"""From where on a network is stable: never more than its interval says; what claims compute of it."""
+
+import pytest
+from lth.experiments.stability.answer import at, matching_at, paragraphs, sheet
+from lth.experiments.stability.estimators import instability, stable_from, stable_where_matching
+from lth.experiments.stability.figures import sketch_instability, sketch_lines
+from lth.experiments.stability.networks import networks_of, settled
+
+from lth.report.claims.evidence import Evidence
+from lth.report.criteria import Criteria
+from lth.report.intervals import t_interval
+from lth.report.results import Results
+
+DENSE, TICKET = (0, "ticket"), (1, "ticket")
+OF = {DENSE: {"arm": "ticket", "level": 0}, TICKET: {"arm": "ticket", "level": 1}}
+LOW, HIGH, WIDE = [0.4, 0.5, 0.6], [30.0, 35.0, 40.0], [0.1, 1.5, 4.0]
+
+
+def said(make_rows, by_rewind):
+    pairs, results, _ = make_rows({DENSE: by_rewind})
+    return " ".join(paragraphs(networks_of(pairs, results), 2.0))
+
+
+def test_a_sentence_says_stable_where_the_whole_interval_is_below_the_bound(make_rows):
+    text = said(make_rows, {0: HIGH, 10: WIDE, 100: LOW, 200: LOW})
+    assert "The dense network is stable from k=100 (10.0% of training) on (0.50 [" in text
+    assert "not stable at k=0 (0% of training) (35.00 [" in text and "undecided at k=10 (1.0% of training)" in text
+    assert "n = 3 seeds" in text
+    text = said(make_rows, {0: LOW, 100: HIGH})
+    assert "is not stable at k=100" in text and "stable at k=0 (0% of training), and not at all later points" in text
+
+
+def test_fewer_than_three_seeds_give_no_verdict(make_rows):
+    text = said(make_rows, {0: HIGH[:1], 100: LOW[:1]})
+    assert "mean instability 30.00 at k=0" in text and "(one seed: no verdict)" in text and " is stable" not in text
+
+
+def test_one_training_under_two_seeds_is_one_seed(make_rows):
+    pairs, results, _ = make_rows({DENSE: {0: LOW}})
+    same = [row | {"run": "a", "other_run": "b"} for row in pairs]
+    assert networks_of(same, results)[0].intervals("test_instability")[0].n == 1
+
+
+def test_pairs_are_averaged_within_a_seed(make_rows):
+    pairs, results, _ = make_rows({DENSE: {0: LOW}})
+    more = [row | {"second": 2, "other_run": row["run"] + "x", "test_instability": 3.5} for row in pairs]
+    [network] = networks_of([*pairs, *more], results)
+    assert network.intervals("test_instability")[0].mean == pytest.approx(2.0)
+    assert network.intervals("test_instability")[0].n == 3
+
+
+def test_a_seed_with_a_child_that_diverged_is_in_no_mean_and_not_stable(make_rows):
+    assert settled({0: True, 500: True}, [0, 100, 500]) == 500 and settled({0: True}, [0, 500]) is None
+    pairs, results, _ = make_rows({DENSE: {0: [0.4, None, 0.6], 100: LOW}})
+    [network] = networks_of(pairs, results)
+    assert network.intervals("test_instability")[0].n == 2
+    values = stable_from.compute(evidence(pairs, results), of=OF[DENSE])[0]
+    assert {seed: float(x) for (seed, _), x in values.items()} == {0: 0.0, 1: 10.0, 2: 0.0}
+
+
+def evidence(pairs, results):
+    return Evidence({"stability": pairs, "results": results})
+
+
+def test_the_share_of_training_is_an_upper_bound_and_a_lower_one_where_nothing_is_stable(make_rows):
+    pairs, results, _ = make_rows({DENSE: {0: [9.0, 0.1, 9.0], 100: [1.0, 0.1, 9.0]}})
+    values = [x for _, x in sorted(stable_from.compute(evidence(pairs, results), of=OF[DENSE])[0].items())]
+    assert list(values) == [10.0, 0.0, 100.0]
+    assert [(x.below, x.above) for x in values] == [(True, False), (False, False), (False, True)]
+
+
+def test_stable_and_matching_are_compared_at_every_rewind_point(make_rows):
+    unstable = {0: [9.0, 9.0], 100: [0.1, 0.1]}
+    accuracy = {DENSE: {0: [90, 90], 100: [90, 90]}, TICKET: {0: [88, 90], 100: [90, 89.9]}}
+    pairs, results, _ = make_rows({DENSE: unstable, TICKET: unstable}, accuracy)
+    values = stable_where_matching.compute(evidence(pairs, results), of=OF[TICKET])[1]
+    assert {seed: float(x) for (seed, _), x in values.items()} == {0: 100.0, 1: 50.0}
+
+
+def test_the_instability_of_a_claim_is_that_of_the_rows_that_it_is_about(make_rows):
+    pairs, results, _ = make_rows({DENSE: {0: HIGH, 100: LOW}})
+    values = instability.compute(evidence(pairs, results), of=OF[DENSE] | {"rewind": 0})
+    assert sorted(values[0].values()) == HIGH and all(x.error == pytest.approx(0.1) for x in values[0].values())
+
+
+def test_matching_is_the_verdict_on_the_ticket_of_the_same_rewind_point(make_rows):
+    accuracy = {DENSE: {0: [90, 91, 92], 100: [90, 91, 92]}, TICKET: {0: [80, 81, 82], 100: [91, 92.1, 93]}}
+    by_rewind = {0: HIGH, 100: LOW}
+    pairs, results, lines = make_rows({DENSE: by_rewind, TICKET: by_rewind}, accuracy)
+    networks = networks_of(pairs, results)
+    assert matching_at(networks, Criteria()) == {(0, 1): False, (100, 1): True}
+    cells = sheet("title", networks, 2.0, Criteria()).cells
+    assert [row[-1] for row in cells] == ["unstable", "stable", "unstable, not matching", "stable, matching"]
+    drawn = Results({"stability": pairs, "results": results, "lines": lines}, bars=t_interval)
+    left, right = sketch_instability(drawn).figure.axes
+    assert left.get_xscale() == "symlog" and list(left.get_xticks()) == [0, 100] and left.get_xlim()[0] < 0
+    assert left.get_ylim()[0] == 0 and "accuracy" in right.get_ylabel()
+    assert "k=0" in sketch_lines(drawn).caption
+    one = Results({name: [x for x in rows if x["rewind"] == 0] for name, rows in drawn.tables.items()}, bars=t_interval)
+    assert sketch_instability(one) is None and sketch_lines(one) is not None
+    assert at(networks[0], 0) == "k=0 (0% of training)"
