@@ -76,6 +76,13 @@ class StepLoader(DataLoader[Any]):
         if self.numbers is not None:
             self.numbers.set_epoch(epoch)
 
+    def begin(self, number: int) -> None:
+        """Lets the next iteration begin at the batch `number`."""
+        if self.numbers is None:
+            self.dataset.first = number  # type: ignore[attr-defined]
+        else:
+            self.numbers.epoch, self.numbers.first = divmod(number, len(self.numbers))
+
     def __getitem__(self, number: int) -> Any:
         if number < 0:
             raise LotteryError(f"there is no batch {number}: the first is 0")
@@ -86,12 +93,11 @@ class StepLoader(DataLoader[Any]):
 
     def starting_at(self, number: int) -> Iterator[Any]:
         """The batches from `number` on, without end."""
-        if self.numbers is None:
-            yield from islice(iter(self), number, None)
-        else:
-            epoch, self.numbers.first = divmod(number, len(self.numbers))
-            for self.numbers.epoch in count(epoch):
-                yield from iter(self)
+        self.begin(number)
+        while True:
+            yield from iter(self)
+            if self.numbers is not None:
+                self.numbers.epoch += 1
 
 
 class _Numbers(Sampler[list[tuple[int, Any]]]):
@@ -147,12 +153,20 @@ class _Examples(Dataset[Any]):
 
 
 class _Stream(IterableDataset[Any]):
-    """The batches of an iterable, which begins anew when it ends."""
+    """The batches of an iterable, which begins anew when it ends.
+
+    first: the batch that the next iteration begins at.
+    """
 
     def __init__(self, batches: Iterable[Any], seed: int) -> None:
-        self.batches, self.seed = batches, seed
+        self.batches, self.seed, self.first = batches, seed, 0
 
     def __iter__(self) -> Iterator[Any]:
+        first, self.first = self.first, 0
+        return islice(self.drawn(), first, None)
+
+    def drawn(self) -> Iterator[Any]:
+        """All batches, without end."""
         for epoch in count():
             begin_epoch(self.batches, self.seed, epoch)
             with global_rng(self.seed, "stream", epoch):

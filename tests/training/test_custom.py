@@ -15,17 +15,14 @@ from torch.utils.data import TensorDataset
 
 from lth.core.errors import LotteryError
 from lth.core.seeds import Seeds
-from lth.core.weights import clone
-from lth.data.absent import no_data
 from lth.lottery.levels import rewound
-from lth.searching import _Breaking, _BrokenOff
 from lth.training.checkpoint import Checkpoint
 from lth.training.custom_loop import CustomLoop
 from lth.training.custom_metrics import Judgement
 from lth.training.loop import train
 from lth.training.recipe import open_plan
-from lth.training.run_result import RunResult
 from lth.training.run_spec import RunSpec
+from tests.loops import break_off, broken_off, loop_spec
 
 STEPS = 20
 FINAL = {"test_mse": 1.0}
@@ -107,20 +104,9 @@ def make_spec(half_mask: Callable[..., Any]) -> Callable[..., RunSpec]:
     def make(function: Callable[..., Any] = fit, rewind: int = 0, judgement: Judgement | None = None) -> RunSpec:
         torch.manual_seed(0)
         model = network()
-        loop = CustomLoop(function, judgement=judgement or Judgement())
-        state, mask = clone(model.state_dict()), half_mask(model)
-        return RunSpec(model, state, mask, no_data(), open_plan(rewind), Seeds().resolved(0), loop=loop)
+        return loop_spec(model, half_mask(model), function, rewind, judgement)
 
     return make
-
-
-def broken_off(spec: RunSpec, path: Any, steps: int) -> RunResult:
-    """The result of a training that is killed after so many steps, and resumed."""
-    breaking = _Breaking(path, 0, {})
-    breaking.steps = steps
-    with pytest.raises(_BrokenOff):
-        train(spec, checkpoint=breaking)
-    return train(spec, checkpoint=Checkpoint(path, float("inf"), {}))
 
 
 @pytest.mark.parametrize("function", [fit, scheduled, loading])
@@ -134,10 +120,7 @@ def test_a_killed_and_resumed_loop_gives_the_same_bits(make_spec, same_bits, tmp
 
 
 def test_a_checkpoint_of_another_loop_does_no_harm(make_spec, same_bits, tmp_path, caplog):
-    other = _Breaking(tmp_path / "checkpoint", 0, {})
-    other.steps = 3
-    with pytest.raises(_BrokenOff):
-        train(make_spec(scheduled), checkpoint=other)
+    break_off(make_spec(scheduled), tmp_path / "checkpoint", 3)
     result = train(make_spec(), checkpoint=Checkpoint(tmp_path / "checkpoint", float("inf"), {}))
     assert same_bits(result.final, train(make_spec()).final)
     assert "the training starts again" in caplog.text
