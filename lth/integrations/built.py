@@ -24,7 +24,8 @@ class BuiltFit:
         if isinstance(build, type) or not callable(build):
             problem = "give a function that is called with the run and builds a Trainer, for each training anew"
             raise LotteryError(f"got {kind_of(build)}: {problem}")
-        functools.update_wrapper(self, build, ("__module__", "__name__", "__qualname__"), ())
+        names = ("__module__", "__name__", "__qualname__")
+        functools.update_wrapper(self, build, names, ())  # type: ignore[arg-type]  # the classes below can be called
         self.build, self.steps, self.metrics = build, steps, metrics
 
     @property

@@ -108,7 +108,7 @@ class Guide(Callback):  # type: ignore[misc]
             limits.append(epochs * math.ceil(self.per_epoch / self.accumulated))
         if not limits:
             raise LotteryError(f"{self.fit.what} has no end: give it max_steps or max_epochs")
-        return min(limits)
+        return int(min(limits))
 
     def _go_to(self, step: int) -> None:
         """Sets Lightning's counters of epochs, batches and steps to those after `step` steps."""
