@@ -13,7 +13,7 @@ from torch.nn import functional
 from lth.core.keeping import copied
 from lth.core.machine import describe
 from lth.core.weights import load, masked
-from lth.data.tensors import batches
+from lth.data.batches import batches
 from lth.settings import StoreSettings
 from lth.training.checkpoint import Checkpoint
 from lth.training.custom_loop import CustomLoop
