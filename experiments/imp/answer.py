@@ -39,12 +39,13 @@ class Difference:
 def answer(results: Results) -> list[str]:
     """The ticket against its controls, trainings that diverged, what the search took, and the command for a verdict."""
     rows = results["results"]
+    criteria = getattr(results.settings, "report", None) or Criteria()  # a search from Python has none of its own
     diverged = [f"{row['arm']} at level {row['level']}" for row in rows if row["status"] == "diverged"]
     sentences = [
         compared(rows, results.examples.get("test", 0)),
         f"These trainings diverged: {', '.join(diverged)}." if diverged else "",
         searched(results["search"]),
-        connected(results["probes"], results.settings.report if results.settings else Criteria()),
+        connected(results["probes"], criteria),
     ]
     shown = " ".join(sentence for sentence in sentences if sentence)
     return [*([shown] if shown else []), f"One seed gives no verdict. For five seeds run: {results.command}"]
