@@ -26,6 +26,7 @@ from lth.lottery.context import FreshInit, initialised
 from lth.lottery.levels import Fit
 from lth.lottery.plan import ImpPlan
 from lth.pruning.schedule import Pruning
+from lth.report.headline import schedule_words
 from lth.report.recorder import Facts, Recorder
 from lth.report.rows import identity
 from lth.searches import Search, Searches, SearchSettings, best_of, rows_of
@@ -86,6 +87,7 @@ def search(
     levels: int,
     arms: Sequence[str] = ("ticket",),
     rewind: Duration = 0,
+    iterate: str = "weights",
     seeds: Iterable[int] = (0,),
     decide: str | None = None,
     better: Mapping[str, str] | None = None,
@@ -107,7 +109,8 @@ def search(
     loop.
     levels: the number of prunings. arms: what is trained at each level: the ticket, and controls such as `reinit`,
     `shuffle` or `my.module:my_arm`; arm_levels: the levels of the controls, None: all; draws: how often random controls
-    are repeated. rewind: the step whose weights every level starts from; 0: initialisation.
+    are repeated. rewind: the step whose weights every level starts from; 0: initialisation. iterate: what levels
+    rewind: `weights` and schedule, `lr`, the schedule alone, or, with lth's own loop, `finetune`, neither.
     seeds: of the replicates, each a search of its own. pruning: what is pruned by which score; None: a fifth of the
     remaining weights of each layer at each level, of the output layer a tenth, by magnitude.
     decide: the logged value that decides the early stop, such as val_loss; better: metric -> `higher` or `lower`, where
@@ -148,7 +151,7 @@ def search(
         judgement = Judgement(decide, tuple((better or {}).items()))
         loop = CustomLoop(fit, dict(args or {}), version, check, judgement)
     recipe = given.recipe if given else Recipe()
-    plan = ImpPlan(recipe, pruning, levels, rewind, arms, arm_levels, _integer("draws", draws))
+    plan = ImpPlan(recipe, pruning, levels, rewind, arms, arm_levels, _integer("draws", draws), iterate=iterate)
     numbers = [_integer("seeds", seed) for seed in seeds]
     return Searches({seed: _searched(build, given, plan, loop, seed, store) for seed in dict.fromkeys(numbers)})
 
@@ -163,6 +166,7 @@ def find_ticket(
     pruning: Pruning | None = None,
     arms: Sequence[str] = ("ticket",),
     rewind: Duration = 0,
+    iterate: str = "weights",
     validation: int | None = None,
     seed: int = 0,
     store: str | Path | Store | None = None,
@@ -179,7 +183,8 @@ def find_ticket(
     pruning: what is pruned by which score; None: a fifth of the remaining weights of each layer at each level, of the
     output layer a tenth, by magnitude.
     arms: what is trained at each level: the ticket, and controls such as `reinit`, `shuffle` or `my.module:my_arm`.
-    rewind: the iteration whose weights every level starts from, as `500it` or `2ep`; 0: initialisation.
+    rewind: the iteration whose weights every level starts from, as `500it` or `2ep`; 0: initialisation. iterate: what
+    levels rewind: `weights` and schedule, `lr`, the schedule alone, or `finetune`, neither, at a low constant rate.
     seed: of everything random. store: a folder that keeps every training, so that it is trained once; None: none is.
 
     Raises SettingError or LotteryError, before anything is trained, for settings that do not fit each other or the
@@ -196,6 +201,7 @@ def find_ticket(
     """
     levels, seed = _integer("levels", levels), _integer("seed", seed)
     how: dict[str, Any] = {"levels": levels, "pruning": pruning, "arms": arms, "rewind": rewind, "store": store}
+    how["iterate"] = iterate
     return search(model, Training(recipe, train, test, validation, task), **how, seeds=[seed])[seed]
 
 
@@ -223,10 +229,11 @@ def _searched(
         digest_of_code([plan.pruning.score], plan.arms),
     ]
     about = {"data": data.name, "model": settings.model, "seed": seed, "schedule": plan.pruning.schedule_label}
+    about |= {"iterate": plan.iterate}
     about |= identity(data, architecture) | {"setting": settings.hashed_with(data.content or data.digest, code)}
     fit: Fit = store.train if store else _named
     recorder = Recorder(
-        source_of("imp").load(), Facts(None, settings, store, lambda: about, schedule=plan.pruning.schedule_label), None
+        source_of("imp").load(), Facts(None, settings, store, lambda: about, schedule=schedule_words(about)), None
     )
     recorder.progress.expect(plan.trainings)
     state, ticket_levels = clone(network.state_dict()), []
@@ -259,6 +266,7 @@ def _settings(plan: ImpPlan, network: nn.Module, data: Data, loop: CustomLoop | 
         recipe=None if loop else plan.recipe,
         pruning=plan.pruning,
         rewind=plan.rewind,
+        iterate=plan.iterate,
         levels=plan.levels,
         arms=list(plan.arms),
         arm_levels=None if plan.arm_levels is None else list(plan.arm_levels),

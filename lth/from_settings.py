@@ -221,6 +221,8 @@ def imp_plan(settings: "LevelSettings", examples: int) -> ImpPlan:
         settings.draws,
         settings.rewiring.in_iterations(examples // settings.recipe.batch_size),
         settings.finetune_lr,
+        settings.iterate,
+        settings.finetune_length,
     )
 
 

@@ -35,6 +35,7 @@ class SearchSettings:
     recipe: Recipe | None = setting(None, "how networks are trained by lth's own loop")
     pruning: Pruning = setting(Pruning, "how weights are pruned")
     rewind: Duration = setting(0, "time to rewind to; 0: initialisation")
+    iterate: str = setting("weights", "what levels rewind: weights, lr, finetune", unhashed_at_default=True)
     levels: int = setting(0, "number of prunings", unhashed="setting")
     arms: list[str] = setting(["ticket"], "what is trained at each level", unhashed="setting")
     arm_levels: list[int] | None = setting(None, "levels of controls", unhashed="setting")

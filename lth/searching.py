@@ -19,6 +19,7 @@ from lth.data.tensors import Data
 from lth.lottery.arms import Outcome, check, check_possible, outcomes, requested
 from lth.lottery.context import Initialize, context_of
 from lth.lottery.coverage import announce
+from lth.lottery.iterate import Iterate
 from lth.lottery.levels import Fit, levels, rewound
 from lth.lottery.plan import ImpPlan
 from lth.lottery.scoring import gradual_of
@@ -29,7 +30,7 @@ from lth.training.checkpoint import Checkpoint, Snapshot
 from lth.training.custom_loop import CustomLoop
 from lth.training.custom_metrics import measures_of
 from lth.training.loop import train
-from lth.training.recipe import open_plan
+from lth.training.recipe import iterations_of, open_plan
 from lth.training.recipe import plan as training_plan
 from lth.training.run_result import RunResult
 from lth.training.run_spec import RunSpec
@@ -66,6 +67,7 @@ def search(
     context = replace(context, selection=pruning.selection, finetune_lr=plan.finetune_lr)
     if plan.pruning.schedule == "gradual":
         gradual_of(spec, pruning, pruning.level_counts[-1])  # raises where the durations do not fit
+    iterate = iterate_of(plan, 0 if loop else len(data.train) // plan.recipe.batch_size)
     counts = [pruning.weights_left(level) for level in plan.control_levels]
     check_possible(plan.arms, context, spec, pruning.layers, counts, plan.pruning.score_at == "trained")
     announce(model, pruning)
@@ -79,10 +81,24 @@ def search(
         dense = rewound(spec, fit)
         if loop is not None and loop.check:
             check_repeats(replace(dense, mask=pruning.dense()), fit)
-        trained = levels(dense, pruning, fit, plan.arm_levels, measure)
+        trained = levels(dense, pruning, fit, plan.arm_levels, measure, iterate)
         yield from outcomes(trained, plan.arms, fit, context, plan.arm_levels, plan.draws)
 
     return run()
+
+
+def iterate_of(plan: ImpPlan, per_epoch: int) -> Iterate:
+    """What the levels of `plan` go on with, in iterations; per_epoch: those of an epoch.
+
+    Raises SettingError for a length that is no duration, or of nothing.
+    """
+    length = plan.finetune_length
+    if plan.iterate != "finetune" or length is None:
+        return Iterate(plan.iterate, plan.finetune_lr)
+    iterations = iterations_of(length, per_epoch, "finetune_length")
+    if iterations < 1:
+        raise SettingError("finetune_length", length, "must be at least one iteration, or null")
+    return Iterate(plan.iterate, plan.finetune_lr, iterations)
 
 
 def check_loop(plan: ImpPlan, data: Data) -> None:
@@ -91,6 +107,8 @@ def check_loop(plan: ImpPlan, data: Data) -> None:
     if pruning.schedule == "gradual":
         problem = "changes the mask in training, which lth's own loop alone does"
         raise SettingError("pruning.schedule", "gradual", problem)
+    if plan.iterate == "finetune":
+        raise SettingError("iterate", "finetune", "sets the learning rate, which your own loop does itself: use lr")
     for arm in requested(plan.arms):
         for need, problem in (
             ("rewiring", "changes its mask in training, which lth's own loop alone does"),

@@ -40,6 +40,7 @@ from lth.lottery.context import FreshInit
 from lth.lottery.levels import Fit, Level
 from lth.lottery.plan import ImpPlan
 from lth.lottery.ticket import Ticket
+from lth.report.headline import schedule_words
 from lth.report.progress import Progress
 from lth.report.recorder import Facts, Recorder
 from lth.report.rows import identity
@@ -248,5 +249,5 @@ def session_facts(experiment: Experiment, session: Session) -> Facts:
     """What the recorder is told of a session."""
     settings = session.settings
     schedule = settings.pruning.schedule_label if hasattr(settings, "pruning") else ""
-    about = partial(session.about, schedule)
-    return Facts(session.folder, settings, session.store, about, five_seeds(experiment.name), session.job, schedule)
+    about, words = partial(session.about, schedule), schedule_words(vars(settings) | {"schedule": schedule})
+    return Facts(session.folder, settings, session.store, about, five_seeds(experiment.name), session.job, words)

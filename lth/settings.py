@@ -9,6 +9,7 @@ from lth.core.checked import UNSET, check, value_of
 from lth.core.errors import SettingError
 from lth.core.seeds import LARGEST, Seeds
 from lth.core.setting import Hash, Marks, default_of, marks_of, setting
+from lth.lottery.iterate import WAYS
 from lth.pruning.rewiring import Rewiring
 from lth.pruning.schedule import Pruning
 from lth.report.criteria import Criteria
@@ -277,9 +278,22 @@ class LevelSettings(TrainingSettings):
     rewiring: Rewiring = setting(
         Rewiring, "how the arms set and rigl change their masks", unhashed_at_default="setting"
     )
+    iterate: str = setting(
+        "weights",
+        "what levels rewind: weights (and schedule), lr (the schedule alone), finetune (neither)",
+        options=WAYS,
+        unhashed_at_default=True,
+    )
+    finetune_length: Duration | None = setting(
+        None,
+        "iterate=finetune: length of each level; null: from the rewind point to the end",
+        low=1,
+        unhashed_without="iterate",
+        unhashed_at_default=True,
+    )
     finetune_lr: float | None = setting(
         None,
-        "rate that the arm finetune holds; null: the last, of a cosine 1%",
+        "rate that finetune holds, the arm and the way; null: the last, of a cosine 1%",
         unhashed_at_default=True,
         above=0,
         high=1000,
@@ -296,6 +310,10 @@ class LevelSettings(TrainingSettings):
     def control_levels(self) -> list[int] | None:
         """The levels that controls are trained at; None for all from 1."""
         return None if self.arm_levels == "all" else sorted(set(self.arm_levels))
+
+    def about(self, schedule: str) -> dict[str, Any]:
+        """The columns of the results that name the experiment, and what levels rewind."""
+        return super().about(schedule) | {"iterate": self.iterate}
 
     @property
     def scheduled_arms(self) -> list[str]:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from lth.analysis.line import STABLE
 from lth.core.tables import Row
+from lth.lottery.iterate import MEANINGS, WAYS
 from lth.report.compared import compared_column, digits, in_units, metric_in
 from lth.report.criteria import Criteria
+from lth.report.gather import way_of
 from lth.report.intervals import pairs_of
 from lth.report.results import Results
 from lth.report.statistics import arms_of, densities, percent
@@ -42,6 +44,7 @@ def answer(results: Results) -> list[str]:
     criteria = getattr(results.settings, "report", None) or Criteria()  # a search from Python has none of its own
     diverged = [f"{row['arm']} at level {row['level']}" for row in rows if row["status"] == "diverged"]
     sentences = [
+        iterated(rows),
         compared(rows, results.examples.get("test", 0)),
         f"These trainings diverged: {', '.join(diverged)}." if diverged else "",
         searched(results["search"]),
@@ -49,6 +52,12 @@ def answer(results: Results) -> list[str]:
     ]
     shown = " ".join(sentence for sentence in sentences if sentence)
     return [*([shown] if shown else []), f"One seed gives no verdict. For five seeds run: {results.command}"]
+
+
+def iterated(rows: Sequence[Row]) -> str:
+    """What levels go on with; empty where they rewind the weights, as usual."""
+    way = way_of(rows[0]) if rows else WAYS[0]
+    return "" if way == WAYS[0] else f"From level to level {MEANINGS[way]} (iterate={way})."
 
 
 def compared(rows: Sequence[Row], examples: int) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from lth.core.tables import Row
 from lth.report.compared import compared_column, is_early
+from lth.report.comparison import Comparison
 from lth.report.figures.curves import sketch_curves
 from lth.report.figures.drawing import Drawing
 from lth.report.figures.layers import sketch_layers
@@ -19,10 +20,12 @@ from lth.report.figures.series import (
     arm_lines,
     arm_meanings,
 )
+from lth.report.gather import Gathered
+from lth.report.intervals import Summarize
 from lth.report.results import Results
 from lth.training.recipe import EXAMPLES
 
-from .networks import compare
+from . import networks, ways
 from .tables import TABLES
 from .training_figure import sketch_training
 
@@ -200,4 +203,11 @@ SEED_FIGURES = (
     LEVEL_TO_LEVEL,
     FIGURE_4_EARLY,
 )
-COMPARED = compare
+
+
+def compared(gathered: Gathered, bars: Summarize) -> list[Comparison]:
+    """What a report shows across settings: networks side by side, and what levels rewind."""
+    return [*networks.compare(gathered, bars), *ways.compare(gathered, bars)]
+
+
+COMPARED = compared

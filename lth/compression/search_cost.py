@@ -85,16 +85,8 @@ def search_cost(
     >>> cost.trainings, cost.iterations, cost.epochs
     (3, 4800, 80.0)
     """
-    tickets = _tickets(rows, level)
+    tickets, trained = _tickets(rows, level), chain(rows, level)
     schedule, rewind = tickets[level]["schedule"], tickets[level]["rewind"]
-    if schedule.startswith("gradual") and level:
-        raise LotteryError(
-            "schedule gradual: the training that the mask comes from has no row: the cost of its search is not known"
-        )
-    count = 0 if schedule.endswith("at_init") else min(level, 1) if schedule.startswith("one_shot") else level
-    if missing := [number for number in range(count) if number not in tickets]:
-        raise LotteryError(f"the ticket of level {level} comes from level {missing[0]}, which the rows do not have")
-    trained = [tickets[number] for number in range(count)]
     seconds = sum(row["seconds"] for row in trained)
     if rewind and 0 in tickets:
         seconds += tickets[0]["seconds"] / (tickets[0]["iterations"] - tickets[0]["rewind"]) * rewind
@@ -110,6 +102,23 @@ def search_cost(
         seconds + scores * score.seconds,
         bool(rewind),
     )
+
+
+def chain(rows: Sequence[Mapping[str, Any]], level: int) -> list[Row]:
+    """The rows of the trainings that the ticket of `level` comes from, without the one up to the rewind point.
+
+    Raises LotteryError as `search_cost` does.
+    """
+    tickets = _tickets(rows, level)
+    schedule = tickets[level]["schedule"]
+    if schedule.startswith("gradual") and level:
+        raise LotteryError(
+            "schedule gradual: the training that the mask comes from has no row: the cost of its search is not known"
+        )
+    count = 0 if schedule.endswith("at_init") else min(level, 1) if schedule.startswith("one_shot") else level
+    if missing := [number for number in range(count) if number not in tickets]:
+        raise LotteryError(f"the ticket of level {level} comes from level {missing[0]}, which the rows do not have")
+    return [tickets[number] for number in range(count)]
 
 
 def _tickets(rows: Sequence[Mapping[str, Any]], level: int) -> dict[int, Row]:

@@ -199,7 +199,7 @@ def outcomes(
     controls = [one for one in requested(arms) if one.name != "ticket"]
     for level in levels:
         warn_if_diverged(level, "ticket", level.result)
-        yield Outcome(level, "ticket", 0, level.spec, level.result)
+        yield Outcome(level, "ticket", 0, level.ticket_spec, level.result)
         if level.index == 0 or (arm_levels is not None and level.index not in arm_levels):
             continue
         for control in controls:

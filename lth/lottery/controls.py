@@ -11,6 +11,7 @@ import torch
 from lth.core.weights import State, beside, norm, with_beside
 from lth.lottery.arms import arm
 from lth.lottery.context import Context
+from lth.lottery.iterate import replayed, tuned
 from lth.lottery.levels import Level
 from lth.lottery.narrow import narrowed, weights_of
 from lth.pruning.updates import RigL, Set
@@ -21,9 +22,10 @@ from lth.training.run_spec import RunSpec
 def ticket(level: Level, context: Context) -> RunSpec:
     """The level's mask, on the weights of the rewind point, at level 0 the dense network.
 
-    The winning ticket of Frankle & Carbin 2019, where it wins.
+    The winning ticket of Frankle & Carbin 2019, where it wins. With `iterate=lr` or `finetune` it goes on from the
+    trained weights that the mask was scored on.
     """
-    return level.spec
+    return level.ticket_spec
 
 
 @arm(draws=True, needs=["fresh_weights"])
@@ -97,7 +99,7 @@ def finetune(level: Level, context: Context) -> RunSpec:
 
     Renda et al. 2020, section 2. After a cosine schedule, whose last rate is zero, it is 1% of the first.
     """
-    return replace(level.spec, initial_state=_trained(level), plan=level.spec.plan.held(context.finetune_lr))
+    return tuned(level.spec, _trained(level), context.finetune_lr)
 
 
 @arm(needs=["trained_weights"])
@@ -106,7 +108,7 @@ def restart(level: Level, context: Context) -> RunSpec:
 
     Learning-rate rewinding in full (Renda et al. 2020, section 2).
     """
-    return replace(level.spec, initial_state=_trained(level))
+    return replayed(level.spec, _trained(level))
 
 
 @arm(draws=True, needs=["fresh_weights", "rewiring"])

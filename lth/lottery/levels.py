@@ -1,4 +1,7 @@
-"""Levels: train, score, prune, rewind, and again (Frankle & Carbin 2019, section 2, strategy 1)."""
+"""Levels: train, score, prune, rewind, and again (Frankle & Carbin 2019, section 2, strategy 1).
+
+What is rewound is a choice: weights and schedule, the schedule alone, or neither (Renda et al. 2020).
+"""
 
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -10,6 +13,7 @@ from lth.core.keeping import kept
 from lth.core.rng import rng
 from lth.core.side_state import load_side_state
 from lth.core.weights import Mask, State, beside, on_cpu
+from lth.lottery.iterate import REWOUND, Iterate
 from lth.lottery.scoring import gradual_of, scored_network
 from lth.lottery.ticket import Ticket
 from lth.pruning.mask import density
@@ -30,16 +34,22 @@ Measure = Callable[[State], dict[str, float]]
 
 @dataclass(frozen=True)
 class Level:
-    """One round of pruning: the training `spec` of the ticket (its mask, its rewind point) and the `result`.
+    """One round of pruning: its mask on the rewind point (`spec`, which controls vary), and the ticket's `result`.
 
     source: the weights that the mask was scored on, or that a gradual pruning ended with; None at level 0, the dense
-    network.
+    network. way: how it goes on from there, one of `lth.lottery.iterate.WAYS`. ticket_spec: the training that gave
+    `result`; None is `spec`, where the weights are rewound.
     """
 
     index: int
     spec: RunSpec
     result: RunResult
     source: State | None
+    way: str = "weights"
+    ticket_spec: RunSpec = None  # type: ignore[assignment]  # made of spec
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ticket_spec", self.ticket_spec or self.spec)
 
     @property
     def density(self) -> float:
@@ -47,9 +57,14 @@ class Level:
         return density(self.spec.mask)
 
     def ticket(self, **provenance: Any) -> Ticket:
-        """The ticket of this level: its mask and the state at the rewind point, with `provenance` to go along."""
+        """The ticket of this level: its mask and the state that its training began with, with `provenance` of it.
+
+        That is the state at the rewind point, or where levels go on from trained weights, those.
+        """
         about = {**provenance, "level": self.index, "run": self.result.run}
-        return Ticket(self.spec.mask, self.spec.initial_state, self.spec.plan.start, about)
+        if self.way != "weights":
+            about["iterate"] = self.way
+        return Ticket(self.spec.mask, self.ticket_spec.initial_state, self.spec.plan.start, about)
 
 
 def rewound(spec: RunSpec, fit: Fit) -> RunSpec:
@@ -74,14 +89,15 @@ def levels(
     fit: Fit,
     only: Collection[int] | None = None,
     measure: Measure | None = None,
+    iterate: Iterate = REWOUND,
 ) -> Iterator[Level]:
     """Level 0, the dense network, then one level for each pruning of `pruning`; the last is trained and not pruned.
 
     `dense.initial_state` is the rewind point. With the schedule `one_shot` every mask comes from the final weights of
     level 0, with `gradual` each from a training of its own, and with score_at=init all from the rewind point: then
     levels above 0 that are not in `only` (None: all are) need no training and are left out. `measure` gives layer
-    densities that are to be measured. Where the training that the next mask comes from diverges, its level is the
-    last.
+    densities that are to be measured. `iterate` says what each level's training begins with. Where the training that
+    the next mask comes from diverges, its level is the last.
     """
     iterative = pruning.settings.schedule == "iterative"
     full_mask = pruning.dense()
@@ -108,7 +124,8 @@ def levels(
         if skipped:
             continue
         spec = replace(dense, mask=mask, level=index)
-        level = Level(index, spec, fit(spec), source)
+        ticket_spec = iterate.training(spec, source)
+        level = Level(index, spec, fit(ticket_spec), source, iterate.way, ticket_spec)
         yield level
         if iterative:
             source = _source(level, pruning)

@@ -6,6 +6,7 @@ from math import inf
 
 from lth.core.errors import SettingError
 from lth.lottery.arms import each_level
+from lth.lottery.iterate import check_way
 from lth.pruning.rewiring import Rewiring
 from lth.pruning.schedule import Pruning
 from lth.training.recipe import Duration, Recipe
@@ -17,7 +18,9 @@ class ImpPlan:
 
     rewind: the iteration that every level starts from; arm_levels: the levels that controls are trained at (None: all
     from 1); draws: the repeats of random arms; rewiring: how `set` and `rigl` change their masks, in iterations;
-    finetune_lr: the rate that `finetune` holds (None: as `Plan.held` says).
+    iterate: what levels go on with, one of `lth.lottery.iterate.WAYS`; finetune_lr: the rate that `finetune` holds, the
+    arm and the way (None: as `Plan.held` says); finetune_length: how long the way `finetune` trains (None: as long as
+    from the rewind point to the end).
 
     >>> ImpPlan(Recipe(), Pruning(), levels=3, arms=("ticket", "reinit"), draws=2).trainings
     10
@@ -32,8 +35,11 @@ class ImpPlan:
     draws: int = 1
     rewiring: Rewiring = field(default_factory=Rewiring)
     finetune_lr: float | None = None
+    iterate: str = "weights"
+    finetune_length: Duration | None = None
 
     def __post_init__(self) -> None:
+        check_way(self.iterate, self.pruning)
         if self.finetune_lr is not None and not 0 < self.finetune_lr < inf:
             raise SettingError("finetune_lr", self.finetune_lr, "must be above 0, or null")
 

@@ -26,6 +26,7 @@ SETTING = (
     Column("data", str, "", "the data set"),
     Column("model", str, "", "the network"),
     Column("schedule", str, "", "how the masks come about"),
+    Column("iterate", str, "", "what levels rewind: `weights`, `lr` or `finetune`", added=True),
     Column("setting", str, "", "the setting that the rows are averaged within"),
 )
 PLACE = (

@@ -10,6 +10,7 @@ from typing import Any
 from lth.core.errors import LotteryError
 from lth.core.shown import brief
 from lth.core.tables import Row, Table
+from lth.lottery.iterate import WAYS
 from lth.lottery.names import names
 from lth.report.correct import attach
 from lth.report.criteria import Criteria
@@ -142,8 +143,10 @@ def tables_of_jobs(gathered: Gathered, tables: Sequence[Table]) -> dict[str, lis
             continue
         rows = read_results(folder / "results.csv")
         results = [row for row in rows if (row["experiment"], row["setting"]) in chosen]
-        values = {key: {row[key] for row in results} for key in ("seed", "setting", "schedule")}
-        about = {key: one for key, (one, *others) in values.items() if not others} if results else {}
+        keys = ("seed", "setting", "schedule", "iterate")
+        values: dict[str, set[Any]] = {key: {row.get(key) for row in results} for key in keys}
+        single = {key: next(iter(several)) for key, several in values.items() if len(several) == 1}
+        about = {key: value for key, value in single.items() if value is not None}
         if "seed" not in about:
             continue
         for table in tables:
@@ -166,15 +169,34 @@ def pairs_by_schedule(gathered: Gathered) -> list[tuple[str, str]]:
     settings = gathered.settings()
     pair = "iterative", "one_shot"
     first, second = ([key for key in settings if settings[key][0]["schedule"] == name] for name in pair)
-    sure = [(x, y) for x in first for y in second if _match(settings[x], settings[y]) is True]
-    open_ones = [(x, y) for x in first for y in second if _match(settings[x], settings[y]) is None]
+    both = [(x, y) for x in first for y in second if way_of(settings[x][0]) == way_of(settings[y][0])]
+    sure = [(x, y) for x, y in both if _match(settings[x], settings[y]) is True]
+    open_ones = [(x, y) for x, y in both if _match(settings[x], settings[y]) is None]
     taken = [setting for pair in (*sure, *open_ones) for setting in pair]
     alone = [x for x in open_ones if taken.count(x[0]) == taken.count(x[1]) == 1]
     return sorted([*sure, *alone])
 
 
+def ways_apart(gathered: Gathered) -> list[list[list[Row]]]:
+    """The settings that differ only in what levels rewind, and in the schedule: groups with two ways or more.
+
+    They agree as those of `pairs_by_schedule` do, and share the dense network of a seed. That may also hold for
+    settings that differ in how weights are scored: then a group has several of one way and schedule.
+    """
+    groups: list[list[list[Row]]] = []
+    for rows in sorted(gathered.settings().values(), key=lambda rows: WAYS.index(way_of(rows[0]))):
+        home = next((group for group in groups if _match(group[0], rows)), None)
+        groups.append([rows]) if home is None else home.append(rows)
+    return [group for group in groups if len({way_of(rows[0]) for rows in group}) > 1]
+
+
+def way_of(row: Row) -> str:
+    """What levels rewind in the setting of `row`; results that do not say rewind weights."""
+    return row.get("iterate") or WAYS[0]
+
+
 def _match(first: Sequence[Row], second: Sequence[Row]) -> bool | None:
-    """Whether two settings differ only in the schedule; None where no common seed tells."""
+    """Whether two settings differ at most in schedule and what levels rewind; None where no common seed tells."""
     dense = [
         {row["seed"]: row for row in rows if row["level"] == 0 and row["arm"] == "ticket"} for rows in (first, second)
     ]
@@ -197,8 +219,8 @@ def _match(first: Sequence[Row], second: Sequence[Row]) -> bool | None:
 
 def _order(arms: Sequence[str], row: Row) -> tuple[Any, ...]:
     arm = arms.index(row["arm"]) if row["arm"] in arms else len(arms)
-    about = (row["experiment"], str(row["data"]), str(row["model"]), row["schedule"], row["setting"])
-    return (*about, row["seed"], row["level"], arm, row["arm"], row["draw"])
+    about = (row["experiment"], str(row["data"]), str(row["model"]), row["schedule"], WAYS.index(way_of(row)))
+    return (*about, row["setting"], row["seed"], row["level"], arm, row["arm"], row["draw"])
 
 
 def _curves(files: Sequence[Path], rows: Sequence[Row]) -> dict[str, list[Row]]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from lth.core.tables import Row
+from lth.lottery.iterate import WAYS
 from lth.report.compared import compared_column, metric_in
 from lth.report.conditions import SEEDS
 from lth.report.criteria import Criteria
@@ -20,10 +21,20 @@ SHARED = {"seed_init": "initial weights (seeds.init)", "seed_order": "order of e
 """The columns of seeds that trainings of several replicates may have in common, and what that is."""
 
 
+def schedule_words(row: Row) -> str:
+    """How the masks of a row come about in words: its schedule, and what levels rewind where not the weights.
+
+    >>> schedule_words({"schedule": "one_shot", "iterate": "lr"}), schedule_words({"schedule": "iterative"})
+    ('one_shot, iterate=lr', 'iterative')
+    """
+    way = row.get("iterate") or WAYS[0]
+    return ", ".join(filter(None, [row["schedule"], "" if way == WAYS[0] else f"iterate={way}"]))
+
+
 def setting_title(rows: Sequence[Row]) -> str:
     """What a setting is called: its data, network and schedule, and the hash that tells it apart."""
     first = rows[0]
-    return f"{first['data']}, {first['model']}, {first['schedule']} ({first['setting']})"
+    return f"{first['data']}, {first['model']}, {schedule_words(first)} ({first['setting']})"
 
 
 def counted(count: int, word: str) -> str:

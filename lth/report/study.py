@@ -15,7 +15,7 @@ from lth.report.facts import job_facts
 from lth.report.failures import Failures, failures
 from lth.report.figures.captions import about_seeds, seeds_in
 from lth.report.gather import Gathered, pairs_by_schedule
-from lth.report.headline import SCAN, setting_title
+from lth.report.headline import SCAN, schedule_words, setting_title
 from lth.report.intervals import Interval, Summarize
 from lth.report.sheet import DASH, Cell, Sheet
 from lth.report.statistics import STOP, arms_of, densities, percent
@@ -170,7 +170,7 @@ def study_facts(rows: Sequence[Row]) -> dict[str, str]:
     facts.pop("seed")
     draws = 1 + max(row["draw"] for row in rows)
     seeds = ", ".join(str(seed) for seed in sorted({row["seed"] for row in rows}))
-    settings = dict.fromkeys(f"{row['setting']} ({row['schedule']})" for row in rows)
+    settings = dict.fromkeys(f"{row['setting']} ({schedule_words(row)})" for row in rows)
     return facts | {
         "seeds": seeds + (f"; up to {draws} draws of each random control" if draws > 1 else ""),
         "setting": ", ".join(settings),
@@ -188,7 +188,7 @@ def overview_sheet(pages: dict[str, Gathered]) -> Sheet:
         cells.append(
             [
                 Cell(f"{rows[0]['model']} on {rows[0]['data']}", link=address),
-                " and ".join(dict.fromkeys(row["schedule"] for row in rows)),
+                " and ".join(dict.fromkeys(map(schedule_words, rows))),
                 f"{max(row['iterations'] or 0 for row in rows):,}",
                 str(len({row["seed"] for row in rows})),
                 str(len(levels)),

@@ -106,7 +106,7 @@ def summary_rows(
     an interval. The verdict is that on the ticket, by `criteria`; so is what it took to find, means over the seeds that
     `searches` knows of.
     """
-    about = {column: rows[0][column] for column in ABOUT}
+    about: Row = {column: rows[0].get(column) for column in ABOUT}
     about |= measures_in(rows).cells()
     judged, density = verdicts(rows, criteria), densities(rows)
     compared, columns = compared_column(rows), [*all_metric_columns(rows), STOP]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lth.core.files import in_memory
 from lth.core.tables import Column, Row, Rule, Table, head_of
+from lth.lottery.iterate import WAYS
 from lth.tasks.metrics import NAME, is_measures
 
 STATUSES = ("done", "diverged")
@@ -65,6 +66,7 @@ RESULTS = Table(
         Column("seconds", float, "s", "the time that the training took, wherever it was done"),
         Column("run", str, "", "the fingerprint of the training: its folder in the store"),
         Column("parameter_density", float, "0..1", "parameters that no mask prunes / all of the network", added=True),
+        Column("iterate", str, "", "what levels rewind; empty without levels", added=True, words=WAYS),
         Column("test_examples", int, "examples", "the size of the test set", added=True),
         Column("chance", float, "0..1", "the share of the test set that its most frequent class has", added=True),
         Column("seed_init", int, "", "the seed of the initial weights", added=True),

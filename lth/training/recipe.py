@@ -146,14 +146,16 @@ class Plan:
             return self.lr * 0.5 * (1 + math.cos(math.pi * done))
         return self.lr
 
-    def held(self, rate: float | None = None) -> "Plan":
-        """The same with the constant learning rate `rate`; None: the last one of the schedule.
+    def held(self, rate: float | None = None, length: int | None = None) -> "Plan":
+        """The same with the constant learning rate `rate`, for `length` iterations from `start` on.
 
-        A cosine schedule ends at zero, where nothing is tuned: there None is `HELD_SHARE` of the recipe's rate.
+        rate: None is the last one of the schedule; a cosine schedule ends at zero, where nothing is tuned, and there it
+        is `HELD_SHARE` of the recipe's rate. length: None is up to the end.
         """
         if rate is None:
             rate = HELD_SHARE * self.lr if self.schedule == "cosine" else self.rate(self.total - 1)
-        return replace(self, lr=rate, schedule="constant", milestones=(), gamma=1.0, warmup=0)
+        constant = replace(self, lr=rate, schedule="constant", milestones=(), gamma=1.0, warmup=0)
+        return constant if length is None else replace(constant, stop=self.start + length, total=self.start + length)
 
     def evaluates(self, iteration: int) -> bool:
         """Whether the network is evaluated after `iteration` steps: regularly, and at the start and the end."""

@@ -77,8 +77,8 @@ def _about_censoring(
 
 
 def _name(side: Mapping[str, Any], evidence: Evidence) -> str:
-    """A selection of rows in words: `reinit`, `snip_at_init ticket`, `the dense network`."""
+    """A selection of rows in words: `reinit`, `snip_at_init ticket`, `lr ticket`, `the dense network`."""
     if side.get("level") == 0:
         return "the dense network"
     arm = evidence.trainings.arm_of(side)
-    return " ".join(str(name) for name in (side.get("schedule"), arm) if name)
+    return " ".join(str(name) for name in (side.get("schedule"), side.get("iterate"), arm) if name)

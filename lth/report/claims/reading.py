@@ -9,6 +9,7 @@ from lth.core.tables import Row, Table
 from lth.report.claims.evidence import CURVES, RESULTS, Evidence
 from lth.report.claims.files import Claims
 from lth.report.gather import gather, tables_of_jobs
+from lth.report.headline import schedule_words
 
 
 def read_evidence(
@@ -39,14 +40,15 @@ def evidence_of(tables: Mapping[str, Sequence[Row]], claims: Claims) -> Evidence
 def results_of(rows: Iterable[Row], claims: Claims) -> list[Row]:
     """Those of the `rows` of results.csv that `claims` are about.
 
-    Raises LotteryError where there are none, and where one schedule has two settings: they are never averaged.
+    Raises LotteryError where there are none, and where one schedule, with one way to iterate, has two settings: they
+    are never averaged.
     """
     results = _about(rows, claims)
     if not results:
         raise LotteryError(f"no results of {claims.model} on {claims.data}; run {claims.command}")
     settings: dict[str, set[str]] = {}
     for row in results:
-        settings.setdefault(row["schedule"], set()).add(row["setting"])
+        settings.setdefault(schedule_words(row), set()).add(row["setting"])
     for schedule, names in settings.items():
         if len(names) > 1:
             several = f"{len(names)} settings ({', '.join(sorted(names))})"

@@ -43,16 +43,18 @@ class Trainings:
 
     def of(self, row: Row) -> Sequence[Row]:
         """The results of the trainings that a row of any table is about: of one draw, or without one of all draws."""
-        place = (row.get("schedule"), row.get("seed"), self.level_of(row), self.arm_of(row), row.get("draw"))
+        which = (row.get("schedule"), row.get("iterate"))
+        place = (*which, row.get("seed"), self.level_of(row), self.arm_of(row), row.get("draw"))
         return self._by_place.get(place, ())
 
     @cached_property
     def _by_place(self) -> dict[tuple[Any, ...], list[Row]]:
-        """(schedule, seed, level, arm, draw) -> the results there; None stands for any schedule or draw."""
+        """(schedule, iterate, seed, level, arm, draw) -> the results there; None is any schedule, way or draw."""
         places: dict[tuple[Any, ...], list[Row]] = {}
         for row in self.results:
-            for schedule, draw in product((row["schedule"], None), (row["draw"], None)):
-                places.setdefault((schedule, row["seed"], row["level"], row["arm"], draw), []).append(row)
+            ways = dict.fromkeys((row.get("iterate"), None))
+            for schedule, way, draw in product((row["schedule"], None), ways, (row["draw"], None)):
+                places.setdefault((schedule, way, row["seed"], row["level"], row["arm"], draw), []).append(row)
         return places
 
     def runs_of(self, row: Row) -> frozenset[str]:
@@ -73,6 +75,7 @@ class Trainings:
 
     def failures(self, which: Mapping[str, Any], levels: Iterable[int]) -> Failures:
         """How many of the trainings failed that a selection of rows of any table is about, at `levels` or its own."""
-        keys = {key: which[key] for key in ("schedule", "level") if key in which} | {"arm": self.arm_of(which)}
-        rows = (row for row in self.results if all(row[key] == value for key, value in keys.items()))
+        names = ("schedule", "iterate", "level")
+        keys = {key: which[key] for key in names if key in which} | {"arm": self.arm_of(which)}
+        rows = (row for row in self.results if all(row.get(key) == value for key, value in keys.items()))
         return failures((row for row in rows if "level" in which or row["level"] in levels), self.chance)

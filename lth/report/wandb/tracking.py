@@ -183,9 +183,10 @@ def tracker(
 
     def info() -> RunInfo:
         replicate, group = settings.replicate(), setting()
+        way = getattr(settings, "iterate", "weights").removeprefix("weights")
         return RunInfo(
             id=hashlib.sha256(f"{replicate} {group}".encode()).hexdigest()[:12] if custom else replicate,
-            name=f"{settings.data.name}-{settings.model.name}-seed{settings.seed}",
+            name="-".join(filter(None, [settings.data.name, settings.model.name, way, f"seed{settings.seed}"])),
             group=f"{settings.experiment}-{group}",
             job_type=settings.experiment,
             project=settings.wandb.project,
