@@ -6,9 +6,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from lth.core.errors import LotteryError, SettingError
+from lth.core.parts import ABSENT
+from lth.core.places import Place, inner_places
 from lth.data.arrays import kind_of
 
 SPLITS = ("train_", "val_", "test_")
@@ -49,6 +51,43 @@ class BuiltFit:
         """Raises LotteryError where the Trainer trains on another kind of device than the run."""
         if device.type != expected.type:
             raise LotteryError(f"{self.what} trains on {device}, and run.model is on {expected}: give it {mend}")
+
+
+class Preparation:
+    """What a Trainer puts into a model as it begins, such as a forward pass of mixed precision, or hooks.
+
+    It is no part of the network, which is to be the same in every training, and in checkpoints. Made before the Trainer
+    begins.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self._before = {name: (place, place.get()) for name, place in inner_places(model)}
+        self._changes: list[tuple[Place, Any]] = []
+
+    def end(self) -> None:
+        """Finds what there is now and was not before: the Trainer has begun, and makes its first step next."""
+        places = {name: place for name, (place, _) in self._before.items()} | dict(inner_places(self._model))
+        for name, place in places.items():
+            before = self._before[name][1] if name in self._before else ABSENT
+            if place.get() is not before and not isinstance(place.get(), Tensor):
+                self._changes.append((place, before))
+
+    def undo(self) -> None:
+        """Takes all of it out of the model."""
+        for place, before in self._changes:
+            place.set(before)
+
+    @contextmanager
+    def undone(self) -> Iterator[None]:
+        """Within, the model is without."""
+        present = [(place, place.get()) for place, _ in self._changes]
+        self.undo()
+        try:
+            yield
+        finally:
+            for place, value in present:
+                place.set(value)
 
 
 @contextmanager

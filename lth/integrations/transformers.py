@@ -5,7 +5,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,13 @@ from transformers.trainer import TRAINER_STATE_NAME
 
 from lth.core.errors import LotteryError
 from lth.data.arrays import kind_of
-from lth.integrations.built import SPLITS, BuiltFit, attributes_of, set_aside
+from lth.integrations.built import SPLITS, BuiltFit, Preparation
 from lth.lottery.ticket import load_ticket
 from lth.training.attach import HasMask, HeldMask, attach
 from lth.training.custom_run import LoopRun
 
 SPEEDS = ("_runtime", "_per_second", "_preparation_time")
 """How the names of values end that the Trainer adds to metrics, which are none."""
-WRAPPERS = ("forward", "_original_forward", "_is_accelerate_prepared")
-"""The attributes of a model by which Accelerate makes its forward pass one of mixed precision."""
 
 
 class TicketCallback(TrainerCallback):  # type: ignore[misc]
@@ -95,8 +93,11 @@ class TrainerFit(BuiltFit):
         trainer._created_lr_scheduler = False  # the Trainer would make another one as it begins
         guide = _Guide(trainer, run, count)
         trainer.add_callback(guide)
-        with guide.bare_model(), _resumable(trainer, run.done, per_epoch, count) as folder:
-            trainer.train(resume_from_checkpoint=folder)
+        try:
+            with _resumable(trainer, run.done, per_epoch, count) as folder:
+                trainer.train(resume_from_checkpoint=folder)
+        finally:
+            guide.prepared.undo()
         if next(guide.steps, None) is not None or run.stop < count:
             return {}  # it stopped early, which lth says; or this is the training up to the rewind point
         if self.metrics is not None:
@@ -139,7 +140,6 @@ class _Guide(TrainerCallback):  # type: ignore[misc]
         self.final: dict[str, Any] = {}
         self.kept: dict[str, Any] = {}
         self.present = False
-        self.attributes = attributes_of(run.model, WRAPPERS)
         run.attach(trainer.optimizer, trainer.lr_scheduler)
         run.keep(trainer=self)
         if (scaler := getattr(trainer.accelerator, "scaler", None)) is not None:
@@ -147,9 +147,11 @@ class _Guide(TrainerCallback):  # type: ignore[misc]
         start = run.done
         self.steps: Iterator[int] = run.steps(count)
         self.fresh = run.done == start
+        self.prepared = Preparation(run.model)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, lr_scheduler: Any = None, **others: Any) -> None:
-        """Puts back the loss that the Trainer had summed up when the checkpoint was written."""
+        """Ends the Trainer's preparation, and puts back the loss that it had summed up at the checkpoint."""
+        self.prepared.end()
         if lr_scheduler is not self.schedule:
             raise LotteryError("this version of transformers makes a second schedule of the learning rate: tell lth")
         if self.kept:
@@ -158,7 +160,7 @@ class _Guide(TrainerCallback):  # type: ignore[misc]
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **others: Any) -> None:
         """Ends the step before: whatever the Trainer logged after it is in a checkpoint that lth writes now."""
-        with self.bare_model():
+        with self.prepared.undone():
             step = next(self.steps)
         if step != state.global_step:
             raise LotteryError(f"the Trainer is in step {state.global_step} where lth is in step {step}")
@@ -190,10 +192,6 @@ class _Guide(TrainerCallback):  # type: ignore[misc]
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Keeps `state` for the begin of the training, where the Trainer sets both to zero."""
         self.kept = state
-
-    def bare_model(self) -> AbstractContextManager[None]:
-        """Within, the model is as it was before Accelerate wrapped its forward pass."""
-        return set_aside(self.run.model, WRAPPERS, self.attributes)
 
 
 def named(metrics: Any) -> dict[str, Any]:

@@ -160,9 +160,10 @@ def curve(result: RunResult) -> list[tuple[int, float | None, float | None]]:
     return [(point.iteration, point.val_loss, point.test_loss) for point in result.points]
 
 
-@pytest.mark.parametrize(
-    ("settings", "rewind"), [({}, 0), ({"dropout": 0}, 4), ({"bf16": True}, 4), ({"stream": True}, 4)]
-)
+MIXED = {"bf16": True, "activation_checkpointing": True}
+
+
+@pytest.mark.parametrize(("settings", "rewind"), [({}, 0), ({"dropout": 0}, 4), (MIXED, 4), ({"stream": True}, 4)])
 def test_a_killed_and_resumed_trainer_gives_the_same_bits(same_bits, half_mask, tmp_path, settings, rewind):
     model = bert(settings.get("dropout", 0.1))
     fit = fit_of(**{key: value for key, value in settings.items() if key != "dropout"})
