@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from lth.core.tables import Row
 from lth.report.claims.values import Estimate, interval_of, mean_of
 from lth.report.conditions import SEEDS
+from lth.report.failures import failed
 from lth.report.intervals import Interval, Summarize, min_max, over_seeds
 from lth.report.statistics import measured, percent
 
@@ -21,12 +23,14 @@ ByRewind = Mapping[int, Interval]
 class Network:
     """One network, the dense one or that of an arm at a level, at all rewind points.
 
-    pairs: its rows of stability.csv; children: those of results.csv.
+    pairs: its rows of stability.csv; children: those of results.csv. A pair with a child that failed is measured
+    nowhere: two networks at chance are no stable ones.
     """
 
     name: str
     arm: str
     level: int
+    density: float
     pairs: Sequence[Row]
     children: Sequence[Row]
 
@@ -49,8 +53,17 @@ class Network:
         return {
             seed: mean_of([estimate(row, column) for row in pairs])
             for seed, pairs in rows.items()
-            if all(measured(row[column]) for row in pairs)
+            if all(self.measured(row, column) for row in pairs)
         }
+
+    @cached_property
+    def failed(self) -> set[str]:
+        """The runs of the children that failed."""
+        return {row["run"] for row in self.children if failed(row)}
+
+    def measured(self, pair: Row, column: str) -> bool:
+        """Whether a pair has a value in a column of stability.csv, and both of its children trained."""
+        return measured(pair[column]) and not {pair["run"], pair["other_run"]} & self.failed
 
     def intervals(self, column: str) -> ByRewind:
         """The 95% interval of a column of stability.csv over seeds, each the mean over its pairs."""
@@ -62,8 +75,12 @@ class Network:
         if bars is not None:
             by_rewind = {k: [float(x) for x in self.seeds(k, column).values()] for k in self.rewinds}
             return {k: bars(values) for k, values in by_rewind.items() if values}
-        pairs = {k: [row[column] for row in self.pairs if row["rewind"] == k] for k in self.rewinds}
-        return {k: min_max(values) for k, values in pairs.items() if all(map(measured, values))}
+        pairs = {k: [row for row in self.pairs if row["rewind"] == k] for k in self.rewinds}
+        return {
+            k: min_max([row[column] for row in rows])
+            for k, rows in pairs.items()
+            if all(self.measured(row, column) for row in rows)
+        }
 
     def accuracies(self, bars: Summarize | None) -> ByRewind:
         """The test accuracy of the children at the end, 0..1: over seeds with `bars`, or the range of one seed."""
@@ -95,6 +112,7 @@ def networks_of(pairs: Sequence[Row], results: Sequence[Row]) -> list[Network]:
             "dense" if level == 0 else f"{arm} {percent(grouped[level, arm][0]['density'])}%",
             arm,
             level,
+            grouped[level, arm][0]["density"],
             grouped[level, arm],
             [row for row in results if (row["level"], row["arm"]) == (level, arm)],
         )

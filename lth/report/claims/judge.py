@@ -18,7 +18,7 @@ from lth.report.claims.serial import block_means
 from lth.report.claims.values import Estimate, Place, derived, interval_of, mean_of
 from lth.report.conditions import SEEDS
 from lth.report.holm import ALPHA, holm
-from lth.report.intervals import Interval, t_interval
+from lth.report.intervals import DENSE, Interval, t_interval
 
 LAST_BITS = 1e-9
 """What rounding may change a bound by, which decides nothing."""
@@ -76,9 +76,10 @@ def _judge(claims: Claims, claim: Claim, estimator: Estimator, evidence: Evidenc
     longest = evidence.longest()
     if longest < claim.iterations:
         return unmeasured(f"needs {claim.iterations:,} iterations; the trainings have {longest:,}")
-    values = {
-        level: units for level, units in estimator.compute(evidence, **claim.arguments).items() if level and units
-    }
+    of = claim.arguments.get("of")
+    dense = isinstance(of, Mapping) and of.get("level") == DENSE  # else it is what levels are compared with
+    computed = estimator.compute(evidence, **claim.arguments)
+    values = {level: units for level, units in computed.items() if units and (level != DENSE or dense)}
     if not values:
         failures = about_failures(claim, evidence, evidence.densities())
         return unmeasured(*(list(failures) or ["not among what was trained"]))

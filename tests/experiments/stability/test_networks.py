@@ -58,6 +58,14 @@ def test_a_seed_with_a_child_that_diverged_is_in_no_mean_and_not_stable(make_row
     assert {seed: float(x) for (seed, _), x in values.items()} == {0: 0.0, 1: 10.0, 2: 0.0}
 
 
+def test_two_networks_at_chance_are_not_stable(make_rows):
+    pairs, results, _ = make_rows({DENSE: {0: LOW}})
+    results[0] |= {"chance": 0.9}  # of the first seed
+    [network] = networks_of(pairs, results)
+    assert network.intervals("test_instability")[0].n == 2
+    assert "In no mean: dense 1 of 6 failed" in " ".join(paragraphs([network], 2.0))
+
+
 def evidence(pairs, results):
     return Evidence({"stability": pairs, "results": results})
 

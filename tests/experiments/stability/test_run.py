@@ -10,14 +10,16 @@ from tests.files import read_csv, write_data
 
 @pytest.fixture(scope="module")
 def noise(tmp_path_factory):
-    """A folder with prepared data of MNIST-1D's shape."""
-    return write_data(tmp_path_factory.mktemp("data"), "mnist1d", (1, 1, 40), 700, 50)
+    """A folder with prepared data of MNIST's shape."""
+    return write_data(tmp_path_factory.mktemp("data"), "mnist", (1, 28, 28), 700, 200)
 
 
 @pytest.fixture
 def stability(folder, noise, here):
     """Runs `lth stability`, or another experiment, on a small network; its folder and what it printed."""
-    words = ["scale=smoke", "model=mlp", "model.widths=[20]", "recipe.iterations=12", "points=3"]
+    words = ["scale=smoke", "model=mlp", "model.widths=[50]", "recipe.iterations=12", "points=3"]
+
+    words[:0] = ["data=mnist", "recipe.lr=0.01"]  # so that networks learn in twelve iterations
 
     def run(*more, experiment="stability", **how):
         return here(folder, noise, experiment, *(words if experiment == "stability" else words[:-1]), *more, **how)

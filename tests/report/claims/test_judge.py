@@ -75,6 +75,17 @@ def test_an_interval_within_the_bounds_reproduces_one_outside_does_not_and_one_a
     assert decide(between, Interval(1.5, 1.4, 1.6, 2)) == "undecided"
 
 
+def test_the_dense_network_is_judged_where_a_claim_is_about_it():
+    results = [row | {"final_test_accuracy": 0.9 - 0.1 * row["level"]} for row in RESULTS]
+    values = {"column": "final_test_accuracy", "of": {"arm": "ticket"}}
+    tickets, dense = (
+        judged(Claim("A", "text", "value", values | {"of": values["of"] | more}, at_least=75.0), results=results)
+        for more in ({}, {"level": 0})
+    )
+    assert [round(level.interval.mean) for level in tickets.measured] == [80, 70]
+    assert [round(level.interval.mean) for level in dense.measured] == [90]
+
+
 def test_the_unit_is_the_seed_its_runs_averaged():
     level = judged(claim(one_level([1.0, 3.0], [2.5], [3.0]))).measured[0]
     assert (level.interval, level.units) == (t_interval([2.0, 2.5, 3.0]), "seeds")
