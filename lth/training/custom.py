@@ -287,6 +287,8 @@ class Conduct:
         if not isinstance(returned, Mapping) or not returned:
             problem = 'return the final metrics by name, as {"test_accuracy": 0.9}'
             raise LotteryError(f"fit={self.loop.name} returns {kind_of(returned)}: {problem}")
+        if not any(str(name).startswith("test_") for name in returned):
+            _name_untested(self.loop.name)
         return {name: number(f"fit returns {name}, which", value) for name, value in returned.items()}
 
     def _check_steps(self) -> None:
@@ -321,6 +323,11 @@ def _name_resuming(name: str) -> None:
         " alone, by run.rng or run.batches, which loop.check=true tries",
         name,
     )
+
+
+@cache
+def _name_untested(name: str) -> None:
+    log.warning("%s returns no metric on a test set, such as test_accuracy: there is nothing to compare arms by", name)
 
 
 @cache

@@ -17,6 +17,7 @@ from lth.core.errors import LotteryError
 from lth.core.seeds import Seeds
 from lth.lottery.levels import rewound
 from lth.training.checkpoint import Checkpoint
+from lth.training.custom import _name_untested
 from lth.training.custom_loop import CustomLoop
 from lth.training.custom_metrics import Judgement
 from lth.training.loop import train
@@ -314,6 +315,12 @@ def test_what_no_loop_does_is_one_line(make_spec, function, line):
 def test_a_judgement_by_what_is_not_measured_is_one_line(make_spec, judgement, line):
     with pytest.raises(LotteryError, match=line):
         train(make_spec(judgement=judgement))
+
+
+def test_without_a_metric_on_a_test_set_a_line_says_that_arms_are_not_compared(make_spec, caplog):
+    _name_untested.cache_clear()
+    train(make_spec(returning({"val_loss": 1.0})))
+    assert "returns no metric on a test set" in caplog.text
 
 
 def test_the_test_set_decides_nothing():
