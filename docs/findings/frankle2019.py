@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from findings.measured import Measured, listed, percent, points, runs, seconds, told
+from findings.measured import Measured, listed, percent, points, runs, seconds
 from findings.pages import REFERENCE, bullets, paragraph
 from lth.core.tables import Row
-from lth.report.conditions import NO_CONTROL
 from lth.report.early_stop import log_ratio_to_dense
 from lth.report.gather import gather
 from lth.report.headline import sentence, setting_title
@@ -60,8 +59,7 @@ def caption() -> str:
     of, than = ({"arm": arm, "schedule": "iterative"} for arm in ("ticket", "reinit"))
     better = MEASURED.judged("difference", column=ACCURACY, of=of, than=than).measured
     count = sum(level.interval.low is not None and level.interval.low > 0 for level in better)
-    return f"""Figure 4 of the paper from one command,
-        `lth imp paper=frankle2019/lenet seed=0,1,2,3,4 'arm_levels=[3,5,7,9,12,15,16]'`: a 300-100 network on MNIST, n
+    return f"""Figure 4 of the paper from one command, `lth imp paper=frankle2019/lenet`: a 300-100 network on MNIST, n
         = {len({row["seed"] for row in rows})} seeds, {len(runs(rows))} trainings of {iterations:,} iterations that took
         {seconds(rows)} in all, two at a time on a busy machine; error bars are 95% t intervals. The smallest density
         with a ticket that matches the dense network is {found["matching"]}, with a winning ticket {found["winning"]},
@@ -75,11 +73,11 @@ def trainings() -> str:
     (iterations,) = {row["iterations"] for row in rows}
     levels = {arm: {row["level"] for row in rows if row["arm"] == arm} for arm in ("ticket", "reinit", "shuffle")}
     once = {row["level"] for row in MEASURED.results if row["schedule"] == "one_shot" and row["level"]}
-    assert levels["reinit"] == levels["shuffle"] == once
+    assert levels["reinit"] == levels["shuffle"] == once == levels["ticket"] - {0}
     return paragraph(
         f"""The run covers {len({row["seed"] for row in rows})} seeds and {len(levels["ticket"])} levels, from 100% down
-            to {left(min(row["density"] for row in rows))} of the weights. `reinit` and `shuffle` are trained at
-            {len(once)} densities, and so are one-shot tickets: {len(runs(MEASURED.results))} trainings of
+            to {left(min(row["density"] for row in rows))} of the weights. `reinit` and `shuffle` are trained at all
+            {len(once)} densities below 100%, and so are one-shot tickets: {len(runs(MEASURED.results))} trainings of
             {iterations:,} iterations, {len(MEASURED.results)} rows. They took {seconds(MEASURED.results)} in all, two
             at a time, one thread each, on 2 cores of an AMD EPYC that had other work to do."""
     )
@@ -88,30 +86,44 @@ def trainings() -> str:
 def shows() -> Iterable[str]:
     """The headline, the verdicts by density, early stops, and one-shot tickets."""
     judged = list(verdicts(iterative()).values())
+    densities = [verdict.density for verdict in judged]
     yield f"""{sentence(iterative())} The smallest densities are corrected for the number of densities (Holm, 5%)."""
     matching, rest = [x for x in judged if x.matching], [x for x in judged if not x.matching]
     winning = [x for x in judged if x.decision == "winning"]
-    but = f", all but {places(rest)}" if rest else ""
+    but = f", all but {spans([x.density for x in rest], densities)}" if rest else ""
     yield f"""By its own intervals the ticket matches the dense network at {len(matching)} of {len(judged)}
-        densities{but}. It is a winning ticket, fast and more accurate than both controls, too, at {places(winning)}.
-        {undecided(judged)} No controls were trained at the other densities."""
+        densities{but}. It is a winning ticket, fast and more accurate than both controls, too, at
+        {spans([x.density for x in winning], densities)}.
+        {undecided(judged)}"""
     yield stops()
     sides = [{"arm": "ticket", "schedule": schedule} for schedule in ("one_shot", "iterative")]
     once = MEASURED.judged("difference", column=ACCURACY, of=sides[0], than=sides[1]).measured
-    changes = {left(level.density): level.interval for level in once}
-    words = [f"{points(x)} at {density}" for density, x in changes.items()]
-    yield f"""One-shot tickets differ from iterative ones in accuracy, in points, by {listed(words)}. {told(changes)}"""
+    once = [level for level in once if level.interval.low or level.interval.high]  # else one training is both
+    worse = [x.density for x in once if x.interval.high is not None and x.interval.high < 0]
+    assert not [x for x in once if x.interval.low is not None and x.interval.low > 0]
+    words = [f"{points(x.interval)} at {left(x.density)}" for x in once]
+    yield f"""One-shot tickets differ from iterative ones in accuracy, in points, by {listed(words)}. They are less
+        accurate at {spans(worse, densities)}; the others are not told from equal ones."""
 
 
-def places(judged: Sequence[Verdict]) -> str:
-    """Densities in percent, as text."""
-    return f"{listed([density_text(verdict.density) for verdict in judged])}%"
+def spans(chosen: Sequence[float], densities: Sequence[float]) -> str:
+    """Those of `densities` that are `chosen`, in percent; three and more in a row by the first and the last."""
+    rows: list[list[float]] = [[]]
+    for density in densities:
+        if density in chosen:
+            rows[-1].append(density)
+        else:
+            rows.append([])
+    words = []
+    for row in filter(None, rows):
+        texts = [density_text(density) for density in row]
+        words += [f"{texts[0]} to {texts[-1]}"] if len(texts) > 2 else texts
+    return f"{listed(words)}%"
 
 
 def undecided(judged: Sequence[Verdict]) -> str:
-    """Of the densities with controls: what the seeds leave open, in a sentence."""
-    with_controls = [x for x in judged if all(part.note != NO_CONTROL for part in x.parts)]
-    open_parts = {left(x.density): [part.name for part in x.parts if part.holds is None] for x in with_controls}
+    """What the seeds leave open, in a sentence."""
+    open_parts = {left(x.density): [part.name for part in x.parts if part.holds is None] for x in judged}
     words = [f"at {density} whether it is {listed(names)}" for density, names in open_parts.items() if names]
     return f"Undecided is {'; '.join(words)}." if words else ""
 
@@ -124,7 +136,8 @@ def stops() -> str:
     of, than = ({"arm": arm, "schedule": "iterative"} for arm in ("ticket", "reinit"))
     speedups = MEASURED.judged("speedup", of=of, than=than, at_least=1.0).measured
     faster = [level.density for level in speedups if level.verdict == "reproduced"]
-    by_dense, by_reinit = (f"({listed([density_text(x) for x in some])}%)" for some in (earlier, faster))
+    densities = [verdict.density for verdict in verdicts(iterative()).values()]
+    by_dense, by_reinit = (f"({spans(some, densities)})" for some in (earlier, faster))
     return f"""The early stop of the ticket is earlier than the dense network's at {len(earlier)} of {len(ratios)}
         densities {by_dense} and later at none, and earlier than that of `reinit` at {len(faster)} of {len(speedups)}
         {by_reinit}: by 95% intervals, each for itself. The others are not told from equal ones."""
