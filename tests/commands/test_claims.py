@@ -19,7 +19,7 @@ REFERENCE = Path(__file__).parents[2] / "outputs" / "reference"
 def test_every_experiment_has_its_papers():
     places = {paper: path.parts[-3] for paper, path in claim_files().items()}
     papers = {
-        "imp": ("frankle2019", "frankle2019_conv2", "paul2023"),
+        "imp": ("frankle2019", "frankle2019_conv2", "paul2023", "renda2020", "renda2020_resnet20"),
         "gradient_flow": ("evci2022",),
         "at_init": ("frankle2021",),
         "grokking": ("minegishi2023_mlp", "minegishi2023_transformer"),
