@@ -8,6 +8,8 @@ from lth.experiments.stability.children import augmentation_of, check_children, 
 
 from lth.core.errors import LotteryError, SettingError
 from lth.store.fingerprint import fingerprint, fingerprint_inputs
+from lth.training.checkpoint import Checkpoint
+from lth.training.loop import train
 
 
 @pytest.fixture
@@ -37,6 +39,34 @@ def test_a_child_is_one_training_whatever_it_is_asked_for_by(make_job):
     other = replace(spec, level=3, arm="shuffle")
     names = {fingerprint(fingerprint_inputs(child(one, 1))) for one in (spec, other)}
     assert len(names) == 1 and fingerprint(fingerprint_inputs(spec)) not in names
+
+
+class Killed(Exception):
+    """Ends a training right after a checkpoint."""
+
+
+class Killing(Checkpoint):
+    """A checkpoint that is due at the fifth step, and the last thing that a training does."""
+
+    steps = 5
+
+    def due(self):
+        self.steps -= 1
+        return self.steps == 0
+
+    def write(self, snapshot):
+        super().write(snapshot)
+        raise Killed
+
+
+def test_a_child_that_is_killed_goes_on_to_the_same_bits(make_job, augmented, same_bits, tmp_path):
+    spec = child(make_job(7, data=augmented), 1)
+    unbroken = train(spec).final
+    with pytest.raises(Killed):
+        train(spec, checkpoint=Killing(tmp_path / "c", 0, {}))
+    resumed = Checkpoint(tmp_path / "c", 0, {})
+    assert 7 < resumed.read().iteration < 30
+    assert same_bits(train(spec, checkpoint=resumed).final, unbroken)
 
 
 def test_equal_children_are_refused(make_job, augmented, data):
