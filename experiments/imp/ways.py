@@ -15,6 +15,7 @@ from lth.report.figures.axes import arm_style
 from lth.report.figures.lines import LineFigure
 from lth.report.figures.series import ACCURACY_END, Line
 from lth.report.gather import Gathered, way_of, ways_apart
+from lth.report.headline import counted
 from lth.report.intervals import Summarize, intervals_of, over_seeds
 from lth.report.results import Results
 from lth.report.sheet import DASH, Sheet
@@ -152,14 +153,15 @@ def sentences(table_rows: Sequence[Row], rows: Sequence[Row]) -> Iterator[str]:
             continue
         here = {way: row for way, mine in by_way.items() for row in mine if row["level"] == last}
         counts += [row["n"] for row in here.values()]
-        parts = [_difference(way, row, in_units(metric)) for way, row in here.items() if way != WAYS[0]]
+        apart = [_difference(way, row) for way, row in here.items() if row["less_weights_mean"] is not None]
         took = ", ".join(f"{way} {_count(row['trained_iterations'])}" for way, row in here.items())
         left = percent(next(iter(here.values()))["density"])
-        compared = f"test {metric.words} at the end is {' and '.join(filter(None, parts))}; " if any(parts) else ""
+        rewound = f"test {metric.words} at the end differs from that of iterate=weights by {' and '.join(apart)}"
+        compared = f"{rewound} ({in_units(metric)}); " if apart else ""
         name = SCHEDULES.get(schedule, schedule).capitalize()
         yield f"{name}, at {left}% of the weights: {compared}iterations: {took}."
     if counts:
-        few = f"n = {min(counts)} seeds: no verdict, that takes {SEEDS}." if min(counts) < SEEDS else ""
+        few = f"{counted(min(counts), 'seed')}: no verdict, that takes {SEEDS}." if min(counts) < SEEDS else ""
         yield few or f"n = {min(counts)} seeds; 95% t intervals, paired by seed."
 
 
@@ -167,12 +169,9 @@ def _count(iterations: float | None) -> str:
     return DASH if iterations is None else f"{iterations:,.0f}"
 
 
-def _difference(way: str, row: Row, unit: str) -> str:
-    """How a way compares with rewinding the weights, in words; empty where no seed has both."""
-    if row["less_weights_mean"] is None:
-        return ""
-    difference = span(row, "less_weights", 1, signed=True)
-    return f"{difference} {unit} with iterate={way} against iterate=weights"
+def _difference(way: str, row: Row) -> str:
+    """How a way compares with rewinding the weights, in words."""
+    return f"{span(row, 'less_weights', 1, signed=True)} with iterate={way}"
 
 
 def meanings(ways: Sequence[str]) -> str:

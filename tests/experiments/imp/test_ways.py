@@ -16,6 +16,7 @@ from lth.report.claims.judge import estimators_of, judge
 from lth.report.claims.reading import evidence_of, results_of
 from lth.report.gather import Gathered, pairs_by_schedule, ways_apart
 from lth.report.intervals import t_interval
+from lth.report.sheet import MINUS
 from lth.report.study import studies
 
 GAIN = {"weights": 0.0, "lr": 0.001, "finetune": -0.002}
@@ -86,7 +87,10 @@ def test_people_see_one_table_on_80_columns_a_figure_and_a_sentence_a_schedule(
     assert max(map(len, lines)) <= 80 and len(comparison.sheet.cells) == 1 + 2 * 3
     about, first, second, count = comparison.answer
     assert about == "mnist, lenet_300_100, 15,000 iterations:" and count.startswith("n = 3 seeds")
-    assert first.startswith("Iterative, at 51.3% of the weights: test accuracy at the end is +0.10 ±")
+    assert first.startswith(
+        "Iterative, at 51.3% of the weights: test accuracy at the end differs from that of iterate="
+    )
+    assert f"by +0.10 ±0.00 with iterate=lr and {MINUS}0.20 ±0.00 with iterate=finetune (points); " in first
     assert "iterations: weights 58,500, lr 58,500, finetune 21,000." in first and second.startswith("One-shot, at")
     sketch = WAYS_FIGURE.sketch(comparison.results)
     assert sketch is not None
