@@ -95,6 +95,7 @@ def search(
     arm_levels: Sequence[int] | None = None,
     draws: int = 1,
     data: tuple[Examples, Examples] | None = None,
+    task: str | Task | None = None,
     args: Mapping[str, Any] | None = None,
     version: str = "",
     check: bool = False,
@@ -116,7 +117,7 @@ def search(
     decide: the logged value that decides the early stop, such as val_loss; better: metric -> `higher` or `lower`, where
     its name does not say it. Neither changes a training.
     data: (train, test) in a form that `Training` takes, for scores and layer densities that need examples; they are
-    `run.data`, too.
+    `run.data`, too. task: what their targets are, and the loss of such scores, as `Training` takes it.
     version: a word for what the code of the loop does not show; check: whether level 0 is trained twice, once resumed
     half way, and the bits have to be the same. store: a folder that keeps every training, so that it is trained once,
     and found again while the loop, its arguments and the user's modules that it reaches are as they were.
@@ -144,7 +145,10 @@ def search(
     store = Store(Path(store)) if isinstance(store, (str, Path)) else store
     arms = (arms,) if isinstance(arms, str) else tuple(arms or ())
     loop: CustomLoop | None = None
-    given = Training(Recipe(), *data, 0) if data else None
+    if task is not None and (isinstance(fit, Training) or data is None):
+        problem = "is for data beside a loop of your own: a Training has its task, and a loop without data needs none"
+        raise LotteryError(f"task={task if isinstance(task, str) else kind_of(task)} {problem}")
+    given = Training(Recipe(), *data, 0, task) if data else None
     if isinstance(fit, Training):
         given = fit
     else:

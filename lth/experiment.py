@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from lth.core.errors import LotteryError
+from lth.core.errors import LotteryError, SettingError
 from lth.core.tables import Row, Table
 from lth.discovery import sources
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lth.report.results import Results
     from lth.report.sheet import Sheet
     from lth.session import Session, Trained
+    from lth.tasks.metrics import Measures
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,8 @@ class Experiment:
     compare: what `lth report` shows across settings, as methods side by side. estimators: what its claims compute that
     lth.report.claims.estimators does not. series: what a row of results is called in W&B. arms: the names that `series`
     gives, for W&B's panels; none: those of whatever runs are there. W&B charts the columns of those tables that have a
-    row for each arm at each level.
+    row for each arm at each level. metric: what its tables, figures and sentences are of, so that it takes tasks that
+    are compared by it alone; empty: it follows the task's own.
     """
 
     name: str
@@ -79,6 +81,16 @@ class Experiment:
     estimators: "Sequence[Estimator]" = ()
     series: Callable[[Row], str] = lambda row: str(row["arm"])
     arms: Callable[[], Sequence[str]] = nothing
+    metric: str = ""
+
+    def check_task(self, measures: "Measures") -> None:
+        """Raises SettingError for a task that the experiment does not know, before anything is trained."""
+        if self.metric not in ("", measures.primary.name):
+            problem = (
+                f"is compared by {measures.primary.words}, and lth {self.name} compares by {self.metric} alone:"
+                " give data with a class an example, or take lth imp, which follows the metric of any task"
+            )
+            raise SettingError("task", measures.task, problem)
 
     @property
     def by_name(self) -> dict[str, Table]:

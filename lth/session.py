@@ -231,6 +231,8 @@ def five_seeds(experiment: str) -> str:
 def execute(experiment: Experiment, settings: Any, folder: Path, job: int | None = None) -> None:
     """Runs one job of `experiment` and leaves its results in `folder`; job: its number, where it is one of a sweep."""
     session = Session(settings, folder, job)
+    if experiment.metric:
+        experiment.check_task(session.data.task.measures)
     metrics = LevelMetrics(series=experiment.series)
     wandb = tracker(settings, asdict(settings), session.setting, metrics) if hasattr(settings, "recipe") else None
     session.recorder = Recorder(experiment, session_facts(experiment, session), wandb)

@@ -1,6 +1,7 @@
 """A search around a user's own loop: lth's tickets where the loop does what lth's does, and everything found again."""
 
 import importlib
+import json
 import logging
 import sys
 from collections.abc import Callable
@@ -133,6 +134,29 @@ def test_what_was_trained_is_found_again_until_the_code_changes(written, tmp_pat
     assert trained(module) == 3
 
 
+AT_ONCE = """
+import json, sys
+import lth
+sys.path.insert(0, "")
+from {name} import build, fit
+store = lth.Store("store")
+searches = lth.search(build, fit, levels=1, arms=["ticket", "reinit"], args={{"steps": 300}}, store=store)
+print(json.dumps([len(store.trained), [[row["run"], row["final_test_mse"]] for row in searches.rows]]))
+"""
+
+
+def test_two_processes_at_once_train_each_run_once_and_agree(written, tmp_path, begin):
+    module = written()
+    code = AT_ONCE.format(name=module.__name__)
+    processes = [begin(cwd=tmp_path, code=code) for _ in range(2)]
+    ended = [process.wait() for process in processes]
+    assert [done.returncode for done in ended] == [0, 0], ended[0].stderr + ended[1].stderr
+    (first, rows), (second, others) = (json.loads(done.stdout) for done in ended)
+    assert rows == others and first + second == len(list(run_folders(tmp_path / "store"))) == 3
+    alone = lth.search(module.build, module.fit, levels=1, arms=["ticket", "reinit"], args={"steps": 300})
+    assert [row["final_test_mse"] for row in alone.rows] == [value for _, value in rows]
+
+
 def test_what_cannot_be_read_is_not_answered_from_the_store(written, tmp_path, caplog):
     module, numbers = written(), (number for number in range(9))
     wrapped = lambda run: (numbers, module.fit(run))[1]  # noqa: E731
@@ -213,6 +237,27 @@ def test_scores_take_the_data_that_are_given(tensors):
     build = lambda: mlp((1, 6, 6), 3, (12, 8))  # noqa: E731
     searches = lth.search(build, lenet, levels=1, pruning=pruning, data=examples(tensors))
     assert searches[0].tickets[1].density == 0.5
+
+
+def test_data_beside_a_loop_have_a_task():
+    inputs = torch.randn(40, 4, generator=torch.Generator().manual_seed(0))
+    given = ((inputs, inputs.sum(1, keepdim=True)),) * 2
+    pruning = lth.Pruning(score="snip", score_at="init", schedule="one_shot", scope="global", fractions={"*": 0.5})
+
+    def fit(run: Any) -> dict[str, float]:
+        optimizer = run.attach(torch.optim.Adam(run.model.parameters(), 0.01))
+        for _ in run.steps(3):
+            optimizer.zero_grad()
+            run.data.task.loss(run.model(run.data.train.images), run.data.train.labels).backward()
+            optimizer.step()
+        return {"test_mse": 0.0}
+
+    how = {"levels": 1, "pruning": pruning}
+    searches = lth.search(lambda: nn.Linear(4, 1), fit, **how, data=given, task="regression")
+    assert searches[0].tickets[1].density == 0.5
+    for wrong in ({"task": "regression"}, {"task": lth.Regression()}):
+        with pytest.raises(LotteryError, match=r"^task=.* is for data beside a loop"):
+            lth.search(lambda: nn.Linear(4, 1), fit, levels=1, **wrong)
 
 
 def test_a_network_that_is_built_differently_each_time_is_one_line(written):

@@ -28,4 +28,5 @@ EXPERIMENT = Experiment(
     compare=compare,
     series=series,
     arms=lambda: [f"{method}/{arm}" for method in METHODS for arm in ("ticket", *ABLATIONS)],
+    metric="accuracy",
 )

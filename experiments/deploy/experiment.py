@@ -27,4 +27,5 @@ EXPERIMENT = Experiment(
     figures=FIGURES,
     compare=compare,
     series=series,
+    metric="accuracy",
 )

@@ -18,4 +18,5 @@ EXPERIMENT = Experiment(
     figures=FIGURES,
     seed_figures=SEED_FIGURES,
     arms=lambda: (*INITS.values(), *METHODS),
+    metric="accuracy",
 )

@@ -20,4 +20,5 @@ EXPERIMENT = Experiment(
     seed_figures=FIGURES,
     estimators=ESTIMATORS,
     arms=lambda: (*built_in(), *METHODS),
+    metric="accuracy",
 )

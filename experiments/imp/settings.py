@@ -3,8 +3,9 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lth.core.errors import SettingError
 from lth.core.setting import setting
-from lth.settings import NO_DATA, LevelSettings, LoopSettings
+from lth.settings import NO_DATA, LevelSettings, LoopSettings, TaskSettings
 from lth.training.recipe import Recipe
 
 
@@ -31,6 +32,14 @@ class ImpSettings(LevelSettings):
         low=1,
         high=10**9,
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.data.name == NO_DATA and self.brings_data and self.task != TaskSettings():
+            problem = (
+                "is learnt from data, and your loop brings its own, with loss and metrics: leave task out, or give data"
+            )
+            raise SettingError("task", self.task.name, problem)
 
     @property
     def brings_data(self) -> bool:

@@ -28,4 +28,5 @@ EXPERIMENT = Experiment(
     compare=compare,
     estimators=ESTIMATORS,
     series=series,
+    metric="accuracy",
 )

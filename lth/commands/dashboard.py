@@ -6,6 +6,7 @@ Help needs neither torch nor W&B.
 import argparse
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from lth.core.errors import LotteryError
@@ -18,6 +19,7 @@ from lth.report.wandb.chapters import Contents, chapters
 from lth.report.wandb.levels import RESULT_COLUMNS, measured_columns
 from lth.report.wandb.mode import user_settings
 from lth.report.wandb.run import PROJECT
+from lth.tasks.metrics import ACCURACY, Metric
 
 
 def main(words: list[str]) -> None:
@@ -34,9 +36,14 @@ def main(words: list[str]) -> None:
     parser.add_argument(
         "--setting", action="append", default=[], help="only this setting, as `lth report` names it; may be repeated"
     )
+    parser.add_argument(
+        "--metric",
+        default=ACCURACY.name,
+        help="what networks of the task are compared by, as mse or perplexity (default: %(default)s)",
+    )
     parser.add_argument("--to", type=Path, metavar="FILE", help="write the JSON there, and push nothing")
     arguments = parser.parse_args(words)
-    panels = chapters(contents(arguments.experiment))
+    panels = chapters(replace(contents(arguments.experiment), metric=metric_called(arguments.metric)))
     online = arguments.to is None and dashboard.logged_in()
     user = user_settings()
     entity = arguments.entity or os.environ.get("WANDB_ENTITY") or user.get("entity", "")
@@ -54,6 +61,11 @@ def main(words: list[str]) -> None:
     else:
         print(dashboard.as_json(built), end="")
         print(f"This is the {arguments.what}, as JSON. To push it, log in: wandb login", file=sys.stderr)
+
+
+def metric_called(name: str) -> Metric:
+    """The metric of this name; SettingError for what is no name."""
+    return ACCURACY if name == ACCURACY.name else Metric(name)
 
 
 def contents(experiment: str) -> Contents:

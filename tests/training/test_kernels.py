@@ -10,8 +10,13 @@ import torch
 from torch import nn
 
 from lth.core.errors import SettingError
-from lth.core.weights import Mask, digest, load
+from lth.core.seeds import Seeds
+from lth.core.weights import Mask, clone, digest, load
+from lth.data.modular import modular
+from lth.data.preparation import prepare
 from lth.data.tensors import Data
+from lth.lottery.pruned import prune
+from lth.models import Sequences, build
 from lth.pruning.mask import dense, prunable
 from lth.pruning.updates import GradualPruning, RigL, Set
 from lth.store.fingerprint import fingerprint, fingerprint_inputs
@@ -19,6 +24,7 @@ from lth.training import kernels
 from lth.training.checkpoint import Checkpoint
 from lth.training.kernels import choose
 from lth.training.loop import train
+from lth.training.recipe import Recipe, plan
 from lth.training.run_spec import RunSpec
 from tests.training.watched import Killed, Watch, equal
 
@@ -82,6 +88,21 @@ def test_sparse_layers_train_as_dense_ones_to_float_error(
         assert torch.allclose(sparse.states["final"][name], weight, rtol=1e-2, atol=1e-4), name
     for first, second in zip(sparse.points, plain.points, strict=True):
         assert first.val_loss == pytest.approx(second.val_loss, rel=1e-3)
+
+
+def test_a_network_of_tokens_has_sparse_layers_after_its_embedding() -> None:
+    data = prepare("modular", modular(11, 0.5, False, 0), validation=0, normalize="none")
+    model = build("transformer", data.shape, data.classes, None, 16, Sequences(60, False, 1, 4, 500))
+    state, mask = clone(model.state_dict()), prune(model, 0.9)
+    results = {}
+    for way in ("sparse", "dense"):
+        recipe = Recipe(iterations=5, batch_size=20, evaluate_every=5, optimizer="sgd", lr=0.1, kernels=way)
+        spec = RunSpec(model, state, mask, data, plan(recipe, len(data.train)), Seeds().resolved(0))
+        results[way] = train(spec)
+    assert results["sparse"].kernels == dict.fromkeys(mask, "sparse") and results["dense"].kernels == {}
+    for name, weight in results["dense"].final.items():
+        assert torch.allclose(results["sparse"].final[name], weight, rtol=1e-4, atol=1e-6), name
+        assert name not in mask or not results["sparse"].final[name][~mask[name]].any()
 
 
 @by_update

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from lth.report.compared import EARLY, FINAL, in_words
 from lth.report.wandb.levels import RESULT_COLUMNS
 from lth.report.wandb.panels import ANY, Listed, Panel, Pictures, Plot, layer_panel, panel_of, training_panel
+from lth.tasks.metrics import ACCURACY, Measures, Metric
 
 
 @dataclass(frozen=True)
@@ -31,61 +33,75 @@ class Contents:
     """What the dashboard of an experiment is about.
 
     arms: the names of its series; none: whatever runs have logged. columns: those that are charted by level. figures:
-    those of one seed, seed_figures: those of `lth report`.
+    those of one seed, seed_figures: those of `lth report`. metric: that networks are compared by, in place of accuracy.
     """
 
     arms: Sequence[str] = ()
     columns: Sequence[str] = RESULT_COLUMNS
     figures: Sequence[Figure] = ()
     seed_figures: Sequence[Figure] = ()
+    metric: Metric = ACCURACY
+
+    @property
+    def words(self) -> str:
+        """The metric in words."""
+        return self.metric.words
+
+    def about(self, text: str) -> str:
+        """`text`, which was written for accuracy, about the metric."""
+        return in_words(text, Measures("custom", (self.metric,)))
 
 
 def chapters(contents: Contents) -> list[Chapter]:
-    """The panels of an experiment, the accuracy of its arms first; a chapter without panels is left out."""
+    """The panels of an experiment, the metric of its arms first; a chapter without panels is left out."""
     arms = contents.arms
     layers = not arms or "ticket" in arms  # those of the ticket are charted
     return [
         chapter
         for chapter in (
-            _accuracy(arms),
-            _verdicts(arms, contents.seed_figures),
+            _compared(contents),
+            _verdicts(contents),
             _gradient_norm(arms, layers),
             *(figure_chapter(figure, arms, contents.columns) for figure in contents.figures),
             _measurements(contents),
             _layers(layers),
-            _training(arms),
-            _figures(contents.figures),
+            _training(contents),
+            _figures(contents),
         )
         if chapter.panels
     ]
 
 
-def _accuracy(arms: Sequence[str]) -> Chapter:
+def _compared(contents: Contents) -> Chapter:
     columns = {
-        "early_stop_test_accuracy": "Test accuracy at early stopping",
-        "final_test_accuracy": "Test accuracy at the end",
+        f"{EARLY}_{contents.metric.name}": f"Test {contents.words} at early stopping",
+        f"{FINAL}_{contents.metric.name}": f"Test {contents.words} at the end",
         "early_stop_iteration": "Early stopping iteration",
     }
     return Chapter(
         "Tickets and controls",
-        "A winning ticket reaches the dense network's accuracy, as early as it does, where its controls do not.",
-        [panel_of("density", [column], arms, log_x=True, title=title) for column, title in columns.items()],
+        f"A winning ticket reaches the dense network's {contents.words} as early as it does, and its controls do not.",
+        [panel_of("density", [column], contents.arms, log_x=True, title=title) for column, title in columns.items()],
     )
 
 
-def _verdicts(arms: Sequence[str], figures: Sequence[Figure]) -> Chapter:
+def _verdicts(contents: Contents) -> Chapter:
+    arms = contents.arms
+
     def against_density(title: str, y: tuple[str, ...], matching: str = "") -> Plot:
         return Plot(title, "density", y, matching, log_x=True, seeds=False)
 
-    column = "early_stop_test_accuracy"
+    column = f"{EARLY}_{contents.metric.name}"
     means = tuple(f"report/{arm}/mean/{column}" for arm in arms)
     bounds = tuple(f"report/ticket/{bound}/{column}" for bound in ("mean", "low", "high"))
     panels: list[Panel] = [
         against_density("Verdict", ("report/verdict", "report/matching")),
-        against_density("Mean test accuracy at early stopping", means, "" if arms else f"^report/{ANY}/mean/{column}$"),
+        against_density(
+            f"Mean test {contents.words} at early stopping", means, "" if arms else f"^report/{ANY}/mean/{column}$"
+        ),
     ]
     panels += [against_density("The ticket's, with its interval", bounds)] if not arms or "ticket" in arms else []
-    panels += [Listed("tables/summary"), *_pictures(figures)]
+    panels += [Listed("tables/summary"), *_pictures(contents, contents.seed_figures)]
     about = "From lth report --wandb. Verdict: 1 winning, 0 undecided, -1 not winning; matching likewise."
     return Chapter("Verdicts over seeds", about, panels)
 
@@ -124,20 +140,21 @@ def _layers(layers: bool) -> Chapter:
     return Chapter("Layers of the ticket", "How many of its weights each layer keeps.", panels)
 
 
-def _training(arms: Sequence[str]) -> Chapter:
-    columns = {"val_loss": "Validation loss", "test_accuracy": "Test accuracy", "grad_norm": "Gradient norm"}
+def _training(contents: Contents) -> Chapter:
+    arms, test = contents.arms, {f"test_{contents.metric.name}": f"Test {contents.words}"}
+    columns = {"val_loss": "Validation loss", **test, "grad_norm": "Gradient norm"}
     panels = [training_panel(arm, column, title) for arm in arms[:1] for column, title in columns.items()]
     panels += [training_panel(arm, "val_loss", "Validation loss") for arm in arms[1:4]]  # the usual controls
     return Chapter("Training", "Some levels from dense to sparse, as in the figure of training curves.", panels)
 
 
-def _figures(figures: Sequence[Figure]) -> Chapter:
+def _figures(contents: Contents) -> Chapter:
     about = "As in each run's folder; hollow markers are early stops that may lie beyond the end of training."
-    return Chapter("Figures", about, [*_pictures(figures), Listed("results")])
+    return Chapter("Figures", about, [*_pictures(contents, contents.figures), Listed("results")])
 
 
-def _pictures(figures: Sequence[Figure]) -> list[Pictures]:
-    return [Pictures(title_of(figure), (f"figures/{figure.name}",)) for figure in figures]
+def _pictures(contents: Contents, figures: Sequence[Figure]) -> list[Pictures]:
+    return [Pictures(contents.about(title_of(figure)), (f"figures/{figure.name}",)) for figure in figures]
 
 
 def title_of(figure: Figure) -> str:

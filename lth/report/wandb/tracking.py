@@ -179,14 +179,16 @@ def tracker(
     setting: gives the setting of the replicate's results, by which W&B groups seeds; called when the run begins. With
     code or data of the user's it is also in the run's id: once they are edited, the replicate is another one.
     """
-    custom = settings.model._target_ or settings.data._target_ or settings.data.root
+    loop = getattr(settings, "loop", None)
+    custom = settings.model._target_ or settings.data._target_ or settings.data.root or (loop and loop._target_)
+    about = settings.about("")
 
     def info() -> RunInfo:
         replicate, group = settings.replicate(), setting()
         way = getattr(settings, "iterate", "weights").removeprefix("weights")
         return RunInfo(
             id=hashlib.sha256(f"{replicate} {group}".encode()).hexdigest()[:12] if custom else replicate,
-            name="-".join(filter(None, [settings.data.name, settings.model.name, way, f"seed{settings.seed}"])),
+            name="-".join(filter(None, [about["data"], about["model"], way, f"seed{settings.seed}"])),
             group=f"{settings.experiment}-{group}",
             job_type=settings.experiment,
             project=settings.wandb.project,

@@ -1,9 +1,11 @@
 """`lth imp` and `lth report` on a regression of the user's own: its metric and its direction in all that they leave."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from lth.core.errors import SettingError
 from lth.reporting import report
 from tests.files import read_csv
 
@@ -62,3 +64,51 @@ def test_what_decides_and_whose_loss_are_settings(imp, tmp_path):
         runs.add(read_csv(folder / "results.csv")[0]["run"])
     assert len(runs) == 3, "the task that the data name is the one that is named"
     assert len(list(Path(tmp_path).glob("outputs/store/*/*/run.json"))) == 3
+
+
+LOOP = """
+import torch
+from torch import nn
+
+def build():
+    return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
+
+def fit(run):
+    optimizer = run.attach(torch.optim.Adam(run.model.parameters(), 0.05))
+    for step in run.steps(20):
+        optimizer.zero_grad()
+        inputs = torch.randn(8, 4, generator=run.rng(step))
+        loss = (run.model(inputs)[:, 0] - inputs.sum(1)).abs().mean()
+        loss.backward()
+        optimizer.step()
+        run.log(step, val_stress=loss, test_stress=loss)
+    return {"test_stress": loss}
+"""
+
+
+def test_a_loop_of_the_users_is_shown_by_its_metric_alone(here, tmp_path, monkeypatch):
+    (tmp_path / "my_loop.py").write_text(LOOP)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    words = ["loop=custom", "loop._target_=my_loop.fit", "model=custom", "model._target_=my_loop.build", "levels=1"]
+    words += ["loop.decide=val_stress", "+loop.better.stress=lower", "arms=[ticket,reinit]"]
+    jobs = [here(tmp_path, tmp_path, "imp", *words, f"seed={seed}") for seed in range(2)]
+    shown = " ".join(jobs[0][1].split())
+    assert "Test stress (lower is better) at early stop" in shown and "accuracy" not in shown.lower()
+    report([folder for folder, _ in jobs], to=tmp_path / "report")
+    for page in (jobs[0][0] / "report.html", tmp_path / "report" / "report.html"):
+        text = page.read_text()
+        assert "test stress" in text.lower() and "lowest validation stress" in text
+        assert "accuracy" not in re.sub(r"figures/accuracy|<style.*?</style>", "", text, flags=re.DOTALL).lower()
+
+
+@pytest.mark.parametrize("experiment", ["at_init", "deploy", "gradient_flow", "grokking", "stability"])
+def test_an_experiment_of_accuracies_refuses_another_task_in_one_line(imp, here, tmp_path, experiment):
+    with pytest.raises(SettingError, match=f"^task=regression: is compared by mse, and lth {experiment} compares by"):
+        here(tmp_path, tmp_path, experiment, *WORDS[2:5])
+    assert not list(tmp_path.glob("outputs/store/*/*"))
+
+
+def test_a_task_without_data_is_one_line(here, tmp_path):
+    words = ["loop=custom", "loop._target_=my_loop.fit", "model=custom", "model._target_=my_loop.build"]
+    with pytest.raises(SettingError, match=r"^task=regression: is learnt from data, and your loop brings its own"):
+        here(tmp_path, tmp_path, "imp", *words, "task=regression")
