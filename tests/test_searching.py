@@ -136,10 +136,11 @@ def test_what_was_trained_is_found_again_until_the_code_changes(written, tmp_pat
 
 AT_ONCE = """
 import json, sys
+from pathlib import Path
 import lth
 sys.path.insert(0, "")
 from {name} import build, fit
-store = lth.Store("store")
+store = lth.Store(Path("store"))
 searches = lth.search(build, fit, levels=1, arms=["ticket", "reinit"], args={{"steps": 300}}, store=store)
 print(json.dumps([len(store.trained), [[row["run"], row["final_test_mse"]] for row in searches.rows]]))
 """
