@@ -1,7 +1,6 @@
 """A search around a user's own loop: lth's tickets where the loop does what lth's does, and everything found again."""
 
 import importlib
-import json
 import logging
 import sys
 from collections.abc import Callable
@@ -132,30 +131,6 @@ def test_what_was_trained_is_found_again_until_the_code_changes(written, tmp_pat
     module = written()
     module.RATE = 0.07  # not as its file says
     assert trained(module) == 3
-
-
-AT_ONCE = """
-import json, sys
-from pathlib import Path
-import lth
-sys.path.insert(0, "")
-from {name} import build, fit
-store = lth.Store(Path("store"))
-searches = lth.search(build, fit, levels=1, arms=["ticket", "reinit"], args={{"steps": 300}}, store=store)
-print(json.dumps([len(store.trained), [[row["run"], row["final_test_mse"]] for row in searches.rows]]))
-"""
-
-
-def test_two_processes_at_once_train_each_run_once_and_agree(written, tmp_path, begin):
-    module = written()
-    code = AT_ONCE.format(name=module.__name__)
-    processes = [begin(cwd=tmp_path, code=code) for _ in range(2)]
-    ended = [process.wait() for process in processes]
-    assert [done.returncode for done in ended] == [0, 0], ended[0].stderr + ended[1].stderr
-    (first, rows), (second, others) = (json.loads(done.stdout) for done in ended)
-    assert rows == others and first + second == len(list(run_folders(tmp_path / "store"))) == 3
-    alone = lth.search(module.build, module.fit, levels=1, arms=["ticket", "reinit"], args={"steps": 300})
-    assert [row["final_test_mse"] for row in alone.rows] == [value for _, value in rows]
 
 
 def test_what_cannot_be_read_is_not_answered_from_the_store(written, tmp_path, caplog):
