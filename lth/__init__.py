@@ -81,7 +81,7 @@ _PLACES = {
     "Multilabel": "tasks.multilabel",
     "Outcome": "lottery.arms",
     "plan": "training.recipe",
-    "prepare": "data.tensors",
+    "prepare": "data.preparation",
     "probe": "analysis.probes",
     "ProbeInputs": "analysis.probes",
     "prune": "lottery.pruned",

@@ -158,7 +158,7 @@ def test_the_preset_of_frankle2021_has_the_recipe_of_the_authors_code():
     ("name", "iterations", "lr"), [("conv2", 20_000, 2e-4), ("conv4", 25_000, 3e-4), ("conv6", 30_000, 3e-4)]
 )
 def test_the_conv_presets_have_the_papers_recipes(name, iterations, lr):
-    for scale in ("quick", "paper"):
+    for scale in ("paper",) if name == "conv2" else ("quick", "paper"):  # Conv-2 is shorter at scale=quick
         settings = composed(f"paper=frankle2019/{name}", f"scale={scale}")
         assert (settings.recipe.iterations, settings.recipe.lr, settings.recipe.batch_size) == (iterations, lr, 60)
         assert settings.data.name == "cifar10" and settings.model.name == name
