@@ -70,11 +70,6 @@ def lightning_fit(
     run and the number of the step, as those of `run.batches` do. What `module.log` calls `val_...` is logged, and the
     loss of a batch every `log_every_n_steps` as `train_loss`. Raises LotteryError for what is no Trainer of
     `run.model`, and for one that cannot train a ticket.
-
-    >>> def build_trainer(run):
-    ...     trainer = Trainer(max_steps=1000, enable_checkpointing=False, logger=False)
-    ...     return trainer, Classifier(run.model), train_loader, val_loader
-    >>> fit = lightning_fit(build_trainer)
     """
     return LightningFit(build_trainer, steps, metrics)
 

@@ -204,11 +204,7 @@ def attributes_of_lightning() -> set[str]:
 
 
 def named(metrics: Any) -> dict[str, Any]:
-    """Lightning's metrics by lth's names: those of one dict, or of a list of them, as `Trainer.test` gives.
-
-    >>> named([{"test/loss": 0.5}, {"test_accuracy": 0.9}])
-    {'test_loss': 0.5, 'test_accuracy': 0.9}
-    """
+    """Lightning's metrics by lth's names: those of one dict, or of a list of them, as `Trainer.test` gives."""
     parts = metrics if isinstance(metrics, list) else [metrics]
     if not all(isinstance(part, Mapping) for part in parts):
         raise LotteryError(f"the metrics of lightning_fit are {kind_of(metrics)}: give a dict, or a list of them")

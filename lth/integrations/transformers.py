@@ -69,11 +69,6 @@ def trainer_fit(
     those of `run.batches` do. Its metrics `eval_...` are `val_...` here, or `test_...` where `eval_dataset` is a dict
     with that name; its `loss` is `train_loss`. Raises LotteryError for what is no Trainer of `run.model`, and for one
     that cannot train a ticket.
-
-    >>> def build_trainer(run):
-    ...     arguments = TrainingArguments("out", max_steps=1000, eval_strategy="steps", eval_steps=100)
-    ...     return Trainer(model=run.model, args=arguments, train_dataset=train_set, eval_dataset=eval_set)
-    >>> fit = trainer_fit(build_trainer)
     """
     return TrainerFit(build_trainer, steps, metrics)
 
@@ -195,11 +190,7 @@ class _Guide(TrainerCallback):  # type: ignore[misc]
 
 
 def named(metrics: Any) -> dict[str, Any]:
-    """The Trainer's metrics by lth's names, without times and speeds.
-
-    >>> named({"eval_loss": 0.5, "eval_test_accuracy": 0.9, "test_f1": 0.8, "eval_runtime": 3.0, "epoch": 1.0})
-    {'val_loss': 0.5, 'test_accuracy': 0.9, 'test_f1': 0.8}
-    """
+    """The Trainer's metrics by lth's names, without times and speeds: `eval_loss` as `val_loss`."""
     if not isinstance(metrics, Mapping):
         raise LotteryError(
             f"the metrics of trainer_fit are {kind_of(metrics)}: give a dict, as trainer.evaluate() does"

@@ -246,3 +246,11 @@ def test_what_is_no_trainer_of_the_run_is_one_line(build, line):
 
     with pytest.raises(LotteryError, match=line):
         train(loop_spec(network(), {}, lightning_fit(build, 8)))
+
+
+def test_metrics_of_a_test_are_named_as_lths():
+    from lth.integrations.lightning_guide import named
+
+    assert named([{"test/loss": 0.5}, {"test_accuracy": 0.9}]) == {"test_loss": 0.5, "test_accuracy": 0.9}
+    with pytest.raises(LotteryError, match="the metrics of lightning_fit are None"):
+        named(None)

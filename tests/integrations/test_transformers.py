@@ -241,3 +241,5 @@ def test_what_builds_no_trainer_is_one_line():
         trainer_fit(torch.zeros(1))
     with pytest.raises(LotteryError, match="the metrics of trainer_fit are None"):
         named(None)
+    given = {"eval_loss": 0.5, "eval_test_accuracy": 0.9, "test_f1": 0.8, "eval_runtime": 3.0, "epoch": 1.0}
+    assert named(given) == {"val_loss": 0.5, "test_accuracy": 0.9, "test_f1": 0.8}
