@@ -11,7 +11,7 @@ import yaml
 from hydra import compose, initialize_config_dir
 from PIL import Image
 
-from lth.analysis.probes import tables_of
+from lth.analysis.probes import PROBES, tables_of
 from lth.cli.config import read, register
 from lth.discovery import place
 from lth.report.tables import CURVES, RESULTS
@@ -279,7 +279,9 @@ for mode, words in (("disabled", []), ("offline", {probes}), ("offline", {probes
 def test_probes_of_what_is_trained_already_write_one_run(command, tmp_path, prepared_mnist1d, runs, records, history):
     words = ["imp", "scale=smoke", "levels=1", "arms=[ticket,reinit]", f"data.root={prepared_mnist1d}", "outputs=out"]
     words += ["model=mlp", "model.widths=[4]"]
-    script = PROBED.format(words=words, probes=["probes=[distance,interpolation,agreement]", "line_examples=50"])
+    script = PROBED.format(
+        words=words, probes=["probes=[distance,interpolation,agreement,level_to_level]", "line_examples=50"]
+    )
     done = command(cwd=tmp_path, code=script, WANDB_MODE=None)
     assert "warning" not in done.stderr, done.stderr
     (path,) = runs(tmp_path / "out")
@@ -292,13 +294,13 @@ def test_probes_of_what_is_trained_already_write_one_run(command, tmp_path, prep
         row = rows[int(probed["level"])]
         assert {key: row[key] for key in measured} == pytest.approx(measured, rel=1e-12)
     logged = {key for row in rows for key in row if key.split("/")[-1] in PROBE_COLUMNS}
-    of_draws = ("disagreement_between_draws", "ensemble_accuracy")
-    assert logged == {
-        f"{arm}/{key}" for arm in ("ticket", "reinit") for key in PROBE_COLUMNS if key not in of_draws
-    } - {
-        "ticket/disagreement_with_ticket",
-        "ticket/kl_with_ticket",
+    of_draws = {"disagreement_between_draws", "ensemble_accuracy"}
+    of_tickets = {
+        column.name for column in PROBES.get("level_to_level", "probes").columns if column.name != "line_examples"
     }
+    of_others = {"disagreement_with_ticket", "kl_with_ticket"}
+    of_arm = {"ticket": of_others, "reinit": of_tickets}
+    assert logged == {f"{arm}/{key}" for arm, out in of_arm.items() for key in {*PROBE_COLUMNS} - of_draws - out}
 
 
 def test_nothing_is_begun_before_a_training(tracker, ticket, tmp_path, monkeypatch):
