@@ -1,6 +1,7 @@
 """A search around a user's own loop: lth's tickets where the loop does what lth's does, and everything found again."""
 
 import importlib
+import json
 import logging
 import sys
 from collections.abc import Callable
@@ -41,6 +42,17 @@ def fit(run, steps=20):
 HELPER = """
 def loss_of(model, inputs):
     return (model(inputs) - inputs.sum(1, keepdim=True)).square().mean()
+"""
+
+AT_ONCE = """
+import json, sys
+from pathlib import Path
+import lth
+sys.path.insert(0, "")
+from {name} import build, fit
+store = lth.Store(Path("store"))
+searches = lth.search(build, fit, levels=1, arms=["ticket", "reinit"], args={{"steps": 300}}, store=store)
+print(json.dumps([len(store.trained), [[row["run"], row["final_test_mse"]] for row in searches.rows]]))
 """
 
 
@@ -276,3 +288,15 @@ def test_the_report_is_that_of_the_command_line(written, tmp_path, capsys):
     assert len(searches.rows) == 3 * 3 and {row["seed"] for row in searches.rows} == {0, 1, 2}
     assert all(row["final_test_mse"] is not None and row["decided_by"] == "val_loss" for row in searches.rows)
     assert searches[0].report(tmp_path / "one") == tmp_path / "one"
+
+
+def test_two_processes_at_once_train_each_run_once_and_agree(written, tmp_path, begin):
+    module = written()
+    code = AT_ONCE.format(name=module.__name__)
+    processes = [begin(cwd=tmp_path, code=code) for _ in range(2)]
+    ended = [process.wait() for process in processes]
+    assert [done.returncode for done in ended] == [0, 0], ended[0].stderr + ended[1].stderr
+    (first, rows), (second, others) = (json.loads(done.stdout) for done in ended)
+    assert rows == others and first + second == len(list(run_folders(tmp_path / "store"))) == 3
+    alone = lth.search(module.build, module.fit, levels=1, arms=["ticket", "reinit"], args={"steps": 300})
+    assert [row["final_test_mse"] for row in alone.rows] == [value for _, value in rows]
