@@ -1,6 +1,7 @@
 """Gathers the results of many jobs: one row for each training asked for, by setting."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -219,8 +220,17 @@ def _match(first: Sequence[Row], second: Sequence[Row]) -> bool | None:
 
 def _order(arms: Sequence[str], row: Row) -> tuple[Any, ...]:
     arm = arms.index(row["arm"]) if row["arm"] in arms else len(arms)
-    about = (row["experiment"], str(row["data"]), str(row["model"]), row["schedule"], WAYS.index(way_of(row)))
+    about = (row["experiment"], str(row["data"]), str(row["model"]), numbered(row["schedule"]), WAYS.index(way_of(row)))
     return (*about, row["setting"], row["seed"], row["level"], arm, row["arm"], row["draw"])
+
+
+def numbered(name: str) -> list[str | int]:
+    """A key that sorts names by the numbers in them.
+
+    >>> sorted(["k200", "k50"], key=numbered)
+    ['k50', 'k200']
+    """
+    return [int(part) if part.isdecimal() else part for part in re.split(r"([0-9]+)", name)]
 
 
 def _curves(files: Sequence[Path], rows: Sequence[Row]) -> dict[str, list[Row]]:
