@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+import torch
 from hydra.errors import ConfigCompositionException
 from omegaconf import OmegaConf
 
@@ -14,7 +15,10 @@ from lth.cli.config import read
 from lth.core.checked import hints_of
 from lth.core.errors import SettingError
 from lth.core.setting import default_of, marks_of, setting
+from lth.data.preparation import prepare
 from lth.discovery import place, source_of, sources
+from lth.from_settings import architecture_digest
+from lth.models.lenet import lenet_300_100
 from lth.pruning.methods import METHODS
 from lth.settings import hash_of
 from tests.composing import composed_by_hydra, configuration
@@ -304,9 +308,18 @@ def test_groups_and_densities_are_written_as_they_are_said():
     assert (pruning.schedule, pruning.scope) == ("one_shot", "global")
 
 
+MNIST = "5d5ec14a3c1a2c55a790ad865420cb49"
+"""The digest of the prepared file."""
+
+
 def frankle2019() -> dict[str, str]:
+    images, labels = torch.zeros(20, 1, 28, 28, dtype=torch.uint8), torch.arange(20) % 10
+    tensors = {
+        f"{part}_{kind}": x for part in ("train", "test") for kind, x in (("images", images), ("labels", labels))
+    }
+    architecture = architecture_digest(lenet_300_100((1, 28, 28), 10), prepare("mnist", tensors))
     return {
-        schedule: composed("paper=frankle2019/lenet", f"pruning.schedule={schedule}").setting()
+        schedule: composed("paper=frankle2019/lenet", f"pruning.schedule={schedule}").setting(MNIST, architecture)
         for schedule in ("iterative", "one_shot")
     }
 

@@ -37,19 +37,19 @@ class Level:
     """One round of pruning: its mask on the rewind point (`spec`, which controls vary), and the ticket's `result`.
 
     source: the weights that the mask was scored on, or that a gradual pruning ended with; None at level 0, the dense
-    network. way: how it goes on from there, one of `lth.lottery.iterate.WAYS`. ticket_spec: the training that gave
-    `result`; None is `spec`, where the weights are rewound.
+    network. iterate: how the ticket's training goes on from there.
     """
 
     index: int
     spec: RunSpec
     result: RunResult
     source: State | None
-    way: str = "weights"
-    ticket_spec: RunSpec = None  # type: ignore[assignment]  # made of spec
+    iterate: Iterate = REWOUND
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "ticket_spec", self.ticket_spec or self.spec)
+    @property
+    def ticket_spec(self) -> RunSpec:
+        """The training of the ticket: `spec` itself where the weights are rewound."""
+        return self.spec if self.source is None else self.iterate.training(self.spec, self.source)
 
     @property
     def density(self) -> float:
@@ -62,8 +62,8 @@ class Level:
         That is the state at the rewind point, or where levels go on from trained weights, those.
         """
         about = {**provenance, "level": self.index, "run": self.result.run}
-        if self.way != "weights":
-            about["iterate"] = self.way
+        if self.iterate.way != "weights":
+            about["iterate"] = self.iterate.way
         return Ticket(self.spec.mask, self.ticket_spec.initial_state, self.spec.plan.start, about)
 
 
@@ -124,8 +124,7 @@ def levels(
         if skipped:
             continue
         spec = replace(dense, mask=mask, level=index)
-        ticket_spec = iterate.training(spec, source)
-        level = Level(index, spec, fit(ticket_spec), source, iterate.way, ticket_spec)
+        level = Level(index, spec, fit(iterate.training(spec, source)), source, iterate)
         yield level
         if iterative:
             source = _source(level, pruning)

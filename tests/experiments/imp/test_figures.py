@@ -23,7 +23,11 @@ from lth.report.intervals import min_max, t_interval
 from lth.report.results import Results
 from lth.report.tables import LAYERS
 
-METRICS = {one.name: [column.name for column in one.columns if column != LINE_EXAMPLES] for one in PROBES_OF_LTH}
+METRICS = {
+    one.name: [column.name for column in one.columns if column != LINE_EXAMPLES]
+    for one in PROBES_OF_LTH
+    if one.name != "level_to_level"  # which has a figure of its own
+}
 COLUMNS = tables_of([])[0].names
 
 
