@@ -290,6 +290,7 @@ def test_the_report_is_that_of_the_command_line(written, tmp_path, capsys):
     assert searches[0].report(tmp_path / "one") == tmp_path / "one"
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_train_each_run_once_and_agree(written, tmp_path, begin):
     module = written()
     code = AT_ONCE.format(name=module.__name__)
