@@ -16,6 +16,7 @@ from lth.report.statistics import arms_of, densities, percent
 from lth.report.units import shared_error
 from lth.tasks.metrics import ACCURACY
 
+from .estimators import is_connected, is_matching, is_measured
 from .sheets import search_cells
 
 NORMAL = 1.96
@@ -112,12 +113,11 @@ def connected(rows: Sequence[Row], criteria: Criteria) -> str:
 
     Paul et al. 2023: the two are said to go together.
     """
-    levels = [row for row in rows if row["arm"] == "ticket" and row.get("test_error_barrier_to_previous") is not None]
-    levels = [row for row in levels if row["test_accuracy_less_dense"] is not None]
+    levels = [row for row in rows if row["arm"] == "ticket" and is_measured(row)]
     if not levels:
         return ""
-    joined = [100 * row["test_error_barrier_to_previous"] < STABLE for row in levels]
-    matching = [100 * row["test_accuracy_less_dense"] >= -criteria.margin for row in levels]
+    joined = [is_connected(row) for row in levels]
+    matching = [is_matching(row, criteria.margin) for row in levels]
     agreeing = sum(x == y for x, y in zip(joined, matching, strict=True))
     return (
         f"The ticket is linearly connected with that of the level before (a barrier of test error below {STABLE:g}"

@@ -3,6 +3,7 @@
 import statistics
 
 from lth.analysis.line import STABLE
+from lth.core.tables import Row
 from lth.report.claims.estimators import estimator
 from lth.report.claims.evidence import Evidence
 from lth.report.claims.values import Estimate, Place, Values
@@ -21,14 +22,28 @@ def connected_where_matching(evidence: Evidence, *, below: float = STABLE, margi
     agrees: dict[int, list[bool]] = {}
     runs: dict[int, set[str]] = {}
     for row in evidence.rows("probes", {"arm": "ticket"}):
-        if row[BARRIER] is not None and row[ABOVE_DENSE] is not None:
-            connected, matching = 100 * row[BARRIER] < below, 100 * row[ABOVE_DENSE] >= -margin
-            agrees.setdefault(row["seed"], []).append(connected == matching)
+        if is_measured(row):
+            agrees.setdefault(row["seed"], []).append(is_connected(row, below) == is_matching(row, margin))
             runs.setdefault(row["seed"], set()).add(row["run"])
     values: dict[Place, float] = {
         (seed, 0): Estimate(100 * statistics.fmean(each), frozenset(runs[seed])) for seed, each in agrees.items()
     }
     return {evidence.trainings.last_level: values}
+
+
+def is_measured(row: Row) -> bool:
+    """Whether a row of probes.csv has both the barrier to the level before and the accuracy less the dense one's."""
+    return row.get(BARRIER) is not None and row.get(ABOVE_DENSE) is not None
+
+
+def is_connected(row: Row, below: float = STABLE) -> bool:
+    """Whether the barrier of test error to the level before lies below `below` points."""
+    return bool(100 * row[BARRIER] < below)
+
+
+def is_matching(row: Row, margin: float) -> bool:
+    """Whether the ticket is at most `margin` points less accurate than the dense network of its seed."""
+    return bool(100 * row[ABOVE_DENSE] >= -margin)
 
 
 ESTIMATORS = (connected_where_matching,)
