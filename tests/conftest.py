@@ -2,13 +2,13 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from lth.training.recipe import Plan, Recipe, plan
 from lth.training.run_spec import RunSpec
 from tests import kills
 from tests.files import write_data
+from tests.sketches import leave_unrendered
 
 torch.set_num_threads(1)
 settings.register_profile("laws", derandomize=True, deadline=None, max_examples=50, database=None)
@@ -46,6 +47,15 @@ def images_of(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     labels = torch.randint(CLASSES, (count,), generator=rng(seed, "labels"))
     noise = torch.randn(count, 1, SIDE, SIDE, generator=rng(seed, "noise"))
     return pictures[labels] + 1.5 * noise, labels
+
+
+ALL_SLOW = re.compile(r"^pytestmark = .*\bmark\.slow\b", re.MULTILINE)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A file whose tests are all slow is not read where those are left out: what it imports takes seconds."""
+    fast = config.option.markexpr == "not slow" and collection_path.name.startswith("test_")
+    return True if fast and ALL_SLOW.search(collection_path.read_text()) else None
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -155,26 +165,11 @@ def prepared_mnist1d(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_data(tmp_path_factory.mktemp("data"), "mnist1d", (1, 1, 40), train=4_000, test=1_000)
 
 
-PNG = bytes.fromhex(  # one transparent pixel
-    "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
-    "1f15c4890000000d49444154789c6360606060000000050001a5f645400000000049454e44ae426082"
-)
-
-
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def unrendered(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures are sketched, but a pixel is written for each: rendering takes most of the time of a report.
-
-    A test marked `rendered` renders them.
-    """
+    """Figures are sketched, but a pixel is written for each. A test marked `rendered` renders them."""
     if "rendered" not in request.keywords:
-        for kind, content in (("png", PNG), ("pdf", b"%PDF-1.4")):
-            write = partial(_write_sketch, content)
-            monkeypatch.setattr(f"lth.report.figures.drawing.write_{kind}", write)
-
-
-def _write_sketch(content: bytes, figure: Any, path: Path) -> None:
-    Path(path).write_bytes(content)
+        leave_unrendered(monkeypatch.setattr)
 
 
 class Running:

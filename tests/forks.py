@@ -1,7 +1,7 @@
 """Forks of a process that has torch and the rest imported already: a new one takes seconds for its imports alone.
 
 Reads a line of JSON for each process that is asked for: `code` and `words`, as after `python -c`, `cwd`, `environment`,
-and `place`, a folder for its `out`, `err`, and, at its end, `code`, its exit status.
+and `place`, a folder for its `out`, `err`, and, at its end, `code`, its exit status. They render no figures.
 """
 
 import atexit
@@ -16,8 +16,18 @@ import types
 from pathlib import Path
 from typing import Any
 
-PRELOADED = ("torch._dynamo", "safetensors.torch", "hydra.main", "pydantic", "matplotlib.pyplot", "matplotlib.figure")
-PRELOADED += ("jinja2", "scipy.stats", "joblib", "lth.cli", "lth.api", "lth.session")
+from tests.sketches import leave_unrendered
+
+PRELOADED = (
+    "safetensors.torch",
+    "hydra.main",
+    "pydantic",
+    "matplotlib.pyplot",
+    "matplotlib.figure",
+    "jinja2",
+    "joblib",
+)
+PRELOADED += ("lth.cli", "lth.api", "lth.session")
 
 
 def keep(child: int, place: Path) -> None:
@@ -75,10 +85,17 @@ def end(status: int) -> None:
     os._exit(status & 0xFF)
 
 
+def patch(name: str, value: Any) -> None:
+    """Puts `value` in the place of what is called `name`."""
+    module, _, attribute = name.rpartition(".")
+    setattr(importlib.import_module(module), attribute, value)
+
+
 def serve() -> None:
     """Forks as asked until its input ends."""
     for name in PRELOADED:
         importlib.import_module(name)
+    leave_unrendered(patch)
     gc.freeze()  # a collection in a child would copy every page
     for line in sys.stdin:
         asked = json.loads(line)
@@ -93,3 +110,4 @@ def serve() -> None:
 if __name__ == "__main__":
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # those who wait for their children have no one to wait for them
     serve()
+    os._exit(0)  # freeing all that was imported takes seconds

@@ -1,7 +1,6 @@
 """Imports flow one way. The layers themselves are import-linter's contracts in pyproject.toml."""
 
 import ast
-import os
 import subprocess
 import sys
 import tomllib
@@ -44,14 +43,12 @@ def test_the_command_line_and_the_experiments_help_import_no_torch():
     assert done.returncode == 0, done.stderr
 
 
-def test_a_run_imports_neither_torchs_compiler_nor_what_is_off(tmp_path, prepared_mnist1d):
+def test_a_run_imports_neither_torchs_compiler_nor_what_is_off(command, tmp_path, prepared_mnist1d):
     """They take longer than all the rest: the compiler comes with the first call of an optimiser, unless that is kept
     from it, and with what counts FLOPs."""
     code = f"import sys\nfrom lth.cli import main\nmain()\nsys.exit(str({UNNEEDED!r} & set(sys.modules) or 0))"
     words = ["imp", "scale=smoke", "data=mnist1d", "levels=1", "arms=[ticket]", "recipe.iterations=4"]
-    environment = os.environ | {"LTH_DATA": str(prepared_mnist1d), "WANDB_MODE": "disabled"}
-    command = [sys.executable, "-c", code, *words]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    done = command(*words, cwd=tmp_path, code=code, check=False, LTH_DATA=str(prepared_mnist1d))
     assert (done.returncode, done.stderr.splitlines()[-1:]) == (1, ["0"])
 
 

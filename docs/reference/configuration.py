@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from typing import get_type_hints
 
 from lth.cli.config import composed
@@ -46,6 +47,7 @@ def ours() -> dict[str, Source]:
     return {name: source for name, source in sources().items() if not source.outside}
 
 
+@cache
 def entries() -> list[Entry]:
     """Every key of every experiment, with its composed default."""
     return [(name, key) for name, source in ours().items() for key in keys_of(source.settings, composed(source, []))]

@@ -13,7 +13,6 @@ from lth.report.tables import CURVES, RESULTS
 from lth.reporting import report, target
 from tests.files import read_csv
 
-pytestmark = pytest.mark.usefixtures("unrendered")
 OFF = (-0.0004, 0.0, 0.0004, 0.0002, -0.0002)
 
 

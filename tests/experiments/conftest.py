@@ -47,8 +47,3 @@ def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         return to, captured.out + captured.err
 
     return run
-
-
-@pytest.fixture(autouse=True)
-def cheap_figures(unrendered: None) -> None:
-    """Figures are rendered only in tests marked `rendered`."""

@@ -63,11 +63,6 @@ def history() -> Callable[[Records, str], list[dict[str, Any]]]:
     return lambda found, key: [record["item"] for record in found["history"] if key in record["item"]]
 
 
-@pytest.fixture(autouse=True)
-def cheap_figures(unrendered: None) -> None:
-    """Figures are rendered only in tests marked `rendered`."""
-
-
 @pytest.fixture(scope="session")
 def make_outcome(make_job: Callable[..., RunSpec], make_network: Callable[[], nn.Module]) -> Callable[..., Outcome]:
     """A trained arm of the small network, by default the ticket of level 0; keywords change its training."""

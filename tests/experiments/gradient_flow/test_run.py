@@ -43,13 +43,27 @@ def flow(folder, noise, here, monkeypatch):
     return lambda *more, figures=False: here(folder, noise, "gradient_flow", *words, *more, figures=figures)
 
 
+@pytest.fixture(scope="module")
+def jobs() -> dict[str, tuple[Path, str]]:
+    """The run of the preset that the tests of this file share."""
+    return {}
+
+
+@pytest.fixture
+def complete(flow, jobs) -> tuple[Path, str]:
+    """The folder of a run of the preset, with figures, and what it printed."""
+    if not jobs:
+        jobs["first"] = flow(figures=True)
+    return jobs["first"]
+
+
 def weights(folder: Path, run: str, kind: str) -> dict[str, torch.Tensor]:
     """The `kind` of state that the store keeps of `run`."""
     return read_run(run_folder(folder / "outputs" / "store", run)).states[kind]
 
 
-def test_what_it_leaves_behind(flow):
-    to, shown = flow(figures=True)
+def test_what_it_leaves_behind(complete):
+    to, shown = complete
     columns = {table.name: table.names for table in (RESULTS, LAYERS, CURVES, *TABLES)}
     rows = {name: read_csv(to / f"{name}.csv") for name in columns}
     assert all(list(rows[name][0]) == columns[name] for name in columns)
@@ -68,9 +82,8 @@ def test_what_it_leaves_behind(flow):
     assert (to / "report.html").exists() and "all of this is about one mask" in shown and "lottery" in shown
 
 
-def test_the_laws_of_the_table(flow, folder, caplog):
-    flow()  # the second time all of it is found, whichever test of this file ran first
-    to, shown = flow()
+def test_the_laws_of_the_table(complete, flow, folder, caplog):
+    to, shown = flow()  # the second time all of it is found
     assert "one training here" not in caplog.text  # that reinit_one_init begins with a run of reinit is meant so
     assert "\n0 trained, 24 found" in shown
     runs = {(row["arm"], row["draw"]): row["run"] for row in read_csv(to / "results.csv")}
@@ -96,9 +109,10 @@ def test_the_laws_of_the_table(flow, folder, caplog):
     assert len(at_one) == 1  # every line ends in the pruned solution
 
 
-def test_the_ticket_starts_at_the_weights_of_step_0(flow, noise):
+def test_the_ticket_starts_at_the_weights_of_step_0(complete, noise, monkeypatch):
     """Its weights are those of the initialiser; runs of a row start at the same weights where it says so."""
-    to, _ = flow()
+    to, _ = complete
+    monkeypatch.setenv("LTH_DATA", str(noise))
     ticket = load_ticket(to / "ticket.safetensors")
     with initialize_config_dir(str(place("conf")), version_base="1.3"):
         settings = config.read(compose("gradient_flow", [PAPER, "scale=smoke"]))
@@ -117,8 +131,8 @@ def test_the_ticket_starts_at_the_weights_of_step_0(flow, noise):
     assert all(float(row["l2"]) < 10 for row in distances)
 
 
-def test_a_later_seed_shares_its_pruned_solution(flow, folder):
-    first, _ = flow()
+def test_a_later_seed_shares_its_pruned_solution(complete, flow):
+    first, _ = complete
     second, _ = flow("seed=1", "inits=[pruned]", "methods=[]")
     other = next(row for row in read_csv(first / "results.csv") if row["arm"] == "pruned_other_seeds")
     assert [row["run"] for row in read_csv(second / "results.csv")] == [other["run"]]

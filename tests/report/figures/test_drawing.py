@@ -70,7 +70,7 @@ def test_nothing_global_changes_and_nothing_is_logged(results, tmp_path, caplog)
     assert caplog.records == []
 
 
-def test_what_a_killed_job_left_goes_and_a_link_is_not_followed(results, tmp_path, unrendered):
+def test_what_a_killed_job_left_goes_and_a_link_is_not_followed(results, tmp_path):
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / ".gone.png.abcd1234.part").touch()
     draw([SQUARES], results, tmp_path / "figures")
