@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from lth.core.tables import Row
-from lth.report.figures.axes import ArmStyle, arm_style, legend_above, new_figure
+from lth.report.figures.axes import ArmStyle, arm_style, legend_above, log_axis, new_figure
 from lth.report.figures.curves import Curve, curve, log_iterations
 from lth.report.figures.drawing import Drawing, Sketch
 from lth.report.figures.series import line_handle
@@ -27,6 +27,10 @@ STYLES = {
     "random": ArmStyle("#8C8C8C", "X", (0, (1, 1))),
 }
 """Network -> how it looks; others look as arms do."""
+
+
+HEIGHT = 0.6
+"""Of the height of a row of the figure of delays, so much is taken by the markers of its seeds."""
 
 
 def style_of(network: str) -> ArmStyle:
@@ -85,20 +89,21 @@ def _plot(axes: Axes, style: ArmStyle, test: Curve, train: Curve) -> None:
 
 
 def sketch_delays(results: Results) -> Sketch | None:
-    """The delay of each network on a logarithmic axis, a marker a seed or draw; None where none was measured."""
+    """The delay of each network on a logarithmic axis, a marker a seed or draw, below each other; None without any."""
     delays = delays_by_network(results["delays"])
     if not delays:
         return None
-    figure, [[axes]] = new_figure(1, 1, 0.7 + 0.26 * len(delays))
+    figure, [[axes]] = new_figure(1, 1, 0.7 + 0.3 * len(delays))
     for place, (network, rows) in enumerate(delays.items()):
         style = style_of(network)
-        for row in rows:
+        for number, row in enumerate(rows):
             face = "white" if row["censored"] else style.colour
             look: dict[str, Any] = {"marker": style.marker, "markersize": 5, "markerfacecolor": face}
-            axes.plot(row["delay"], place, linestyle="", color=style.colour, **look)
+            height = place + HEIGHT * ((number + 0.5) / len(rows) - 0.5)
+            axes.plot(row["delay"], height, linestyle="", color=style.colour, **look)
     axes.set_yticks(range(len(delays)), list(delays))
     axes.invert_yaxis()
-    axes.set_xscale("log")
+    log_axis(axes, [row["delay"] for rows in delays.values() for row in rows], "x")
     axes.set_xlabel("iterations from memorising to generalising")
     caption = (
         "How many iterations after the training split each network learns the test split, a marker a seed or draw."

@@ -218,13 +218,21 @@ def with_observed(table: Table, rows: Sequence[Row]) -> Table:
     """`table` with the columns of `rows` that it does not declare: those of a task's metrics and of observers."""
     names = dict.fromkeys(name for row in rows for name in row if name not in table.by_name and not in_memory(name))
     table = with_metrics(table, names)
-    observed = [name for name in names if name not in table.by_name]
-    return table.plus(*(Column(name, float, "", "measured by an observer of the training") for name in observed))
+    return table.plus(*(observed(name) for name in names if name not in table.by_name))
+
+
+def observed(name: str) -> Column:
+    """The column of a value that an observer of the training measured, which may be NaN or infinite."""
+    return Column(name, float, "", "measured by an observer of the training", added=True, finite=False)
 
 
 def read_table(table: Table, path: Path) -> list[Row]:
-    """The rows of `table` in the CSV file `path`, with the columns of a task's metrics that it has.
+    """The rows of `table` in the CSV file `path`, with the columns of a task's metrics and of observers that it has.
 
-    Raises LotteryError as `Table.read` does.
+    Columns of observers are read from curves.csv alone. Raises LotteryError as `Table.read` does.
     """
-    return with_metrics(table, head_of(path)).read(path)
+    names = head_of(path)
+    table = with_metrics(table, names)
+    if table.name == CURVES.name:
+        table = table.plus(*(observed(name) for name in dict.fromkeys(names) if name not in table.by_name))
+    return table.read(path)

@@ -116,6 +116,8 @@ def test_a_further_observer_fills_the_columns_that_it_declares(make_outcome, tmp
     assert {iteration: float(cell) for iteration, cell in curve.items() if cell} == {
         iteration: values["total"] for iteration, values in largest.items()
     }
+    read_back = {row["iteration"]: row["largest_weight"] for row in read_table(CURVES, tmp_path / "curves.csv")}
+    assert read_back == {iteration: float(cell) if cell else None for iteration, cell in curve.items()}
 
 
 def test_the_density_of_all_parameters_is_that_of_the_levels_network(make_outcome):

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -49,7 +49,7 @@ class ArmStyle:
     """How an arm looks in every figure: colour (Okabe-Ito), marker and dashes, each enough to tell it apart."""
 
     colour: str
-    marker: str
+    marker: str | tuple[int, int, int]
     dashes: Any
     width: float = 1.3
 
@@ -63,8 +63,8 @@ STYLES = {
     "restart": ArmStyle("#56B4E9", "P", (0, (8, 1.5))),
     "reinit_plus": ArmStyle("#882255", "d", (0, (2, 1))),
     "small_dense": ArmStyle("#8C8C8C", "h", (0, (3, 1, 1, 1))),
-    "dense_l1": ArmStyle("#DDAA33", "$1$", (0, (4, 1, 1, 1))),
-    "dense_l2": ArmStyle("#999933", "$2$", (0, (2, 1, 1, 1))),
+    "dense_l1": ArmStyle("#DDAA33", "H", (0, (4, 1, 1, 1))),
+    "dense_l2": ArmStyle("#999933", (4, 1, 0), (0, (2, 1, 1, 1))),
     "set": ArmStyle("#117733", "<", (0, (6, 1, 1, 1))),
     "rigl": ArmStyle("#332288", ">", (0, (6, 1, 2, 1))),
     "set_plus": ArmStyle("#44AA99", "*", (0, (1, 2))),
@@ -128,15 +128,16 @@ def density_axis(axes: Axes, shown: Iterable[float], labels: int = 7) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def log_axis(axes: Axes, values: Iterable[float]) -> None:
-    """Makes y logarithmic with plain numbers, as finely labelled as the range of the positive `values` asks for."""
+def log_axis(axes: Axes, values: Iterable[float], which: Literal["x", "y"] = "y") -> None:
+    """Makes an axis logarithmic with plain numbers, labelled as finely as the range of the positive `values` asks for."""
     positive = [value for value in values if value > 0]
     ratio = max(positive) / min(positive)
-    axes.set_yscale("log", nonpositive="mask")
+    axis, scale = (axes.yaxis, axes.set_yscale) if which == "y" else (axes.xaxis, axes.set_xscale)
+    scale("log", nonpositive="mask")
     decades = LogLocator(subs=(1.0, 2.0, 5.0) if ratio < 150 else (1.0,), numticks=12)
-    axes.yaxis.set_major_locator(decades if ratio > 8 else MaxNLocator(5, steps=[1, 2, 5, 10]))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    axis.set_major_locator(decades if ratio > 8 else MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}" if value >= 1000 else f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def count_axis(axis: Axis, ticks: int) -> None:

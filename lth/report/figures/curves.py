@@ -25,6 +25,8 @@ def levels_shown(results: Sequence[Row], count: int = 4) -> list[int]:
     return sorted(chosen)
 
 
+MOST_LABELS = 7
+"""A logarithmic axis of iterations with so many labels has one at each power of ten instead."""
 Curve = dict[int, tuple[float, float, float]]
 """Iteration -> mean, lowest and highest over the draws."""
 Panel = dict[str, Curve]
@@ -56,8 +58,10 @@ def plot_curve(axes: Axes, arm: str, line: Curve, stop: int | None) -> None:
 def log_iterations(axes: Axes, first: int, last: int) -> None:
     """Makes x a logarithmic axis of iterations that also has 0, `first` being the first one after it."""
     axes.set_xscale("symlog", linthresh=first, linscale=0.35)
-    decades = [10**power * step for power in range(7) for step in (1, 2, 5)]
-    axes.set_xticks([0, *(tick for tick in decades if first <= tick <= last)][:8])
+    fine, coarse = ([10**power * step for power in range(7) for step in steps] for steps in ((1, 2, 5), (1,)))
+    fine, coarse = ([tick for tick in ticks if first <= tick <= last] for ticks in (fine, coarse))
+    axes.set_xticks([0, *(fine if len(fine) < MOST_LABELS else coarse)])
+    axes.set_xticks(fine, minor=True)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlim(0, 1.05 * last)

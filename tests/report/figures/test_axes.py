@@ -53,6 +53,21 @@ def test_a_logarithmic_axis_is_labelled_in_plain_numbers(values, expected):
     assert expected <= {tick.get_text() for tick in axes.get_yticklabels()}
 
 
+def test_a_logarithmic_axis_across_has_commas_and_no_label_in_between():
+    figure = Figure()
+    axes = figure.subplots()
+    log_axis(axes, [3000, 30000], "x")
+    axes.plot([3000, 30000], [1, 2])
+    figure.draw_without_rendering()
+    assert {"5,000", "10,000", "20,000"} <= {tick.get_text() for tick in axes.get_xticklabels()}
+    assert {tick.get_text() for tick in axes.get_xticklabels(minor=True)} == {""}
+
+
+@pytest.mark.parametrize("arm", STYLES)
+def test_the_marker_of_an_arm_is_one_shape_without_text(arm):
+    assert not str(STYLES[arm].marker).startswith("$")  # text: figures parse no formulas
+
+
 def test_arms_differ_in_colour_marker_and_dashes_and_stand_out_from_white_in_grey():
     for values in ([style.colour for style in STYLES.values()], [style.marker for style in STYLES.values()]):
         assert len(set(values)) == len(STYLES)

@@ -1,8 +1,9 @@
 """Training curves: some levels side by side, and no panel without a curve."""
 
 import pytest
+from matplotlib.figure import Figure
 
-from lth.report.figures.curves import levels_shown, sketch_curves
+from lth.report.figures.curves import levels_shown, log_iterations, sketch_curves
 from lth.report.results import Results
 
 
@@ -68,6 +69,17 @@ def test_trainings_that_diverged_are_left_out_and_named(make_rows, make_curves, 
     assert "of reinit at 32.8% 1 of 1 failed" in made.caption
     assert [len(drawn_lines(axes)) for axes in made.figure.axes] == [3, 3, 3, 2]
     assert sketch([diverged(row) for row in rows], make_curves(rows, "val_loss")) is None
+
+
+@pytest.mark.parametrize(
+    ("last", "labels"), [(1000, {"0", "50", "100", "200", "500", "1,000"}), (30000, {"0", "100", "1,000", "10,000"})]
+)
+def test_an_axis_of_iterations_has_few_labels_over_its_whole_length(last, labels):
+    figure = Figure()
+    axes = figure.subplots()
+    log_iterations(axes, 50, last)
+    figure.draw_without_rendering()
+    assert {tick.get_text() for tick in axes.get_xticklabels()} == labels
 
 
 def test_the_axis_fits_what_comes_after_the_leap_from_chance_and_every_early_stop(make_rows, make_curves):
