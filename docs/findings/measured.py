@@ -88,7 +88,9 @@ def _half(interval: Interval) -> str:
 
 
 def times(interval: Interval) -> str:
-    """A ratio and its interval: `0.43 [0.40, 0.46]`; two digits of a small one."""
+    """A ratio and its interval: `0.43 [0.40, 0.46]`, `2.10 [1.20, ∞)` where it is open; two digits of a small one."""
+    if interval.low is not None and interval.high is None:
+        return f"{ratio(interval.mean)} [{ratio(interval.low)}, ∞)"
     if interval.low is None or interval.high is None:
         return ratio(interval.mean)
     return f"{ratio(interval.mean)} [{ratio(interval.low)}, {ratio(interval.high)}]"

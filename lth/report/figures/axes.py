@@ -129,7 +129,7 @@ def density_axis(axes: Axes, shown: Iterable[float], labels: int = 7) -> None:
 
 
 def log_axis(axes: Axes, values: Iterable[float], which: Literal["x", "y"] = "y") -> None:
-    """Makes an axis logarithmic with plain numbers, labelled as finely as the range of the positive `values` asks for."""
+    """Makes an axis logarithmic with plain numbers, as finely labelled as the positive `values` ask for."""
     positive = [value for value in values if value > 0]
     ratio = max(positive) / min(positive)
     axis, scale = (axes.yaxis, axes.set_yscale) if which == "y" else (axes.xaxis, axes.set_xscale)
