@@ -18,7 +18,13 @@ from reference import commands, configuration, tables  # noqa: E402  (the folder
 REFERENCE = DOCS.parent / "outputs" / "reference"
 SHOWN = {".png", ".csv", ".md"}
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-CLAIMS = {"claims.md": "The paper's claims", "claims_mask0.md": "The claims over the runs of mask 0"}
+CLAIMS = {
+    "claims.md": "The paper's claims",
+    "claims_mask0.md": "The claims over the runs of mask 0",
+    "claims_mlp.md": "The claims about the MLP",
+    "claims_mlp_40.md": "The claims about the MLP at 40% of the weights",
+    "claims_transformer.md": "The claims about the transformer",
+}
 
 
 def pages() -> dict[str, str]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lth.analysis.gradient import gradient_norm
     from lth.analysis.probes import ProbeInputs, probe
-    from lth.api import Training, find_ticket, search
+    from lth.api import find_ticket, search
+    from lth.arguments import Training
     from lth.compression.cost import cost
     from lth.compression.shrink import shrunk
     from lth.core.errors import LotteryError
@@ -106,7 +107,7 @@ _PLACES = {
     "Ticket": "lottery.ticket",
     "to_torch_pruning": "lottery.interchange",
     "train": "training.loop",
-    "Training": "api",
+    "Training": "arguments",
 }
 
 __all__ = [

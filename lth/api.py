@@ -1,24 +1,19 @@
 """The search for lottery tickets from Python: around your own training loop, or by lth's on your tensors."""
 
-import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from lth.core.errors import LotteryError, SettingError
+from lth.arguments import Training, check_kinds, integer
+from lth.core.errors import LotteryError
 from lth.core.keeping import kept
-from lth.core.rng import global_rng
 from lth.core.seeds import Seeds
-from lth.core.trees import first_tensor, tree_map
 from lth.core.weights import clone
 from lth.data.absent import no_data
 from lth.data.arrays import kind_of
-from lth.data.forms import Examples, raw_data
-from lth.data.preparation import prepare
-from lth.data.raw import RawData
+from lth.data.forms import Examples
 from lth.data.tensors import Data
 from lth.discovery import source_of
 from lth.from_settings import architecture_digest, digest_of_code
@@ -35,8 +30,6 @@ from lth.store.fingerprint import fingerprint, fingerprint_inputs, task_inputs
 from lth.store.loop_code import loop_digest
 from lth.store.reading import hashed
 from lth.store.runs import Store
-from lth.tasks.classification import PLAIN
-from lth.tasks.kinds import task_named
 from lth.tasks.task import Task
 from lth.training.custom_loop import CustomLoop
 from lth.training.custom_metrics import Judgement
@@ -50,36 +43,6 @@ Build = nn.Module | Callable[[], nn.Module]
 """A network, or a function that builds one."""
 
 
-class Training:
-    """lth's own loop as the `fit` of a search: trains by `recipe` on data that lie on the device as tensors.
-
-    train, test: (inputs, labels), tensors or arrays: inputs float (N, ...) or uint8, as the model takes them; labels
-    int64 (N,). Or a map-style dataset of (input, label) pairs, or a DataLoader of one, which is read once and in order.
-    validation: how many training examples are held out, to choose the early stop by; None: a tenth. The test set
-    chooses nothing.
-    task: what is learnt: `classification` (None), `multilabel`, `regression` or `language`, or an object such as
-    `lth.Classification(label_smoothing=0.1)` or `lth.CustomTask(loss, metrics, better={"mae": "lower"})`. Inputs and,
-    of a custom task, targets may be tuples or dicts of tensors: a network gets a tuple as its arguments, a dict as
-    keywords. The next tokens are the targets of `language` where only inputs are given.
-    """
-
-    def __init__(
-        self,
-        recipe: Recipe,
-        train: Examples,
-        test: Examples,
-        validation: int | None = None,
-        task: str | Task | None = None,
-    ) -> None:
-        _check_kinds(recipe=(recipe, Recipe))
-        self.recipe, self.train, self.test, self.task = recipe, train, test, _task(task)
-        self.validation = None if validation is None else _integer("validation", validation)
-
-    def data(self, network: nn.Module) -> Data:
-        """The data, ready to train `network` on; DataError for what cannot be learnt from."""
-        return _prepared(self.train, self.test, self.validation, self.task, network)
-
-
 def search(
     build: Build,
     fit: Callable[..., Any] | Training,
@@ -88,6 +51,8 @@ def search(
     arms: Sequence[str] = ("ticket",),
     rewind: Duration = 0,
     iterate: str = "weights",
+    finetune_lr: float | None = None,
+    finetune_length: Duration | None = None,
     seeds: Iterable[int] = (0,),
     decide: str | None = None,
     better: Mapping[str, str] | None = None,
@@ -111,7 +76,9 @@ def search(
     levels: the number of prunings. arms: what is trained at each level: the ticket, and controls such as `reinit`,
     `shuffle` or `my.module:my_arm`; arm_levels: the levels of the controls, None: all; draws: how often random controls
     are repeated. rewind: the step whose weights every level starts from; 0: initialisation. iterate: what levels
-    rewind: `weights` and schedule, `lr`, the schedule alone, or, with lth's own loop, `finetune`, neither.
+    rewind: `weights` and schedule, `lr`, the schedule alone, or, with lth's own loop, `finetune`, neither; finetune_lr:
+    the rate that `finetune` holds, the arm and the way (None: the last one, of a cosine 1%); finetune_length: how long
+    the way trains, as `500it` or `2ep` (None: from the rewind point to the end).
     seeds: of the replicates, each a search of its own. pruning: what is pruned by which score; None: a fifth of the
     remaining weights of each layer at each level, of the output layer a tenth, by magnitude.
     decide: the logged value that decides the early stop, such as val_loss; better: metric -> `higher` or `lower`, where
@@ -125,6 +92,7 @@ def search(
     Raises SettingError or LotteryError, one line: before anything is trained, for settings that do not fit each other,
     the network or the loop; and while it trains, for a loop that does what no training does.
 
+    >>> import torch
     >>> def fit(run):
     ...     optimizer = run.attach(torch.optim.SGD(run.model.parameters(), 0.1))
     ...     for step in run.steps(20):
@@ -140,8 +108,8 @@ def search(
     [1.0, 0.83, 0.7]
     """
     pruning = pruning or Pruning(fractions={"output": 0.1})
-    levels = _integer("levels", levels)
-    _check_kinds(pruning=(pruning, Pruning), store=(store or "", (str, Path, Store)))
+    levels = integer("levels", levels)
+    check_kinds(pruning=(pruning, Pruning), store=(store or "", (str, Path, Store)))
     store = Store(Path(store)) if isinstance(store, (str, Path)) else store
     arms = (arms,) if isinstance(arms, str) else tuple(arms or ())
     loop: CustomLoop | None = None
@@ -155,8 +123,19 @@ def search(
         judgement = Judgement(decide, tuple((better or {}).items()))
         loop = CustomLoop(fit, dict(args or {}), version, check, judgement)
     recipe = given.recipe if given else Recipe()
-    plan = ImpPlan(recipe, pruning, levels, rewind, arms, arm_levels, _integer("draws", draws), iterate=iterate)
-    numbers = [_integer("seeds", seed) for seed in seeds]
+    plan = ImpPlan(
+        recipe,
+        pruning,
+        levels,
+        rewind,
+        arms,
+        arm_levels,
+        integer("draws", draws),
+        finetune_lr=finetune_lr,
+        iterate=iterate,
+        finetune_length=finetune_length,
+    )
+    numbers = [integer("seeds", seed) for seed in seeds]
     return Searches({seed: _searched(build, given, plan, loop, seed, store) for seed in dict.fromkeys(numbers)})
 
 
@@ -171,6 +150,8 @@ def find_ticket(
     arms: Sequence[str] = ("ticket",),
     rewind: Duration = 0,
     iterate: str = "weights",
+    finetune_lr: float | None = None,
+    finetune_length: Duration | None = None,
     validation: int | None = None,
     seed: int = 0,
     store: str | Path | Store | None = None,
@@ -188,7 +169,8 @@ def find_ticket(
     output layer a tenth, by magnitude.
     arms: what is trained at each level: the ticket, and controls such as `reinit`, `shuffle` or `my.module:my_arm`.
     rewind: the iteration whose weights every level starts from, as `500it` or `2ep`; 0: initialisation. iterate: what
-    levels rewind: `weights` and schedule, `lr`, the schedule alone, or `finetune`, neither, at a low constant rate.
+    levels rewind: `weights` and schedule, `lr`, the schedule alone, or `finetune`, neither, at a low constant rate;
+    finetune_lr, finetune_length: that rate and how long, as `search` takes them.
     seed: of everything random. store: a folder that keeps every training, so that it is trained once; None: none is.
 
     Raises SettingError or LotteryError, before anything is trained, for settings that do not fit each other or the
@@ -203,9 +185,9 @@ def find_ticket(
     >>> [round(ticket.density, 2) for ticket in found.tickets]
     [1.0, 0.83, 0.7]
     """
-    levels, seed = _integer("levels", levels), _integer("seed", seed)
+    levels, seed = integer("levels", levels), integer("seed", seed)
     how: dict[str, Any] = {"levels": levels, "pruning": pruning, "arms": arms, "rewind": rewind, "store": store}
-    how["iterate"] = iterate
+    how |= {"iterate": iterate, "finetune_lr": finetune_lr, "finetune_length": finetune_length}
     return search(model, Training(recipe, train, test, validation, task), **how, seeds=[seed])[seed]
 
 
@@ -271,6 +253,8 @@ def _settings(plan: ImpPlan, network: nn.Module, data: Data, loop: CustomLoop | 
         pruning=plan.pruning,
         rewind=plan.rewind,
         iterate=plan.iterate,
+        finetune_lr=plan.finetune_lr,
+        finetune_length=plan.finetune_length,
         levels=plan.levels,
         arms=list(plan.arms),
         arm_levels=None if plan.arm_levels is None else list(plan.arm_levels),
@@ -278,42 +262,3 @@ def _settings(plan: ImpPlan, network: nn.Module, data: Data, loop: CustomLoop | 
         seed=seed,
         device=str(data.train.device),
     )
-
-
-def _check_kinds(**arguments: tuple[Any, Any]) -> None:
-    """Raises LotteryError for an argument that is of no type that it can have; arguments: (value, type or types)."""
-    for name, (value, kinds) in arguments.items():
-        if not isinstance(value, kinds):
-            names = " or ".join(kind.__name__ for kind in (kinds if isinstance(kinds, tuple) else (kinds,)))
-            raise LotteryError(f"{name} is {kind_of(value)}: give a {names}")
-
-
-def _integer(key: str, value: Any) -> int:
-    """`value` as an int, of NumPy or Python; SettingError naming `key` where it is no whole number."""
-    try:
-        return operator.index(value)
-    except TypeError as error:
-        raise SettingError(key, repr(value), "must be a whole number") from error
-
-
-def _task(task: str | Task | None) -> Task:
-    """The task that is meant; SettingError for an unknown name."""
-    if isinstance(task, str):
-        return task_named(task)
-    if task is not None and not hasattr(task, "measures"):
-        raise LotteryError(f"task is {kind_of(task)}: give its name, or an object such as lth.Regression()")
-    return task or PLAIN
-
-
-def _prepared(train: Examples, test: Examples, validation: int | None, task: Task, network: nn.Module) -> Data:
-    with global_rng(0, "data"):
-        tensors = raw_data(train, test, alone=task.targets == "tokens")
-    if not any(isinstance(module, (nn.Embedding, nn.EmbeddingBag)) for module in network.modules()):
-        floats = {key: tree_map(_floating, tensors[key]) for key in ("train_images", "test_images")}
-        tensors = RawData(tensors | floats)  # numbers as integers, which a network of layers alone does not take
-    held_out = len(first_tensor(tensors["train_images"])) // 10 if validation is None else validation
-    return prepare("custom", tensors, validation=held_out, normalize="none", task=task)
-
-
-def _floating(tensor: Tensor) -> Tensor:
-    return tensor if tensor.is_floating_point() or tensor.dtype == torch.bool else tensor.float()

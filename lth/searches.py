@@ -36,6 +36,15 @@ class SearchSettings:
     pruning: Pruning = setting(Pruning, "how weights are pruned")
     rewind: Duration = setting(0, "time to rewind to; 0: initialisation")
     iterate: str = setting("weights", "what levels rewind: weights, lr, finetune", unhashed_at_default=True)
+    finetune_lr: float | None = setting(
+        None, "rate that finetune holds, the arm and the way; null: the last", unhashed_at_default=True
+    )
+    finetune_length: Duration | None = setting(
+        None,
+        "iterate=finetune: length of each level; null: from the rewind point to the end",
+        unhashed_without="iterate",
+        unhashed_at_default=True,
+    )
     levels: int = setting(0, "number of prunings", unhashed="setting")
     arms: list[str] = setting(["ticket"], "what is trained at each level", unhashed="setting")
     arm_levels: list[int] | None = setting(None, "levels of controls", unhashed="setting")

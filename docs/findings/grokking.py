@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from lth.experiments.grokking.answer import DENSE, delays_by_network
 from reference.markdown import table
 
-from findings.measured import Measured, listed, runs, seconds, times
+from findings.measured import Measured, listed, times, trained
 from findings.pages import REFERENCE, bullets
 from lth.commands.claims import load_claims
 from lth.core.tables import Row
@@ -40,10 +40,7 @@ def trainings() -> Iterable[str]:
     """What was trained."""
     for measured in MEASURED.values():
         rows = measured.results
-        longest = max(row["iterations"] for row in rows)
-        yield f"""{title(measured)}: {len({row["seed"] for row in rows})} seeds, {len(runs(rows))} trainings of
-            {longest:,} iterations, {seconds(rows)} in all, two or more at a time, one thread each, on 2 cores of an AMD
-            EPYC that had other work to do."""
+        yield f"{title(measured)}: {len({row['seed'] for row in rows})} seeds, {trained(rows)}."
 
 
 def shows() -> Iterable[str]:
@@ -66,9 +63,9 @@ def shows() -> Iterable[str]:
 def networks(measured: Measured) -> str:
     """A row for each network, in Markdown."""
     rows = []
-    for network, trained in delays(measured).items():
+    for network, seeds in delays(measured).items():
         longer = "1" if network == TICKET else times(ratio(measured, network))
-        rows.append([f"`{network}`", median(trained, MEMORIZES), median(trained, GENERALIZES), longer])
+        rows.append([f"`{network}`", median(seeds, MEMORIZES), median(seeds, GENERALIZES), longer])
     return table(HEADS, rows)
 
 

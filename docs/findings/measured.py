@@ -142,3 +142,10 @@ def runs(rows: Iterable[Row]) -> dict[str, Row]:
 def seconds(rows: Iterable[Row]) -> str:
     """The time that the distinct trainings in `rows` took, in all."""
     return f"{sum(row['seconds'] for row in runs(rows).values()):,.0f} s"
+
+
+def trained(rows: Sequence[Row]) -> str:
+    """How many distinct trainings `rows` hold, how long they are, and what they took on what."""
+    longest = max(row["iterations"] for row in rows)
+    return f"""{len(runs(rows))} trainings of {longest:,} iterations that took {seconds(rows)} in all, two at a time,
+        one thread each, on 2 cores of an AMD EPYC that had other work to do"""

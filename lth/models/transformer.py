@@ -1,5 +1,7 @@
 """A small decoder-only transformer for sequences of tokens (Vaswani et al. 2017; pre-norm as Radford et al. 2019)."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -29,10 +31,10 @@ class CausalAttention(nn.Module):
         self.projection = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, inputs: Tensor, last: bool = False) -> Tensor:
-        """(N, T, width) -> (N, T, width), or with `last` of the last place alone (N, 1, width)."""
-        count, length, width = inputs.shape
-        parts = self.projection(inputs).view(count, length, 3, self.heads, width // self.heads)
+    def forward(self, projected: Tensor, last: bool = False) -> Tensor:
+        """The projections (N, T, 3 width) -> (N, T, width), or with `last` of the last place alone (N, 1, width)."""
+        count, length, width = len(projected), projected.shape[1], self.out.in_features
+        parts = projected.view(count, length, 3, self.heads, width // self.heads)
         queries, keys, values = parts.permute(2, 0, 3, 1, 4)  # each (N, heads, T, width / heads)
         if last:
             queries = queries[:, :, -1:]
@@ -49,9 +51,17 @@ class Block(nn.Module):
         self.attention = CausalAttention(width, heads)
         self.fc1, self.fc2 = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
 
-    def forward(self, inputs: Tensor, last: bool = False) -> Tensor:
-        """(N, T, width) -> (N, T, width), or with `last` of the last place alone (N, 1, width)."""
-        middle = (inputs[:, -1:] if last else inputs) + self.attention(self.norm1(inputs), last)
+    def project(self, inputs: Tensor) -> Tensor:
+        """Inputs (..., width) -> the queries, keys and values of attention (..., 3 width)."""
+        return self.attention.projection(self.norm1(inputs))  # type: ignore[no-any-return]
+
+    def forward(self, inputs: Tensor, last: bool = False, projected: Tensor | None = None) -> Tensor:
+        """(N, T, width) -> (N, T, width), or with `last` of the last place alone (N, 1, width).
+
+        projected: `project(inputs)`, where it is known.
+        """
+        projected = self.project(inputs) if projected is None else projected
+        middle = (inputs[:, -1:] if last else inputs) + self.attention(projected, last)
         return middle + self.fc2(functional.gelu(self.fc1(self.norm2(middle))))  # type: ignore[no-any-return]
 
 
@@ -78,10 +88,21 @@ class Transformer(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Tokens (N, T), whole numbers of any type -> (N, outputs), or (N, T, outputs)."""
-        places = torch.arange(tokens.shape[1], device=tokens.device)
-        hidden = self.tokens(tokens.long()) + self.places(places)
+        tokens, places = tokens.long(), torch.arange(tokens.shape[1], device=tokens.device)
+        hidden = self.tokens(tokens) + self.places(places)
+        projected = self._projected(tokens, places)
         *blocks, final = self.blocks
         for block in blocks:
-            hidden = block(hidden)
-        hidden = self.norm(final(hidden, last=not self.everywhere))  # nothing reads the other places of the last block
+            hidden, projected = block(hidden, projected=projected), None
+        hidden = final(hidden, not self.everywhere, projected)  # nothing reads the other places of the last block
+        hidden = self.norm(hidden)
         return self.output(hidden if self.everywhere else hidden[:, -1])  # type: ignore[no-any-return]
+
+    def _projected(self, tokens: Tensor, places: Tensor) -> Tensor | None:
+        """What the first block projects, computed once for each token at each place; None where these are not fewer."""
+        count, length = self.tokens.num_embeddings, len(places)
+        if count * length >= tokens.numel():
+            return None
+        first: Any = self.blocks[0]
+        by_token = first.project(self.tokens.weight.unsqueeze(1) + self.places(places))
+        return functional.embedding(tokens * length + places, by_token.flatten(0, 1))

@@ -37,6 +37,19 @@ def test_the_last_place_is_that_of_all_places_and_shorter_sequences_do_too() -> 
     assert torch.equal(last(tokens.float()), last(tokens)) and torch.equal(last(tokens.int()), last(tokens))
 
 
+@pytest.mark.parametrize("depth", [1, 2])
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_many_sequences_at_once_have_the_outputs_and_gradients_of_a_few(depth: int, everywhere: bool) -> None:
+    model, tokens = made(everywhere, depth), torch.randint(11, (40, 5), generator=torch.Generator().manual_seed(2))
+    gradients = []
+    for batches in ([tokens], tokens.split(8)):  # 55 places of tokens: fewer than 200, more than 40
+        model.zero_grad()
+        outputs = torch.cat([model(batch) for batch in batches])
+        outputs.square().sum().backward()
+        gradients.append([outputs.detach(), *(weight.grad.clone() for weight in model.parameters())])
+    assert all(torch.allclose(x, y, rtol=1e-4, atol=1e-5) for x, y in zip(*gradients, strict=True))
+
+
 def test_order_matters_to_a_transformer_and_not_to_the_modular_network() -> None:
     model, pairs = made(False), torch.tensor([[1, 5], [2, 9]])
     assert not torch.allclose(model(pairs), model(pairs.flip(1)), atol=1e-4)

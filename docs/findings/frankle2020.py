@@ -1,0 +1,73 @@
+"""The findings of outputs/reference/frankle2020: from when on training is stable."""
+
+from collections.abc import Iterable, Sequence
+
+from lth.experiments.stability.answer import paragraphs, sheet
+from lth.experiments.stability.networks import ACCURACY, Network, networks_of
+from reference.markdown import table
+
+from findings.measured import Measured, listed, points, trained
+from findings.pages import REFERENCE, bullets, paragraph
+from lth.analysis.line import STABLE
+from lth.commands.claims import load_claims
+from lth.report.criteria import Criteria
+from lth.report.statistics import percent as density_text
+
+MEASURED = {
+    network: Measured(load_claims(f"frankle2020_{network}"), (REFERENCE / "frankle2020" / network,))
+    for network in ("lenet",)
+}
+LENET = MEASURED["lenet"]
+SHOWN = ("network", "k", "accuracy", "instability", "on train", "disagree", "is")
+"""The columns of the table, of those that `lth report` shows."""
+
+
+def blocks() -> dict[str, str]:
+    """Name -> text of the page's blocks."""
+    tables = {f"table_{network}": networks_table(measured) for network, measured in MEASURED.items()}
+    texts = {f"shows_{network}": bullets(shows(measured)) for network, measured in MEASURED.items()}
+    return {"trainings": bullets(trainings())} | tables | texts
+
+
+def networks(measured: Measured) -> Sequence[Network]:
+    """The networks of a reference, the dense one first."""
+    return networks_of(measured.evidence.tables["stability"], measured.results)
+
+
+def trainings() -> Iterable[str]:
+    """What was trained."""
+    for name, measured in MEASURED.items():
+        yield f"`{name}`: {len({row['seed'] for row in measured.results})} seeds, {trained(measured.results)}."
+
+
+def shows(measured: Measured) -> Iterable[str]:
+    """How stable each network is, and how accurate beside the ticket and the dense network."""
+    yield from paragraphs(networks(measured), STABLE)[1:]
+    yield from accuracies(measured)
+
+
+def accuracies(measured: Measured) -> Iterable[str]:
+    """Test accuracies at the end of training, as differences that are paired by seed."""
+    arms = dict.fromkeys(network.arm for network in networks(measured) if network.level)
+    (density,) = {network.density for network in networks(measured) if network.level}
+    left = 100 * density
+    dense = {"arm": "ticket", "level": 0}
+    apart = measured.interval("difference", left, column=ACCURACY, of={"arm": "ticket"}, than=dense)
+    yield f"""At {density_text(density)}% of the weights the ticket's test accuracy at the end of training differs from
+        that of the dense network by {points(apart)} points (95% interval, paired by seed)."""
+    controls = {
+        arm: measured.interval("difference", left, column=ACCURACY, of={"arm": arm}, than={"arm": "ticket"})
+        for arm in arms
+        if arm != "ticket"
+    }
+    if controls:
+        differences = listed([f"that of `{arm}` by {points(x)}" for arm, x in controls.items()])
+        yield f"""Beside the ticket, the accuracy differs: {differences} points."""
+
+
+def networks_table(measured: Measured) -> str:
+    """The table of `lth report`, in Markdown."""
+    shown = sheet("", networks(measured), STABLE, Criteria())
+    places = [shown.heads.index(head) for head in SHOWN]
+    rows = [[cells[place] for place in places] for cells in shown.cells]
+    return table(SHOWN, rows) + "\n\n" + paragraph(f"*{shown.note}*")
