@@ -1,38 +1,36 @@
 """The findings of outputs/reference/grokking: when each network memorises and generalises, beside the ticket."""
 
-import math
-import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from lth.experiments.grokking.answer import DENSE, delays_by_network
+from lth.experiments.grokking.answer import DENSE
+from lth.experiments.grokking.comparison import TICKET, Network, grouped, over_seeds, sheet
 from reference.markdown import table
 
-from findings.measured import Measured, listed, times, trained
-from findings.pages import REFERENCE, bullets
+from findings.measured import Measured, listed, trained
+from findings.pages import REFERENCE, bullets, paragraph
 from lth.commands.claims import load_claims
-from lth.core.tables import Row
-from lth.report.intervals import Interval
 from lth.report.statistics import percent
 
 FOLDER = REFERENCE / "grokking"
-MEASURED = {
-    name: Measured(load_claims(f"minegishi2023_{claims}"), (FOLDER / name,))
-    for name, claims in (("mlp", "mlp"), ("mlp_40", "mlp"), ("transformer", "transformer"))
-}
-TICKET, MEMORIZES, GENERALIZES = "ticket", "memorized_at", "generalized_at"
-HEADS = ("network", "memorises at", "generalises at", "delay, in those of the ticket (95% interval)")
+MEASURED = {name: Measured(load_claims(f"minegishi2023_{name}"), (FOLDER / name,)) for name in ("mlp", "transformer")}
+MEMORIZES, GENERALIZES = "memorized_at", "generalized_at"
 
 
 def blocks() -> dict[str, str]:
     """Name -> text of the page's blocks."""
-    tables = {f"table_{name}": networks(measured) for name, measured in MEASURED.items()}
+    tables = {f"table_{name}": networks_table(measured) for name, measured in MEASURED.items()}
     return {"trainings": bullets(trainings()), "shows": bullets(shows())} | tables
+
+
+def networks(measured: Measured) -> dict[str, Network]:
+    """Name -> network, as `lth report` compares them."""
+    return over_seeds(measured.evidence.tables["delays"])
 
 
 def title(measured: Measured) -> str:
     """The network and how many weights its masks keep."""
     (density,) = {row["density"] for row in measured.results if row["level"] and row["arm"] == TICKET}
-    name = {"modular_mlp": "MLP"}.get(measured.claims.model, measured.claims.model)
+    name = {"modular_mlp": "MLP"}.get(measured.claims.model, measured.claims.model.capitalize())
     return f"{name}, masks of {percent(density)}% of the weights"
 
 
@@ -46,46 +44,18 @@ def trainings() -> Iterable[str]:
 def shows() -> Iterable[str]:
     """The delay of the dense network and of every control, beside the ticket's."""
     for measured in MEASURED.values():
-        rows = delays(measured)
-        ratios = {network: ratio(measured, network) for network in rows if network != TICKET}
-        longer = [network for network, x in ratios.items() if x.low is not None and x.low > 1]
-        shorter = [network for network, x in ratios.items() if x.high is not None and x.high < 1]
-        rest = [network for network in ratios if network not in (*longer, *shorter)]
-        groups = {"longer than the ticket's": longer, "shorter than it": shorter, "not told from it": rest}
-        words = [f"{text} for {listed([f'`{x}`' for x in names])}" for text, names in groups.items() if names]
+        by_name = networks(measured)
+        dense, ticket = by_name[DENSE], by_name[TICKET]
+        groups = {words: [f"`{name}`" for name in names] for words, names in grouped(by_name).items() if names}
+        told = "; ".join(f"{words} for {listed(names)}" for words, names in groups.items())
         yield f"""**{title(measured)}.** Medians over the seeds: the dense network memorises at iteration
-            {median(rows[DENSE], MEMORIZES)} and generalises at {median(rows[DENSE], GENERALIZES)}, the ticket at
-            {median(rows[TICKET], MEMORIZES)} and {median(rows[TICKET], GENERALIZES)}. The delay of the dense network is
-            {times(ratios[DENSE])} times the ticket's. By 95% intervals, each for itself, the delay is
-            {"; ".join(words)}."""
+            {dense.time(MEMORIZES)} and generalises at {dense.time(GENERALIZES)}, the ticket at {ticket.time(MEMORIZES)}
+            and {ticket.time(GENERALIZES)}. The delay of the dense network is {dense.times_ticket} times the ticket's.
+            By 95% intervals, each for itself, the delay is {told}."""
 
 
-def networks(measured: Measured) -> str:
-    """A row for each network, in Markdown."""
-    rows = []
-    for network, seeds in delays(measured).items():
-        longer = "1" if network == TICKET else times(ratio(measured, network))
-        rows.append([f"`{network}`", median(seeds, MEMORIZES), median(seeds, GENERALIZES), longer])
-    return table(HEADS, rows)
-
-
-def delays(measured: Measured) -> dict[str, list[Row]]:
-    """Network -> its rows of delays.csv."""
-    return delays_by_network(measured.evidence.tables["delays"])
-
-
-def ratio(measured: Measured, network: str) -> Interval:
-    """How many times the ticket's delay that of `network` is; open where networks never generalise."""
-    if network != DENSE:
-        return measured.interval("delay_ratio", of={"arm": network}, than={"arm": TICKET})
-    shorter = measured.interval("delay_ratio", of={"arm": TICKET}, than={"arm": TICKET, "level": 0})
-    low, high = (None if end is None else 1 / end if end else math.inf for end in (shorter.high, shorter.low))
-    return Interval(1 / shorter.mean, low, high, shorter.n)
-
-
-def median(rows: Sequence[Row], column: str) -> str:
-    """The median of a column, and how many never come to it; what never came is later than all."""
-    values = [math.inf if row[column] is None else row[column] for row in rows]
-    never, middle = values.count(math.inf), statistics.median_high(values)
-    text = "never" if middle == math.inf else f"{middle:,.0f}"
-    return f"{text} ({never} of {len(values)} never)" if never and middle != math.inf else text
+def networks_table(measured: Measured) -> str:
+    """The table of `lth report`, in Markdown."""
+    shown = sheet("", networks(measured))
+    rows = [[f"`{name}`", *cells] for name, *cells in shown.cells]
+    return table(shown.heads, rows) + "\n\n" + paragraph(shown.note)

@@ -4,6 +4,7 @@ from lth.experiment import Experiment, late
 from lth.lottery.names import built_in
 
 from .answer import answer, sheets
+from .comparison import compare
 from .estimators import ESTIMATORS
 from .figures import FIGURES
 from .settings import METHODS, GrokkingSettings
@@ -18,6 +19,7 @@ EXPERIMENT = Experiment(
     sheets=sheets,
     figures=FIGURES,
     seed_figures=FIGURES,
+    compare=compare,
     estimators=ESTIMATORS,
     arms=lambda: (*built_in(), *METHODS),
     metric="accuracy",

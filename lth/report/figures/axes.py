@@ -49,7 +49,7 @@ class ArmStyle:
     """How an arm looks in every figure: colour (Okabe-Ito), marker and dashes, each enough to tell it apart."""
 
     colour: str
-    marker: str | tuple[int, int, int]
+    marker: str | tuple[int, Literal[0, 1, 2], int]
     dashes: Any
     width: float = 1.3
 
