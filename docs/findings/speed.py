@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable
 
-from lth.experiments.speed.answer import measure_sheet, ratio_sheet, spread, values
+from lth.experiments.speed.answer import measure_sheet, ratio_sheet, values
 from lth.experiments.speed.goals import COMPILED, LADDER, LADDER_USUAL
+from lth.experiments.speed.pair_rows import pair_ratios, pair_sentence, pair_sheet
 from lth.experiments.speed.tables import TABLES
-from lth.experiments.speed.ways import DENSE, FLOOR, OURS, PEER, USUAL
+from lth.experiments.speed.ways import COMPARED, DENSE, FLOOR, OURS, PEER, USUAL
+from lth.experiments.speed.wording import spread
 from reference.markdown import table
 
 from findings.measured import listed, number, ratio
@@ -27,6 +29,7 @@ def blocks() -> dict[str, str]:
         "run": run(),
         "shows": bullets(shows()),
         "ratios": shown(ratio_sheet(RESULTS)),
+        "deep": deep(),
         "bounds": shown(measure_sheet(RESULTS)),
     }
 
@@ -34,6 +37,14 @@ def blocks() -> dict[str, str]:
 def shown(sheet: Sheet) -> str:
     """A sheet as a table."""
     return table(sheet.heads, sheet.cells)
+
+
+def deep() -> str:
+    """Deep networks on two cores; that they were not timed, where they were not."""
+    if not pair_ratios(RESULTS):
+        return paragraph("This run timed no deep network on two cores.")
+    sheet = pair_sheet(RESULTS)
+    return f"{shown(sheet)}\n\n{paragraph(sheet.note)}"
 
 
 def run() -> str:
@@ -64,6 +75,8 @@ def shows() -> Iterable[str]:
     if measure(LADDER):
         yield f"""**A search** of Lenet-300-100 takes {ratio(measure(LADDER))} of the time that it takes with dense
             kernels, and the usual way {ratio(measure(LADDER_USUAL))} times as long as ours."""
+    if sentence := pair_sentence(RESULTS):
+        yield f"**Deep networks.** {sentence}"
     even = [row for row in pairs(OURS, DENSE) if row["density"] < 1 and row["ratio"] >= BREAK_EVEN]
     if even:
         places = [f"{row['network']} at {density_text(row['density'])}%" for row in even]
@@ -76,8 +89,9 @@ def pairs(above: str, below: str) -> list[Row]:
 
 
 def networks() -> list[str]:
-    """The networks, in their order."""
-    return list(dict.fromkeys(row["network"] for row in RESULTS["ratios"]))
+    """The networks that were timed on one core, in their order."""
+    compared = [row for row in RESULTS["ratios"] if (row["above"], row["below"]) in COMPARED]
+    return list(dict.fromkeys(row["network"] for row in compared))
 
 
 def rows_of(network: str) -> list[Row]:

@@ -2,6 +2,7 @@
 
     lth speed                                                a few minutes
     lth speed networks=[lenet_300_100] densities=[1,0.07]    a part of it
+    lth speed deep=[resnet20,vgg11] networks=[] levels=0     deep networks
     lth speed scale=smoke                                    to see that it runs
     lth speed scale=paper                                    numbers to quote
 
@@ -28,6 +29,20 @@ A search of Lenet-300-100 follows, with evaluation every 100 iterations, in
 three of the ways; then two seeds at once: a block beside a second process that
 trains too, over twice that of a block alone. That is 0.5 where two cores do not
 disturb each other, and 1 where nothing is gained.
+
+At last deep networks on CIFAR-10 with flip and crop, on two cores:
+
+  ours_pair            two seeds of ours at once, each on one core
+  ours_pair_bfloat16   the same with recipe.precision=bfloat16, where the
+                       processor has arithmetic of it
+  usual_pair           two scripts at once, each on one core, with a DataLoader
+                       in the same process
+  usual_threads        one script with torch's threads on both cores and a
+                       DataLoader with two worker processes
+
+A script has torchvision's RandomCrop, RandomHorizontalFlip, ToTensor and
+Normalize, torch's SGD, and weights masked after every step. The faster of the
+two is the usual way there.
 
 The job's folder holds ratios.csv, speed.csv, measures.csv and speed.json.
 """

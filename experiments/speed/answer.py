@@ -8,7 +8,9 @@ from lth.report.sheet import DASH, Sheet
 from lth.report.statistics import percent
 
 from .goals import GOALS, LADDER, LADDER_USUAL, RATIO_GOALS, Goal
+from .pair_rows import pair_sentence, pair_sheet
 from .ways import COMPARED, DENSE, FLOOR, OURS, PEER, SPARSE, USUAL, WAYS
+from .wording import spread, three_digits
 
 SHORT = {OURS: "ours", SPARSE: "sparse", DENSE: "dense", USUAL: "usual", PEER: "peer", FLOOR: "floor"}
 """Way -> what a column calls it."""
@@ -36,6 +38,8 @@ def answer(results: Results) -> list[str]:
             f"A search of Lenet-300-100 takes {measures[LADDER]:.2f} of the time that it takes with dense kernels; the"
             f" usual way takes {measures[LADDER_USUAL]:.1f} times as long as ours."
         )
+    if deep := pair_sentence(results):
+        sentences.append(deep)
     return [" ".join(sentences)] if sentences else []
 
 
@@ -44,19 +48,9 @@ def values(rows: Sequence[Row], above: str, below: str) -> list[float]:
     return sorted(row["ratio"] for row in rows if (row["above"], row["below"]) == (above, below))
 
 
-def spread(ratios: Sequence[float]) -> str:
-    """The least and the most of sorted `ratios`, or the only one.
-
-    >>> spread([0.211, 0.3]), spread([0.211])
-    ('0.21 to 0.30', '0.21')
-    """
-    ends = dict.fromkeys(f"{ratio:.{2 if ratio < 10 else 1}f}" for ratio in (ratios[0], ratios[-1]))
-    return " to ".join(ends)
-
-
 def sheets(results: Results) -> list[Sheet]:
-    """Ratios by network and density, times on the page, then the search and the bounds."""
-    tables = [ratio_sheet(results), time_sheet(results), measure_sheet(results)]
+    """Ratios by network and density, times on the page, deep networks on two cores, then the search and the bounds."""
+    tables = [ratio_sheet(results), time_sheet(results), pair_sheet(results), measure_sheet(results)]
     return [sheet for sheet in tables if sheet.cells]
 
 
@@ -64,7 +58,8 @@ def ratio_sheet(results: Results) -> Sheet:
     """A row for each network and density: the ratios of the medians."""
     by_place: dict[tuple[str, float], dict[tuple[str, str], Row]] = {}
     for row in results["ratios"]:
-        by_place.setdefault((row["network"], row["density"]), {})[row["above"], row["below"]] = row
+        if (row["above"], row["below"]) in COMPARED:
+            by_place.setdefault((row["network"], row["density"]), {})[row["above"], row["below"]] = row
     pairs = [pair for pair in COMPARED if any(pair in rows for rows in by_place.values())]
     times = {(row["network"], row["density"]): row["median"] for row in results["speed"] if row["way"] == OURS}
     cells = [
@@ -72,7 +67,7 @@ def ratio_sheet(results: Results) -> Sheet:
             network,
             f"{percent(density)}%",
             *(f"{rows[pair]['ratio']:.2f}" if pair in rows else DASH for pair in pairs),
-            milliseconds(times[network, density]),
+            three_digits(times[network, density]),
         ]
         for (network, density), rows in by_place.items()
     ]
@@ -87,20 +82,12 @@ def ratio_sheet(results: Results) -> Sheet:
     )
 
 
-def milliseconds(time: float) -> str:
-    """A time to three digits.
-
-    >>> milliseconds(0.28312), milliseconds(1146.6)
-    ('0.283', '1,147')
-    """
-    return f"{time:,.0f}" if time >= 100 else f"{time:.3g}"
-
-
 def time_sheet(results: Results) -> Sheet:
     """A row for each network and density: the milliseconds of each way, with their quartiles."""
     by_place: dict[tuple[str, float], dict[str, Row]] = {}
     for row in results["speed"]:
-        by_place.setdefault((row["network"], row["density"]), {})[row["way"]] = row
+        if row["way"] in WAYS:
+            by_place.setdefault((row["network"], row["density"]), {})[row["way"]] = row
     ways = [way for way in WAYS if any(way in rows for rows in by_place.values())]
     cells = [
         [network, f"{percent(density)}%", *(spanned(rows.get(way), 3) for way in ways)]

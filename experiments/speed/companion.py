@@ -1,19 +1,18 @@
 """The second worker: another process that trains the same network, when it is told to."""
 
 import select
-import subprocess
 import sys
 from typing import ClassVar
 
 from torch import nn
 
-from lth.core.errors import LotteryError
 from lth.core.machine import prepare
 from lth.core.tables import Column
 from lth.training.loop import train
 from lth.training.run_spec import RunSpec
 
 from .blocks import Blocks
+from .child import Child
 from .networks import NETWORKS, load_images, make_spec
 from .settings import SpeedSettings
 
@@ -21,38 +20,23 @@ NETWORK, DENSITY = NETWORKS["lenet_300_100"], 0.21
 """What both workers train."""
 
 
-class Companion:
+class Companion(Child):
     """The second worker: another process with a training of its own, which goes on only when it is told to."""
 
     def __init__(self, settings: SpeedSettings) -> None:
         arguments = f"{settings.data.root!r}, {settings.seed}, {settings.threads}"
         code = f"from lth.experiments.speed.companion import accompany; accompany({arguments})"
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-
-    def __enter__(self) -> "Companion":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.communicate()
+        super().__init__(code, "the second worker")
 
     def work(self) -> int:
         """Returns when the other process trains: how often it has looked at its orders."""
-        return self._tell("work")
+        self.order("work")
+        return int(self.answer())
 
     def rest(self) -> int:
         """Returns when the other process waits: how often it has looked at its orders."""
-        return self._tell("rest")
-
-    def _tell(self, word: str) -> int:
-        assert self.process.stdin and self.process.stdout
-        try:
-            print(word, file=self.process.stdin, flush=True)
-            return int(self.process.stdout.readline())
-        except (BrokenPipeError, ValueError):
-            raise LotteryError("the second worker of lth speed has ended; its error is above") from None
+        self.order("rest")
+        return int(self.answer())
 
 
 def accompany(root: str | None, seed: int, threads: int) -> None:

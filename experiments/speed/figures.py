@@ -32,6 +32,8 @@ def sketch_speed(results: Results) -> Sketch | None:
     """A panel for each network that was timed at two densities; None without one."""
     networks: dict[str, dict[str, list[Row]]] = {}
     for row in results["speed"]:
+        if row["way"] not in WAYS:
+            continue
         networks.setdefault(row["network"], {}).setdefault(row["way"], []).append(row)
     panels = {name: ways for name, ways in networks.items() if len({row["density"] for row in _rows(ways)}) > 1}
     if not panels:

@@ -19,6 +19,7 @@ from lth.pruning.mask import dense, prunable
 from lth.training.recipe import Plan, Recipe, plan
 from lth.training.run_spec import RunSpec
 
+from .settings import DEEP as DEEP_NAMES
 from .settings import NETWORKS as NAMES
 
 ADAM = {"batch_size": 60, "lr": 1.2e-3}
@@ -58,7 +59,8 @@ NETWORKS = {
         Network("resnet20", "cifar10", SGD, 0.02),
     )
 }
-assert tuple(NETWORKS) == NAMES
+DEEP = {"resnet20": NETWORKS["resnet20"], "vgg11": Network("vgg11", "cifar10", SGD, 0.02)}
+assert tuple(NETWORKS) == NAMES and tuple(DEEP) == DEEP_NAMES
 SHAPES = {"mnist": ((1, 28, 28), 60_000), "cifar10": ((3, 32, 32), 20_000)}
 """Data set -> (shape of an image, training images that are used)."""
 

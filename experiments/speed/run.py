@@ -1,15 +1,13 @@
-"""The run of `lth speed`: ways of training take turns, network by network; then a search, and two seeds at once."""
+"""The run of `lth speed`: ways of training take turns, network by network; then a search, and two cores."""
 
+import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-import numpy as np
-
 from lth.core.files import write_json
-from lth.core.machine import describe
-from lth.core.tables import Row
+from lth.core.machine import describe, has_bfloat16
 from lth.experiment import Item
 from lth.kernels.ready import PARTS, ready
 from lth.session import Session
@@ -17,12 +15,17 @@ from lth.session import Session
 from .blocks import take_turns, timed
 from .companion import DENSITY, NETWORK, Companion, beside
 from .custom_loop import bare_steps, custom_blocks
-from .goals import COMPILED, CUSTOM_BARE, CUSTOM_DENSE, EVALUATION, GOALS, LADDER, LADDER_USUAL, RATIO_GOALS, WORKERS
-from .ladder import SOME, Ladder, climb
+from .goals import COMPILED, CUSTOM_BARE, CUSTOM_DENSE, RATIO_GOALS, WORKERS
+from .ladder import SOME, climb
 from .networks import NETWORKS, Images, Network, load_images, make_spec
+from .pair import DATA, pair_blocks, series, trainers
+from .pair_rows import WITHOUT_BFLOAT16, pair_rows
+from .rows import ladder_rows, measure_row, quartiles, ratio_rows
 from .settings import SpeedSettings
 from .usual import dataset_of
-from .ways import COMPARED, DENSE, OURS, USUAL, WAYS, Case, blocks_of
+from .ways import DENSE, OURS, WAYS, Case, blocks_of
+
+log = logging.getLogger(__name__)
 
 Times = dict[str, list[float]]
 CUSTOM_TURNS = 4
@@ -39,6 +42,7 @@ def run(session: Session) -> Iterator[Item]:
     yield from measurement.custom_loop()
     yield from measurement.search()
     yield from measurement.workers()
+    yield from measurement.deep()
     measurement.write()
 
 
@@ -59,7 +63,16 @@ class Measurement:
         cases = len(settings.networks) * len(set(settings.densities))
         trainings = (2 * (settings.levels + 1) + settings.levels // SOME + 1) if settings.levels else 0
         custom = 3 * settings.custom_loop * (CUSTOM_TURNS * settings.blocks + 1)
-        return (cases * len(WAYS) + 2 * (settings.workers - 1)) * (settings.blocks + 1) + custom + trainings
+        pairs = (settings.workers - 1) * (2 + len(self._deep()) * len(self._series()))
+        return (cases * len(WAYS) + pairs) * (settings.blocks + 1) + custom + trainings
+
+    def _deep(self) -> list[str]:
+        """The deep networks that are timed on two cores."""
+        return list(dict.fromkeys(self.settings.deep))
+
+    def _series(self) -> dict[str, tuple[str, float]]:
+        """What takes turns for each of them."""
+        return series(self.settings.densities, has_bfloat16())
 
     def compiled(self) -> Iterator[Item]:
         """The row of measures.csv about the kernels, which are compiled or loaded before anything is timed."""
@@ -140,43 +153,23 @@ class Measurement:
         values = [both / (2 * alone) for both, alone in zip(times["beside"], times["alone"], strict=True)]
         yield "measures", measure_row(WORKERS, "times", values)
 
+    def deep(self) -> Iterator[Item]:
+        """The rows of speed.csv and ratios.csv about deep networks on two cores, with flip and crop."""
+        if self.settings.workers < 2 or not self.settings.deep:
+            return
+        self._images(DATA)
+        if not has_bfloat16():
+            log.info("deep networks: %s", WITHOUT_BFLOAT16)
+        places = self._series()
+        with trainers(self.settings) as processes:
+            for network in self._deep():
+                ways = {
+                    name: pair_blocks(processes, network, way, density, self.settings)
+                    for name, (way, density) in places.items()
+                }
+                yield from pair_rows(network, places, self.turns(f"{network} on two cores", ways))
+
     def write(self) -> None:
         """Leaves speed.json."""
         facts = {"data": self.sources, "machine": describe(self.session.device), "times": self.times}
         write_json(self.session.folder / "speed.json", facts)
-
-
-def ratio_rows(times: Mapping[str, Sequence[float]]) -> list[Row]:
-    """A row for each pair of ways that were both timed: the ratio of their medians, the quartiles of those of turns."""
-    rows = []
-    for above, below in COMPARED:
-        if above in times and below in times:
-            turns = [a / b for a, b in zip(times[above], times[below], strict=True)]
-            ratio = round(float(np.median(times[above]) / np.median(times[below])), 4)
-            rows.append({"above": above, "below": below, **quartiles(turns), "ratio": ratio})
-            del rows[-1]["median"]
-    return rows
-
-
-def quartiles(values: Sequence[float]) -> Row:
-    """Median and quartiles; quartiles of two values or more."""
-    low, median, high = np.percentile(values, (25, 50, 75)).round(4).tolist()
-    several = len(values) > 1
-    return {"median": median, "quartile_1": low if several else None, "quartile_3": high if several else None}
-
-
-def measure_row(measure: str, unit: str, values: Sequence[float]) -> Row:
-    """A row of measures.csv."""
-    goal = GOALS.get(measure)
-    return {"measure": measure, "unit": unit, **quartiles(values), "goal": goal and str(goal)}
-
-
-def ladder_rows(ladder: Ladder) -> Iterator[Row]:
-    """What the search took in each way, and as ratios."""
-    totals = {way: ladder.total(way) for way in ladder.seconds}
-    yield measure_row(LADDER, "times", [totals[OURS] / totals[DENSE]])
-    yield measure_row(LADDER_USUAL, "times", [totals[USUAL] / totals[OURS]])
-    for way, seconds in totals.items():
-        yield measure_row(f"search: {way}", "s", [seconds])
-    yield measure_row(EVALUATION, "%", [ladder.evaluation_share(OURS)])
-    yield measure_row("evaluation in a search: ours_dense", "%", [ladder.evaluation_share(DENSE)])

@@ -37,7 +37,7 @@ TIMES = Table(
         Column("blocks", int, "", "the blocks that count", required=True, at_least=1),
     ),
     key=("network", "density", "way"),
-    meaning="A row for each network, density and way of training: the time of an iteration.",
+    meaning="A row for each network, density and way of training: the time of an iteration, on two cores of both.",
 )
 MEASURES = Table(
     "measures",

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import datasets, transforms
 
 from lth.core.weights import Mask, load, masked
+from lth.data.batches import PADDING
 from lth.training.recipe import Plan
 from lth.training.run_spec import RunSpec
 
@@ -21,10 +22,16 @@ EVALUATED = 1_000
 
 
 @cache
-def transform_of(images: Images) -> transforms.Compose:
-    """ToTensor and Normalize, by the mean and the deviation of each channel of the training images."""
+def transform_of(images: Images, augment: bool = False) -> transforms.Compose:
+    """ToTensor and Normalize, by the mean and the deviation of each channel of the training images.
+
+    augment: RandomCrop and RandomHorizontalFlip come before them.
+    """
     deviation, mean = torch.std_mean(images.tensors["train_images"].float() / 255, (0, 2, 3), correction=0)
-    return transforms.Compose([transforms.ToTensor(), transforms.Normalize(mean.tolist(), deviation.tolist())])
+    side = images.tensors["train_images"].shape[-1]
+    random = [transforms.RandomCrop(side, padding=PADDING), transforms.RandomHorizontalFlip()] if augment else []
+    normal = transforms.Normalize(mean.tolist(), deviation.tolist())
+    return transforms.Compose([*random, transforms.ToTensor(), normal])
 
 
 class MNIST(datasets.MNIST):  # type: ignore[misc]  # torchvision is untyped
@@ -46,18 +53,25 @@ class CIFAR10(datasets.CIFAR10):  # type: ignore[misc]  # torchvision is untyped
 Examples = Dataset[tuple[Tensor, int]]
 
 
-def dataset_of(images: Images, part: str, which: slice = slice(None)) -> Examples:
-    """The examples `which` of the part `train` or `test` of `images`, as the usual way reads them."""
+def dataset_of(images: Images, part: str, which: slice = slice(None), augment: bool = False) -> Examples:
+    """The examples `which` of the part `train` or `test` of `images`, as the usual way reads them.
+
+    augment: each image is flipped and cropped by chance.
+    """
     kinds: dict[str, Any] = {"mnist": MNIST, "cifar10": CIFAR10}
     pictures, labels = (images.tensors[f"{part}_{content}"][which] for content in ("images", "labels"))
-    dataset: Examples = kinds[images.name](pictures, labels, transform_of(images))
+    dataset: Examples = kinds[images.name](pictures, labels, transform_of(images, augment))
     return dataset
 
 
 class Usual:
-    """A training of the usual way: the network of `spec`, from its weights, under its mask."""
+    """A training of the usual way: the network of `spec`, from its weights, under its mask.
 
-    def __init__(self, spec: RunSpec, model: nn.Module, dataset: Examples) -> None:
+    loaders: how many processes load the data; 0: the one that trains.
+    """
+
+    def __init__(self, spec: RunSpec, model: nn.Module, dataset: Examples, loaders: int = 0) -> None:
+        self.loaders = loaders
         self.plan, self.mask, self.model, self.dataset = spec.plan, spec.mask, model, dataset
         load(model, masked(spec.initial_state, spec.mask))
         self.optimizer = usual_optimizer(model, spec.plan)
@@ -66,13 +80,21 @@ class Usual:
         """Trains an iteration at a time, without end."""
         while True:
             self.model.train()
-            for images, labels in DataLoader(self.dataset, self.plan.batch_size, shuffle=True, num_workers=0):
+            for images, labels in self._loader():
                 self.optimizer.zero_grad()
                 loss = functional.cross_entropy(self.model(images), labels)
                 loss.backward()
                 self.optimizer.step()
                 apply_mask(self.model, self.mask)
                 yield
+
+    def _loader(self) -> DataLoader[Any]:
+        """The batches of an epoch.
+
+        Processes that load are a few batches ahead, and make one for each that is taken: a block of a training that is
+        slower than they are holds all that loading costs. One that is faster gains by the batches made before it.
+        """
+        return DataLoader(self.dataset, self.plan.batch_size, shuffle=True, num_workers=self.loaders)
 
 
 def usual_optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:

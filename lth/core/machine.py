@@ -28,6 +28,11 @@ def _version(package: str) -> str:
         return ""
 
 
+def has_bfloat16() -> bool:
+    """Whether this processor has arithmetic of bfloat16: torch emulates it on others, several times more slowly."""
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
 def memory() -> int:
     """The bytes of this machine's main memory; more than any has where it does not say."""
     try:

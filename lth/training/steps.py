@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from lth.core.machine import has_bfloat16
 from lth.core.trees import call, first_tensor, tree_map
 from lth.core.weights import Mask
 from lth.data.batches import flip_crop
@@ -73,7 +74,7 @@ class Steps(Protocol):
 @cache
 def _name_slow_bfloat16() -> None:
     """Says once where this processor has no arithmetic of bfloat16, so that torch emulates it."""
-    if not (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()):
+    if not has_bfloat16():
         log.warning(
             "recipe.precision=bfloat16: this processor emulates it, so that training takes several times longer"
         )

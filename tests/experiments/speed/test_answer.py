@@ -5,7 +5,7 @@ from lth.experiments.speed.answer import answer, sheets
 from lth.experiments.speed.figures import FIGURES
 from lth.experiments.speed.goals import GOALS, LADDER, LADDER_USUAL, RATIO_GOALS, Goal
 from lth.experiments.speed.networks import NETWORKS
-from lth.experiments.speed.run import measure_row, quartiles, ratio_rows
+from lth.experiments.speed.rows import measure_row, quartiles, ratio_rows
 from lth.experiments.speed.settings import DENSITIES, SpeedSettings
 from lth.experiments.speed.tables import MEASURES, RATIOS, TIMES
 from lth.experiments.speed.ways import COMPARED, DENSE, FLOOR, OURS, SPARSE, USUAL, WAYS

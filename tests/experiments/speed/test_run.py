@@ -70,6 +70,7 @@ def test_a_block_of_a_larger_network_has_fewer_iterations():
         ({"densities": [0.0]}, "densities=0"),
         ({"densities": []}, "densities=[]"),
         ({"networks": ["lenet"]}, "networks=lenet"),
+        ({"deep": ["resnet18"]}, "deep=resnet18: must be one of resnet20, vgg11"),
         ({"device": "cuda"}, "device=cuda: must be cpu: that is what is measured"),
     ],
 )
