@@ -36,10 +36,10 @@ def shows() -> Iterable[str]:
     for schedule, words in SCHEDULES.items():
         for first, second in COMPARED:
             of, than = ({"schedule": schedule, "iterate": way, "arm": "ticket"} for way in (first, second))
-            yield f"**{words.capitalize()}, `{first}` beside `{second}`.** {compared(of, than)}"
+            yield f"**{words.capitalize()}, `{first}` less `{second}`.** {compared(of, than)}"
     for way in WAYS[:2]:
         of, than = ({"schedule": schedule, "iterate": way, "arm": "ticket"} for schedule in SCHEDULES)
-        yield f"**`{way}`, iterative beside one-shot.** {compared(of, than)}"
+        yield f"**`{way}`, iterative less one-shot.** {compared(of, than)}"
 
 
 def compared(of: Mapping[str, str], than: Mapping[str, str]) -> str:
@@ -49,11 +49,11 @@ def compared(of: Mapping[str, str], than: Mapping[str, str]) -> str:
     more = [level for level in levels if level.interval.low is not None and level.interval.low > 0]
     less = [level for level in levels if level.interval.high is not None and level.interval.high < 0]
     last = levels[-1]
-    parts = [f"{word} at {ends([x.density for x in some])}" for word, some in (("more", more), ("less", less)) if some]
-    told = f"is {' and '.join(parts)} of the weights" if parts else "is told from it at no density"
-    count = f"{len(more) + len(less)} of {len(levels)} densities, 95% intervals, each for itself"
-    return f"""It {told.replace("more", "more accurate").replace("less", "less accurate")} ({count}); at
-        {density_text(last.density)}% the difference is {points(last.interval)} points."""
+    signs = {"above": more, "below": less}
+    parts = [f"{word} zero at {ends([x.density for x in some])} of the weights" for word, some in signs.items() if some]
+    told = " and ".join(parts) or "told from zero at none"
+    return f"""Of {len(levels)} densities, the difference in accuracy is {told} (95% intervals, each for itself); at
+        {density_text(last.density)}% it is {points(last.interval)} points."""
 
 
 def ends(densities: list[float]) -> str:
