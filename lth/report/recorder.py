@@ -105,6 +105,7 @@ class Recorder:
         self._runs: set[str] = set()
         self._places: set[tuple[Any, ...]] = set()
         self._charted: dict[str, int] = {}  # table -> how many of its rows W&B has
+        self._new_rows = False  # whether the store had not all rows of results
         self._stop: int | None = None  # where the last training of a user's loop ended
         self._level: list[Outcome] = []  # the outcomes of the present level
         self.title = ", ".join(filter(None, [f"seed {self.settings.seed}", facts.schedule]))
@@ -164,10 +165,10 @@ class Recorder:
         row = result_row(outcome, {**self._about, **about})
         self._rows["results"].append(row)
         if self.store:
-            self.store.keep_row(row)
+            self._new_rows |= self.store.keep_row(row)
         self._add_details(outcome, row)
         if self.wandb:
-            self.wandb.start(trained=bool(self.trained))
+            self.wandb.start(new=bool(self.trained) or self._new_rows)
         if twin := self._twin(outcome):
             log.warning("level %d: %s and %s are one training here", outcome.level.index, twin, outcome.arm)
         place = f"level {outcome.level.index}, {percent(outcome.level.density)}%, {self.experiment.series(row)}"
@@ -215,7 +216,7 @@ class Recorder:
         if self.wandb:
             ticket = self.experiment.series(results[0]) == "ticket"  # the network whose layers are charted
             measured = self.store.measured if self.store else set()
-            self.wandb.start(trained=bool(self.trained or measured))
+            self.wandb.start(new=bool(self.trained or measured) or self._new_rows)
             self.wandb.log_level(rows, layer_rows(self._level[0]) if ticket else ())
         self._level = []
 

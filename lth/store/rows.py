@@ -1,5 +1,6 @@
 """The rows of results that experiments made of runs, sealed: reports can be made from the store alone."""
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -12,16 +13,18 @@ from lth.core.sealed_json import DamagedFileError, unsealed, write_sealed_json
 from lth.store.layout import ROWS, old_row_file, row_file, rows_folder
 
 
-def keep_row(store: Path, row: Mapping[str, Any]) -> None:
-    """Keeps a row of results.csv, unless it is there already; LotteryError where that cannot be written."""
+def keep_row(store: Path, row: Mapping[str, Any]) -> bool:
+    """Keeps a row of results.csv, and says whether its place was empty; LotteryError where that cannot be written."""
     path = row_file(store, row)
+    empty = not os.path.lexists(path)
     columns = {name: value for name, value in row.items() if not in_memory(name)}
     with suppress(DamagedFileError, OSError):
         if read_row(path) == columns:
-            return
+            return False
     write_sealed_json(path, columns, lasting=False, folder=store)
     with suppress(OSError):
         old_row_file(store, path).unlink()
+    return empty
 
 
 def read_row(path: Path) -> dict[str, Any]:

@@ -106,19 +106,20 @@ class Store:
         """The folder of the run named `run`."""
         return run_folder(self.folder, run)
 
-    def keep_row(self, row: Mapping[str, Any]) -> None:
-        """Keeps a row of results.csv, so that reports can be made from the store alone.
+    def keep_row(self, row: Mapping[str, Any]) -> bool:
+        """Keeps a row of results.csv, so that reports can be made from the store alone; whether it is a new one.
 
         Where the user may not write into the store, a line says so, once.
         """
         try:
-            rows.keep_row(self.folder, row)
+            return rows.keep_row(self.folder, row)
         except LotteryError as error:
             if not is_forbidden(error):
                 raise
             if not self._read_only:
                 log.warning("rows of results are not kept in the store: %s", error)
             self._read_only = True
+            return False
 
     def probed(self, run: str, key: str, compute: Callable[[], Any]) -> Any:
         """What `compute` measures of the weights of `run`, as JSON gives it back; kept with the run under `key`.

@@ -150,6 +150,19 @@ def shown_results(results: Results) -> list[str]:
     return [f"[{len(results['results'])}] rows, {results.examples['test']} examples.", f"Then: {results.command}"]
 
 
+def test_wandb_begins_where_there_is_a_new_training_or_a_new_row_and_not_for_the_same_command_again(
+    make_recorder, make_outcome
+):
+    outcome, begun = make_outcome(), []
+    for about in ({}, {}, {"setting": "another"}):  # of another setting, whose training is found in the store
+        with make_recorder() as recorder:
+            begins: list[bool] = []
+            recorder.wandb = SimpleNamespace(start=lambda new, to=begins: to.append(new), stop=lambda: None)
+            recorder.add(outcome, about)
+        begun.append(any(begins))
+    assert begun == [True, False, True]
+
+
 def test_the_end_prints_the_first_sheet_the_answer_and_what_was_done(
     make_recorder, make_outcome, tmp_path, capsys, monkeypatch
 ):

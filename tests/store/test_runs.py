@@ -283,6 +283,16 @@ def test_a_run_that_is_set_aside_leaves_the_rows_of_all_experiments(spec, tmp_pa
     assert not old.exists() and list(tmp_path.glob("*/*.damaged-1"))
 
 
+def test_a_row_is_new_once_also_where_it_has_changed(tmp_path):
+    store = Store(tmp_path)
+    rows = [
+        kept_row("ab" * 10, density=density, setting=x)
+        for x, density in (("a", 1.0), ("a", 1.0), ("a", 0.5), ("b", 1.0))
+    ]
+    assert [store.keep_row(row) for row in rows] == [True, False, False, True]
+    assert sorted(read_row(file)["density"] for file in row_files(tmp_path)) == [0.5, 1.0]
+
+
 def test_a_row_with_a_name_like_a_path_stays_in_the_store(tmp_path):
     store = Store(tmp_path / "store")
     for setting in ("../../../x", "a/b", "a_b", "x" * 300):

@@ -36,7 +36,7 @@ class Ending:
 
 
 class Wandb:
-    """One W&B run for one replicate, begun with the first training: a command that trains nothing writes none.
+    """One W&B run for one replicate, begun with the first training or new row: a command that adds none writes none.
 
     W&B takes seconds to begin: it does so beside that training. Whatever is logged before it is there is kept and
     logged then. W&B's failure, or its silence, is one warning, and the job goes on without it.
@@ -71,9 +71,9 @@ class Wandb:
         if self.run is None and self._opening is None and not self._failed:
             self._guard(self._open, wait=False)
 
-    def start(self, trained: bool = True) -> None:
-        """Begins the run, if it has not begun, and logs what has been waiting; `trained`: whether anything was."""
-        if self.run is None and not self._failed and (trained or by_agent()):
+    def start(self, new: bool = True) -> None:
+        """Begins the run, if it has not begun, and logs what has been waiting; new: whether there is a new result."""
+        if self.run is None and not self._failed and (new or by_agent()):
             self._guard(self._start)
 
     def log_level(self, rows: Sequence[Row], layers: Sequence[Row] = ()) -> None:
