@@ -23,7 +23,8 @@ from lth.pruning.methods import METHODS
 from lth.settings import hash_of
 from tests.composing import composed_by_hydra, configuration
 
-GROUPS = ("data", "task", "model", "recipe", "pruning", "loop", "scale")
+TOGETHER = ("model", "task", "recipe", "pruning", "scale")
+"""Groups whose options go with all of one another's: each composition, of a third of a second, has one of each."""
 LOOP = ("loop=custom", "loop._target_=a.fit", "model=custom", "model._target_=a.B")
 NEEDED = {
     "data=custom": ["data._target_=a.b"],
@@ -56,10 +57,18 @@ def options(group: str) -> list[str]:
     return sorted(path.stem for path in Path(place("conf") / group).glob("*.yaml"))
 
 
-@pytest.mark.parametrize(("group", "option"), [(group, x) for group in GROUPS for x in options(group)])
-def test_every_option_of_every_group_composes(group, option):
-    words = dict.fromkeys([*NEEDED.get(f"{group}={option}", ()), f"{group}={option}"])
-    assert composed(*words)
+def choices() -> list[tuple[str, ...]]:
+    """Choices of groups that have every option of every group, at least once."""
+    known = [options(group) for group in TOGETHER]
+    several = [[names[turn % len(names)] for names in known] for turn in range(max(map(len, known)))]
+    alone = [(f"{group}={option}",) for group in ("data", "loop") for option in options(group)]
+    return alone + [tuple(map("=".join, zip(TOGETHER, names, strict=True))) for names in several]
+
+
+@pytest.mark.parametrize("words", choices(), ids=" ".join)
+def test_every_option_of_every_group_composes(words):
+    needed = [need for word in words for need in NEEDED.get(word, ())]
+    assert composed(*dict.fromkeys([*needed, *words]))
 
 
 def test_a_loop_of_ones_own_brings_its_data_and_the_recipe_of_lths_is_none_of_its_setting():

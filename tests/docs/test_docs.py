@@ -12,16 +12,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import open_dict
 
 import lth
 from lth.analysis.probes import PROBES
 from lth.cli import config
-from lth.discovery import place, sources
+from lth.discovery import sources
 from lth.lottery.arms import ARMS
 from lth.pruning.scores.registry import SCORES
+from tests.composing import configuration
 from tests.docs.markdown import CHECKOUT, PAGES, blocks_of, commands_in, commands_of, name_of
 
 DOCS = CHECKOUT / "docs"
@@ -93,7 +92,6 @@ def parse(name, words, monkeypatch):
 
 def compose_all(experiment, overrides):
     """Composes the first and the last job of a sweep, and reads the settings, which checks their values."""
-    config.register(experiment)
     words = [f"++{word}" if OPEN.match(word) else word for word in overrides]
     choices = []
     for word, override in zip(words, OverridesParser.create().parse_overrides(words), strict=True):
@@ -101,12 +99,8 @@ def compose_all(experiment, overrides):
         swept = override.is_sweep_override()
         choices.append([f"{key}={value}" for value in override.sweep_string_iterator()] if swept else [word])
     jobs = list(product(*choices))
-    with initialize_config_dir(str(place("conf")), version_base="1.3"):
-        for job in (jobs[0], jobs[-1]) if len(jobs) > 1 else jobs:
-            composed = compose(experiment, list(job), return_hydra_config=True)
-            with open_dict(composed):
-                del composed["hydra"]
-            config.read(composed)
+    for job in (jobs[0], jobs[-1]) if len(jobs) > 1 else jobs:
+        config.read(configuration(experiment, *job))
 
 
 def follow(page, folder, names):
