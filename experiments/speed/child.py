@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Self
 
 from lth.core.errors import LotteryError
@@ -29,8 +30,12 @@ class Child:
         return self
 
     def __exit__(self, *_: object) -> None:
+        assert self.process.stdin and self.process.stdout
         self.process.kill()
-        self.process.communicate()
+        with suppress(BrokenPipeError):  # of a line that it never read
+            self.process.stdin.close()
+        self.process.stdout.close()  # which processes of its own may hold for some seconds yet
+        self.process.wait()
 
     def order(self, line: str) -> None:
         """Tells it what to do, and does not wait for its answer."""

@@ -6,6 +6,7 @@ from statistics import median
 import pytest
 from lth.experiments.speed.goals import COMPILED, CUSTOM_BARE, CUSTOM_DENSE, EVALUATION, LADDER, LADDER_USUAL, WORKERS
 from lth.experiments.speed.networks import NETWORKS
+from lth.experiments.speed.pair import OURS_PAIR
 from lth.experiments.speed.settings import NETWORKS as NAMES
 from lth.experiments.speed.settings import SpeedSettings
 from lth.experiments.speed.ways import DENSE, FLOOR, OURS, USUAL
@@ -50,6 +51,9 @@ def test_all_of_it_runs(command, tmp_path, images):
     rows = {row["measure"]: row for row in read_csv(folder / "measures.csv")}
     assert {COMPILED, CUSTOM_BARE, CUSTOM_DENSE, LADDER, LADDER_USUAL, EVALUATION, WORKERS} <= set(rows)
     assert all(float(row["median"]) >= 0 for row in rows.values())
+    deep = [row for row in read_csv(folder / "ratios.csv") if row["below"] == OURS_PAIR]
+    assert [(row["network"], float(row["density"])) for row in deep] == [("resnet20", 1.0), ("resnet20", 0.036)]
+    assert {row["goal"] for row in deep} == {"at least 2"} and all(float(row["ratio"]) > 0 for row in deep)
     assert (folder / "figures" / "speed.png").exists() and (folder / "report.html").exists()
 
 
