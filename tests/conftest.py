@@ -58,6 +58,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if fast and ALL_SLOW.search(collection_path.read_text()) else None
 
 
+def pytest_collection_finish() -> None:
+    """No bytecode is kept of modules that tests write: of one that is written twice in a second it would be stale."""
+    sys.dont_write_bytecode = True
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """A test that kills forks in training runs in a process of its own where those of this one cannot train."""

@@ -203,7 +203,7 @@ main()
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(6))
 def test_commands_with_values_of_every_kind_end_in_one_line_or_could_train(begin, tmp_path, prepared_mnist1d, seed):
     choice = random.Random(seed)
     pairs = [pair for pair in ALL if pair[0] != "speed"]  # it trains by itself

@@ -1,8 +1,5 @@
 """A number depends on its address alone."""
 
-import subprocess
-import sys
-
 import pytest
 import torch
 from hypothesis import given
@@ -15,9 +12,9 @@ PARTS = st.one_of(st.integers(0, 99), st.text("abcxyz._", min_size=1, max_size=5
 PLACES = st.tuples(st.integers(0, 99), st.lists(PARTS, max_size=3))
 
 
-def test_address_is_the_same_in_another_process() -> None:
+def test_address_is_the_same_in_another_process(command, tmp_path) -> None:
     code = "from lth.core.rng import *; print(address(3, 'order', 7), torch.rand(1, generator=rng(3, 'order')).item())"
-    there = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    there = command(cwd=tmp_path, code=code).stdout.split()
     assert there == [str(address(3, "order", 7)), str(torch.rand(1, generator=rng(3, "order")).item())]
 
 

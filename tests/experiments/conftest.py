@@ -5,13 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import open_dict
 
-from lth.cli.config import read, register
+from lth.cli.config import read
 from lth.cli.jobs import run_experiment
-from lth.discovery import place
+from tests.composing import configuration
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +31,7 @@ def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         monkeypatch.chdir(folder)
         monkeypatch.setenv("LTH_DATA", str(root))
         monkeypatch.setenv("WANDB_MODE", "disabled")
-        register(experiment)
-        with initialize_config_dir(str(place("conf")), version_base="1.3"):
-            config = compose(experiment, list(words), return_hydra_config=True)
+        config = configuration(experiment, *words, hydra=True)
         HydraConfig.instance().set_config(config)
         with open_dict(config):
             del config["hydra"]

@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import subprocess
 import sys
 import textwrap
 from dataclasses import replace
@@ -101,12 +100,12 @@ def test_what_a_module_does_not_print_is_in_the_fingerprint():
     assert architecture(layers[0]) != architecture(layers[1])
 
 
-def test_a_fingerprint_is_the_same_in_another_process(spec):
+def test_a_fingerprint_is_the_same_in_another_process(command, tmp_path):
     code = (
         "import json, sys; from torch import nn; from lth.store.fingerprint import architecture;"
         "print(json.dumps(architecture(nn.TransformerEncoderLayer(8, 2))))"
     )
-    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    shown = command(cwd=tmp_path, code=code).stdout
     assert json.loads(shown) == json.loads(json.dumps(architecture(nn.TransformerEncoderLayer(8, 2))))
 
 

@@ -108,4 +108,4 @@ def test_a_damaged_run_of_an_older_store(
 
 @pytest.mark.slow
 def test_two_searches_that_share_a_store(search: Callable[..., Search], tmp_path: Path) -> None:
-    assert kill_everywhere(search(), empty, kept, tmp_path, beside=80) >= 80
+    assert kill_everywhere(search(), empty, kept, tmp_path, step=2, beside=80) >= 80

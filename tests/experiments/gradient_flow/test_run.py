@@ -6,17 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from lth.experiments.gradient_flow.arms import INITS, METHODS
 from lth.experiments.gradient_flow.tables import TABLES
 
 from lth.cli import config
 from lth.core.errors import LotteryError
-from lth.discovery import place
 from lth.lottery.ticket import load_ticket
 from lth.report.tables import CURVES, LAYERS, RESULTS
 from lth.store.files import read_run
 from lth.store.layout import run_folder
+from tests.composing import configuration
 from tests.files import read_csv, write_data
 
 pytestmark = pytest.mark.slow
@@ -114,8 +113,7 @@ def test_the_ticket_starts_at_the_weights_of_step_0(complete, noise, monkeypatch
     to, _ = complete
     monkeypatch.setenv("LTH_DATA", str(noise))
     ticket = load_ticket(to / "ticket.safetensors")
-    with initialize_config_dir(str(place("conf")), version_base="1.3"):
-        settings = config.read(compose("gradient_flow", [PAPER, "scale=smoke"]))
+    settings = config.read(configuration("gradient_flow", PAPER, "scale=smoke"))
     from lth.core.seeds import Seeds
     from lth.from_settings import build_model, load_data
 

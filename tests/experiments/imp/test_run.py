@@ -196,8 +196,8 @@ def test_without_a_validation_split_early_stop_columns_are_empty(imp):
         (["arm_levels=[9]"], "arm_levels=9"),
         (["pruning.score=luck"], "pruning.score=luck"),
         (["model=lenet5"], "model=lenet5: needs inputs of at least 16x16"),
-        (["data=digits", "model=custom", "model._target_=nowhere.Net"], "model._target_=nowhere.Net"),
-        (["data=digits", "device=cuda:99"], "device=cuda:99"),
+        (["model=custom", "model._target_=nowhere.Net"], "model._target_=nowhere.Net"),
+        (["device=cuda:99"], "device=cuda:99"),
         (["pruning.scope=global"], "pruning.fractions"),
     ],
 )

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hydra import compose, initialize_config_dir
 from PIL import Image
 
 from lth.analysis.probes import PROBES, tables_of
-from lth.cli.config import read, register
+from lth.cli.config import read
 from lth.discovery import place
 from lth.report.tables import CURVES, RESULTS
 from lth.report.wandb.levels import HEADLINES, RESULT_COLUMNS, measured_columns
 from lth.report.wandb.mode import wandb_mode
 from lth.report.wandb.run import RunInfo
 from lth.report.wandb.tracking import Ending, Wandb
+from tests.composing import configuration
 
 pytestmark = pytest.mark.usefixtures("no_account")
 
@@ -537,12 +537,10 @@ def trial(sweep, *more: str) -> list[str]:
 
 
 def test_every_value_of_the_sweep_is_one_that_lth_imp_takes(sweep):
-    register("imp")
     for key, entries in sweep["parameters"].items():
         for value in entries["values"]:
             _, *words = trial(sweep, f"{key}={value}")
-            with initialize_config_dir(str(place("conf")), version_base="1.3"):
-                assert read(compose("imp", words)).experiment == "imp"
+            assert read(configuration("imp", *words)).experiment == "imp"
 
 
 AGENT = """\
