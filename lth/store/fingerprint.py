@@ -23,7 +23,13 @@ LOOP = 1
 """Raise it when the training loop gives other results: runs that the older loop trained are then trained again."""
 LAYOUT = 2
 """The same for networks whose batches pass with their channels innermost (`lth.training.layout`)."""
-LATER = {"kernels": None, "precision": "float32", "betas": (0.9, 0.999)}
+LATER = {
+    "kernels": None,
+    "precision": "float32",
+    "betas": (0.9, 0.999),
+    "memory_format": "auto",
+    "compile": False,
+}
 """Settings of a plan that are younger than kept trainings, with the value that leaves them out: it changes nothing."""
 
 

@@ -22,7 +22,12 @@ SMALL_CHUNK = 100
 
 def chunk_of(model: nn.Module, split: Split) -> int:
     """The number of examples of `split` that `evaluate` takes through `model` at once."""
-    return SMALL_CHUNK if split.device.type == "cpu" and is_by_channel(model, shapes_of(split.images)) else CHUNK
+    return SMALL_CHUNK if passes_by_channel(model, split) else CHUNK
+
+
+def passes_by_channel(model: nn.Module, split: Split) -> bool:
+    """Whether the images of `split` pass `model` with their channels innermost in memory."""
+    return split.device.type == "cpu" and is_by_channel(model, shapes_of(split.images))
 
 
 @torch.no_grad()
@@ -37,7 +42,7 @@ def evaluate(model: nn.Module, split: Split, outputs: Callable[[Any], Any] | Non
     if not len(split):
         raise ValueError("an empty split has no score")
     task, parts = split.task, []
-    inner, size = is_by_channel(model, shapes_of(split.images)), chunk_of(model, split)
+    inner, size = passes_by_channel(model, split), chunk_of(model, split)
     with modes_kept(model):
         model.eval()
         for inputs, targets in split.chunks(size):

@@ -48,7 +48,7 @@ def fingerprinted(spec: RunSpec) -> str | None:
 
 def _possible(spec: RunSpec) -> bool:
     """Whether a product of `spec` may be sparse: always where its mask changes."""
-    if spec.plan.kernels == "dense" or spec.plan.precision != "float32":
+    if spec.plan.kernels == "dense" or spec.plan.precision != "float32" or spec.plan.compile:
         return False
     sizes = {name: mask.numel() for name, mask in spec.mask.items()}
     counts = kept(spec.mask)
@@ -109,7 +109,8 @@ def _dense(spec: RunSpec) -> Steps:
     from lth.kernels.chain import chain_of
     from lth.training.dense_chain_steps import DenseChainSteps
 
-    plain = spec.plan.precision == "float32" and spec.data.task.is_plain and is_plain(spec.model)
+    plain = spec.plan.precision == "float32" and not spec.plan.compile
+    plain = plain and spec.data.task.is_plain and is_plain(spec.model)
     plain = plain and isinstance(spec.data.train.images, Tensor) and spec.data.train.images.is_floating_point()
     layers = chain_of(spec.model, spec.data.train.images[:2]) if plain else []
     return DenseChainSteps(spec, layers) if layers else DenseSteps(spec)

@@ -20,6 +20,7 @@ TESTS = ("ends", "improved", "always")
 DECAYS = ("weights", "all")
 KERNELS = ("auto", "dense", "sparse")
 PRECISIONS = ("float32", "bfloat16")
+MEMORY_FORMATS = ("auto", "contiguous", "channels_last")
 SGD, ADAM, STEP = ("optimizer", ("sgd",)), ("optimizer", ("adam", "adamw")), ("schedule", ("step",))
 """The fields, and their values, with which others are read."""
 HELD_SHARE = 0.01
@@ -37,8 +38,9 @@ class Recipe:
     final weights alone (`ends`), also wherever the validation loss improved on the way (`improved`), or at every
     evaluation (`always`); it never decides anything. `precision=bfloat16`: the forward and backward passes of training
     are in bfloat16 (torch's autocast); weights, gradients, optimiser, evaluation and probes stay in float32.
-    `kernels`: whether products of pruned layers are sparse, see `lth.training.kernels`. Raises SettingError for a value
-    out of range.
+    `kernels`: whether products of pruned layers are sparse, see `lth.training.kernels`. `memory_format`: how batches of
+    images lie in memory in training, see `lth.training.layout`. `compile`: the network is trained through
+    torch.compile, with dense products. Raises SettingError for a value out of range.
     """
 
     iterations: Duration = setting(1600, "length of a training", low=1)
@@ -81,6 +83,13 @@ class Recipe:
         options=KERNELS,
         unhashed_at_default=True,
     )
+    memory_format: str = setting(
+        "auto",
+        "images in training: auto (channels_last where faster on the CPU), contiguous, channels_last",
+        options=MEMORY_FORMATS,
+        unhashed_at_default=True,
+    )
+    compile: bool = setting(False, "torch.compile in training: slow to begin with", unhashed_at_default=True)
 
     def __post_init__(self) -> None:
         check(self, "recipe.", durations=False)
@@ -89,6 +98,9 @@ class Recipe:
         if self.precision == "bfloat16" and self.kernels == "sparse":
             problem = "sparse products are in float32: leave recipe.kernels out, or set recipe.precision=float32"
             raise SettingError("recipe.precision", self.precision, problem)
+        if self.compile and self.kernels == "sparse":
+            problem = "sparse products are compiled by lth: leave recipe.kernels out, or set recipe.compile=false"
+            raise SettingError("recipe.compile", self.compile, problem)
         if len(self.betas) != 2:
             listed = f"[{','.join(map(str, self.betas))}]"
             raise SettingError("recipe.betas", listed, "must be two numbers, as [0.9,0.999]")
@@ -129,6 +141,8 @@ class Plan:
     kernels: str = "dense"
     precision: str = "float32"
     betas: tuple[float, float] = (0.9, 0.999)
+    memory_format: str = "auto"
+    compile: bool = False
 
     @property
     def open(self) -> bool:
@@ -208,6 +222,8 @@ def plan(recipe: Recipe, examples: int, start: Duration = 0, stop: Duration | No
         kernels=recipe.kernels,
         precision=recipe.precision,
         betas=(0.9, 0.999) if sgd else (recipe.betas[0], recipe.betas[1]),
+        memory_format=recipe.memory_format,
+        compile=recipe.compile,
     )
 
 

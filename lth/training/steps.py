@@ -12,7 +12,7 @@ from lth.core.machine import has_bfloat16
 from lth.core.trees import call, first_tensor, tree_map
 from lth.core.weights import Mask
 from lth.data.batches import flip_crop
-from lth.training.layout import by_channel, is_by_channel
+from lth.training.layout import by_channel, trains_by_channel
 from lth.training.masking import Masking
 from lth.training.noise import Noise
 from lth.training.optimizer import make_optimizer, optimizer_tensors, restore_optimizer, set_rate
@@ -107,7 +107,8 @@ class DenseSteps:
         self.optimizer = make_optimizer(self.model, spec.plan, self.values)
         self.update = PreparedStep(self.optimizer)
         self.masking = Masking(self.model, self._dense(spec.mask), self.optimizer)
-        self.by_channel = is_by_channel(self.model, self.data.shape)
+        self.by_channel = trains_by_channel(spec)
+        self.network: Any = torch.compile(self.model) if spec.plan.compile else self.model
         self.loss, self.inputs, self.targets = self.data.task.loss, self.data.train.images, self.data.train.labels
         if self.plan.precision == "bfloat16" and self.data.train.device.type == "cpu":
             _name_slow_bfloat16()
@@ -147,9 +148,9 @@ class DenseSteps:
     def _outputs(self, images: Any) -> Any:
         """The outputs in training, float32, by the recipe's precision."""
         if self.plan.precision == "float32":
-            return call(self.model, images)
+            return call(self.network, images)
         with torch.autocast(first_tensor(images).device.type, torch.bfloat16):
-            return tree_map(_float32, call(self.model, images))
+            return tree_map(_float32, call(self.network, images))
 
     def give(self) -> None:
         pass

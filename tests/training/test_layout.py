@@ -1,17 +1,21 @@
 """Channels innermost: the same network and gradients up to rounding, the usual layout of weights, where it is safe."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
+from lth.core.errors import SettingError
 from lth.core.seeds import Seeds
 from lth.data.tensors import Data, Split
 from lth.models import build
 from lth.models.initialize import initialize
 from lth.store.fingerprint import fingerprint_inputs
 from lth.training import evaluate as evaluation
+from lth.training import steps
 from lth.training.evaluate import CHUNK, SMALL_CHUNK, chunk_of, evaluate
-from lth.training.layout import by_channel, is_by_channel
+from lth.training.layout import by_channel, is_by_channel, trains_by_channel
 from lth.training.loop import train
 from lth.training.recipe import Recipe, plan
 from lth.training.run_spec import RunSpec
@@ -37,6 +41,25 @@ def image_spec(model: nn.Module, channels: int) -> RunSpec:
     return RunSpec(model, initialize(model, "glorot_normal", 0), {}, data, plan(recipe, 40), Seeds().resolved())
 
 
+@pytest.mark.parametrize(("memory_format", "inner"), [("auto", True), ("contiguous", False), ("channels_last", True)])
+def test_the_recipe_says_how_images_lie_in_memory_in_training(
+    monkeypatch: pytest.MonkeyPatch, memory_format: str, inner: bool
+) -> None:
+    strides = []
+    monkeypatch.setattr(steps, "call", lambda model, images: strides.append(images.stride()) or model(images))
+    spec = image_spec(build("conv2", (3, 8, 8), 3), 3)
+    train(replace(spec, plan=replace(spec.plan, memory_format=memory_format)))
+    assert strides == [(192, 1, 24, 3) if inner else (192, 64, 8, 1)]
+
+
+def test_channels_last_is_asked_for_of_images_alone() -> None:
+    spec = image_spec(build("conv2", (3, 8, 8), 3), 3)
+    flat = Split(torch.randn(40, 192), torch.arange(40) % 3)
+    plan = replace(spec.plan, memory_format="channels_last")
+    with pytest.raises(SettingError, match=r"recipe\.memory_format=channels_last: is for images"):
+        trains_by_channel(replace(spec, data=Data("flat", flat, flat, flat, 3), plan=plan))
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("name", ["conv2", "resnet20"])
 def test_channels_innermost_change_nothing_but_the_last_bits(
@@ -46,7 +69,7 @@ def test_channels_innermost_change_nothing_but_the_last_bits(
     for inner in (True, False):
         spec = image_spec(build(name, (channels, 8, 8), 3), channels)
         if not inner:
-            for module in ("steps", "evaluate"):
+            for module in ("layout", "evaluate"):
                 monkeypatch.setattr(f"lth.training.{module}.is_by_channel", lambda *_: False)
         results.append(train(spec))
         assert all(parameter.is_contiguous() for parameter in spec.model.parameters())

@@ -354,6 +354,35 @@ def test_bfloat16_is_another_training_of_float32_weights(
     assert losses[0] == pytest.approx(losses[1], rel=0.05) and losses[0] != losses[1]
 
 
+@pytest.mark.parametrize("backend", ["eager", pytest.param("inductor", marks=pytest.mark.slow)])
+def test_a_network_is_trained_through_torch_compile(
+    make_job: Callable[..., RunSpec],
+    make_network: Callable[[], nn.Module],
+    half_mask: Callable[[nn.Module], Mask],
+    monkeypatch: pytest.MonkeyPatch,
+    backend: str,
+) -> None:
+    """With the same weights up to the rounding of its kernels, and pruned ones zero."""
+    compiled, results = [], []
+
+    def compiling(model: nn.Module) -> nn.Module:
+        compiled.append(model)
+        return torch._dynamo.optimize(backend)(model)
+
+    monkeypatch.setattr(torch, "compile", compiling)
+    for compile in (False, True):
+        spec = make_job(model=make_network(), compile=compile, lr=0.003, kernels="dense")
+        mask = half_mask(spec.model)
+        results.append(train(replace(spec, mask=mask)))
+    (model,) = compiled
+    assert model is spec.model
+    states = [result.final for result in results]
+    assert (
+        all(torch.equal(x, states[1][name]) for name, x in states[0].items()) if backend == "eager" else close(*states)
+    )
+    assert all(not results[1].final[name][~kept].any() for name, kept in mask.items())
+
+
 def test_the_training_loss_is_the_mean_since_the_last_point(make_job: Callable[..., RunSpec]) -> None:
     fine, coarse = (train(make_job(evaluate_every=every)).points for every in (1, 7))
     losses = [point.train_loss for point in fine[1:]]

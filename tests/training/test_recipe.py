@@ -61,6 +61,8 @@ def test_settings_that_need_each_other() -> None:
         Recipe(optimizer="sgd", momentum=0.0, nesterov=True)
     with pytest.raises(SettingError, match=r"recipe\.precision=bfloat16: sparse products are in float32: "):
         Recipe(precision="bfloat16", kernels="sparse")
+    with pytest.raises(SettingError, match=r"recipe\.compile=True: sparse products are compiled by lth: "):
+        Recipe(compile=True, kernels="sparse")
     with pytest.raises(SettingError, match=r"recipe\.betas=\[0\.9\]: must be two numbers"):
         Recipe(betas=[0.9])
     with pytest.raises(SettingError, match=r"recipe\.betas=1\.0: "):
