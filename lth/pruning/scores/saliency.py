@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from lth.core.errors import LotteryError
+from lth.core.second_order import twice_differentiable
 from lth.pruning.scores.inputs import ScoreInputs
 from lth.pruning.scores.registry import Scores, score
 
@@ -29,7 +30,9 @@ def grasp(inputs: ScoreInputs) -> Scores:
     H is the Hessian of the loss of the logits over 200; the paper prunes the highest -w * (H gradient).
     """
     weights = inputs.leaves()
-    gradients = _gradients(inputs.required_network().loss(weights, TEMPERATURE), weights, create_graph=True)
+    with twice_differentiable():
+        loss = inputs.required_network().loss(weights, TEMPERATURE)
+    gradients = _gradients(loss, weights, create_graph=True)
     product = sum((gradient * gradient.detach()).sum() for gradient in gradients.values())
     hessian_gradients = _gradients(torch.as_tensor(product), weights)
     return {name: weight.detach() * hessian_gradients[name] for name, weight in weights.items()}

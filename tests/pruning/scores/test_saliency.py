@@ -16,6 +16,7 @@ from lth.data.tensors import Data
 from lth.models.initialize import initialize
 from lth.models.lenet import mlp
 from lth.models.modular import ModularMlp
+from lth.models.transformer import Transformer
 from lth.pruning.mask import dense, kept, prunable
 from lth.pruning.resolved import prune_to, resolve
 from lth.pruning.schedule import Pruning
@@ -75,6 +76,26 @@ def test_grasp_is_the_weight_times_the_whole_hessian_times_the_gradient(scored_m
     assert torch.allclose(flat_scores, expected, rtol=1e-8) and (flat_scores < 0).any() and (flat_scores > 0).any()
     magnitude = SCORES.get("grasp_magnitude", "score")(score_inputs(model, images, labels))
     assert all(torch.equal(magnitude[name], scores[name].abs()) for name in scores)
+
+
+def test_grasp_of_a_network_with_attention_is_that_of_differences_of_its_gradient() -> None:
+    torch.manual_seed(0)
+    model = Transformer(tokens=5, outputs=5, context=3, depth=1, width=8, heads=2).double()
+    tokens = torch.randint(5, (30, 3), generator=rng(2))
+    given = score_inputs(model, tokens, tokens[:, 0])
+    weights = given.leaves()
+
+    def gradients(shift: float, direction: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        moved = {name: x.detach() + shift * y for (name, x), y in zip(weights.items(), direction, strict=True)}
+        leaves = {name: x.requires_grad_() for name, x in moved.items()}
+        return torch.autograd.grad(given.required_network().loss(leaves, 200.0), list(leaves.values()))
+
+    gradient = gradients(0.0, tuple(torch.zeros_like(x) for x in weights.values()))
+    ahead, behind = (gradients(shift, gradient) for shift in (1e-3, -1e-3))
+    scores = SCORES.get("grasp", "score")(given)
+    for (name, weight), x, y in zip(weights.items(), ahead, behind, strict=True):
+        expected = weight.detach() * (x - y) / 2e-3
+        assert torch.allclose(scores[name], expected, rtol=1e-4, atol=1e-12) and scores[name].any()
 
 
 def test_grasp_prunes_the_highest_of_the_papers_score(scored_model: tuple) -> None:
