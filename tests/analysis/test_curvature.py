@@ -18,6 +18,7 @@ from lth.core.weights import Mask, State, masked
 from lth.data.tensors import Data, Split
 from lth.models.initialize import initialize
 from lth.models.lenet import mlp
+from lth.models.transformer import Transformer
 
 SMALL = (1, 6, 6), 3, (4,)
 
@@ -134,6 +135,28 @@ def test_batches_and_frozen_parameters_and_batch_norm(make_rich_network: Callabl
     hessian = Hessian(model, state, split)
     assert hessian.size == 36 + 4 + 4 + 3
     assert hessian.matrix() == pytest.approx(exact(model, state, split, {}), abs=1e-6)
+
+
+def test_a_product_for_a_network_with_attention_is_that_of_differences_of_its_gradient() -> None:
+    torch.manual_seed(0)
+    model, tokens = Transformer(tokens=4, outputs=4, context=3, depth=1, width=4, heads=2), torch.randint(4, (12, 3))
+    split = Split(tokens, tokens[:, 0])
+    hessian = Hessian(model, model.state_dict(), split, {}, dtype=torch.float64)
+    vector = torch.randn(hessian.size, generator=rng(1), dtype=torch.float64).numpy()
+    product, step = hessian.product(vector), 1e-6
+    model = model.double().eval()
+
+    def gradient(shift: float) -> np.ndarray:
+        parameters, moved = dict(model.named_parameters()), torch.from_numpy(shift * vector)
+        parts = moved.split([x.numel() for x in parameters.values()])
+        leaves = {
+            name: (x.detach() + part.view_as(x)).requires_grad_()
+            for (name, x), part in zip(parameters.items(), parts, strict=True)
+        }
+        loss = cross_entropy(functional_call(model, leaves, (tokens,)), split.labels)
+        return torch.cat([x.flatten() for x in torch.autograd.grad(loss, list(leaves.values()))]).numpy()
+
+    assert np.allclose(product, (gradient(step) - gradient(-step)) / (2 * step), rtol=1e-4, atol=1e-6)
 
 
 def test_a_parameter_that_the_loss_does_not_know_has_zero_rows(data: Data) -> None:

@@ -48,6 +48,14 @@ def test_several_seeds_are_one_study(grokking, tmp_path):
     assert len(pages) == 1
 
 
+def test_every_mask_is_found_for_a_transformer_too(grokking):
+    words = ["model=transformer", "model.depth=1", "model.heads=1", "recipe.iterations=10", "arms=[ticket]"]
+    to, _ = grokking(*words, "methods=[snip,grasp,synflow,random]", figures=False)
+    results = read_csv(to / "results.csv")
+    assert [row["arm"] for row in results] == ["ticket", "ticket", "snip", "grasp", "synflow", "random"]
+    assert len({row["weights_left"] for row in results[1:]}) == 1
+
+
 def test_an_unknown_method_is_an_error(grokking):
     with pytest.raises(SettingError, match="methods"):
         grokking("methods=[magnitude]")
