@@ -6,13 +6,14 @@ from statistics import median
 import pytest
 from lth.experiments.speed.goals import COMPILED, CUSTOM_BARE, CUSTOM_DENSE, EVALUATION, LADDER, LADDER_USUAL, WORKERS
 from lth.experiments.speed.networks import NETWORKS
-from lth.experiments.speed.pair import OURS_PAIR
+from lth.experiments.speed.pair import OURS_PAIR, USUAL_WAYS
 from lth.experiments.speed.settings import NETWORKS as NAMES
 from lth.experiments.speed.settings import SpeedSettings
 from lth.experiments.speed.ways import DENSE, FLOOR, OURS, USUAL
 from safetensors.torch import save_file
 
 from lth.core.errors import SettingError
+from tests.experiments.speed.conftest import images_of
 from tests.files import read_csv
 
 
@@ -45,16 +46,28 @@ def test_a_part_of_it_runs_and_keeps_every_block(images, tmp_path, here):
 @pytest.mark.slow
 def test_all_of_it_runs(command, tmp_path, images):
     save_file(dict(images.tensors), tmp_path / "mnist.safetensors")
-    done = command("speed", "scale=smoke", cwd=tmp_path, LTH_DATA=str(tmp_path))
+    done = command("speed", "scale=smoke", "deep=[]", cwd=tmp_path, LTH_DATA=str(tmp_path))
     assert "warning" not in done.stderr, done.stderr
     (folder,) = tmp_path.glob("outputs/speed/*")
     rows = {row["measure"]: row for row in read_csv(folder / "measures.csv")}
     assert {COMPILED, CUSTOM_BARE, CUSTOM_DENSE, LADDER, LADDER_USUAL, EVALUATION, WORKERS} <= set(rows)
     assert all(float(row["median"]) >= 0 for row in rows.values())
-    deep = [row for row in read_csv(folder / "ratios.csv") if row["below"] == OURS_PAIR]
-    assert [(row["network"], float(row["density"])) for row in deep] == [("resnet20", 1.0), ("resnet20", 0.036)]
-    assert {row["goal"] for row in deep} == {"at least 2"} and all(float(row["ratio"]) > 0 for row in deep)
     assert (folder / "figures" / "speed.png").exists() and (folder / "report.html").exists()
+
+
+@pytest.mark.slow
+def test_deep_networks_are_timed_in_processes_of_their_own(begin, tmp_path, images):
+    for some in (images, images_of("cifar10", 5_200)):
+        save_file(dict(some.tensors), tmp_path / f"{some.name}.safetensors")
+    words = ["networks=[]", "levels=0", "custom_loop=false", "densities=[1]", "blocks=1"]
+    done = begin("speed", "scale=smoke", *words, cwd=tmp_path, LTH_DATA=str(tmp_path)).wait(900)
+    assert done.returncode == 0 and "warning" not in done.stderr, done.stderr
+    (folder,) = tmp_path.glob("outputs/speed/*")
+    assert {(row["network"], row["way"]) for row in read_csv(folder / "speed.csv")} >= {
+        ("resnet20", way) for way in (OURS_PAIR, *USUAL_WAYS)
+    }
+    row = next(row for row in read_csv(folder / "ratios.csv") if row["below"] == OURS_PAIR)
+    assert row["goal"] == "at least 2" and float(row["ratio"]) > 0 and row["above"] in USUAL_WAYS
 
 
 def test_a_block_of_a_larger_network_has_fewer_iterations():
