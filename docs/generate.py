@@ -22,7 +22,6 @@ CLAIMS = {
     "claims.md": "The paper's claims",
     "claims_mask0.md": "The claims over the runs of mask 0",
     "claims_mlp.md": "The claims about the MLP",
-    "claims_mlp_40.md": "The claims about the MLP at 40% of the weights",
     "claims_transformer.md": "The claims about the transformer",
 }
 
