@@ -6,7 +6,7 @@ from lth.report.claims.evidence import Evidence
 from lth.report.claims.values import Estimate, Values, averaged, geometric_mean, paired
 
 
-@estimator(unit="times", tables=("delays",))
+@estimator(unit="times", tables=("delays",), with_failed=True)
 def delay_ratio(evidence: Evidence, *, of: Which, than: Which) -> Values:
     """How many times as many iterations `of` generalises after it has memorised as `than`; 1 is the same delay.
 

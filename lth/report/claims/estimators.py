@@ -37,6 +37,7 @@ class Estimator:
     unit: of the values. scale: one of SCALES, on which they are averaged. signed: whether a value is a difference or a
     change, which is shown with its sign. tables: the tables that it reads besides the one that its argument `table`
     names. serial: whether the values within a seed are successive measurements of one run, which depend on each other.
+    with_failed: whether trainings that failed have values too.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Estimator:
     signed: bool = False
     tables: tuple[str, ...] = ()
     serial: bool = False
+    with_failed: bool = False
 
     @property
     def parameters(self) -> dict[str, Parameter]:
@@ -66,6 +68,7 @@ def estimator(
     signed: bool = False,
     tables: tuple[str, ...] = (),
     serial: bool = False,
+    with_failed: bool = False,
 ) -> Callable[[Compute], Estimator]:
     """Makes an `Estimator` of a function, for the tuple `estimators` of an `Experiment` or a claim's `module:name`.
 
@@ -78,7 +81,7 @@ def estimator(
     ('nats', ['of'])
     """
     scale = scale or ("log" if unit == "times" else "linear")
-    return lambda compute: Estimator(compute.__name__, compute, unit, scale, signed, tables, serial)
+    return lambda compute: Estimator(compute.__name__, compute, unit, scale, signed, tables, serial, with_failed)
 
 
 @estimator(unit="%")

@@ -99,7 +99,7 @@ def _judge(claims: Claims, claim: Claim, estimator: Estimator, evidence: Evidenc
     )
     verdict = min((level.verdict for level in measured), key=WORST.index)
     judged = Judged(claim, estimator.unit, estimator.signed, measured, verdict, ())
-    return replace(judged, notes=tuple(notes(claims, judged, evidence, levels)))
+    return replace(judged, notes=tuple(notes(claims, judged, evidence, levels, estimator.with_failed)))
 
 
 def is_about(claim: Claim, density: float) -> bool:

@@ -11,15 +11,18 @@ from lth.report.headline import shared
 from lth.report.statistics import percent
 
 
-def notes(claims: Claims, judged: Judged, evidence: Evidence, levels: Sequence[int]) -> Iterator[str]:
-    """The notes on a claim that was measured at `levels`."""
+def notes(
+    claims: Claims, judged: Judged, evidence: Evidence, levels: Sequence[int], with_failed: bool = False
+) -> Iterator[str]:
+    """The notes on a claim that was measured at `levels`; with_failed: trainings that failed are among the values."""
     claim, measured = judged.claim, judged.measured
     yield from _about_units(claims, measured)
     if common := shared(evidence.tables.get(RESULTS, ())):
         yield f"{common[0].lower()}{common[1:].removesuffix('.')}"
     yield from _about_densities(measured)
     yield from _about_paper(claim, measured)
-    yield from about_failures(claim, evidence, levels)
+    if not with_failed:
+        yield from about_failures(claim, evidence, levels)
     yield from _about_censoring(claim, measured, evidence, levels)
     if claim.otherwise and judged.verdict == "not reproduced":
         yield claim.otherwise
@@ -66,14 +69,15 @@ def about_failures(claim: Claim, evidence: Evidence, levels: Iterable[int]) -> I
 def _about_censoring(
     claim: Claim, measured: Sequence[Measured], evidence: Evidence, levels: Iterable[int]
 ) -> Iterator[str]:
-    """Which early stops are censored since training ended first, and what that makes of the value."""
+    """Which early stops, or values, are bounds since training ended first, and what that makes of the value."""
     below = any(level.interval.low is None for level in measured if level.interval.n > 1)
     above = any(level.interval.high is None for level in measured if level.interval.n > 1)
     if below or above:
         counts = [evidence.censored(side, levels) for side in claim.sides]
         stops = [f"{count} early stops of {arm}" for side in counts for arm, count in side.items()]
         bound = "may be too low or too high" if below and above else f"is {'an upper' if below else 'a lower'} bound"
-        yield f"{' and '.join(stops)} are cut off by the end of training: the value {bound}"
+        cut = " and ".join(stops) or "some values"
+        yield f"{cut} are cut off by the end of training: the value {bound}"
 
 
 def _name(side: Mapping[str, Any], evidence: Evidence) -> str:

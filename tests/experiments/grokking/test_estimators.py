@@ -4,7 +4,9 @@ import pytest
 from lth.experiments.grokking.estimators import delay_ratio
 from lth.experiments.grokking.tables import delay
 
+from lth.commands.claims import load_claims
 from lth.report.claims.evidence import Evidence
+from lth.report.claims.judge import judge
 
 TICKET, RANDOM = {"arm": "ticket"}, {"arm": "random"}
 
@@ -36,6 +38,17 @@ def test_ratios_are_paired_by_seed_and_open_where_the_end_of_training_cut_them()
     assert [x.above for x in ratios] == [False, True] and not any(x.below for x in ratios)
     inverse = by_seed(delay_ratio.compute(both, of=TICKET, than=RANDOM))
     assert [x.below for x in inverse] == [False, True]
+
+
+def test_a_claim_says_that_trainings_ended_before_the_network_generalised():
+    claims = load_claims("minegishi2023_mlp")
+    both = evidence(rows("ticket", 1, [100, 50, 80]), rows("random", 1, [400, -500, 900]))
+    for row in both.tables["results"]:
+        chance = 0.9 if row["arm"] == "ticket" else 0.01
+        row |= {"density": 0.6, "iterations": 1000, "final_test_accuracy": chance, "early_stop_censored": None}
+    (judged,) = [x for x in judge(claims, both, {"delay_ratio": delay_ratio}) if x.claim.name == "T4a"]
+    assert judged.notes == ("some values are cut off by the end of training: the value is a lower bound",)
+    assert [level.interval.n for level in judged.measured] == [3]  # networks at chance have a delay, too
 
 
 def test_the_dense_network_is_that_of_level_0():
