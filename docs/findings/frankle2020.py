@@ -17,7 +17,6 @@ MEASURED = {
     network: Measured(load_claims(f"frankle2020_{network}"), (REFERENCE / "frankle2020" / network,))
     for network in ("lenet",)
 }
-LENET = MEASURED["lenet"]
 SHOWN = ("network", "k", "accuracy", "instability", "on train", "disagree", "is")
 """The columns of the table, of those that `lth report` shows."""
 

@@ -1,4 +1,4 @@
-"""The findings of outputs/reference/paul2023: tickets of consecutive levels, connected and matching"""
+"""The findings of outputs/reference/paul2023: tickets of consecutive levels, connected and matching."""
 
 from collections.abc import Iterable
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lth.core.tables import Column, Row, Table
-from lth.report.claims.values import Estimate, derived, interval_of, mean_of
+from lth.report.claims.values import derived, interval_of, mean_of
 from lth.report.comparison import Comparison, bounds
 from lth.report.conditions import SEEDS
 from lth.report.export import interval_columns
@@ -17,6 +17,7 @@ from lth.report.sheet import DASH, Sheet
 from lth.report.statistics import percent
 
 from .answer import DENSE, delays_by_network, meanings
+from .estimators import delay_of
 from .tables import DELAYS
 
 EXPERIMENT, TICKET = "grokking", "ticket"
@@ -93,17 +94,13 @@ def delay_ratio(rows: Sequence[Row], ticket: Sequence[Row]) -> Interval | None:
     logarithms: dict[int, list[float]] = {}
     for row in rows:
         for other in (other for other in ticket if other["seed"] == row["seed"]):
-            apart = derived(lambda x, y: math.log(x / y), _delay(row), _delay(other))
+            apart = derived(lambda x, y: math.log(x / y), delay_of(row), delay_of(other))
             logarithms.setdefault(row["seed"], []).append(apart if apart is not None else math.nan)
     if not logarithms:
         return None
     interval = interval_of([mean_of(draws) for draws in logarithms.values()])
     low, high = (None if end is None else math.exp(end) for end in (interval.low, interval.high))
     return replace(interval, mean=math.exp(interval.mean), low=low, high=high)
-
-
-def _delay(row: Row) -> Estimate:
-    return Estimate(row["delay"], frozenset((row["run"],)), above=bool(row["censored"]))
 
 
 def compare(gathered: Gathered, bars: Summarize) -> list[Comparison]:

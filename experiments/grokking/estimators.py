@@ -23,11 +23,12 @@ def delays(evidence: Evidence, which: Which) -> Values:
     values: Values = {}
     for row in [*evidence.rows("delays", which), *evidence.failed_rows("delays", which)]:
         if row["delay"]:
-            values.setdefault(row["level"], {})[row["seed"], row["draw"]] = _delay(row)
+            values.setdefault(row["level"], {})[row["seed"], row["draw"]] = delay_of(row)
     return values if evidence.by_run else {level: averaged(here, geometric_mean) for level, here in values.items()}
 
 
-def _delay(row: Row) -> Estimate:
+def delay_of(row: Row) -> Estimate:
+    """The delay in a row of delays.csv, which may be a lower bound."""
     return Estimate(row["delay"], frozenset((row["run"],)), above=bool(row["censored"]))
 
 

@@ -46,6 +46,9 @@ def test_several_seeds_are_one_study(grokking, tmp_path):
     report(folders, to=tmp_path / "report")
     pages = list((tmp_path / "report").rglob("grokking_delay.png"))
     assert len(pages) == 1
+    compared = read_csv(tmp_path / "report" / "grokking.csv")
+    assert [row["arm"] for row in compared] == ["ticket", "ticket", "dense_l1", "dense_l2", "random"]
+    assert {row["n"] for row in compared} == {"2"}
 
 
 def test_every_mask_is_found_for_a_transformer_too(grokking):
