@@ -33,6 +33,8 @@ disturb each other, and 1 where nothing is gained.
 At last deep networks on CIFAR-10 with flip and crop, on two cores:
 
   ours_pair            two seeds of ours at once, each on one core
+  ours_pair_compiled   the same with recipe.compile=true, which is dense, where
+                       there is a C++ compiler
   ours_pair_bfloat16   the same with recipe.precision=bfloat16, where the
                        processor has arithmetic of it
   usual_pair           two scripts at once, each on one core, with a DataLoader

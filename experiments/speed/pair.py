@@ -6,12 +6,13 @@ Each way trains in processes of its own, which are told block by block when to t
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 from lth.core.keeping import copied
-from lth.core.machine import prepare
+from lth.core.machine import has_bfloat16, has_compiler, prepare
 from lth.training.run_spec import RunSpec
 
 from .blocks import Blocks, milliseconds, timed, trained
@@ -21,7 +22,7 @@ from .settings import SpeedSettings
 from .usual import Usual, dataset_of
 from .ways import with_kernels
 
-OURS_PAIR, OURS_BFLOAT16 = "ours_pair", "ours_pair_bfloat16"
+OURS_PAIR, OURS_COMPILED, OURS_BFLOAT16 = "ours_pair", "ours_pair_compiled", "ours_pair_bfloat16"
 USUAL_PAIR, USUAL_THREADS = "usual_pair", "usual_threads"
 USUAL_WAYS = (USUAL_THREADS, USUAL_PAIR)
 DATA = "cifar10"
@@ -55,19 +56,20 @@ def usual_blocks(loaders: int) -> Begin:
     return begin
 
 
-def our_blocks(precision: str) -> Begin:
-    """The blocks of our training in `precision`."""
+def our_blocks(**recipe: Any) -> Begin:
+    """The blocks of our training with these keys of its recipe."""
 
     def begin(spec: RunSpec, images: Images, iterations: int) -> Blocks:
-        precise = replace(spec, plan=replace(spec.plan, precision=precision))
-        return trained(with_kernels(precise, "auto"), iterations)
+        changed = replace(spec, plan=replace(spec.plan, **recipe))
+        return trained(with_kernels(changed, "auto"), iterations)
 
     return begin
 
 
 PAIR_WAYS: Mapping[str, PairWay] = {
-    OURS_PAIR: PairWay("two seeds of ours at once, each on one core", 2, our_blocks("float32")),
-    OURS_BFLOAT16: PairWay("the same with recipe.precision=bfloat16", 2, our_blocks("bfloat16")),
+    OURS_PAIR: PairWay("two seeds of ours at once, each on one core", 2, our_blocks()),
+    OURS_COMPILED: PairWay("the same with recipe.compile=true", 2, our_blocks(compile=True)),
+    OURS_BFLOAT16: PairWay("the same with recipe.precision=bfloat16", 2, our_blocks(precision="bfloat16")),
     USUAL_THREADS: PairWay(
         f"a script with torch's threads on both cores and a DataLoader with {LOADERS} worker processes",
         1,
@@ -78,14 +80,27 @@ PAIR_WAYS: Mapping[str, PairWay] = {
     ),
 }
 
+WITHOUT: Mapping[str, str] = {
+    OURS_COMPILED: "torch.compile was left out, because this machine has no C++ compiler",
+    OURS_BFLOAT16: "bfloat16 was left out, because this processor has no arithmetic of it",
+}
+"""Way -> what is said where the machine cannot take it."""
 
-def series(densities: Sequence[float], bfloat16: bool) -> dict[str, tuple[str, float]]:
+
+def missing() -> list[str]:
+    """The ways that this machine cannot take."""
+    able = {OURS_COMPILED: has_compiler(), OURS_BFLOAT16: has_bfloat16()}
+    return [way for way in WITHOUT if not able[way]]
+
+
+def series(densities: Sequence[float], without: Collection[str] = ()) -> dict[str, tuple[str, float]]:
     """Name -> (way, density) of what takes turns: ours at every density, the others at the highest alone.
 
-    The usual ways multiply by a mask whatever it keeps, and products in bfloat16 are dense.
+    The usual ways multiply by a mask whatever it keeps, and products that torch compiles or that are in bfloat16 are
+    dense. without: ways that this machine cannot take.
     """
     ordered = sorted(set(densities), reverse=True)
-    once = [*USUAL_WAYS, *([OURS_BFLOAT16] if bfloat16 else [])]
+    once = [way for way in (*USUAL_WAYS, OURS_COMPILED, OURS_BFLOAT16) if way not in without]
     pairs = [*((way, ordered[0]) for way in once), *((OURS_PAIR, density) for density in ordered)]
     return {f"{way} at {density:g}": (way, density) for way, density in pairs}
 

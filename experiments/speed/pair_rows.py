@@ -12,12 +12,12 @@ from lth.report.statistics import percent
 
 from .goals import PAIR_GOALS
 from .networks import DEEP
-from .pair import OURS_BFLOAT16, OURS_PAIR, PAIR_WAYS, USUAL_WAYS
+from .pair import OURS_BFLOAT16, OURS_COMPILED, OURS_PAIR, PAIR_WAYS, USUAL_WAYS, WITHOUT
 from .rows import quartiles, ratio_of
 from .wording import spread, three_digits
 
-PRECISIONS = {OURS_PAIR: "float32", OURS_BFLOAT16: "bfloat16"}
-WITHOUT_BFLOAT16 = "bfloat16 was left out, because this processor has no arithmetic of it"
+RECIPES = {OURS_PAIR: "float32", OURS_COMPILED: "compiled", OURS_BFLOAT16: "bfloat16"}
+"""Way of ours -> what its recipe is called in the sheet."""
 
 
 def pair_rows(
@@ -32,14 +32,14 @@ def pair_rows(
         yield "speed", about | quartiles(times[name]) | {"blocks": len(times[name])}
     usual = min((name for name in places if places[name][0] in USUAL_WAYS), key=lambda name: np.median(times[name]))
     for name, (way, density) in places.items():
-        if way in PRECISIONS:
+        if way in RECIPES:
             about = {"network": network, "density": density, "above": places[usual][0], "below": way}
             yield "ratios", about | ratio_of(times[usual], times[name]) | {"goal": str(PAIR_GOALS[way])}
 
 
 def pair_ratios(results: Results) -> list[Row]:
     """The rows of ratios.csv about two cores."""
-    return [row for row in results["ratios"] if row["below"] in PRECISIONS]
+    return [row for row in results["ratios"] if row["below"] in RECIPES]
 
 
 def pair_sentence(results: Results) -> str:
@@ -48,16 +48,17 @@ def pair_sentence(results: Results) -> str:
     if not rows:
         return ""
     networks = " and ".join(dict.fromkeys(row["network"] for row in rows))
-    ratios = {way: sorted(row["ratio"] for row in rows if row["below"] == way) for way in PRECISIONS}
-    halved = f"in bfloat16 {spread(ratios[OURS_BFLOAT16])} times" if ratios[OURS_BFLOAT16] else WITHOUT_BFLOAT16
+    ratios = {way: sorted(row["ratio"] for row in rows if row["below"] == way) for way in RECIPES}
+    words = {OURS_COMPILED: "through torch.compile", OURS_BFLOAT16: "in bfloat16"}
+    others = [f"{words[way]} {spread(ratios[way])} times" if ratios[way] else WITHOUT[way] for way in WITHOUT]
     return (
         f"On two cores, with flip and crop, ours trains {networks} on {spread(ratios[OURS_PAIR])} times as many images"
-        f" in a second as the faster of two usual ways; {halved}."
+        f" in a second as the faster of two usual ways; {'; '.join(others)}."
     )
 
 
 def pair_sheet(results: Results) -> Sheet:
-    """A row for each network, density and precision: images in a second over both cores, their ratio and its bound."""
+    """A row for each network, density and recipe: images in a second over both cores, their ratio and its bound."""
     timed = {(row["network"], row["density"], row["way"]): row for row in results["speed"]}
     usual = {(row["network"], row["way"]): row for row in results["speed"] if row["way"] in USUAL_WAYS}
     rows = pair_ratios(results)
@@ -65,7 +66,7 @@ def pair_sheet(results: Results) -> Sheet:
         [
             row["network"],
             f"{percent(row['density'])}%",
-            PRECISIONS[row["below"]],
+            RECIPES[row["below"]],
             images_a_second(usual[row["network"], row["above"]]),
             images_a_second(timed[row["network"], row["density"], row["below"]]),
             f"{row['ratio']:.2f}",
@@ -75,18 +76,18 @@ def pair_sheet(results: Results) -> Sheet:
         ]
         for row in rows
     ]
-    heads = ["network", "left", "precision", "usual", "ours", "ours/usual", "quartiles", "goal", "kept"]
+    heads = ["network", "left", "recipe", "usual", "ours", "ours/usual", "quartiles", "goal", "kept"]
     faster = dict.fromkeys((row["network"], row["above"]) for row in rows)
     notes = [f"Usual for {network}: {PAIR_WAYS[way].meaning}." for network, way in faster]
-    if rows and not any(row["below"] == OURS_BFLOAT16 for row in rows):
-        notes.append(f"In this run {WITHOUT_BFLOAT16}.")
+    taken = {row["below"] for row in rows}
+    notes += [f"In this run {reason}." for way, reason in WITHOUT.items() if rows and way not in taken]
     return Sheet(
         "Deep networks with flip and crop on two cores: images in a second, medians",
         heads,
         cells,
         note=" ".join(notes),
         narrow=[head for head in heads if head != "quartiles"],
-        texts=["precision"],
+        texts=["recipe"],
         legend={"left": "weights left", "usual": "the faster of two usual ways", "ours": PAIR_WAYS[OURS_PAIR].meaning},
         keys=2,
     )

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from lth.core.files import write_json
-from lth.core.machine import describe, has_bfloat16
+from lth.core.machine import describe
 from lth.experiment import Item
 from lth.kernels.ready import PARTS, ready
 from lth.session import Session
@@ -18,8 +18,8 @@ from .custom_loop import bare_steps, custom_blocks
 from .goals import COMPILED, CUSTOM_BARE, CUSTOM_DENSE, RATIO_GOALS, WORKERS
 from .ladder import SOME, climb
 from .networks import NETWORKS, Images, Network, load_images, make_spec
-from .pair import DATA, pair_blocks, series, trainers
-from .pair_rows import WITHOUT_BFLOAT16, pair_rows
+from .pair import DATA, WITHOUT, missing, pair_blocks, series, trainers
+from .pair_rows import pair_rows
 from .rows import ladder_rows, measure_row, quartiles, ratio_rows
 from .settings import SpeedSettings
 from .usual import dataset_of
@@ -72,7 +72,7 @@ class Measurement:
 
     def _series(self) -> dict[str, tuple[str, float]]:
         """What takes turns for each of them."""
-        return series(self.settings.densities, has_bfloat16())
+        return series(self.settings.densities, missing())
 
     def compiled(self) -> Iterator[Item]:
         """The row of measures.csv about the kernels, which are compiled or loaded before anything is timed."""
@@ -158,8 +158,8 @@ class Measurement:
         if self.settings.workers < 2 or not self.settings.deep:
             return
         self._images(DATA)
-        if not has_bfloat16():
-            log.info("deep networks: %s", WITHOUT_BFLOAT16)
+        for way in missing():
+            log.info("deep networks: %s", WITHOUT[way])
         places = self._series()
         with trainers(self.settings) as processes:
             for network in self._deep():

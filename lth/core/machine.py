@@ -2,6 +2,9 @@
 
 import os
 import platform
+import shlex
+import shutil
+import sys
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
@@ -31,6 +34,12 @@ def _version(package: str) -> str:
 def has_bfloat16() -> bool:
     """Whether this processor has arithmetic of bfloat16: torch emulates it on others, several times more slowly."""
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def has_compiler() -> bool:
+    """Whether torch.compile finds the C++ compiler that it needs: the one that CXX names, else the system's."""
+    usual = "clang++" if sys.platform == "darwin" else "g++"
+    return shutil.which(shlex.split(os.environ.get("CXX") or usual)[0]) is not None
 
 
 def memory() -> int:

@@ -6,9 +6,10 @@ from functools import cache
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from lth.core.machine import has_bfloat16
+from lth.core.errors import SettingError
+from lth.core.machine import has_bfloat16, has_compiler
 from lth.core.trees import call, first_tensor, tree_map
 from lth.core.weights import Mask
 from lth.data.batches import flip_crop
@@ -91,6 +92,13 @@ def _float32(outputs: Tensor) -> Tensor:
     return outputs.float() if outputs.is_floating_point() else outputs
 
 
+def _through_compiler(model: nn.Module) -> Any:
+    """`model` as torch.compile calls it; networks of one kind are compiled once in a process."""
+    if not has_compiler():
+        raise SettingError("recipe.compile", True, "needs a C++ compiler, g++ or the one that CXX names: install one")
+    return torch.compile(model)
+
+
 class DenseSteps:
     """Every product is dense; gradients are masked before the optimiser sees them."""
 
@@ -108,7 +116,7 @@ class DenseSteps:
         self.update = PreparedStep(self.optimizer)
         self.masking = Masking(self.model, self._dense(spec.mask), self.optimizer)
         self.by_channel = trains_by_channel(spec)
-        self.network: Any = torch.compile(self.model) if spec.plan.compile else self.model
+        self.network: Any = _through_compiler(self.model) if spec.plan.compile else self.model
         self.loss, self.inputs, self.targets = self.data.task.loss, self.data.train.images, self.data.train.labels
         if self.plan.precision == "bfloat16" and self.data.train.device.type == "cpu":
             _name_slow_bfloat16()

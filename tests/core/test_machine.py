@@ -1,13 +1,15 @@
 """What a run was made on, and which device is used."""
 
 import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
 
 from lth.core.errors import SettingError
-from lth.core.machine import describe, pick, prepare
+from lth.core.machine import describe, has_compiler, pick, prepare
 
 
 @pytest.fixture
@@ -30,6 +32,19 @@ def test_describe_names_what_the_bits_depend_on(settings_kept: None) -> None:
     torch.set_num_threads(2)
     two = describe(torch.device("cpu"))
     assert one | {"threads": 2} == two and one["device"] == "cpu" and one["torch"] == torch.__version__
+
+
+def test_the_compiler_is_the_one_that_cxx_names(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    compiler = tmp_path / "compiler"
+    for command, expected in ((f"{compiler} -O2", False), (f"{compiler} -O2", True)):
+        monkeypatch.setenv("CXX", command)
+        assert has_compiler() is expected
+        compiler.touch(mode=0o755)
+    monkeypatch.delenv("CXX")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not has_compiler()
+    (tmp_path / ("clang++" if sys.platform == "darwin" else "g++")).touch(mode=0o755)
+    assert has_compiler()
 
 
 def test_auto_picks_a_gpu_where_there_is_one() -> None:

@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR
 
 from lth.core.bits import unpack
-from lth.core.errors import LotteryError
+from lth.core.errors import LotteryError, SettingError
 from lth.core.rng import rng
 from lth.core.seeds import Seeds
 from lth.core.tables import Column
@@ -381,6 +381,14 @@ def test_a_network_is_trained_through_torch_compile(
         all(torch.equal(x, states[1][name]) for name, x in states[0].items()) if backend == "eager" else close(*states)
     )
     assert all(not results[1].final[name][~kept].any() for name, kept in mask.items())
+
+
+def test_without_a_compiler_nothing_is_trained_through_torch_compile(
+    make_job: Callable[..., RunSpec], make_network: Callable[[], nn.Module], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "no_such_compiler")
+    with pytest.raises(SettingError, match=r"recipe\.compile=True: needs a C\+\+ compiler, g\+\+ or the one that CXX"):
+        train(make_job(model=make_network(), compile=True, kernels="dense"))
 
 
 def test_the_training_loss_is_the_mean_since_the_last_point(make_job: Callable[..., RunSpec]) -> None:

@@ -9,7 +9,15 @@ import torch
 from lth.experiments.speed import pair
 from lth.experiments.speed.child import Child
 from lth.experiments.speed.networks import DEEP, Network
-from lth.experiments.speed.pair import OURS_BFLOAT16, OURS_PAIR, PAIR_WAYS, USUAL_PAIR, USUAL_THREADS, USUAL_WAYS
+from lth.experiments.speed.pair import (
+    OURS_BFLOAT16,
+    OURS_COMPILED,
+    OURS_PAIR,
+    PAIR_WAYS,
+    USUAL_PAIR,
+    USUAL_THREADS,
+    USUAL_WAYS,
+)
 from lth.experiments.speed.settings import DEEP as NAMES
 from lth.experiments.speed.settings import SpeedSettings
 from lth.experiments.speed.usual import Usual, dataset_of, transform_of
@@ -88,10 +96,12 @@ def test_every_way_trains_on_what_it_says(way, pictures, monkeypatch):
     if way == USUAL_THREADS:
         monkeypatch.setattr(Usual, "_loader", lambda training: iter([next(iter(_in_process(training)))]))
     monkeypatch.setitem(DEEP, "tiny", TINY)
-    spec = pair.augmented_spec("tiny", pictures, 1.0, seed=0)
+    spec, compiled = pair.augmented_spec("tiny", pictures, 1.0, seed=0), []
+    monkeypatch.setattr(torch, "compile", lambda model: compiled.append(model) or model)  # compiling takes long
     blocks = PAIR_WAYS[way].begin(spec, pictures, 1)
     assert next(blocks) > 0
     blocks.close()
+    assert len(compiled) == (way == OURS_COMPILED)
 
 
 def _in_process(training):
@@ -136,8 +146,16 @@ def test_a_child_answers_and_says_when_it_has_ended():
             child.order("ab")
 
 
-def test_the_usual_ways_and_bfloat16_take_turns_once_and_ours_at_every_density():
-    assert list(pair.series([0.1, 1.0, 0.1], bfloat16=True).values()) == [
-        *((way, 1.0) for way in (*USUAL_WAYS, OURS_BFLOAT16)), (OURS_PAIR, 1.0), (OURS_PAIR, 0.1),
+def test_ways_whose_time_is_that_of_dense_products_take_turns_once_and_ours_at_every_density():
+    assert list(pair.series([0.1, 1.0, 0.1]).values()) == [
+        *((way, 1.0) for way in (*USUAL_WAYS, OURS_COMPILED, OURS_BFLOAT16)), (OURS_PAIR, 1.0), (OURS_PAIR, 0.1),
     ]  # fmt: skip
-    assert OURS_BFLOAT16 not in {way for way, _ in pair.series([1.0], bfloat16=False).values()}
+    left = {way for way, _ in pair.series([1.0], without=[OURS_BFLOAT16]).values()}
+    assert left == set(PAIR_WAYS) - {OURS_BFLOAT16}
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_ways_that_the_machine_cannot_take_are_left_out(able, monkeypatch):
+    monkeypatch.setattr(pair, "has_compiler", lambda: able)
+    monkeypatch.setattr(pair, "has_bfloat16", lambda: not able)
+    assert pair.missing() == [OURS_BFLOAT16 if able else OURS_COMPILED]
