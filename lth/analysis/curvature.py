@@ -14,9 +14,9 @@ from torch.func import functional_call
 
 from lth.analysis.geometry import Tensors, check_fit
 from lth.analysis.spectrum import Spectrum, Vector
+from lth.core.attention import plain_attention
 from lth.core.errors import LotteryError
 from lth.core.rng import rng
-from lth.core.second_order import twice_differentiable
 from lth.core.trees import arguments, tree_map
 from lth.core.weights import masked, modes_kept
 from lth.data.tensors import Split
@@ -86,7 +86,7 @@ class Hessian:
         task, total = self.split.task, sum(self.split.task.weight(labels) for _, labels in self.split.chunks(CHUNK))
         for images, labels in self.split.chunks(CHUNK):
             args, keywords = arguments(tree_map(self._typed, images))
-            with modes_kept(self.model), twice_differentiable():
+            with modes_kept(self.model), plain_attention():
                 self.model.eval()
                 outputs = functional_call(self.model, self._tensors, args, keywords)
             loss = task.total(outputs, tree_map(self._typed, labels)) / total

@@ -12,12 +12,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from lth.compression.operators import Operators, flops_of
+from lth.core.attention import plain_attention
 from lth.core.errors import LotteryError, first_line
 from lth.core.weights import modes_kept
 
@@ -62,7 +62,7 @@ def plain_kernels() -> Iterator[None]:
     with ExitStack() as stack, layers_called():
         stack.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", message=".*tf32")  # the flags of oneDNN say so of themselves
-        stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+        stack.enter_context(plain_attention())
         stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
         yield
 

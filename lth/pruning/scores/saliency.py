@@ -6,8 +6,8 @@ As in the comparison of Frankle et al. 2021, "Pruning Neural Networks at Initial
 import torch
 from torch import Tensor
 
+from lth.core.attention import plain_attention
 from lth.core.errors import LotteryError
-from lth.core.second_order import twice_differentiable
 from lth.pruning.scores.inputs import ScoreInputs
 from lth.pruning.scores.registry import Scores, score
 
@@ -30,7 +30,7 @@ def grasp(inputs: ScoreInputs) -> Scores:
     H is the Hessian of the loss of the logits over 200; the paper prunes the highest -w * (H gradient).
     """
     weights = inputs.leaves()
-    with twice_differentiable():
+    with plain_attention():  # torch's fused operators have no second derivative
         loss = inputs.required_network().loss(weights, TEMPERATURE)
     gradients = _gradients(loss, weights, create_graph=True)
     product = sum((gradient * gradient.detach()).sum() for gradient in gradients.values())
