@@ -34,9 +34,11 @@ def networks(measured: Measured) -> Sequence[Network]:
 
 
 def trainings() -> Iterable[str]:
-    """What was trained."""
+    """What was trained: the children, whose rows the tables hold, and the searches."""
     for name, measured in MEASURED.items():
-        yield f"`{name}`: {len({row['seed'] for row in measured.results})} seeds, {trained(measured.results)}."
+        seeds, rewinds, levels = ({row[key] for row in measured.results} for key in ("seed", "rewind", "level"))
+        yield f"""`{name}`: {len(seeds)} seeds. The children are {trained(measured.results)}; the searches are
+            {len(seeds) * len(rewinds) * max(levels)} further trainings."""
 
 
 def shows(measured: Measured) -> Iterable[str]:

@@ -42,7 +42,8 @@ def sentence(network: Network, below: float) -> str:
     """From which rewind point on a network is stable: by its intervals, or with fewer than three seeds by its means."""
     intervals, rewinds = network.intervals(INSTABILITY), network.rewinds
     seeds = max((interval.n for interval in intervals.values()), default=0)
-    name = "The dense network" if network.level == 0 else f"The {network.arm} at {percent(network.density)}%"
+    arm = network.arm if network.arm == "ticket" else f"arm {network.arm}"
+    name = "The dense network" if network.level == 0 else f"The {arm} at {percent(network.density)}%"
     if not intervals:
         return f"{name}: at no rewind point did two of its children train."
     if seeds < SEEDS:
