@@ -1,11 +1,12 @@
 """The findings of outputs/reference/paul2023: tickets of consecutive levels, connected and matching."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from statistics import fmean
 
 from lth.experiments.imp.estimators import BARRIER, is_connected, is_matching, is_measured
 from reference.markdown import table
 
-from findings.measured import Measured, number, percent, trained
+from findings.measured import Measured, number, percent, points, trained
 from findings.pages import REFERENCE, bullets, paragraph
 from lth.analysis.line import STABLE
 from lth.commands.claims import load_claims
@@ -16,6 +17,7 @@ from lth.report.statistics import percent as density_text
 
 MEASURED = Measured(load_claims("paul2023"), (REFERENCE / "paul2023",))
 MARGIN = Criteria().margin
+TRAINING_BARRIER = "train_error_barrier_to_previous"
 HEADS = ("left (%)", "barrier of test error (points)", "connected", "matching", "both or neither")
 
 
@@ -49,12 +51,31 @@ def shows() -> Iterable[str]:
         levels: {percent(apart)} of the levels of a seed (95% interval over {apart.n} seeds)."""
     connected = [row for row in rows if is_connected(row)]
     parted = [row for row in connected if not is_matching(row, MARGIN)]
+    others = [row for row in rows if not is_connected(row)]
+    matching = sum(is_matching(row, MARGIN) for row in others)
+    apart = f"; of the {len(others)} others, {matching} have one that matches" if others else ""
     yield f"""{len(connected)} of the {len(rows)} pairs are connected, and of these {len(parted)} have a next ticket
-        that does not match; of the {len(rows) - len(connected)} that are not connected,
-        {sum(is_matching(row, MARGIN) for row in rows if not is_connected(row))} have one that matches."""
-    highest = max(rows, key=lambda row: row[BARRIER])
-    yield f"""The highest barrier of test error is {number(100 * highest[BARRIER])} points, before the ticket of
-        {density_text(highest["density"])}% of the weights."""
+        that does not match{apart}."""
+    below, to_dense = ([row for row in rows if (row["level"] == 1) is first] for first in (False, True))
+    for words, pairs in (("the dense network and the first ticket", to_dense), ("two tickets", below)):
+        highest = max(pairs, key=lambda row: row[BARRIER])
+        yield f"""The highest barrier of test error between {words} is {number(100 * highest[BARRIER])} points, to the
+            ticket of {density_text(highest["density"])}% of the weights."""
+    if seeds := list(rises(below)):
+        rise = t_interval(seeds)
+        yield f"""Between two tickets, the barrier of training error before tickets that do not match less that before
+            tickets that do is {points(rise)} points (means within a seed, 95% interval over {rise.n} seeds)."""
+
+
+def rises(rows: Sequence[Row]) -> Iterable[float]:
+    """Of each seed that has both: the mean barrier of training error where tickets do not match, less where they do."""
+    for seed in sorted({row["seed"] for row in rows}):
+        groups: dict[bool, list[float]] = {}
+        for row in rows:
+            if row["seed"] == seed:
+                groups.setdefault(is_matching(row, MARGIN), []).append(100 * row[TRAINING_BARRIER])
+        if len(groups) == 2:
+            yield fmean(groups[False]) - fmean(groups[True])
 
 
 def levels_table() -> str:
