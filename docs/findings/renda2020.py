@@ -9,7 +9,7 @@ from findings.measured import Measured, listed, points, trained
 from findings.pages import REFERENCE, bullets, paragraph
 from lth.commands.claims import load_claims
 from lth.core.tables import Row
-from lth.lottery.iterate import MEANINGS, WAYS
+from lth.lottery.iterate import WAYS
 from lth.report.gather import way_of
 from lth.report.statistics import percent as density_text
 
@@ -68,5 +68,4 @@ def levels_table() -> str:
     for row in MEASURED.results:
         by_kind.setdefault((row["schedule"], way_of(row)), []).append(row)
     shown = way_sheet("", list(way_rows(by_kind)), MEASURED.results)
-    meanings = "; ".join(f"`{way}`: {MEANINGS[way]}" for way in WAYS)
-    return table(shown.heads, shown.cells) + "\n\n" + paragraph(f"{meanings}.")
+    return table(shown.heads, shown.cells) + "\n\n" + paragraph(shown.note)

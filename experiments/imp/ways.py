@@ -121,8 +121,10 @@ def way_sheet(title: str, table_rows: Sequence[Row], rows: Sequence[Row]) -> She
     places: dict[tuple[str, int], dict[str, Row]] = {}
     for row in table_rows:
         places.setdefault((row["schedule"], row["level"]), {})[row["iterate"]] = row
+    counts = [{way: _count(row["trained_iterations"]) for way, row in by_way.items()} for by_way in places.values()]
+    alike = all(len(set(took.values())) == 1 for took in counts)  # then one column says it of all
     cells: list[list[str]] = []
-    for (schedule, level), by_way in places.items():
+    for ((schedule, level), by_way), trained in zip(places.items(), counts, strict=True):
         if level == 0 and cells:  # one dense network for all
             continue
         first = next(iter(by_way.values()))
@@ -130,12 +132,12 @@ def way_sheet(title: str, table_rows: Sequence[Row], rows: Sequence[Row]) -> She
         lost = sum(row["failed"] for row in by_way.values())
         name = SCHEDULES.get(schedule, schedule) if level else "dense"
         shown = [span(by_way[way], "test", metric.factor) if way in by_way else DASH for way in ways]
-        took = [_count(by_way[way]["trained_iterations"]) if way in by_way else DASH for way in ways]
+        took = [next(iter(trained.values()))] if alike else [trained.get(way, DASH) for way in ways]
         cells.append(
             [name, percent(first["density"]), f"{count} ({lost} failed)" if lost else f"{count}", *shown, *took]
         )
     narrow = ("schedule", "left", "n", *ways)
-    heads = [*narrow, *(f"{way}: iterations" for way in ways)]
+    heads = [*narrow, *(["iterations"] if alike else [f"{way}: iterations" for way in ways])]
     what = f"weights left (%), test {metric.words}{bracket(metric)} at the end (mean ± half of the 95% t interval)"
     note = "Iterations: of all trainings that a network comes from, its own too. " + meanings(ways)
     return Sheet(f"{title}: {what}, and the iterations trained for it", heads, cells, note=note, narrow=narrow)

@@ -98,6 +98,13 @@ def test_people_see_one_table_on_80_columns_a_figure_and_a_sentence_a_schedule(
     assert all(f"{way}: " in sketch.caption.lower() for way in WAYS)
 
 
+def test_iterations_that_all_ways_share_have_one_column(make_ways: Callable[..., list[Row]]) -> None:
+    for ways, heads in ((WAYS[:2], ["iterations"]), (WAYS, [f"{way}: iterations" for way in WAYS])):
+        (comparison,) = compare(Gathered(make_ways(ways=ways), {}, []), t_interval)
+        assert comparison.sheet is not None and [*comparison.sheet.heads][3 + len(ways) :] == heads
+        assert {len(cells) for cells in comparison.sheet.cells} == {len(comparison.sheet.heads)}
+
+
 def test_a_way_stays_with_its_own_one_shot_counterpart(make_ways: Callable[..., list[Row]]) -> None:
     gathered = Gathered(make_ways(), {}, [])
     assert pairs_by_schedule(gathered) == [(f"iterative-{way}", f"one_shot-{way}") for way in sorted(WAYS)]
