@@ -5,9 +5,8 @@ import pytest
 from tests.files import read_csv, write_data
 
 
-@pytest.mark.parametrize(
-    "name", ["conv6", *(pytest.param(name, marks=pytest.mark.slow) for name in ("conv2", "conv4"))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["conv2", "conv4", "conv6"])
 def test_the_conv_presets_run(tmp_path, here, name):
     write_data(tmp_path, "cifar10", (3, 32, 32), train=70, test=20)
     words = [f"paper=frankle2019/{name}", "scale=smoke", "hydra.mode=RUN", "arms=[ticket]", "levels=1"]
