@@ -38,7 +38,7 @@ settings.load_profile("laws")
 
 CLASSES, SIDE = 3, 6
 MAIN = "from lth.cli import main; main()"
-QUIET = {"WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1"}
+QUIET = {"WANDB_MODE": "disabled", "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": ""}  # buffered, as users have it
 
 
 def images_of(count: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -38,6 +38,7 @@ def end_quickly() -> None:
 def flush_open_files() -> bool:
     """Flushes every file that is open for writing, the standard streams too; whether all of them could be written."""
     written = True
+    gc.unfreeze()  # what is frozen is not among the objects
     for item in gc.get_objects():
         if issubclass(type(item), (io.TextIOBase, io.BufferedIOBase)):
             try:

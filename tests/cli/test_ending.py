@@ -30,8 +30,9 @@ def ended(code: str, place: str, **streams: int) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-c", code, place], text=True, check=False, env=buffered, **given)
 
 
-def test_threads_exit_functions_and_open_files_are_as_at_any_end(tmp_path):
-    done = ended(CODE, str(tmp_path / "file"))
+@pytest.mark.parametrize("last", ["", "import gc; gc.freeze()\n"], ids=["", "what exists is frozen"])
+def test_threads_exit_functions_and_open_files_are_as_at_any_end(tmp_path, last):
+    done = ended(CODE.replace("end_quickly()", f"{last}end_quickly()"), str(tmp_path / "file"))
     assert (done.returncode, done.stdout, done.stderr) == (0, "first\nsecond\n", "")
     assert (tmp_path / "file").read_text() == "all of it"
 
