@@ -53,10 +53,10 @@ def shows() -> Iterable[str]:
     parted = [row for row in connected if not is_matching(row, MARGIN)]
     others = [row for row in rows if not is_connected(row)]
     matching = sum(is_matching(row, MARGIN) for row in others)
-    apart = f"; of the {len(others)} others, {matching} have one that matches" if others else ""
+    rest = f"; of the {len(others)} others, {matching} have one that matches" if others else ""
     yield f"""{len(connected)} of the {len(rows)} pairs are connected, and of these {len(parted)} have a next ticket
-        that does not match{apart}."""
-    below, to_dense = ([row for row in rows if (row["level"] == 1) is first] for first in (False, True))
+        that does not match{rest}."""
+    to_dense, below = by_level()[1], [row for row in rows if row["level"] > 1]
     for words, pairs in (("the dense network and the first ticket", to_dense), ("two tickets", below)):
         highest = max(pairs, key=lambda row: row[BARRIER])
         yield f"""The highest barrier of test error between {words} is {number(100 * highest[BARRIER])} points, to the
