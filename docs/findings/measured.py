@@ -16,7 +16,7 @@ from lth.report.claims.judged import Judged
 from lth.report.claims.reading import read_evidence
 from lth.report.failures import Failures
 from lth.report.intervals import Interval
-from lth.report.sheet import MINUS
+from lth.report.sheet import MINUS, bracketed
 
 FEW = 3
 """So many of those that no interval tells from zero are named."""
@@ -89,11 +89,7 @@ def _half(interval: Interval) -> str:
 
 def times(interval: Interval) -> str:
     """A ratio and its interval: `0.43 [0.40, 0.46]`, `2.10 [1.20, ∞)` where it is open; two digits of a small one."""
-    if interval.low is not None and interval.high is None:
-        return f"{ratio(interval.mean)} [{ratio(interval.low)}, ∞)"
-    if interval.low is None or interval.high is None:
-        return ratio(interval.mean)
-    return f"{ratio(interval.mean)} [{ratio(interval.low)}, {ratio(interval.high)}]"
+    return bracketed(*("" if x is None else ratio(x) for x in (interval.mean, interval.low, interval.high)))
 
 
 def ratio(value: float) -> str:

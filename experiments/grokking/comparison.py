@@ -13,7 +13,7 @@ from lth.report.export import interval_columns
 from lth.report.gather import Gathered, tables_of_jobs
 from lth.report.intervals import Interval, Summarize
 from lth.report.results import Results
-from lth.report.sheet import DASH, Sheet
+from lth.report.sheet import DASH, Sheet, bracketed
 from lth.report.statistics import percent
 
 from .answer import DENSE, delays_by_network, meanings
@@ -70,10 +70,8 @@ class Network:
         """The ratio with its interval, open above where a delay is a lower bound."""
         if self.ratio is None:
             return DASH
-        text, low, high = f"{self.ratio.mean:.2f}", self.ratio.low, self.ratio.high
-        if low is None and high is None:
-            return text
-        return f"{text} [{0 if low is None else low:.2f}, {'∞)' if high is None else f'{high:.2f}]'}"
+        ends = (self.ratio.mean, self.ratio.low, self.ratio.high)
+        return bracketed(*("" if x is None else f"{x:.2f}" for x in ends))
 
 
 def over_seeds(delays: Sequence[Row]) -> dict[str, Network]:

@@ -4,15 +4,22 @@ import statistics
 
 from lth.analysis.line import STABLE
 from lth.core.tables import Row
-from lth.report.claims.estimators import estimator
+from lth.report.claims.estimators import Which, estimator
 from lth.report.claims.evidence import Evidence
-from lth.report.claims.values import Estimate, Place, Values
+from lth.report.claims.values import Estimate, Place, Values, scaled
 from lth.report.criteria import Criteria
 
+PROBES = "probes"
 BARRIER, ABOVE_DENSE = "test_error_barrier_to_previous", "test_accuracy_less_dense"
 
 
-@estimator(unit="%", tables=("probes",))
+@estimator(unit="points", tables=(PROBES,))
+def barrier_to_previous(evidence: Evidence, *, of: Which) -> Values:
+    """Points of the barrier of test error between the ticket of a level and that of the level before."""
+    return scaled(evidence.values(PROBES, BARRIER, of), 100)
+
+
+@estimator(unit="%", tables=(PROBES,))
 def connected_where_matching(evidence: Evidence, *, below: float = STABLE, margin: float = Criteria().margin) -> Values:
     """Percent of the levels at which tickets are both linearly connected with the one before and matching, or neither.
 
@@ -21,7 +28,7 @@ def connected_where_matching(evidence: Evidence, *, below: float = STABLE, margi
     """
     agrees: dict[int, list[bool]] = {}
     runs: dict[int, set[str]] = {}
-    for row in evidence.rows("probes", {"arm": "ticket"}):
+    for row in evidence.rows(PROBES, {"arm": "ticket"}):
         if is_measured(row):
             agrees.setdefault(row["seed"], []).append(is_connected(row, below) == is_matching(row, margin))
             runs.setdefault(row["seed"], set()).add(row["run"])
@@ -46,4 +53,7 @@ def is_matching(row: Row, margin: float) -> bool:
     return bool(100 * row[ABOVE_DENSE] >= -margin)
 
 
-ESTIMATORS = (connected_where_matching,)
+ESTIMATORS = (
+    barrier_to_previous,
+    connected_where_matching,
+)

@@ -16,7 +16,7 @@ from pathlib import Path
 from lth.core.files import write_text
 from lth.core.tables import Column, Row, Table
 from lth.report.intervals import Interval, Summarize, min_max, t_interval
-from lth.report.sheet import DASH, MINUS, Sheet, latex, markdown
+from lth.report.sheet import DASH, MINUS, Sheet, bracketed, latex, markdown
 
 BARS: dict[str, Summarize] = {"t": t_interval, "minmax": min_max}
 """What the intervals of a summary are; differences and verdicts always take 95% intervals."""
@@ -81,7 +81,5 @@ def span(row: Mapping[str, float | None], prefix: str, factor: float, digits: in
 
     if mean is None:
         return DASH
-    if low is None and high is None:
-        return text(mean)
-    left = f"({MINUS if signed else ''}{'∞' if signed else '0'}" if low is None else f"[{text(low)}"
-    return f"{text(mean)} {left}, {'∞)' if high is None else f'{text(high)}]'}"
+    low, high = ("" if bound is None else text(bound) for bound in (low, high))
+    return bracketed(text(mean), low, high, f"{MINUS}∞" if signed else "0")

@@ -14,8 +14,23 @@ from lth.core.shown import shown
 from lth.report.markup import latex_text, markdown_text
 from lth.report.terminal import Terminal
 
+MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 WIDE = 130
 """Columns of a terminal that shows every column of a sheet."""
+
+
+def bracketed(mean: str, low: str, high: str, lowest: str = "0") -> str:
+    """A mean with its interval, whose ends are empty where it is open; without either end, the mean alone.
+
+    lowest: the end of an interval that is open below.
+
+    >>> bracketed("2.1", "1.2", ""), bracketed("0.5", "", "0.8"), bracketed("3", "", "")
+    ('2.1 [1.2, ∞)', '0.5 (0, 0.8]', '3')
+    """
+    if not low and not high:
+        return mean
+    start = f"[{low}" if low else f"({lowest}"
+    return f"{mean} {start}, {f'{high}]' if high else '∞)'}"
 
 
 class Cell(str):
@@ -105,9 +120,6 @@ def _terminal_text(cell: str) -> Text:
     if not isinstance(cell, Cell):
         return Text(shown(cell))
     return Text(shown(cell.short or cell), style="bold green" if cell.bold else "")
-
-
-MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
 
 
 def markdown(sheets: Iterable[Sheet]) -> str:

@@ -12,6 +12,7 @@ from lth.report.claims.files import Claims
 from lth.report.claims.judged import Judged, Verdict
 from lth.report.intervals import Interval
 from lth.report.markup import markdown_text
+from lth.report.sheet import bracketed
 from lth.report.statistics import percent
 
 COLOURS: dict[Verdict, str] = {
@@ -142,5 +143,4 @@ def _in_brackets(interval: Interval, judged: Judged, unit: str) -> str:
     mean, low, high = _numbers(interval, judged)
     if not low and not high:
         return f"{mean}{unit} (n = {interval.n})"
-    left = f"[{low}" if low else "(-∞" if judged.signed else "(0"
-    return f"{mean}{unit} {left}, {f'{high}]' if high else '∞)'}"
+    return bracketed(f"{mean}{unit}", low, high, "-∞" if judged.signed else "0")

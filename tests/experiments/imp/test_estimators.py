@@ -1,0 +1,53 @@
+"""Consecutive levels: the barrier in points, and the share of levels at which connected and matching agree."""
+
+import pytest
+from lth.experiments.imp.estimators import ESTIMATORS, barrier_to_previous, connected_where_matching
+
+from lth.commands.claims import load_claims
+from lth.report.claims.evidence import Evidence
+from lth.report.claims.judge import judge
+
+TICKET = {"arm": "ticket"}
+CONNECTED, APART = 0.019, 0.021
+MATCHING, WORSE = -0.001, -0.003
+
+
+def evidence(*seeds):
+    """Of each seed the levels from 1 on, each its barrier to the level before and its accuracy less the dense one's."""
+    probes = [
+        {"arm": "ticket", "seed": seed, "level": level, "draw": 0, "run": f"{seed}-{level}"}
+        | {"test_error_barrier_to_previous": barrier, "test_accuracy_less_dense": less}
+        for seed, levels in enumerate(seeds)
+        for level, (barrier, less) in enumerate(levels, start=1)
+    ]
+    return Evidence({"probes": probes, "results": [results_row(row) for row in probes]})
+
+
+def results_row(row):
+    """The row of results.csv of a training that one of probes.csv is about."""
+    measured = {"status": "done", "density": 0.8 ** row["level"], "iterations": 1000, "schedule": "iterative"}
+    return {**row, **measured, "final_test_accuracy": 0.9, "early_stop_censored": False}
+
+
+def test_a_barrier_between_levels_is_in_points_by_level_and_seed():
+    values = barrier_to_previous.compute(evidence([(0.02, 0.0), (0.3, 0.0)], [(0.04, 0.0)]), of=TICKET)
+    assert values == {1: {(0, 0): pytest.approx(2.0), (1, 0): pytest.approx(4.0)}, 2: {(0, 0): pytest.approx(30.0)}}
+
+
+def test_connected_and_matching_agree_where_both_hold_or_neither():
+    both, neither, one, other = (CONNECTED, MATCHING), (APART, WORSE), (CONNECTED, WORSE), (APART, MATCHING)
+    ((values),) = connected_where_matching.compute(evidence([both, neither], [both, one, other, neither])).values()
+    assert values == {(0, 0): 100.0, (1, 0): 50.0}
+
+
+def test_a_level_without_a_barrier_or_a_dense_network_does_not_count():
+    levels = [(CONNECTED, MATCHING), (None, MATCHING), (CONNECTED, None)]
+    ((values),) = connected_where_matching.compute(evidence(levels)).values()
+    assert values == {(0, 0): 100.0}
+
+
+@pytest.mark.parametrize(("barrier", "verdict"), [(0.0, "reproduced"), (0.1, "not reproduced")])
+def test_the_claim_that_consecutive_tickets_are_connected_is_judged_in_points(barrier, verdict):
+    seeds = evidence(*([(barrier + seed / 1e4, MATCHING)] for seed in range(3)))
+    by_name = {x.claim.name: x for x in judge(load_claims("paul2023"), seeds, {x.name: x for x in ESTIMATORS})}
+    assert (by_name["C1"].verdict, by_name["C1"].unit) == (verdict, "points")
