@@ -179,6 +179,13 @@ def test_the_conv_presets_have_the_papers_recipes(name, iterations, lr):
     assert composed(f"paper=frankle2019/{name}", "scale=paper").draws == 3
 
 
+def test_conv2_at_quick_prunes_two_of_the_papers_levels_at_once():
+    quick, paper = (composed("paper=frankle2019/conv2", f"scale={scale}") for scale in ("quick", "paper"))
+    kept = {kind: (1 - fraction) ** 2 for kind, fraction in paper.pruning.fractions.items()}
+    assert {kind: 1 - fraction for kind, fraction in quick.pruning.fractions.items()} == pytest.approx(kept)
+    assert quick.control_levels == [2, 4, 7]
+
+
 def test_the_lenet_preset_has_the_papers_recipe():
     settings = composed("paper=frankle2019/lenet", "scale=paper")
     assert (settings.recipe.iterations, settings.recipe.lr, settings.draws, settings.levels) == (50_000, 1.2e-3, 3, 20)
