@@ -1,4 +1,4 @@
-"""The figures of `lth imp`: of one seed, over seeds, and as Figures 1, 3 and 4 of Frankle & Carbin 2019 have them."""
+"""The figures of `lth imp`: of one seed, over seeds, and as Figures 1, 3, 4 and 5 of Frankle & Carbin 2019."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -165,15 +165,32 @@ def examples_of_lines(rows: Sequence[Row]) -> str:
     return f" Barriers were measured on {few:,} fixed examples of each split." if few else ""
 
 
+def tickets_of_figure_4(rows: Sequence[Row]) -> list[Line]:
+    """The ticket and reinit of any network but those that Figure 5 has."""
+    return [] if is_of_figure_5(rows) else tickets_and_reinit(rows)
+
+
+def is_of_figure_5(rows: Sequence[Row]) -> bool:
+    """Whether the network of these rows is one of Figure 5."""
+    return any(row["model"] in networks.NETWORKS for row in rows)
+
+
 FIGURE_4 = LineFigure(
     "frankle2019_fig4",
     "Early stop and accuracy",
     "Figure 4 of Frankle & Carbin 2019: early-stop iteration, test accuracy there, and accuracy at the end of training"
     " against the percentage of prunable weights that are left.",
     (EARLY_STOP, ACCURACY_EARLY, TRAIN_ACCURACY_END, ACCURACY_END),
-    lines=tickets_and_reinit,
+    lines=tickets_of_figure_4,
     legend=arm_meanings,
     letters=True,
+)
+FIGURE_5 = replace(
+    FIGURE_4,
+    name="frankle2019_fig5",
+    about="One network of Figure 5 of Frankle & Carbin 2019: early-stop iteration, test accuracy there, and accuracy at"
+    " the end of training against the percentage of prunable weights that are left.",
+    lines=lambda rows: tickets_and_reinit(rows) if is_of_figure_5(rows) else [],
 )
 FIGURE_4_EARLY = replace(
     FIGURE_4,
@@ -196,6 +213,7 @@ FIGURE_1 = replace(
 )
 SEED_FIGURES = (
     FIGURE_4,
+    FIGURE_5,
     FIGURE_1,
     Drawing("frankle2019_fig3", sketch_training),
     GRADIENT_NORM,

@@ -7,6 +7,7 @@ from lth.experiments.imp.figures import (
     FIGURE_1,
     FIGURE_4,
     FIGURE_4_EARLY,
+    FIGURE_5,
     FIGURES,
     GRADIENT_NORM,
     PANELS,
@@ -91,6 +92,12 @@ def test_without_a_validation_split_the_final_accuracy_stands_alone(make_sweep):
     over_seeds = FIGURE_4.sketch(of(make_sweep(seeds=2, **empty), t_interval))
     assert labels(over_seeds) == ["train accuracy at the end", "test accuracy at the end"]
     assert "Hollow" not in over_seeds.caption
+
+
+@pytest.mark.parametrize(("model", "number"), [("lenet_300_100", 4), ("conv2", 5), ("conv6", 5), ("resnet20", 4)])
+def test_a_network_has_the_figure_of_the_paper_that_shows_it(make_sweep, model, number):
+    drawn = [figure.name for figure in (FIGURE_4, FIGURE_5) if figure.sketch(of(make_sweep(model=model), t_interval))]
+    assert drawn == [f"frankle2019_fig{number}"]
 
 
 def test_no_gradient_norm_no_figure_and_no_empty_panel(make_sweep):

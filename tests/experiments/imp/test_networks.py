@@ -126,7 +126,7 @@ def test_a_panel_that_was_not_measured_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("models", [["conv2"], ["conv2", "lenet_300_100"], []])
-def test_one_network_has_figure_4_and_not_this_one(models: list[str]) -> None:
+def test_one_network_is_not_put_beside_itself(models: list[str]) -> None:
     rows = [row | {"model": model, "setting": model} for model in models for row in sweep("conv2")]
     assert compare(Gathered(rows, {}, []), t_interval) == networks(Gathered(rows, {}, [])) == []
 
