@@ -1,18 +1,18 @@
 """The findings of outputs/reference/frankle2019: verdicts on tickets, their early stops, and one-shot tickets."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from findings.measured import Measured, listed, percent, points, runs, seconds
 from findings.pages import REFERENCE, bullets, paragraph
+from findings.tickets import censored, left, spans, undecided
 from lth.core.tables import Row
 from lth.report.early_stop import log_ratio_to_dense
 from lth.report.gather import gather
 from lth.report.headline import sentence, setting_title
 from lth.report.intervals import Interval, over_seeds
 from lth.report.sheet import markdown
-from lth.report.statistics import percent as density_text
 from lth.report.summary import summary_rows, summary_sheet
-from lth.report.verdict import Verdict, smallest, verdicts
+from lth.report.verdict import smallest, verdicts
 
 FOLDER = REFERENCE / "frankle2019"
 MEASURED = Measured.of_paper("frankle2019")
@@ -106,28 +106,6 @@ def shows() -> Iterable[str]:
         accurate at {spans(worse, densities)}; the others are not told from equal ones."""
 
 
-def spans(chosen: Sequence[float], densities: Sequence[float]) -> str:
-    """Those of `densities` that are `chosen`, in percent; three and more in a row by the first and the last."""
-    rows: list[list[float]] = [[]]
-    for density in densities:
-        if density in chosen:
-            rows[-1].append(density)
-        else:
-            rows.append([])
-    words = []
-    for row in filter(None, rows):
-        texts = [density_text(density) for density in row]
-        words += [f"{texts[0]} to {texts[-1]}"] if len(texts) > 2 else texts
-    return f"{listed(words)}%"
-
-
-def undecided(judged: Sequence[Verdict]) -> str:
-    """What the seeds leave open, in a sentence."""
-    open_parts = {left(x.density): [part.name for part in x.parts if part.holds is None] for x in judged}
-    words = [f"at {density} whether it is {listed(names)}" for density, names in open_parts.items() if names]
-    return f"Undecided is {'; '.join(words)}." if words else ""
-
-
 def stops() -> str:
     """At how many densities the ticket stops earlier than the dense network, and than reinit."""
     ratios = log_ratio_to_dense(iterative(), "ticket")
@@ -152,26 +130,11 @@ def differs() -> Iterable[str]:
         paper does not say how it normalises its inputs."""
     (iterations,) = {row["iterations"] for row in MEASURED.results}
     yield f"""Trainings run for {iterations:,} iterations instead of the paper's {PAPER["iterations"]}. Early stops in
-        the last 5% of that are lower bounds: {censored()}. What the paper says about the end of training needs
-        `scale=paper`."""
+        the last 5% of that are lower bounds: {censored(MEASURED.results)}. What the paper says about the end of
+        training needs `scale=paper`."""
 
 
 def difference(arm: str, density: float) -> Interval:
     """Points of accuracy that an arm lies above the dense network of its seed."""
     of: Mapping[str, str] = {"arm": arm, "schedule": "iterative"}
     return MEASURED.interval("difference", density, column=ACCURACY, of=of, than=DENSE)
-
-
-def censored() -> str:
-    """How many early stops are censored, by arm and density."""
-    counts: dict[tuple[str, float], list[bool]] = {}
-    for row in MEASURED.results:
-        name = "one-shot tickets" if row["schedule"] == "one_shot" else f"`{row['arm']}`"
-        counts.setdefault((name, row["density"]), []).append(row["early_stop_censored"])
-    late = [f"{sum(x)} of {len(x)} of {name} at {left(density)}" for (name, density), x in counts.items() if any(x)]
-    return listed(late)
-
-
-def left(density: float) -> str:
-    """A density (0..1) in percent, as text."""
-    return f"{density_text(density)}%"

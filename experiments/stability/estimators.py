@@ -29,14 +29,15 @@ def instability(evidence: Evidence, *, of: Which, column: str = "test_instabilit
 
 @estimator(unit="%", tables=(PAIRS,))
 def stable_from(evidence: Evidence, *, of: Which, below: float = STABLE) -> Values:
-    """Percent of training from which on a network is stable at every rewind point that was tried.
+    """Percent of training from which on a network is stable at every rewind point at which it was tried.
 
     The true point lies between this one and the one before, so that the value is an upper bound. Of a seed that is
     stable at none, all of the training is a lower bound.
     """
     values: Values = {}
+    tried, total = _tried(evidence, of), evidence.longest()
     for (level, place), stable in _by_rewind(evidence, of, _stable(of, below)).items():
-        rewinds, total = evidence_rewinds(evidence), evidence.longest()
+        rewinds = tried[level]
         first = settled({k: bool(x) for k, x in stable.items()}, rewinds)
         share = 100 * (total if first is None else first) / total
         runs = frozenset[str]().union(*(x.runs for x in stable.values()))
@@ -86,9 +87,12 @@ def _stable(of: Which, below: float) -> Callable[[Evidence], Values]:
     return stable
 
 
-def evidence_rewinds(evidence: Evidence) -> list[int]:
-    """The rewind points that were tried."""
-    return sorted({row["rewind"] for row in evidence.tables.get(PAIRS, ())})
+def _tried(evidence: Evidence, of: Which) -> dict[int, list[int]]:
+    """Level -> the rewind points at which a seed tried it, also where its children failed; tickets have fewer."""
+    tried: dict[int, set[int]] = {}
+    for row in [*evidence.rows(PAIRS, of), *evidence.failed_rows(PAIRS, of)]:
+        tried.setdefault(row["level"], set()).add(row["rewind"])
+    return {level: sorted(rewinds) for level, rewinds in tried.items()}
 
 
 def _by_rewind(
@@ -98,7 +102,7 @@ def _by_rewind(
     values: dict[tuple[int, Place], dict[int, Estimate]] = {}
     for row in [*evidence.rows(PAIRS, of), *evidence.failed_rows(PAIRS, of)]:
         values[row["level"], (row["seed"], 0)] = {}
-    for k in evidence_rewinds(evidence):
+    for k in sorted({k for rewinds in _tried(evidence, of).values() for k in rewinds}):
         tables = {name: [row for row in rows if row.get("rewind", k) == k] for name, rows in evidence.tables.items()}
         for level, here in compute(replace(evidence, tables=tables)).items():
             for place, value in here.items():

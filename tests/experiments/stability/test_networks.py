@@ -77,6 +77,14 @@ def test_the_share_of_training_is_an_upper_bound_and_a_lower_one_where_nothing_i
     assert [(x.below, x.above) for x in values] == [(True, False), (False, False), (False, True)]
 
 
+def test_a_ticket_is_asked_at_its_own_rewind_points_and_not_at_further_ones_of_the_dense_network(make_rows):
+    by_rewind = {DENSE: {0: HIGH, 50: HIGH, 100: LOW, 200: LOW}, TICKET: {0: HIGH, 100: LOW}}
+    both = evidence(*make_rows(by_rewind)[:2])
+    for which in (DENSE, TICKET):
+        values = stable_from.compute(both, of=OF[which])[which[0]].values()
+        assert [(float(x), x.above) for x in values] == [(10.0, False)] * 3
+
+
 def test_stable_and_matching_are_compared_at_every_rewind_point(make_rows):
     unstable = {0: [9.0, 9.0], 100: [0.1, 0.1]}
     accuracy = {DENSE: {0: [90, 90], 100: [90, 90]}, TICKET: {0: [88, 90], 100: [90, 89.9]}}
