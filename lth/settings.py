@@ -10,6 +10,7 @@ from lth.core.errors import SettingError
 from lth.core.seeds import LARGEST, Seeds
 from lth.core.setting import Hash, Marks, default_of, marks_of, setting
 from lth.lottery.iterate import WAYS
+from lth.lottery.names import check_levels
 from lth.pruning.rewiring import Rewiring
 from lth.pruning.schedule import Pruning
 from lth.report.criteria import Criteria
@@ -305,6 +306,7 @@ class LevelSettings(TrainingSettings):
             if not isinstance(self.arm_levels, (list, tuple)):
                 raise SettingError("arm_levels", self.arm_levels, "must be all or a list of levels such as [3,7,12]")
             self.arm_levels = value_of(list[int], ARM_LEVELS, "arm_levels", self.arm_levels)
+            check_levels(self.arm_levels, self.levels)
 
     @property
     def control_levels(self) -> list[int] | None:

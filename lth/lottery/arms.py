@@ -9,7 +9,7 @@ from lth.core.errors import SettingError
 from lth.core.registry import Registry
 from lth.lottery.context import Context
 from lth.lottery.levels import Fit, Level
-from lth.lottery.names import ADDED, GROUP, first_line
+from lth.lottery.names import ADDED, GROUP, check_levels, first_line
 from lth.lottery.narrow import narrowed, weights_of
 from lth.models.initialize import check_redrawn
 from lth.pruning.mask import Layer, dense
@@ -135,9 +135,7 @@ class Outcome:
 def check(arms: Sequence[str], arm_levels: Sequence[int] | None, levels: int, draws: int) -> None:
     """Raises SettingError for an unknown arm, a level that does not exist, or no draws."""
     requested(arms)
-    for level in arm_levels or ():
-        if not 1 <= level <= levels:
-            raise SettingError("arm_levels", level, f"controls run at levels 1 to {levels}")
+    check_levels(arm_levels or (), levels)
     if draws < 1:
         raise SettingError("draws", draws, "must be at least 1")
 

@@ -1,17 +1,25 @@
 """The names of arms, in the order of results, and what they are. Imports no torch: reports are made of names alone."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+from lth.core.errors import SettingError
 from lth.core.reading import read_text
 
 GROUP = "lth.arms"
 """The entry points by which installed packages add arms."""
 ADDED: dict[str, str] = {}
 """Name -> what it is, of the arms that this process has loaded besides those of lth."""
+
+
+def check_levels(arm_levels: Iterable[int], levels: int) -> None:
+    """Raises SettingError for a level of controls that a search of so many `levels` does not have."""
+    for level in arm_levels:
+        if not 1 <= level <= levels:
+            raise SettingError("arm_levels", level, f"controls run at levels 1 to {levels}")
 
 
 @cache
