@@ -54,6 +54,8 @@ def sentence(rows: Sequence[Row], criteria: Criteria | None = None) -> str:
     seeds, trainings = len({row["seed"] for row in rows}), distinct_trainings(rows)
     text = f"{setting_title(rows)}: {counted(seeds, 'seed')}"
     text += f", {counted(trainings, 'distinct training')}" if trainings < seeds else ""
+    if not any(row["level"] for row in rows):
+        return f"{text}; the dense network alone."
     if trainings < SEEDS:
         lines = [f"{text}, no verdict: that takes {SEEDS} distinct trainings.", one_pair(rows), shared(rows)]
         return " ".join(line for line in lines if line)

@@ -41,6 +41,11 @@ def test_few_seeds_give_no_verdict(seeds, words):
     assert sentence(rows) == f"small, lenet, iterative (id): {words}, no verdict: that takes 3 distinct trainings."
 
 
+def test_a_setting_without_a_pruned_network_has_no_ticket_to_find():
+    dense = [row for row in sweep() if row["level"] == 0]
+    assert sentence(dense) == "small, lenet, iterative (id): 3 seeds; the dense network alone."
+
+
 def test_seeds_that_share_their_trainings_are_no_seeds():
     rows = [row | {"run": f"{row['arm']} {row['level']}"} for row in sweep()]
     assert "3 seeds, 1 distinct training, no verdict" in sentence(rows)
