@@ -1,6 +1,7 @@
 """The findings of outputs/reference/frankle2020: from when on training is stable."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from lth.experiments.stability.answer import paragraphs, sheet
 from lth.experiments.stability.networks import ACCURACY, Network, networks_of
@@ -36,9 +37,11 @@ def networks(measured: Measured) -> Sequence[Network]:
 def trainings() -> Iterable[str]:
     """What was trained: the children, whose rows the tables hold, and the searches."""
     for name, measured in MEASURED.items():
-        seeds, rewinds, levels = ({row[key] for row in measured.results} for key in ("seed", "rewind", "level"))
-        yield f"""`{name}`: {len(seeds)} seeds. The children are {trained(measured.results)}; the searches are
-            {len(seeds) * len(rewinds) * max(levels)} further trainings."""
+        seeds, levels, rewinds = ({row[key] for row in measured.results} for key in ("seed", "level", "rewind"))
+        searched = {row["rewind"] for row in measured.results if row["level"]}
+        count, starts = len(seeds) * len(searched) * max(levels), len(seeds) * len(rewinds - {0})
+        yield f"""`{name}`: {len(seeds)} seeds. The children are {trained(measured.results)}; the searches are {count}
+            further trainings{f", and {starts} more lead to the rewind points" if starts else ""}."""
 
 
 def shows(measured: Measured) -> Iterable[str]:
@@ -49,21 +52,22 @@ def shows(measured: Measured) -> Iterable[str]:
 
 def accuracies(measured: Measured) -> Iterable[str]:
     """Test accuracies at the end of training, as differences that are paired by seed."""
-    arms = dict.fromkeys(network.arm for network in networks(measured) if network.level)
-    (density,) = {network.density for network in networks(measured) if network.level}
-    left = 100 * density
-    dense = {"arm": "ticket", "level": 0}
-    apart = measured.interval("difference", left, column=ACCURACY, of={"arm": "ticket"}, than=dense)
-    yield f"""At {density_text(density)}% of the weights the ticket's test accuracy at the end of training differs from
-        that of the dense network by {points(apart)} points (95% interval, paired by seed)."""
-    controls = {
-        arm: measured.interval("difference", left, column=ACCURACY, of={"arm": arm}, than={"arm": "ticket"})
-        for arm in arms
-        if arm != "ticket"
-    }
-    if controls:
-        differences = listed([f"that of `{arm}` by {points(x)}" for arm, x in controls.items()])
-        yield f"""Beside the ticket, the accuracy differs: {differences} points."""
+    pruned = [network for network in networks(measured) if network.level]
+    (density,) = {network.density for network in pruned}
+
+    def apart(rewind: int, arm: str, than: Mapping[str, Any]) -> str:
+        keys = {"column": ACCURACY, "of": {"arm": arm}, "than": than, "where": {"rewind": rewind}}
+        return points(measured.interval("difference", 100 * density, **keys))
+
+    for rewind in sorted({rewind for network in pruned for rewind in network.rewinds}):
+        by_arm = [network.arm for network in pruned if rewind in network.rewinds]
+        beside_dense = apart(rewind, "ticket", {"arm": "ticket", "level": 0})
+        yield f"""From k={rewind:,}, at {density_text(density)}% of the weights, the ticket's test accuracy at the end
+            of training differs from that of the dense network by {beside_dense} points (95% interval, paired by
+            seed)."""
+        if controls := [arm for arm in by_arm if arm != "ticket"]:
+            beside = [f"that of `{arm}` by {apart(rewind, arm, {'arm': 'ticket'})}" for arm in controls]
+            yield f"""Beside the ticket, the accuracy differs: {listed(beside)} points."""
 
 
 def networks_table(measured: Measured) -> str:
