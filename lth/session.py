@@ -223,8 +223,10 @@ class Session:
 
 
 def five_seeds(experiment: str) -> str:
-    """The command that runs the same for five seeds."""
-    overrides = [word for word in HydraConfig.get().overrides.task if not word.startswith("seed=")]
+    """The command that runs the same for five seeds: without what a preset sweeps by itself."""
+    hydra = HydraConfig.get()
+    swept = {"seed", *(getattr(hydra.sweeper, "params", None) or ())}
+    overrides = [word for word in hydra.overrides.task if word.partition("=")[0] not in swept]
     return shlex.join(["lth", source_of(experiment).command, "-m", *overrides, "seed=0,1,2,3,4"])
 
 

@@ -228,8 +228,9 @@ def test_the_gradient_norm_is_measured_as_often_as_the_settings_say(make_setting
 
 
 def test_the_command_for_five_seeds_is_the_same_but_for_its_seed(monkeypatch: pytest.MonkeyPatch) -> None:
-    overrides = ["levels=3", "seed=7", "arms=[ticket, reinit]", "seeds.init=2"]
-    config = SimpleNamespace(overrides=SimpleNamespace(task=overrides))
+    overrides = ["levels=3", "seed=7", "arms=[ticket, reinit]", "seeds.init=2", "rewinds=[300]"]
+    sweeper = SimpleNamespace(params={"rewinds": "[0],[300]"})  # as a preset has it
+    config = SimpleNamespace(overrides=SimpleNamespace(task=overrides), sweeper=sweeper)
     monkeypatch.setattr("lth.session.HydraConfig", SimpleNamespace(get=lambda: config))
     monkeypatch.setattr("lth.session.source_of", lambda name: SimpleNamespace(command=name))
     assert five_seeds("imp") == "lth imp -m levels=3 'arms=[ticket, reinit]' seeds.init=2 seed=0,1,2,3,4"

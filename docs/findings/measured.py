@@ -142,6 +142,7 @@ def seconds(rows: Iterable[Row]) -> str:
 
 def trained(rows: Sequence[Row]) -> str:
     """How many distinct trainings `rows` hold, how long they are, and what they took on what."""
-    longest = max(row["iterations"] for row in rows)
-    return f"""{len(runs(rows))} trainings of {longest:,} iterations that took {seconds(rows)} in all, two at a time,
+    lengths = {row["iterations"] - (row["rewind"] or 0) for row in rows}
+    long = " to ".join(f"{length:,}" for length in sorted({min(lengths), max(lengths)}))
+    return f"""{len(runs(rows))} trainings of {long} iterations that took {seconds(rows)} in all, two at a time,
         one thread each, on 2 cores of an AMD EPYC that had other work to do"""

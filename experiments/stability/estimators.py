@@ -1,19 +1,20 @@
 """What the claims about stability compute of stability.csv and of the children's accuracies."""
 
 import statistics
-from collections.abc import Callable
 from dataclasses import replace
 
 from lth.analysis.line import STABLE
-from lth.report.claims.estimators import Which, estimator
+from lth.report.claims.estimators import Which, difference, estimator
 from lth.report.claims.evidence import RESULTS, Evidence
-from lth.report.claims.values import Estimate, Place, Values, averaged, derived, paired
-from lth.report.criteria import Criteria
+from lth.report.claims.values import Estimate, Place, Values, averaged
+from lth.report.distributions import normal_quantile
 from lth.report.statistics import measured
 
 from .networks import ACCURACY, estimate, settled
 
 PAIRS = "stability"
+SURE = normal_quantile(0.975)
+"""How many standard errors the test set may move an instability: its 95% interval."""
 
 
 @estimator(unit="points", tables=(PAIRS,))
@@ -32,92 +33,53 @@ def stable_from(evidence: Evidence, *, of: Which, below: float = STABLE) -> Valu
     """Percent of training from which on a network is stable at every rewind point at which it was tried.
 
     The true point lies between this one and the one before, so that the value is an upper bound. Of a seed that is
-    stable at none, all of the training is a lower bound.
+    stable at none, all of the training is a lower bound. The value is open, too, on the side to which the error that
+    the test set leaves could move it. A seed that has not tried all rewind points is left out.
     """
     values: Values = {}
-    tried, total = _tried(evidence, of), evidence.longest()
-    for (level, place), stable in _by_rewind(evidence, of, _stable(of, below)).items():
-        rewinds = tried[level]
-        first = settled({k: bool(x) for k, x in stable.items()}, rewinds)
+    total = evidence.longest()
+    for (level, place), by_rewind in _by_rewind(evidence, of).items():
+        rewinds = sorted(by_rewind)
+        first, latest, earliest = (
+            settled({k: x + errors * x.error < below for k, x in by_rewind.items() if x is not None}, rewinds)
+            for errors in (0, SURE, -SURE)
+        )
+        runs = frozenset[str]().union(*(x.runs for x in by_rewind.values() if x is not None))
+        later = first is None or latest != first
+        earlier = earliest != first or (first is not None and first > rewinds[0])
         share = 100 * (total if first is None else first) / total
-        runs = frozenset[str]().union(*(x.runs for x in stable.values()))
-        value = Estimate(share, runs, above=first is None, below=first is not None and first > min(rewinds))
-        values.setdefault(level, {})[place] = value
+        values.setdefault(level, {})[place] = Estimate(share, runs, above=later, below=earlier)
     return values
 
 
-@estimator(unit="%", tables=(PAIRS,))
-def stable_where_matching(
-    evidence: Evidence, *, of: Which, below: float = STABLE, margin: float = Criteria().margin
-) -> Values:
-    """Percent of the rewind points at which a network is both stable and matching, or neither.
+@estimator(unit="points", signed=True)
+def difference_at_last(evidence: Evidence, *, of: Which, than: Which) -> Values:
+    """Points that the accuracy at the end is higher in `of` than in `than`, from the last rewind point of tickets."""
+    results = evidence.tables.get(RESULTS, ())
+    last = max((row["rewind"] for row in results if row["level"]), default=0)
+    there = replace(evidence, tables={**evidence.tables, RESULTS: [row for row in results if row["rewind"] == last]})
+    return difference.compute(there, column=ACCURACY, of=of, than=than)
 
-    Matching: within `margin` points of the test accuracy of the dense network of the same seed and rewind point.
+
+def _by_rewind(evidence: Evidence, of: Which) -> dict[tuple[int, Place], dict[int, Estimate | None]]:
+    """(level, place) -> rewind point -> the mean instability of a seed's pairs; None where a child failed.
+
+    Of the seeds that have tried every rewind point that another has tried of the same network.
     """
-
-    def agrees(evidence: Evidence) -> Values:
-        stable = _stable(of, below)(evidence)
-        accuracy, dense = (evidence.values(RESULTS, ACCURACY, x) for x in (of, {"arm": "ticket", "level": 0}))
-        dense = dict.fromkeys(accuracy, dense.get(0, {}))
-        matching = paired(accuracy, dense, lambda x, y: float(100 * (x - y) >= -margin))
-        return paired(stable, matching, lambda x, y: float(x == y))
-
-    return {
-        level: {place: _share(list(by_rewind.values())) for place, by_rewind in here.items()}
-        for level, here in _by_level(_by_rewind(evidence, of, agrees)).items()
-    }
-
-
-def _share(values: list[Estimate]) -> Estimate:
-    share = derived(lambda *each: 100 * statistics.fmean(each), *(Estimate(float(x), x.runs) for x in values))
-    assert share is not None
-    return share
-
-
-def _stable(of: Which, below: float) -> Callable[[Evidence], Values]:
-    """What gives 1 where the mean over the pairs of a seed is stable, and 0 where it is not."""
-
-    def stable(evidence: Evidence) -> Values:
-        means = instability.compute(replace(evidence, by_run=False), of=of)
-        return {
-            level: {place: Estimate(float(x < below), x.runs) for place, x in here.items() if isinstance(x, Estimate)}
-            for level, here in means.items()
-        }
-
-    return stable
-
-
-def _tried(evidence: Evidence, of: Which) -> dict[int, list[int]]:
-    """Level -> the rewind points at which a seed tried it, also where its children failed; tickets have fewer."""
+    values: dict[tuple[int, Place], dict[int, Estimate | None]] = {}
+    for row in [*evidence.rows(PAIRS, of), *evidence.failed_rows(PAIRS, of)]:
+        values.setdefault((row["level"], (row["seed"], 0)), {})[row["rewind"]] = None
     tried: dict[int, set[int]] = {}
-    for row in [*evidence.rows(PAIRS, of), *evidence.failed_rows(PAIRS, of)]:
-        tried.setdefault(row["level"], set()).add(row["rewind"])
-    return {level: sorted(rewinds) for level, rewinds in tried.items()}
+    for (level, _), by_rewind in values.items():
+        tried.setdefault(level, set()).update(by_rewind)
+    for k in set[int]().union(*tried.values()):
+        pairs = [row for row in evidence.tables.get(PAIRS, ()) if row["rewind"] == k]
+        here = replace(evidence, tables={**evidence.tables, PAIRS: pairs}, by_run=False)
+        for level, places in instability.compute(here, of=of).items():
+            for place, value in places.items():
+                assert isinstance(value, Estimate)
+                values[level, place][k] = value
+    return {place: by_rewind for place, by_rewind in values.items() if by_rewind.keys() == tried[place[0]]}
 
 
-def _by_rewind(
-    evidence: Evidence, of: Which, compute: Callable[[Evidence], Values]
-) -> dict[tuple[int, Place], dict[int, Estimate]]:
-    """(level, place) -> rewind point -> what `compute` gives of the evidence from there; all seeds that were run."""
-    values: dict[tuple[int, Place], dict[int, Estimate]] = {}
-    for row in [*evidence.rows(PAIRS, of), *evidence.failed_rows(PAIRS, of)]:
-        values[row["level"], (row["seed"], 0)] = {}
-    for k in sorted({k for rewinds in _tried(evidence, of).values() for k in rewinds}):
-        tables = {name: [row for row in rows if row.get("rewind", k) == k] for name, rows in evidence.tables.items()}
-        for level, here in compute(replace(evidence, tables=tables)).items():
-            for place, value in here.items():
-                values[level, place][k] = value if isinstance(value, Estimate) else Estimate(value)
-    return values
-
-
-def _by_level(
-    values: dict[tuple[int, Place], dict[int, Estimate]],
-) -> dict[int, dict[Place, dict[int, Estimate]]]:
-    by_level: dict[int, dict[Place, dict[int, Estimate]]] = {}
-    for (level, place), by_rewind in values.items():
-        if by_rewind:
-            by_level.setdefault(level, {})[place] = by_rewind
-    return by_level
-
-
-ESTIMATORS = (instability, stable_from, stable_where_matching)
+ESTIMATORS = (instability, stable_from, difference_at_last)

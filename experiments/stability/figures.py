@@ -119,14 +119,19 @@ def about(results: Results, shown: Sequence[Network]) -> str:
 
 
 def sketch_lines(results: Results) -> Sketch | None:
-    """The error along the line between children of the smallest rewind point, on both splits; None for none."""
+    """The error along the line between children, on both splits; None for none.
+
+    Of the smallest rewind point at which most of the networks were tried.
+    """
     shown = networks(results)
     rows = [row for row in results["lines"] if row["batch_norm"] == RECALCULATED and measured(row["accuracy"])]
     settings = {row["setting"] for row in results["results"]}
     rows = [row for row in rows if row["setting"] in settings]
     if not rows:
         return None
-    first, looks = min(row["rewind"] for row in rows), styles(shown)
+    tried = {k: {(row["level"], row["arm"]) for row in rows if row["rewind"] == k} for k in {x["rewind"] for x in rows}}
+    first, looks = min(tried, key=lambda k: (-len(tried[k]), k)), styles(shown)
+    shown = [network for network in shown if (network.level, network.arm) in tried[first]]
     figure, [across] = new_figure(1, 2, 2.9, sharey=True)
     ends = []
     for axes, split in zip(across, ("test", "train"), strict=True):

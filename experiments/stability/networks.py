@@ -9,7 +9,7 @@ from lth.core.tables import Row
 from lth.report.claims.values import Estimate, interval_of, mean_of
 from lth.report.conditions import SEEDS
 from lth.report.failures import failed
-from lth.report.intervals import Interval, Summarize, min_max, over_seeds
+from lth.report.intervals import Interval, Summarize, min_max, over_seeds, t_interval
 from lth.report.statistics import measured, percent
 
 INSTABILITY, TEST_ERROR = "test_instability", "test_instability_error"
@@ -72,6 +72,8 @@ class Network:
 
     def drawn(self, column: str, bars: Summarize | None) -> ByRewind:
         """What a figure shows of a column: means over seeds with `bars`, or the range over the pairs of one seed."""
+        if bars is t_interval:
+            return self.intervals(column)
         if bars is not None:
             by_rewind = {k: [float(x) for x in self.seeds(k, column).values()] for k in self.rewinds}
             return {k: bars(values) for k, values in by_rewind.items() if values}
@@ -86,7 +88,7 @@ class Network:
         """The test accuracy of the children at the end, 0..1: over seeds with `bars`, or the range of one seed."""
         intervals = {}
         for k in self.rewinds:
-            rows = [row for row in self.children if row["rewind"] == k]
+            rows = [row for row in self.children if row["rewind"] == k and not failed(row)]
             values = [row[ACCURACY] for row in rows if measured(row[ACCURACY])]
             if bars is None and values:
                 intervals[k] = min_max(values)

@@ -62,7 +62,7 @@ LINES = Table(
             "batch_norm",
             str,
             "",
-            "what BatchNorm's statistics are: `recalculated` on the training split, or `interpolated`",
+            "what BatchNorm's statistics are: `recalculated` on the line's training examples, or `interpolated`",
             words=(RECALCULATED, INTERPOLATED),
         ),
         Column("alpha", float, "0..1", "the place on the line: 0 is the first child, 1 the second"),

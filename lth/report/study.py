@@ -11,7 +11,7 @@ from lth.report.criteria import Criteria
 from lth.report.differences import difference_rows, difference_sheet
 from lth.report.early_stop import means
 from lth.report.export import BARS
-from lth.report.facts import job_facts
+from lth.report.facts import draws_of_controls, job_facts
 from lth.report.failures import Failures, failures
 from lth.report.figures.captions import about_seeds, seeds_in
 from lth.report.gather import Gathered, pairs_by_schedule
@@ -168,7 +168,7 @@ def study_facts(rows: Sequence[Row]) -> dict[str, str]:
     dense = [row for row in rows if row["level"] == 0] or list(rows)
     facts = job_facts([*dense[:1], *rows])
     facts.pop("seed")
-    draws = 1 + max(row["draw"] for row in rows)
+    draws = draws_of_controls(rows)
     seeds = ", ".join(str(seed) for seed in sorted({row["seed"] for row in rows}))
     settings = dict.fromkeys(f"{row['setting']} ({schedule_words(row)})" for row in rows)
     return facts | {

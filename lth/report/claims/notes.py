@@ -69,15 +69,15 @@ def about_failures(claim: Claim, evidence: Evidence, levels: Iterable[int]) -> I
 def _about_censoring(
     claim: Claim, measured: Sequence[Measured], evidence: Evidence, levels: Iterable[int]
 ) -> Iterator[str]:
-    """Which early stops, or values, are bounds since training ended first, and what that makes of the value."""
+    """Which early stops, or values, are bounds, and what that makes of the value."""
     below = any(level.interval.low is None for level in measured if level.interval.n > 1)
     above = any(level.interval.high is None for level in measured if level.interval.n > 1)
     if below or above:
         counts = [evidence.censored(side, levels) for side in claim.sides]
         stops = [f"{count} early stops of {arm}" for side in counts for arm, count in side.items()]
         bound = "may be too low or too high" if below and above else f"is {'an upper' if below else 'a lower'} bound"
-        cut = " and ".join(stops) or "some values"
-        yield f"{cut} are cut off by the end of training: the value {bound}"
+        cut = f"{' and '.join(stops)} are cut off by the end of training" if stops else "some values are bounds"
+        yield f"{cut}: the value {bound}"
 
 
 def _name(side: Mapping[str, Any], evidence: Evidence) -> str:

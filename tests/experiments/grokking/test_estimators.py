@@ -47,7 +47,7 @@ def test_a_claim_says_that_trainings_ended_before_the_network_generalised():
         chance = 0.9 if row["arm"] == "ticket" else 0.01
         row |= {"density": 0.6, "iterations": 1000, "final_test_accuracy": chance, "early_stop_censored": None}
     (judged,) = [x for x in judge(claims, both, {"delay_ratio": delay_ratio}) if x.claim.name == "T4a"]
-    assert judged.notes == ("some values are cut off by the end of training: the value is a lower bound",)
+    assert judged.notes == ("some values are bounds: the value is a lower bound",)
     assert [level.interval.n for level in judged.measured] == [3]  # networks at chance have a delay, too
 
 

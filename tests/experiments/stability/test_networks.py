@@ -2,13 +2,13 @@
 
 import pytest
 from lth.experiments.stability.answer import at, matching_at, paragraphs, sheet
-from lth.experiments.stability.estimators import instability, stable_from, stable_where_matching
+from lth.experiments.stability.estimators import difference_at_last, instability, stable_from
 from lth.experiments.stability.figures import sketch_instability, sketch_lines
 from lth.experiments.stability.networks import networks_of, settled
 
 from lth.report.claims.evidence import Evidence
 from lth.report.criteria import Criteria
-from lth.report.intervals import t_interval
+from lth.report.intervals import min_max, t_interval
 from lth.report.results import Results
 
 DENSE, TICKET = (0, "ticket"), (1, "ticket")
@@ -85,12 +85,55 @@ def test_a_ticket_is_asked_at_its_own_rewind_points_and_not_at_further_ones_of_t
         assert [(float(x), x.above) for x in values] == [(10.0, False)] * 3
 
 
-def test_stable_and_matching_are_compared_at_every_rewind_point(make_rows):
-    unstable = {0: [9.0, 9.0], 100: [0.1, 0.1]}
-    accuracy = {DENSE: {0: [90, 90], 100: [90, 90]}, TICKET: {0: [88, 90], 100: [90, 89.9]}}
-    pairs, results, _ = make_rows({DENSE: unstable, TICKET: unstable}, accuracy)
-    values = stable_where_matching.compute(evidence(pairs, results), of=OF[TICKET])[1]
-    assert {seed: float(x) for (seed, _), x in values.items()} == {0: 100.0, 1: 50.0}
+@pytest.mark.parametrize(
+    ("instabilities", "above", "below"),
+    [([9.0, 1.9, 0.1], True, True), ([9.0, 2.1, 0.1], False, True), ([9.0, 9.0, 0.1], False, True)],
+)
+def test_what_the_error_of_the_test_set_could_move_is_open(make_rows, instabilities, above, below):
+    """The test set leaves each instability an error of 0.1 points."""
+    pairs, results, _ = make_rows({DENSE: {k: [x] for k, x in zip((0, 100, 200), instabilities, strict=True)}})
+    [value] = stable_from.compute(evidence(pairs, results), of=OF[DENSE])[0].values()
+    assert float(value) == (10.0 if instabilities[1] < 2 else 20.0) and (value.above, value.below) == (above, below)
+
+
+def test_a_seed_that_has_not_been_at_all_rewind_points_yet_is_left_out(make_rows):
+    pairs, results, _ = make_rows({DENSE: {0: [9.0, 9.0, 9.0], 100: [0.1, 0.1]}})
+    values = stable_from.compute(evidence(pairs, results), of=OF[DENSE])[0]
+    assert {seed: float(x) for (seed, _), x in values.items()} == {0: 10.0, 1: 10.0}
+
+
+def test_the_last_rewind_point_is_that_of_the_tickets(make_rows):
+    accuracy = {DENSE: {0: [90, 90], 100: [90, 91], 200: [99, 99]}, TICKET: {0: [88, 88], 100: [90.5, 91]}}
+    low = {arm: {k: [0.1, 0.1] for k in by_rewind} for arm, by_rewind in accuracy.items()}
+    both = evidence(*make_rows(low, accuracy)[:2])
+    values = difference_at_last.compute(both, of={"arm": "ticket"}, than=OF[DENSE])[1]
+    assert {seed: float(x) for (seed, _), x in values.items()} == pytest.approx({0: 0.5, 1: 0.0})
+
+
+def test_a_line_is_drawn_where_most_networks_were_tried(make_rows):
+    pairs, results, lines = make_rows({DENSE: {0: HIGH, 100: LOW, 200: LOW}, TICKET: {100: LOW}})
+    drawn = sketch_lines(Results({"stability": pairs, "results": results, "lines": lines}, bars=t_interval))
+    labels = [text.get_text() for text in drawn.figure.legends[0].get_texts()]
+    assert "k=100" in drawn.caption and len(labels) == 2
+    dense = [row for row in lines if row["level"] == 0]
+    drawn = sketch_lines(Results({"stability": pairs, "results": results, "lines": dense}, bars=t_interval))
+    assert "k=0" in drawn.caption and [x.get_text() for x in drawn.figure.legends[0].get_texts()] == ["dense"]
+
+
+def test_bars_are_the_intervals_that_verdicts_take(make_rows):
+    pairs, results, _ = make_rows({DENSE: {0: [1.9, 1.9, 1.9]}})
+    [network] = networks_of([row | {"test_instability_error": 0.2} for row in pairs], results)
+    shown, judged = network.drawn("test_instability", t_interval)[0], network.intervals("test_instability")[0]
+    assert (shown.low, shown.high) == (judged.low, judged.high) and shown.high > 2
+    assert network.drawn("test_instability", min_max)[0].high == pytest.approx(1.9)
+
+
+def test_a_child_at_chance_is_in_no_mean_accuracy(make_rows):
+    pairs, results, _ = make_rows({DENSE: {0: LOW}}, {DENSE: {0: [90, 92, 10]}})
+    for row in results:
+        row["chance"] = 0.1
+    [network] = networks_of(pairs, results)
+    assert network.accuracies(t_interval)[0].mean == pytest.approx(0.91)
 
 
 def test_the_instability_of_a_claim_is_that_of_the_rows_that_it_is_about(make_rows):
