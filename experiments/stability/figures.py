@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.transforms import ScaledTranslation
 
 from lth.analysis.line import STABLE
 from lth.core.tables import Row
@@ -21,6 +22,8 @@ from lth.report.statistics import measured
 from .networks import INSTABILITY, ByRewind, Network, networks_of
 from .tables import RECALCULATED
 
+APART = 2.2
+"""Points between the error bars of two networks at one rewind point."""
 MOST_LABELS = 7
 """The rewind points above 0 that have a label."""
 LIGHTER = ("", "99", "66")
@@ -59,14 +62,17 @@ def rewind_axis(axes: Axes, rewinds: Iterable[int]) -> None:
     axes.set_xlabel("rewind point k (iterations)")
 
 
-def plot(axes: Axes, style: ArmStyle, by_rewind: ByRewind, factor: float = 1.0) -> None:
-    """Draws a line of means against k with the bars of their intervals."""
+def plot(axes: Axes, style: ArmStyle, by_rewind: ByRewind, shift: float, factor: float = 1.0) -> None:
+    """Draws a line of means against k with the bars of their intervals, `shift` points to the right."""
+    beside = axes.transData + ScaledTranslation(shift / 72, 0, axes.figure.dpi_scale_trans)
     x, means = list(by_rewind), [factor * interval.mean for interval in by_rewind.values()]
     look: dict[str, Any] = {"color": style.colour, "marker": style.marker, "linestyle": style.dashes}
-    axes.plot(x, means, linewidth=style.width, **look)
+    axes.plot(x, means, linewidth=style.width, transform=beside, **look)
     ends = [(k, ends_of(interval)) for k, interval in by_rewind.items()]
     low, high = ([factor * pair[side] for _, pair in ends] for side in (0, 1))
-    axes.vlines(x, low, high, color=style.colour, linewidth=0.8)
+    axes.vlines(x, low, high, color=style.colour, linewidth=0.8, transform=beside)
+    axes.update_datalim([*zip(x, low, strict=True), *zip(x, high, strict=True)])  # what is moved aside has none
+    axes.autoscale_view()
 
 
 def ends_of(interval: Interval) -> tuple[float, float]:
@@ -83,9 +89,10 @@ def sketch_instability(results: Results) -> Sketch | None:
         return None
     looks = styles(shown)
     figure, [[left, right]] = new_figure(1, 2, 2.9)
-    for network in reversed(shown):  # the dense network lies on top
-        plot(left, looks[network.name], network.drawn(INSTABILITY, results.bars))
-        plot(right, looks[network.name], network.accuracies(results.bars), 100)
+    for place, network in reversed(list(enumerate(shown))):  # the dense network lies on top
+        shift = APART * (place - (len(shown) - 1) / 2)
+        plot(left, looks[network.name], network.drawn(INSTABILITY, results.bars), shift)
+        plot(right, looks[network.name], network.accuracies(results.bars), shift, 100)
     below = results.settings.stable_below if results.settings else STABLE
     left.axhline(below, color="#999999", linewidth=0.7, linestyle=(0, (2, 2)))
     left.set_ylim(bottom=0)
@@ -97,7 +104,8 @@ def sketch_instability(results: Results) -> Sketch | None:
     caption = (
         "Against the rewind point k that children start from (logarithmic, with 0 at the left): how far the test error"
         " on the line between two children rises above the mean of its ends, and the accuracy of the children. Below"
-        f" the dashed line, at {below:g} points, a network is stable. {about(results, shown)}"
+        f" the dashed line, at {below:g} points, a network is stable. Lines are drawn slightly apart, so that their"
+        f" error bars do not overlap. {about(results, shown)}"
     )
     words = "; ".join(f"{network.name}: {said(network.drawn(INSTABILITY, results.bars))}" for network in shown)
     alt = f"Instability in points, by k. {words}."
