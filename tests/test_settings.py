@@ -150,7 +150,7 @@ def test_the_setting_of_at_init_is_that_of_one_method_without_seeds_extent_and_m
     base = composed(experiment="at_init")
     of = {method: base.of(method).setting() for method in base.methods}
     assert len(set(of.values())) == len(of) == 7
-    for override in ("seed=3", "levels=3", "arm_levels=[1]", "arms=[ticket]", "draws=2", "methods=[imp]", "outputs=x"):
+    for override in ("seed=3", "levels=20", "arm_levels=[1]", "arms=[ticket]", "draws=2", "methods=[imp]", "outputs=x"):
         assert composed(override, experiment="at_init").of("imp").setting() == of["imp"], override
     assert composed("pruning.fraction=0.3", experiment="at_init").of("snip").setting() != of["snip"]
     later = composed("rewind=5", experiment="at_init")  # a mask from initialisation is trained from there
