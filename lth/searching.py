@@ -90,9 +90,12 @@ def search(
 def iterate_of(plan: ImpPlan, per_epoch: int) -> Iterate:
     """What the levels of `plan` go on with, in iterations; per_epoch: those of an epoch.
 
-    Raises SettingError for a length that is no duration, or of nothing.
+    Raises SettingError for a length that is no duration, or of nothing, and where no lower rate is known.
     """
     length = plan.finetune_length
+    if plan.iterate == "finetune" and plan.finetune_lr is None and plan.recipe.schedule == "constant":
+        problem = "needs a rate lower than recipe.schedule=constant ends with: give finetune_lr"
+        raise SettingError("iterate", plan.iterate, problem)
     if plan.iterate != "finetune" or length is None:
         return Iterate(plan.iterate, plan.finetune_lr)
     iterations = iterations_of(length, per_epoch, "finetune_length")

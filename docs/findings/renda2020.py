@@ -9,8 +9,7 @@ from findings.measured import Measured, listed, points, trained
 from findings.pages import REFERENCE, bullets, paragraph
 from lth.commands.claims import load_claims
 from lth.core.tables import Row
-from lth.lottery.iterate import WAYS
-from lth.report.gather import way_of
+from lth.lottery.iterate import WAYS, way_of
 from lth.report.statistics import percent as density_text
 
 MEASURED = Measured(load_claims("renda2020"), (REFERENCE / "renda2020",))

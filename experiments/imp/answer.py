@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from lth.analysis.line import STABLE
 from lth.core.tables import Row
-from lth.lottery.iterate import MEANINGS, WAYS
+from lth.lottery.iterate import MEANINGS, WAYS, way_of
 from lth.report.compared import compared_column, digits, in_units, metric_in
 from lth.report.criteria import Criteria
-from lth.report.gather import way_of
 from lth.report.intervals import pairs_of
 from lth.report.results import Results
 from lth.report.statistics import arms_of, densities, percent

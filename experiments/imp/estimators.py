@@ -10,6 +10,8 @@ from lth.report.claims.values import Estimate, Place, Values, scaled
 from lth.report.criteria import Criteria
 
 PROBES = "probes"
+DIGITS = 9
+"""Of a point, beyond which a difference is rounding."""
 BARRIER, ABOVE_DENSE = "test_error_barrier_to_previous", "test_accuracy_less_dense"
 
 
@@ -45,12 +47,12 @@ def is_measured(row: Row) -> bool:
 
 def is_connected(row: Row, below: float = STABLE) -> bool:
     """Whether the barrier of test error to the level before lies below `below` points."""
-    return bool(100 * row[BARRIER] < below)
+    return bool(round(100 * row[BARRIER] - below, DIGITS) < 0)
 
 
 def is_matching(row: Row, margin: float) -> bool:
     """Whether the ticket is at most `margin` points less accurate than the dense network of its seed."""
-    return bool(100 * row[ABOVE_DENSE] >= -margin)
+    return bool(round(100 * row[ABOVE_DENSE] + margin, DIGITS) >= 0)
 
 
 ESTIMATORS = (

@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.lines import Line2D
 
 from lth.core.tables import Row
+from lth.lottery.iterate import way_of
 from lth.report.comparison import Comparison
 from lth.report.figures.axes import STYLES, ArmStyle
 from lth.report.figures.captions import seeds_in
@@ -58,22 +59,22 @@ class Networks:
 
 
 def networks(gathered: Gathered) -> list[Networks]:
-    """What figures across networks show: a group for each experiment, data set and rewind point with two networks.
+    """What figures across networks show: a group for each experiment, data, rewind point and way with two networks.
 
     A network of which only the dense one was trained does not count. Where one network has several settings, the figure
     shows the one that was trained longest, so that a trial run does not stand in its way. Two that train equally long,
     or a longest one with fewer seeds than another, leave a choice that no rule should make: the network is then left
     out.
     """
-    settings_by_model: dict[tuple[str, str, int], dict[str, list[list[Row]]]] = {}
+    settings_by_model: dict[tuple[str, str, int, str], dict[str, list[list[Row]]]] = {}
     for rows in gathered.settings().values():
         first = rows[0]
         pruned = any(row["level"] for row in rows)
         if first["model"] in NETWORKS and first["schedule"] != "one_shot" and pruned:
-            about = (first["experiment"], first["data"], max(row["rewind"] or 0 for row in rows))
+            about = (first["experiment"], first["data"], max(row["rewind"] or 0 for row in rows), way_of(first))
             settings_by_model.setdefault(about, {}).setdefault(first["model"], []).append(rows)
     groups = []
-    for (_, data, _), by_model in settings_by_model.items():
+    for (_, data, _, _), by_model in settings_by_model.items():
         chosen = {model: choose(by_model[model]) for model in NETWORKS if model in by_model}
         if len(chosen) > 1:
             clear = {model: rows for model, rows in chosen.items() if rows}

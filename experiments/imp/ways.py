@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from lth.compression.search_cost import chain
 from lth.core.errors import LotteryError
 from lth.core.tables import Column, Row, Table
-from lth.lottery.iterate import MEANINGS, WAYS
+from lth.lottery.iterate import MEANINGS, WAYS, way_of
 from lth.report.compared import bracket, in_units, metric_columns, metric_in
 from lth.report.comparison import Comparison, bounds, span
 from lth.report.conditions import SEEDS
@@ -14,7 +14,7 @@ from lth.report.failures import failed, failures
 from lth.report.figures.axes import arm_style
 from lth.report.figures.lines import LineFigure
 from lth.report.figures.series import ACCURACY_END, Line
-from lth.report.gather import Gathered, way_of, ways_apart
+from lth.report.gather import Gathered, ways_apart
 from lth.report.headline import counted
 from lth.report.intervals import Summarize, intervals_of, over_seeds
 from lth.report.results import Results
@@ -38,6 +38,7 @@ WAYS_TABLE = Table(
         Column("density", float, "0..1", "kept / prunable weights"),
         Column("n", int, "", "the number of distinct trainings", at_least=0),
         Column("failed", int, "", "trainings that failed; they are left out", at_least=0),
+        Column("pairs", int, "", "the seeds whose difference to iterate=weights is known", at_least=0),
         *interval_columns(
             {
                 "test": ("", "of the metric on the test set at the end of training"),
@@ -102,7 +103,8 @@ def way_rows(by_kind: Mapping[tuple[str, str], Sequence[Row]]) -> Iterator[Row]:
             row |= {"schedule": schedule, "iterate": way, "level": level, "density": density}
             row |= {"n": values[level][1].n if level in values else 0, "failed": failures(here).failed}
             row |= bounds("test", values[level][1]) if level in values else {}
-            row |= bounds("less_weights", apart[level][1].times(factor)) if level in apart else {}
+            if level in apart:
+                row |= bounds("less_weights", apart[level][1].times(factor)) | {"pairs": apart[level][1].n}
             yield WAYS_TABLE.row(row, trained_iterations=mean(trained_iterations(mine, x) for x in here))
 
 
@@ -154,7 +156,7 @@ def sentences(table_rows: Sequence[Row], rows: Sequence[Row]) -> Iterator[str]:
         if len(levels) < 2 or not (last := max(set.intersection(*levels), default=0)):
             continue
         here = {way: row for way, mine in by_way.items() for row in mine if row["level"] == last}
-        counts += [row["n"] for row in here.values()]
+        counts += [row["n"] if row["pairs"] is None else row["pairs"] for row in here.values()]
         apart = [_difference(way, row) for way, row in here.items() if row["less_weights_mean"] is not None]
         took = ", ".join(f"{way} {_count(row['trained_iterations'])}" for way, row in here.items())
         left = percent(next(iter(here.values()))["density"])

@@ -3,8 +3,9 @@
 Renda et al. 2020, section 2: rewind the weights and the schedule, the schedule alone, or neither. Imports no torch.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lth.core.errors import SettingError
 from lth.pruning.schedule import Pruning
@@ -21,6 +22,15 @@ MEANINGS = {
     "finetune": "weights stay as trained, at a low constant learning rate",
 }
 """What each way does, in the middle of a sentence."""
+
+
+def way_of(row: Mapping[str, Any]) -> str:
+    """What levels rewind in the setting of a row of results; results that do not say rewind weights.
+
+    >>> way_of({"iterate": "lr"}), way_of({"iterate": None}), way_of({})
+    ('lr', 'weights', 'weights')
+    """
+    return row.get("iterate") or WAYS[0]
 
 
 @dataclass(frozen=True)

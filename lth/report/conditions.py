@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from lth.core.tables import Row
+from lth.lottery.iterate import WAYS, way_of
 from lth.report.early_stop import censored_pairs
 from lth.report.failures import Failures, failures
 from lth.report.intervals import ByLevel, Interval
@@ -90,8 +91,11 @@ def fast(rows: Sequence[Row], level: int, speed: ByLevel, slower: float) -> Part
     """Whether the ticket's early stop comes before `slower` times that of dense.
 
     Censored stops leave the ratio one bound: the ticket's a lower one, which can still say that it is slow; the dense
-    network's an upper one, which can still say that it is fast.
+    network's an upper one, which can still say that it is fast. A ticket that goes on from trained weights says
+    nothing.
     """
+    if way_of(rows[0]) != WAYS[0]:
+        return Part("fast", None, None, "levels go on from trained weights")
     if level not in speed:
         return Part("fast", None, None, "no early stop to compare")
     interval, bound = speed[level][1], math.log(slower)

@@ -11,7 +11,7 @@ from typing import Any
 from lth.core.errors import LotteryError
 from lth.core.shown import brief
 from lth.core.tables import Row, Table
-from lth.lottery.iterate import WAYS
+from lth.lottery.iterate import WAYS, way_of
 from lth.lottery.names import names
 from lth.report.correct import attach
 from lth.report.criteria import Criteria
@@ -189,11 +189,6 @@ def ways_apart(gathered: Gathered) -> list[list[list[Row]]]:
         home = next((group for group in groups if _match(group[0], rows)), None)
         groups.append([rows]) if home is None else home.append(rows)
     return [group for group in groups if len({way_of(rows[0]) for rows in group}) > 1]
-
-
-def way_of(row: Row) -> str:
-    """What levels rewind in the setting of `row`; results that do not say rewind weights."""
-    return row.get("iterate") or WAYS[0]
 
 
 def _match(first: Sequence[Row], second: Sequence[Row]) -> bool | None:

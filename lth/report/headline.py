@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from lth.core.tables import Row
-from lth.lottery.iterate import WAYS
+from lth.lottery.iterate import WAYS, way_of
 from lth.report.compared import compared_column, metric_in
 from lth.report.conditions import SEEDS
 from lth.report.criteria import Criteria
@@ -27,7 +27,7 @@ def schedule_words(row: Row) -> str:
     >>> schedule_words({"schedule": "one_shot", "iterate": "lr"}), schedule_words({"schedule": "iterative"})
     ('one_shot, iterate=lr', 'iterative')
     """
-    way = row.get("iterate") or WAYS[0]
+    way = way_of(row)
     return ", ".join(filter(None, [row["schedule"], "" if way == WAYS[0] else f"iterate={way}"]))
 
 

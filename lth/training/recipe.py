@@ -201,7 +201,7 @@ def plan(recipe: Recipe, examples: int, start: Duration = 0, stop: Duration | No
     sgd, step = recipe.optimizer == "sgd", recipe.schedule == "step"
     milestones = tuple(count("recipe.milestones", x) for x in recipe.milestones) if step else ()
     _check_order(recipe, first, last, total, warmup, every)
-    _check_milestones(recipe, milestones, total)
+    _check_milestones(recipe, milestones, warmup, total)
     return Plan(
         start=first,
         stop=last,
@@ -256,7 +256,7 @@ def _check_order(recipe: Recipe, first: int, last: int, total: int, warmup: int,
         raise SettingError("recipe.warmup", recipe.warmup, problem)
 
 
-def _check_milestones(recipe: Recipe, milestones: Sequence[int], total: int) -> None:
+def _check_milestones(recipe: Recipe, milestones: Sequence[int], warmup: int, total: int) -> None:
     """Raises SettingError for milestones out of order, and for one at which the learning rate would not drop."""
     for before, after in pairwise((0, *milestones)):
         if before >= after:
@@ -265,3 +265,5 @@ def _check_milestones(recipe: Recipe, milestones: Sequence[int], total: int) -> 
     for milestone, duration in zip(milestones, recipe.milestones, strict=False):
         if milestone >= total:
             raise SettingError("recipe.milestones", duration, f"is past the end of a training of {total} iterations")
+        if milestone < warmup:
+            raise SettingError("recipe.milestones", duration, f"lies in the warm-up of {warmup} iterations")

@@ -31,6 +31,7 @@ from lth.training.recipe import Recipe
 from lth.training.run_result import RunResult
 from lth.training.run_spec import RunSpec
 
+LOW_RATE = {"iterate": "finetune", "finetune_lr": 1e-4}
 STEP = {"optimizer": "sgd", "lr": 0.1, "schedule": "step", "milestones": [15, 25]}
 
 
@@ -149,8 +150,15 @@ def test_a_ticket_says_how_it_was_found_and_holds_what_its_training_began_with(s
         ({"iterate": "lottery"}, "iterate=lottery: must be one of weights, lr, finetune"),
         ({"iterate": "lr", "pruning": Pruning(score_at="init")}, "iterate=lr: goes on from trained weights"),
         ({"iterate": "finetune", "pruning": Pruning(schedule="gradual")}, "iterate=finetune: .* prunes within"),
-        ({"iterate": "finetune", "finetune_length": "0ep"}, "finetune_length=0ep: must be at least one iteration"),
-        ({"iterate": "finetune", "finetune_length": "soon"}, "finetune_length=soon: must be a duration"),
+        ({"iterate": "finetune"}, "iterate=finetune: needs a rate lower than recipe.schedule=constant ends with"),
+        (
+            LOW_RATE | {"finetune_length": "0ep"},
+            "finetune_length=0ep: must be at least one iteration",
+        ),
+        (
+            LOW_RATE | {"finetune_length": "soon"},
+            "finetune_length=soon: must be a duration",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_an_error_before_any_training(

@@ -244,6 +244,13 @@ def test_censored_early_stops_decide_only_as_bounds(stop, censored, fast, why):
     assert verdict.part["fast"].holds is fast and verdict.why == why
 
 
+@pytest.mark.parametrize("way", ["lr", "finetune"])
+def test_a_ticket_that_goes_on_from_trained_weights_is_not_fast_and_so_not_winning(way):
+    rows = [row | {"iterate": way} for row in sweep(stop=100)]
+    (verdict,) = verdicts(rows).values()
+    assert verdict.matching and verdict.decision == "undecided" and "go on from trained weights" in verdict.why
+
+
 def test_without_a_validation_split_the_end_is_compared_and_nothing_is_fast():
     empty = dict.fromkeys(("early_stop_test_accuracy", "early_stop_iteration", "early_stop_censored"))
     rows = [{**x, **empty, "final_test_accuracy": x["early_stop_test_accuracy"]} for x in sweep()]

@@ -79,6 +79,7 @@ def test_settings_that_need_each_other() -> None:
         ({"evaluate_every": "0it"}, 0, None, r"recipe\.evaluate_every=0it"),
         ({"warmup": 51}, 0, None, r"recipe\.warmup=51"),
         ({"schedule": "step", "milestones": ["soon"]}, 0, None, r"recipe\.milestones=soon"),
+        ({"schedule": "step", "milestones": [5], "warmup": 6}, 0, None, r"milestones=5: lies in the warm-up of 6"),
         ({}, 50, None, r"rewind=50.* 50 iterations"),
         ({}, "11ep", None, r"rewind=55"),
         ({}, "x", None, "rewind=x"),
@@ -139,7 +140,7 @@ def test_warmup_is_linear_then_the_schedule() -> None:
     for schedule in ("constant", "cosine"):
         made = rates(plan(Recipe(iterations=20, lr=0.1, warmup=4, schedule=schedule), 100))
         assert made[:5] == pytest.approx([0.025, 0.05, 0.075, 0.1, 0.1])
-    stepped = Recipe(iterations=20, lr=0.1, warmup=4, schedule="step", milestones=[2, 10])
+    stepped = Recipe(iterations=20, lr=0.1, warmup=4, schedule="step", milestones=[4, 10])
     assert rates(plan(stepped, 100))[:5] == pytest.approx([0.025, 0.05, 0.075, 0.1, 0.01])
 
 

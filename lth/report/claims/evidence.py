@@ -10,6 +10,7 @@ from typing import Any
 
 from lth.core.errors import LotteryError
 from lth.core.tables import Row
+from lth.lottery.iterate import WAYS, way_of
 from lth.report.claims.files import Claim
 from lth.report.claims.trainings import Trainings
 from lth.report.claims.values import Estimate, Values, averaged
@@ -20,6 +21,7 @@ from lth.report.statistics import STOP, densities, measured
 from lth.report.units import examples_of
 
 RESULTS, CURVES = "results", "curves"
+ITERATE = "iterate"
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 ON_TEST = ("test_accuracy", "ensemble_accuracy", "disagreement", "disagreement_with_pruned")
 """Columns that end like these are shares of the test set."""
@@ -53,9 +55,13 @@ class Evidence:
     def about(self, claim: Claim) -> "Evidence":
         """What `claim` is about: the rows that its `where` selects, by run where it names a unit within a seed.
 
+        Where it does not say what levels rewind, it is about the rewinding of weights, if there are such rows.
         A table that lacks a column of `where`, other than the results, stays as it is.
         """
         selected = {name: [*self._selected(name, claim.where)] for name in self.tables if self._has(name, claim.where)}
+        if not any(ITERATE in which for which in (claim.where, *claim.sides)):
+            results = selected.get(RESULTS, ())
+            selected[RESULTS] = [row for row in results if way_of(row) == WAYS[0]] or [*results]
         return replace(self, tables={**self.tables, **selected}, by_run=bool(claim.within))
 
     def _has(self, table: str, which: Mapping[str, Any]) -> bool:
@@ -78,7 +84,7 @@ class Evidence:
     def _selected(self, table: str, which: Mapping[str, Any]) -> Iterator[Row]:
         self._check(table, which)
         for row in self.tables.get(table, ()):
-            if all(row[column] == value for column, value in which.items()):
+            if all((way_of(row) if column == ITERATE else row[column]) == value for column, value in which.items()):
                 yield row
 
     def values(

@@ -1,7 +1,7 @@
 """The judge of claims: turns an estimator's values into intervals, and intervals into verdicts."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lth.core.errors import LotteryError
@@ -19,6 +19,7 @@ from lth.report.claims.values import Estimate, Place, derived, interval_of, mean
 from lth.report.conditions import SEEDS
 from lth.report.holm import ALPHA, holm
 from lth.report.intervals import DENSE, Interval, t_interval
+from lth.report.statistics import percent
 
 LAST_BITS = 1e-9
 """What rounding may change a bound by, which decides nothing."""
@@ -98,8 +99,27 @@ def _judge(claims: Claims, claim: Claim, estimator: Estimator, evidence: Evidenc
         for level, sample, verdict in zip(levels, samples, _verdicts(claim, samples, scale), strict=True)
     )
     verdict = min((level.verdict for level in measured), key=WORST.index)
+    missing = unreached(claim, [level.density for level in measured], densities.values())
+    if missing and verdict == "reproduced":
+        verdict = "undecided"
     judged = Judged(claim, estimator.unit, estimator.signed, measured, verdict, ())
-    return replace(judged, notes=tuple(notes(claims, judged, evidence, levels, estimator.with_failed)))
+    further = notes(claims, judged, evidence, levels, estimator.with_failed)
+    return replace(judged, notes=(*filter(None, [missing]), *further))
+
+
+def unreached(claim: Claim, measured: Sequence[float], every: Iterable[float]) -> str:
+    """Which densities of `claim` were not measured, in words; empty where all were.
+
+    A range is measured to its end where one more pruning as the last one would leave it. measured, every: densities
+    0..1, those that were measured of what the claim is about and those of all levels.
+    """
+    if claim.densities:
+        lacking = [x for x in claim.densities if not any(abs(100 * y - x) <= NEAR * x for y in measured)]
+        return f"not measured at {', '.join(f'{x:g}%' for x in lacking)}" if lacking else ""
+    last = min(measured)
+    step = last / min((x for x in every if x > last), default=1.0)
+    ends = 100 * last * step < claim.sparsest or not claim.sparsest
+    return "" if ends else f"measured down to {percent(last)}% only"
 
 
 def is_about(claim: Claim, density: float) -> bool:

@@ -42,5 +42,6 @@ class Judged:
 
     @property
     def decisive(self) -> Measured | None:
-        """The densest level that has the claim's verdict; None where nothing was measured."""
-        return next((level for level in self.measured if level.verdict == self.verdict), None)
+        """The densest level that has the claim's verdict, else the sparsest; None where nothing was measured."""
+        chosen = [level for level in self.measured if level.verdict == self.verdict] or self.measured[-1:]
+        return chosen[0] if chosen else None

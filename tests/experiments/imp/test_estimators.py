@@ -1,7 +1,13 @@
 """Consecutive levels: the barrier in points, and the share of levels at which connected and matching agree."""
 
 import pytest
-from lth.experiments.imp.estimators import ESTIMATORS, barrier_to_previous, connected_where_matching
+from lth.experiments.imp.estimators import (
+    ESTIMATORS,
+    barrier_to_previous,
+    connected_where_matching,
+    is_connected,
+    is_matching,
+)
 
 from lth.commands.claims import load_claims
 from lth.report.claims.evidence import Evidence
@@ -40,6 +46,13 @@ def test_connected_and_matching_agree_where_both_hold_or_neither():
     assert values == {(0, 0): 100.0, (1, 0): 50.0}
 
 
+def test_matching_at_the_very_margin_is_matching_and_connected_at_the_very_bound_is_not():
+    assert is_matching({"test_accuracy_less_dense": 0.9764 - 0.9784}, 0.2)  # -0.20000000000000018 points
+    assert not is_matching({"test_accuracy_less_dense": -0.0021}, 0.2)
+    assert not is_connected({"test_error_barrier_to_previous": 0.02 - 1e-17})
+    assert is_connected({"test_error_barrier_to_previous": 0.0199})
+
+
 def test_a_level_without_a_barrier_or_a_dense_network_does_not_count():
     levels = [(CONNECTED, MATCHING), (None, MATCHING), (CONNECTED, None)]
     ((values),) = connected_where_matching.compute(evidence(levels)).values()
@@ -48,6 +61,6 @@ def test_a_level_without_a_barrier_or_a_dense_network_does_not_count():
 
 @pytest.mark.parametrize(("barrier", "verdict"), [(0.0, "reproduced"), (0.1, "not reproduced")])
 def test_the_claim_that_consecutive_tickets_are_connected_is_judged_in_points(barrier, verdict):
-    seeds = evidence(*([(barrier + seed / 1e4, MATCHING)] for seed in range(3)))
+    seeds = evidence(*([(barrier + seed / 1e4, MATCHING)] * 7 for seed in range(3)))  # to 21.0%
     by_name = {x.claim.name: x for x in judge(load_claims("paul2023"), seeds, {x.name: x for x in ESTIMATORS})}
     assert (by_name["C1"].verdict, by_name["C1"].unit) == (verdict, "points")

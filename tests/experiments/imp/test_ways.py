@@ -44,6 +44,14 @@ def make_ways(make_result: Callable[..., Row]) -> Callable[..., list[Row]]:
     return make
 
 
+def test_the_sentence_counts_pairs_not_seeds(make_ways: Callable[..., list[Row]]) -> None:
+    rows = make_ways(seeds=4, ways=("weights", "lr"))
+    apart = [row for row in rows if not (row["iterate"] == "lr" and row["seed"] < 2 and row["level"])]
+    (comparison,) = compare(Gathered(apart, {}, []), t_interval)
+    pairs = {row["pairs"] for row in comparison.rows if row["iterate"] == "lr" and row["level"]}
+    assert pairs == {2} and "2 seeds: no verdict" in " ".join(comparison.answer)
+
+
 def test_settings_of_one_dense_network_are_one_comparison_with_every_way_and_schedule(
     make_ways: Callable[..., list[Row]],
 ) -> None:
@@ -129,7 +137,7 @@ def test_the_answer_of_one_job_says_what_is_not_rewound(make_ways: Callable[...,
 
 def test_claims_compare_ways_at_equal_densities(make_ways: Callable[..., list[Row]]) -> None:
     claims = load_claims("renda2020")
-    rows = results_of(make_ways(5, levels=13), claims)
+    rows = results_of(make_ways(5, levels=17), claims)
     verdicts = {judged.claim.name: judged.verdict for judged in judge(claims, evidence_of({"results": rows}, claims))}
     assert verdicts.keys() == {f"R{number}" for number in range(1, 8)}
     assert {verdicts[name] for name in ("R2", "R3", "R4", "R5")} == {"reproduced"}  # as GAIN says, without noise

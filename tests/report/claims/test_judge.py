@@ -230,6 +230,42 @@ def test_equal_early_stops_are_known_to_a_step_between_evaluations():
     assert interval.high == pytest.approx(2.0 * math.exp(1.959964 * error), rel=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("about", "verdict", "note"),
+    [
+        ({"sparsest": 20.0}, "reproduced", ""),  # one more level would lie at 12.5%
+        ({"sparsest": 10.0}, "undecided", "measured down to 25.0% only"),
+        ({"densities": (50.0, 25.0)}, "reproduced", ""),
+        ({"densities": (50.0, 12.5)}, "undecided", "not measured at 12.5%"),
+    ],
+)
+def test_a_claim_about_densities_that_were_not_reached_is_not_reproduced(about, verdict, note):
+    seeds = [[0.4], [0.5], [0.6]]
+    result = judged(claim([[], seeds, seeds], **about))
+    assert result.verdict == verdict and (note in result.notes if note else not result.notes)
+    assert result.decisive == result.measured[-1 if note else 0]
+    lost = judged(claim([[], seeds, [[-0.4], [-0.5], [-0.6]]], sparsest=10.0))
+    assert lost.verdict == "not reproduced"  # what was measured refutes it, whatever else there is
+
+
+def test_a_claim_that_does_not_say_what_levels_rewind_is_about_weights():
+    def row(way, seed, gain):
+        found = next(x for x in RESULTS if (x["seed"], x["level"], x["arm"]) == (seed, 1, "ticket"))
+        accuracy = {"final_test_accuracy": 0.8 + gain, "test_examples": 10**8, "status": "done"}
+        return found | accuracy | {"iterate": way, "run": f"{way}{seed}"}
+
+    rows = [row(way, seed, gain) for seed in range(3) for way, gain in ((None, 0.0), ("lr", 0.1))]
+    evidence = Evidence({"results": rows})
+    asked = {"column": "final_test_accuracy", "of": {"arm": "ticket"}}
+    plain = Claim("A", "text", "value", asked)
+    assert {x["iterate"] for x in evidence.about(plain).tables["results"]} == {None}
+    named = Claim("A", "text", "value", asked | {"of": {"arm": "ticket", "iterate": "weights"}})
+    every = evidence.about(named)
+    assert len(every.tables["results"]) == 6 and len(every.rows("results", named.arguments["of"])) == 3
+    only = Evidence({"results": [row for row in rows if row["iterate"]]})
+    assert len(only.about(plain).tables["results"]) == 3  # there is nothing else that it could be about
+
+
 def test_the_dense_network_and_other_densities_are_not_judged():
     values = [[[-9.0]] * 3, [[1.0], [1.1], [1.2]], [[-1.0], [-1.1], [-1.2]]]
     both = judged(claim(values, otherwise="because"))
