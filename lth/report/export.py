@@ -81,5 +81,5 @@ def span(row: Mapping[str, float | None], prefix: str, factor: float, digits: in
 
     if mean is None:
         return DASH
-    ends = ["" if bound is None else text(bound) for bound in (low, high)]
-    return bracketed(text(mean), *ends, lowest=f"{MINUS}∞" if signed else "0")
+    lower, upper = ("" if bound is None else text(bound) for bound in (low, high))
+    return bracketed(text(mean), lower, upper, f"{MINUS}∞" if signed else "0")

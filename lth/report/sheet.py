@@ -19,7 +19,7 @@ WIDE = 130
 """Columns of a terminal that shows every column of a sheet."""
 
 
-def bracketed(mean: str, low: str, high: str, lowest: str = "0") -> str:
+def bracketed(mean: str, low: str = "", high: str = "", lowest: str = "0") -> str:
     """A mean with its interval, whose ends are empty where it is open; without either end, the mean alone.
 
     lowest: the end of an interval that is open below.
