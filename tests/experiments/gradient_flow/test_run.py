@@ -143,7 +143,7 @@ def test_a_worker_helps_and_leaves_the_results_to_worker_0(flow, caplog):
 
 @pytest.mark.slow
 def test_two_workers_train_each_run_once(command, tmp_path, noise):
-    words = ["gradient_flow", PAPER, "scale=smoke", "inits=[scratch]", "methods=[]"]
+    words = ["gradient_flow", PAPER, "scale=smoke", "inits=[scratch]", "methods=[]", "line_examples=20"]
     done = command(*words, cwd=tmp_path, LTH_DATA=str(noise))
     (results,) = tmp_path.glob("outputs/gradient_flow/*/*/results.csv")
     kept = len(list(tmp_path.glob("outputs/store/*/*/run.json")))
