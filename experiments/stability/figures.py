@@ -7,12 +7,11 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-from matplotlib.transforms import ScaledTranslation
 
 from lth.analysis.line import STABLE
 from lth.core.tables import Row
-from lth.report.figures.axes import ArmStyle, arm_style, legend_above, new_figure
-from lth.report.figures.captions import about_bars
+from lth.report.figures.axes import APART, ArmStyle, arm_style, legend_above, moved, new_figure
+from lth.report.figures.captions import DRAWN_APART, about_bars
 from lth.report.figures.drawing import Drawing, Sketch
 from lth.report.figures.series import line_handle
 from lth.report.intervals import Interval
@@ -22,8 +21,6 @@ from lth.report.statistics import measured
 from .networks import INSTABILITY, ByRewind, Network, networks_of
 from .tables import RECALCULATED
 
-APART = 2.2
-"""Points between the error bars of two networks at one rewind point."""
 MOST_LABELS = 7
 """The rewind points above 0 that have a label."""
 LIGHTER = ("", "99", "66")
@@ -64,14 +61,14 @@ def rewind_axis(axes: Axes, rewinds: Iterable[int]) -> None:
 
 def plot(axes: Axes, style: ArmStyle, by_rewind: ByRewind, shift: float, factor: float = 1.0) -> None:
     """Draws a line of means against k with the bars of their intervals, `shift` points to the right."""
-    beside = axes.transData + ScaledTranslation(shift / 72, 0, axes.figure.dpi_scale_trans)
+    beside = moved(axes, shift)
     x, means = list(by_rewind), [factor * interval.mean for interval in by_rewind.values()]
     look: dict[str, Any] = {"color": style.colour, "marker": style.marker, "linestyle": style.dashes}
     axes.plot(x, means, linewidth=style.width, transform=beside, **look)
     ends = [(k, ends_of(interval)) for k, interval in by_rewind.items()]
     low, high = ([factor * pair[side] for _, pair in ends] for side in (0, 1))
     axes.vlines(x, low, high, color=style.colour, linewidth=0.8, transform=beside)
-    axes.update_datalim([*zip(x, low, strict=True), *zip(x, high, strict=True)])  # what is moved aside has none
+    axes.update_datalim([*zip(x, low, strict=True), *zip(x, high, strict=True)])
     axes.autoscale_view()
 
 
@@ -104,8 +101,7 @@ def sketch_instability(results: Results) -> Sketch | None:
     caption = (
         "Against the rewind point k that children start from (logarithmic, with 0 at the left): how far the test error"
         " on the line between two children rises above the mean of its ends, and the accuracy of the children. Below"
-        f" the dashed line, at {below:g} points, a network is stable. Lines are drawn slightly apart, so that their"
-        f" error bars do not overlap. {about(results, shown)}"
+        f" the dashed line, at {below:g} points, a network is stable. {DRAWN_APART} {about(results, shown)}"
     )
     words = "; ".join(f"{network.name}: {said(network.drawn(INSTABILITY, results.bars))}" for network in shown)
     alt = f"Instability in points, by k. {words}."

@@ -11,11 +11,12 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
-from matplotlib.transforms import ScaledTranslation
+from matplotlib.transforms import ScaledTranslation, Transform
 
 from lth.core.tables import Row
 from lth.report.statistics import over_draws, percent
 
+APART = 2.2  # points between the error bars of two lines at one place
 PAGE_WIDTH = 6.9  # inches: the text width of the usual one-column paper
 LEGEND_ROW = 0.165  # inches
 DPI = 200
@@ -160,9 +161,14 @@ def plot_band(axes: Axes, style: ArmStyle, points: Sequence[Summary]) -> None:
         axes.plot(*places, marker=style.marker, linestyle="", color=style.colour, markerfacecolor="white", zorder=2.5)
 
 
+def moved(axes: Axes, shift: float) -> Transform:
+    """Places data `shift` points to the right. What is drawn with it does not count for automatic limits."""
+    return axes.transData + ScaledTranslation(shift / 72, 0, axes.figure.dpi_scale_trans)
+
+
 def plot_points(axes: Axes, style: ArmStyle, points: Sequence[Summary], shift: float) -> None:
     """Draws means, joined, with their error bars, `shift` points to the right so that bars do not hide each other."""
-    beside = axes.transData + ScaledTranslation(shift / 72, 0, axes.figure.dpi_scale_trans)
+    beside = moved(axes, shift)
     bar: dict[str, Any] = {"color": style.colour, "linewidth": 0.8, "transform": beside}
     barred = [point for point in points if point.high > point.low]
     places = [100 * point.density for point in barred]

@@ -9,6 +9,7 @@ from lth.report.statistics import percent
 from lth.report.units import distinct_seeds
 
 ONE_SHOT = "pruned at once, by the dense network's final weights, to the same counts in each layer"
+DRAWN_APART = "Lines are drawn slightly apart, so that their error bars do not overlap."
 
 
 def about_bars(bars: Summarize) -> str:

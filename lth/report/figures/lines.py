@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from lth.core.tables import Row
 from lth.report.compared import in_words, measures_in
 from lth.report.figures.axes import (
+    APART,
     PAGE_WIDTH,
     STYLES,
     censored_handle,
@@ -25,7 +26,7 @@ from lth.report.figures.axes import (
     plot_band,
     plot_points,
 )
-from lth.report.figures.captions import about_draws, about_seeds
+from lth.report.figures.captions import DRAWN_APART, about_draws, about_seeds
 from lth.report.figures.drawing import Sketch
 from lth.report.figures.panels import Panel, described, measured_points, set_limits, shown_densities, unless_far
 from lth.report.figures.series import Line, Measure, arm_lines, dense_handle, line_handle, of_task
@@ -63,7 +64,7 @@ class LineFigure:
     caption: Callable[[Results], str] = lambda results: ""
     handles: Callable[[Sequence[Line]], list[Line2D]] | None = None
     across: int = 2
-    apart: float = 2.2
+    apart: float = APART
     letters: bool = False
     dense: bool = True
     height: float = 2.2
@@ -195,7 +196,7 @@ class LineFigure:
             parts.append("The thin line is the dense network.")
         parts.append(about_draws(rows) if results.bars is None else about_seeds(rows, results.bars))
         if results.bars is not None and len(lines) > 1 and "error bars" in parts[-1]:
-            parts.append("Lines are drawn slightly apart, so that their error bars do not overlap.")
+            parts.append(DRAWN_APART)
         if cut:
             parts.append("Error bars that end at the edge of a panel extend beyond it.")
         if censored:
