@@ -67,6 +67,16 @@ def test_what_is_made_of_tables_imports_no_torch(tmp_path):
     assert list((tmp_path / "report" / "figures").glob("*.pdf"))
 
 
+def test_declarations_of_experiments_import_no_scipy():
+    """Intervals alone need it, which a run does not take."""
+    names = [f"lth.experiments.{name}.experiment" for name in EXPERIMENTS]
+    code = (
+        f"import importlib, sys\nfor name in {names!r}: importlib.import_module(name)\nsys.exit('scipy' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_an_experiment_imports_no_other(name):
     folder = CHECKOUT / "experiments" / name

@@ -7,11 +7,10 @@ from lth.core.tables import Row
 from lth.report.claims.estimators import Which, estimator
 from lth.report.claims.evidence import Evidence
 from lth.report.claims.values import Estimate, Place, Values, scaled
+from lth.report.conditions import DIGITS
 from lth.report.criteria import Criteria
 
 PROBES = "probes"
-DIGITS = 9
-"""Of a point, beyond which a difference is rounding."""
 BARRIER, ABOVE_DENSE = "test_error_barrier_to_previous", "test_accuracy_less_dense"
 
 
@@ -55,7 +54,4 @@ def is_matching(row: Row, margin: float) -> bool:
     return bool(round(100 * row[ABOVE_DENSE] + margin, DIGITS) >= 0)
 
 
-ESTIMATORS = (
-    barrier_to_previous,
-    connected_where_matching,
-)
+ESTIMATORS = (barrier_to_previous, connected_where_matching)

@@ -84,7 +84,7 @@ WITHOUT: Mapping[str, str] = {
     OURS_COMPILED: "torch.compile, which needs a C++ compiler, was not timed",
     OURS_BFLOAT16: "bfloat16, which needs a processor with arithmetic of it, was not timed",
 }
-"""Way -> what is said where the machine cannot take it."""
+"""Way -> what is said of a run without it."""
 
 
 def missing() -> list[str]:

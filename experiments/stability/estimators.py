@@ -6,19 +6,17 @@ from dataclasses import replace
 from lth.analysis.line import STABLE
 from lth.report.claims.estimators import Which, difference, estimator
 from lth.report.claims.evidence import RESULTS, Evidence
-from lth.report.claims.values import Estimate, Place, Values, averaged
+from lth.report.claims.values import Estimate, Place, Values, averaged, mean_of
 from lth.report.distributions import normal_quantile
 from lth.report.statistics import measured
 
-from .networks import ACCURACY, estimate, settled
+from .networks import ACCURACY, INSTABILITY, estimate, settled
 
 PAIRS = "stability"
-SURE = normal_quantile(0.975)
-"""How many standard errors the test set may move an instability: its 95% interval."""
 
 
 @estimator(unit="points", tables=(PAIRS,))
-def instability(evidence: Evidence, *, of: Which, column: str = "test_instability") -> Values:
+def instability(evidence: Evidence, *, of: Which, column: str = INSTABILITY) -> Values:
     """Points that the error on the line between two children rises above the mean of its ends, at most."""
     values: Values = {}
     for row in evidence.rows(PAIRS, of):
@@ -37,12 +35,15 @@ def stable_from(evidence: Evidence, *, of: Which, below: float = STABLE) -> Valu
     the test set leaves could move it. A seed that has not tried all rewind points is left out.
     """
     values: Values = {}
-    total = evidence.longest()
+    total, sure = (
+        evidence.longest(),
+        normal_quantile(0.975),
+    )  # the test set may move an instability so many of its errors
     for (level, place), by_rewind in _by_rewind(evidence, of).items():
         rewinds = sorted(by_rewind)
         first, latest, earliest = (
             settled({k: x + errors * x.error < below for k, x in by_rewind.items() if x is not None}, rewinds)
-            for errors in (0, SURE, -SURE)
+            for errors in (0, sure, -sure)
         )
         runs = frozenset[str]().union(*(x.runs for x in by_rewind.values() if x is not None))
         later = first is None or latest != first
@@ -66,20 +67,22 @@ def _by_rewind(evidence: Evidence, of: Which) -> dict[tuple[int, Place], dict[in
 
     Of the seeds that have tried every rewind point that another has tried of the same network.
     """
-    values: dict[tuple[int, Place], dict[int, Estimate | None]] = {}
-    for row in [*evidence.rows(PAIRS, of), *evidence.failed_rows(PAIRS, of)]:
-        values.setdefault((row["level"], (row["seed"], 0)), {})[row["rewind"]] = None
+    children: dict[tuple[int, Place], dict[int, dict[Place, Estimate]]] = {}
+    trained = evidence.rows(PAIRS, of)
+    for row in [*trained, *evidence.failed_rows(PAIRS, of)]:
+        children.setdefault((row["level"], (row["seed"], 0)), {}).setdefault(row["rewind"], {})
+    for row in trained:
+        if measured(row[INSTABILITY]):
+            pairs = children[row["level"], (row["seed"], 0)][row["rewind"]]
+            pairs[row["first"], row["second"]] = estimate(row, INSTABILITY)
     tried: dict[int, set[int]] = {}
-    for (level, _), by_rewind in values.items():
+    for (level, _), by_rewind in children.items():
         tried.setdefault(level, set()).update(by_rewind)
-    for k in set[int]().union(*tried.values()):
-        pairs = [row for row in evidence.tables.get(PAIRS, ()) if row["rewind"] == k]
-        here = replace(evidence, tables={**evidence.tables, PAIRS: pairs}, by_run=False)
-        for level, places in instability.compute(here, of=of).items():
-            for place, value in places.items():
-                assert isinstance(value, Estimate)
-                values[level, place][k] = value
-    return {place: by_rewind for place, by_rewind in values.items() if by_rewind.keys() == tried[place[0]]}
+    return {
+        place: {k: mean_of([*pairs.values()]) if pairs else None for k, pairs in by_rewind.items()}
+        for place, by_rewind in children.items()
+        if by_rewind.keys() == tried[place[0]]
+    }
 
 
 ESTIMATORS = (instability, stable_from, difference_at_last)

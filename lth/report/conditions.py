@@ -13,6 +13,8 @@ from lth.report.intervals import ByLevel, Interval
 
 SEEDS = 3
 """Fewer distinct trainings decide nothing."""
+DIGITS = 9
+"""What lies beyond so many decimals of a difference is rounding, which decides nothing."""
 NO_CONTROL = "was not run"
 
 Answer = Literal["better", "equivalent", "no worse", "worse", "undecided"]
@@ -53,9 +55,9 @@ def side_of(interval: Interval, bound: float) -> bool | None:
     """True where the whole interval lies above `bound`, False where it lies below; None else, and for few seeds."""
     if interval.n < SEEDS:
         return None
-    if interval.low is not None and round(interval.low - bound, 9) > 0:  # the last bits decide nothing
+    if interval.low is not None and round(interval.low - bound, DIGITS) > 0:
         return True
-    return False if interval.high is not None and round(interval.high - bound, 9) < 0 else None
+    return False if interval.high is not None and round(interval.high - bound, DIGITS) < 0 else None
 
 
 def trains(tickets: Failures) -> Part:

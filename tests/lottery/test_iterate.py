@@ -151,14 +151,8 @@ def test_a_ticket_says_how_it_was_found_and_holds_what_its_training_began_with(s
         ({"iterate": "lr", "pruning": Pruning(score_at="init")}, "iterate=lr: goes on from trained weights"),
         ({"iterate": "finetune", "pruning": Pruning(schedule="gradual")}, "iterate=finetune: .* prunes within"),
         ({"iterate": "finetune"}, "iterate=finetune: needs a rate lower than recipe.schedule=constant ends with"),
-        (
-            LOW_RATE | {"finetune_length": "0ep"},
-            "finetune_length=0ep: must be at least one iteration",
-        ),
-        (
-            LOW_RATE | {"finetune_length": "soon"},
-            "finetune_length=soon: must be a duration",
-        ),
+        (LOW_RATE | {"finetune_length": "0ep"}, "finetune_length=0ep: must be at least one iteration"),
+        (LOW_RATE | {"finetune_length": "soon"}, "finetune_length=soon: must be a duration"),
     ],
 )
 def test_what_makes_no_sense_is_an_error_before_any_training(

@@ -104,7 +104,7 @@ def _judge(claims: Claims, claim: Claim, estimator: Estimator, evidence: Evidenc
         verdict = "undecided"
     judged = Judged(claim, estimator.unit, estimator.signed, measured, verdict, ())
     further = notes(claims, judged, evidence, levels, estimator.with_failed)
-    return replace(judged, notes=(*filter(None, [missing]), *further))
+    return replace(judged, notes=(*([missing] if missing else []), *further))
 
 
 def unreached(claim: Claim, measured: Sequence[float], every: Iterable[float]) -> str:
@@ -114,7 +114,7 @@ def unreached(claim: Claim, measured: Sequence[float], every: Iterable[float]) -
     0..1, those that were measured of what the claim is about and those of all levels.
     """
     if claim.densities:
-        lacking = [x for x in claim.densities if not any(abs(100 * y - x) <= NEAR * x for y in measured)]
+        lacking = [x for x in claim.densities if not any(is_near(100 * y, x) for y in measured)]
         return f"not measured at {', '.join(f'{x:g}%' for x in lacking)}" if lacking else ""
     last = min(measured)
     step = last / min((x for x in every if x > last), default=1.0)
@@ -125,8 +125,13 @@ def unreached(claim: Claim, measured: Sequence[float], every: Iterable[float]) -
 def is_about(claim: Claim, density: float) -> bool:
     """Whether `claim` is about `density`, in percent of the weights."""
     if claim.densities:
-        return any(abs(density - near) <= NEAR * near for near in claim.densities)
+        return any(is_near(density, asked) for asked in claim.densities)
     return claim.sparsest <= density <= claim.densest
+
+
+def is_near(density: float, asked: float) -> bool:
+    """Whether a level of `density` is at the density that a claim names, both in percent."""
+    return abs(density - asked) <= NEAR * asked
 
 
 @dataclass(frozen=True)
