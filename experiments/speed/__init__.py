@@ -3,6 +3,7 @@
     lth speed                                                a few minutes
     lth speed networks=[lenet_300_100] densities=[1,0.07]    a part of it
     lth speed deep=[resnet20,vgg11] networks=[] levels=0     deep networks
+    lth speed device=cuda deep=[resnet20,vgg11]              on a GPU
     lth speed scale=smoke                                    to see that it runs
     lth speed scale=paper                                    numbers to quote
 
@@ -45,6 +46,10 @@ At last deep networks on CIFAR-10 with flip and crop, on two cores:
 A script has torchvision's RandomCrop, RandomHorizontalFlip, ToTensor and
 Normalize, torch's SGD, and weights masked after every step. The faster of the
 two is the usual way there.
+
+On a GPU, with device=cuda, deep networks alone are timed, beside a script there:
+ours in float32, with recipe.memory_format=channels_last, with
+recipe.precision=bfloat16, with recipe.compile=true, and with all three.
 
 The job's folder holds ratios.csv, speed.csv, measures.csv and speed.json.
 """

@@ -8,6 +8,7 @@ from lth.report.sheet import DASH, Sheet
 from lth.report.statistics import percent
 
 from .goals import GOALS, LADDER, LADDER_USUAL, RATIO_GOALS, Goal
+from .gpu_rows import gpu_sentence, gpu_sheet
 from .pair_rows import pair_sentence, pair_sheet
 from .ways import COMPARED, DENSE, FLOOR, OURS, PEER, SPARSE, USUAL, WAYS
 from .wording import spread, three_digits
@@ -38,8 +39,7 @@ def answer(results: Results) -> list[str]:
             f"A search of Lenet-300-100 takes {measures[LADDER]:.2f} of the time that it takes with dense kernels; the"
             f" usual way takes {measures[LADDER_USUAL]:.1f} times as long as ours."
         )
-    if deep := pair_sentence(results):
-        sentences.append(deep)
+    sentences += filter(None, (pair_sentence(results), gpu_sentence(results)))
     return [" ".join(sentences)] if sentences else []
 
 
@@ -49,8 +49,14 @@ def values(rows: Sequence[Row], above: str, below: str) -> list[float]:
 
 
 def sheets(results: Results) -> list[Sheet]:
-    """Ratios by network and density, times on the page, deep networks on two cores, then the search and the bounds."""
-    tables = [ratio_sheet(results), time_sheet(results), pair_sheet(results), measure_sheet(results)]
+    """Ratios by network and density, times on the page, deep networks, then the search and the bounds."""
+    tables = [
+        ratio_sheet(results),
+        time_sheet(results),
+        pair_sheet(results),
+        gpu_sheet(results),
+        measure_sheet(results),
+    ]
     return [sheet for sheet in tables if sheet.cells]
 
 

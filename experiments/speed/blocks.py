@@ -25,24 +25,36 @@ def timed(steps: Iterator[None], iterations: int) -> Blocks:
     """The blocks of `steps`, an iteration each, with whatever kernels torch takes by itself."""
     while True:
         with any_kernels():
-            began = time.perf_counter()
+            began = clock()
             for _ in islice(steps, iterations):
                 pass
-            seconds = time.perf_counter() - began
+            seconds = clock() - began
         yield milliseconds(seconds, iterations)
+
+
+def clock() -> float:
+    """The time in seconds, once the GPU, where one is used, has done all that it was told."""
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 @contextmanager
 def any_kernels() -> Iterator[None]:
-    """Within, torch may take kernels that are not deterministic, as others do; ours, on several threads, may not."""
-    ours = torch.are_deterministic_algorithms_enabled()
+    """Within, torch may take kernels that are not deterministic, as others do; ours, but for one CPU thread, may not.
+
+    On a GPU it also looks for the fastest convolutions, as scripts ask it to.
+    """
+    ours, cudnn = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn
     if ours:
         torch.use_deterministic_algorithms(False)
+        cudnn.deterministic, cudnn.benchmark = False, True
     try:
         yield
     finally:
         if ours:
             torch.use_deterministic_algorithms(True, warn_only=True)
+            cudnn.deterministic, cudnn.benchmark = True, False
 
 
 def trained(spec: RunSpec, iterations: int) -> Blocks:
@@ -148,13 +160,13 @@ class Pacer:
 
     def _hold(self, iteration: int) -> None:
         """Stops the clock, waits until a block is wanted, and starts it."""
-        self.took = time.perf_counter() - self.began
+        self.took = clock() - self.began
         self.iteration = iteration
         self.ready.release()
         self.wanted.acquire()
         if self.ending:
             raise Ended
-        self.began = time.perf_counter()
+        self.began = clock()
 
     def _wait(self) -> None:
         self.ready.acquire()

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -16,9 +17,11 @@ from .blocks import take_turns, timed
 from .companion import DENSITY, NETWORK, Companion, beside
 from .custom_loop import bare_steps, custom_blocks
 from .goals import COMPILED, CUSTOM_BARE, CUSTOM_DENSE, RATIO_GOALS, WORKERS
+from .gpu import gpu_blocks, gpu_ways
+from .gpu_rows import gpu_rows
 from .ladder import SOME, climb
 from .networks import NETWORKS, Images, Network, load_images, make_spec
-from .pair import DATA, WITHOUT, missing, pair_blocks, series, trainers
+from .pair import DATA, WITHOUT, augmented_spec, missing, pair_blocks, series, trainers
 from .pair_rows import pair_rows
 from .rows import ladder_rows, measure_row, quartiles, ratio_rows
 from .settings import SpeedSettings
@@ -35,6 +38,10 @@ CUSTOM_TURNS = 4
 def run(session: Session) -> Iterator[Item]:
     """Yields the rows as they come, and leaves speed.json in the job's folder: every block's time."""
     measurement = Measurement(session)
+    if session.device.type == "cuda":
+        yield from measurement.gpu()
+        measurement.write()
+        return
     yield from measurement.compiled()
     for name in session.settings.networks:
         for density in sorted(set(session.settings.densities), reverse=True):
@@ -60,6 +67,8 @@ class Measurement:
     def _parts(self) -> int:
         """How many blocks and trainings there will be."""
         settings = self.settings
+        if self.session.device.type == "cuda":
+            return len(self._deep()) * len(gpu_ways()) * (settings.blocks + 1)
         cases = len(settings.networks) * len(set(settings.densities))
         trainings = (2 * (settings.levels + 1) + settings.levels // SOME + 1) if settings.levels else 0
         custom = 3 * settings.custom_loop * (CUSTOM_TURNS * settings.blocks + 1)
@@ -168,6 +177,15 @@ class Measurement:
                     for name, (way, density) in places.items()
                 }
                 yield from pair_rows(network, places, self.turns(f"{network} on two cores", ways))
+
+    def gpu(self) -> Iterator[Item]:
+        """The rows of speed.csv and ratios.csv about deep networks on a GPU, with flip and crop, at one density."""
+        images, density = self._images(DATA), max(self.settings.densities)
+        for network in self._deep():
+            spec = augmented_spec(network, images, density, self.settings.seed)
+            spec = replace(spec, data=spec.data.to(self.session.device))
+            ways = gpu_blocks(spec, images, network, self.settings.iterations)
+            yield from gpu_rows(network, density, self.turns(f"{network} on a GPU", ways))
 
     def write(self) -> None:
         """Leaves speed.json."""

@@ -26,7 +26,7 @@ class SpeedSettings(MachineSettings):
     """`lth speed`: what is timed, for how long, and with which seed."""
 
     experiment: str = setting("speed", "")
-    device: str = setting("cpu", "cpu alone is measured", unhashed=True)
+    device: str = setting("cpu", "cpu; cuda: deep networks on a GPU, alone", unhashed=True)
     networks: list[str] = setting(list(NETWORKS), "networks to time on one core; []: none", options=NETWORKS)
     densities: list[float] = setting(DENSITIES, "densities to time them at, 0..1", above=0, high=1, empty=False)
     blocks: int = setting(5, "blocks of each way that count; medians are over blocks", low=1, high=10**6)
@@ -42,8 +42,8 @@ class SpeedSettings(MachineSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.device != "cpu":
-            raise SettingError("device", self.device, "must be cpu: that is what is measured")
+        if self.device.partition(":")[0] not in ("cpu", "cuda"):
+            raise SettingError("device", self.device, "must be cpu, or cuda for deep networks on a GPU")
 
 
 SETTINGS = SpeedSettings

@@ -67,20 +67,25 @@ def dataset_of(images: Images, part: str, which: slice = slice(None), augment: b
 class Usual:
     """A training of the usual way: the network of `spec`, from its weights, under its mask.
 
-    loaders: how many processes load the data; 0: the one that trains.
+    It trains on the device of the data of `spec`. loaders: how many processes load the data; 0: the one that trains.
     """
 
     def __init__(self, spec: RunSpec, model: nn.Module, dataset: Examples, loaders: int = 0) -> None:
         self.loaders = loaders
-        self.plan, self.mask, self.model, self.dataset = spec.plan, spec.mask, model, dataset
+        self.device = spec.data.train.device
+        self.plan, self.model, self.dataset = spec.plan, model, dataset
+        self.mask = {name: kept.to(self.device) for name, kept in spec.mask.items()}
         load(model, masked(spec.initial_state, spec.mask))
+        model.to(self.device)
         self.optimizer = usual_optimizer(model, spec.plan)
 
     def steps(self) -> Iterator[None]:
         """Trains an iteration at a time, without end."""
+        loader = self._loader()
         while True:
             self.model.train()
-            for images, labels in self._loader():
+            for images, labels in loader:
+                images, labels = (x.to(self.device, non_blocking=True) for x in (images, labels))
                 self.optimizer.zero_grad()
                 loss = functional.cross_entropy(self.model(images), labels)
                 loss.backward()
@@ -89,12 +94,19 @@ class Usual:
                 yield
 
     def _loader(self) -> DataLoader[Any]:
-        """The batches of an epoch.
+        """The batches of every epoch.
 
         Processes that load are a few batches ahead, and make one for each that is taken: a block of a training that is
         slower than they are holds all that loading costs. One that is faster gains by the batches made before it.
         """
-        return DataLoader(self.dataset, self.plan.batch_size, shuffle=True, num_workers=self.loaders)
+        return DataLoader(
+            self.dataset,
+            self.plan.batch_size,
+            shuffle=True,
+            num_workers=self.loaders,
+            persistent_workers=self.loaders > 0,
+            pin_memory=self.device.type == "cuda",
+        )
 
 
 def usual_optimizer(model: nn.Module, plan: Plan) -> torch.optim.Optimizer:

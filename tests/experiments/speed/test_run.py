@@ -88,7 +88,7 @@ def test_a_block_of_a_larger_network_has_fewer_iterations():
         ({"densities": []}, "densities=[]"),
         ({"networks": ["lenet"]}, "networks=lenet"),
         ({"deep": ["resnet18"]}, "deep=resnet18: must be one of resnet20, vgg11"),
-        ({"device": "cuda"}, "device=cuda: must be cpu: that is what is measured"),
+        ({"device": "mps"}, "device=mps: must be cpu, or cuda for deep networks on a GPU"),
     ],
 )
 def test_a_bad_setting_is_one_line(setting, problem):
