@@ -140,9 +140,12 @@ def seconds(rows: Iterable[Row]) -> str:
     return f"{sum(row['seconds'] for row in runs(rows).values()):,.0f} s"
 
 
-def trained(rows: Sequence[Row]) -> str:
-    """How many distinct trainings `rows` hold, how long they are, and what they took on what."""
+TWO_CORES = "two at a time, one thread each, on 2 cores of an AMD EPYC that had other work to do"
+"""How trainings were run."""
+
+
+def trained(rows: Sequence[Row], how: str = TWO_CORES) -> str:
+    """How many distinct trainings `rows` hold, how long they are, what they took, and `how` they were run."""
     lengths = {row["iterations"] - (row["rewind"] or 0) for row in rows}
     long = " to ".join(f"{length:,}" for length in sorted({min(lengths), max(lengths)}))
-    return f"""{len(runs(rows))} trainings of {long} iterations that took {seconds(rows)} in all, two at a time,
-        one thread each, on 2 cores of an AMD EPYC that had other work to do"""
+    return f"{len(runs(rows))} trainings of {long} iterations that took {seconds(rows)} in all, {how}"

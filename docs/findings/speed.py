@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lth.experiments.speed.answer import measure_sheet, ratio_sheet, values
 from lth.experiments.speed.goals import COMPILED, LADDER, LADDER_USUAL
+from lth.experiments.speed.gpu_rows import gpu_sentence, gpu_sheet
 from lth.experiments.speed.pair_rows import pair_sentence, pair_sheet
 from lth.experiments.speed.tables import TABLES
 from lth.experiments.speed.ways import COMPARED, DENSE, FLOOR, OURS, PEER, USUAL
@@ -28,8 +29,8 @@ def read(folder: Path) -> Results:
     return Results({one.name: one.read(one.path(folder)) for one in TABLES if one.path(folder).exists()})
 
 
-RESULTS, DEEP = read(FOLDER), read(FOLDER / "deep")
-"""What was measured on one core, and of deep networks on two cores: a run each."""
+RESULTS, DEEP, GPU = read(FOLDER), read(FOLDER / "deep"), read(FOLDER / "gpu")
+"""What was measured on one core, and of deep networks on two cores and on a GPU: a run each."""
 
 
 def blocks() -> dict[str, str]:
@@ -39,6 +40,7 @@ def blocks() -> dict[str, str]:
         "shows": bullets(shows()),
         "ratios": shown(ratio_sheet(RESULTS)),
         "deep": deep(),
+        "gpu": gpu(),
         "bounds": shown(measure_sheet(RESULTS)),
     }
 
@@ -52,6 +54,13 @@ def deep() -> str:
     """Deep networks on two cores."""
     sheet, blocks = pair_sheet(DEEP), {row["blocks"] for row in DEEP["speed"]}
     return f"{shown(sheet)}\n\n{paragraph(f'{sheet.note} Medians of {max(blocks)} blocks.')}"
+
+
+def gpu() -> str:
+    """Deep networks on a GPU."""
+    machine, blocks = read_json(FOLDER / "gpu" / "speed.json")["machine"], {row["blocks"] for row in GPU["speed"]}
+    place = f"{machine['device']}, Python {machine['python']}, torch {machine['torch']}"
+    return f"{shown(gpu_sheet(GPU))}\n\n{paragraph(f'{place}. Medians of {max(blocks)} blocks.')}"
 
 
 def run() -> str:
@@ -82,7 +91,7 @@ def shows() -> Iterable[str]:
     if measure(LADDER):
         yield f"""**A search** of Lenet-300-100 takes {ratio(measure(LADDER))} of the time that it takes with dense
             kernels, and the usual way {ratio(measure(LADDER_USUAL))} times as long as ours."""
-    yield f"**Deep networks.** {pair_sentence(DEEP)}"
+    yield f"**Deep networks.** {pair_sentence(DEEP)} {gpu_sentence(GPU)}"
     even = [row for row in pairs(OURS, DENSE) if row["density"] < 1 and row["ratio"] >= BREAK_EVEN]
     if even:
         places = [f"{row['network']} at {density_text(row['density'])}%" for row in even]

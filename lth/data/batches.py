@@ -62,8 +62,10 @@ def flip_crop(images: Tensor, seed: int, iteration: int, padding: int = PADDING)
     """
     count, _, height, width = images.shape
     generator = rng(seed, "augment", iteration)
-    flips = (torch.rand(count, generator=generator) < 0.5).to(images.device)
-    shifts = torch.randint(2 * padding + 1, (2, count), generator=generator).to(images.device)
+    flips = torch.rand(count, generator=generator) < 0.5
+    shifts = torch.randint(2 * padding + 1, (2, count), generator=generator)
+    # a GPU takes them when it comes to them: to wait for it would hold up every step
+    flips, shifts = (drawn.to(images.device, non_blocking=images.is_cuda) for drawn in (flips, shifts))
     images = torch.where(flips[:, None, None, None], images.flip(3), images)
     padded = torch.nn.functional.pad(images, (padding,) * 4)
     rows = shifts[0, :, None] + torch.arange(height, device=images.device)  # (N, H)

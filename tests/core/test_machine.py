@@ -17,8 +17,9 @@ def settings_kept() -> Iterator[None]:
     """Torch's settings of this process as they were, afterwards."""
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     benchmark, cudnn = torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic
-    workspace = os.environ.get("CUBLAS_WORKSPACE_CONFIG")
+    workspace, fills = os.environ.get("CUBLAS_WORKSPACE_CONFIG"), torch.utils.deterministic.fill_uninitialized_memory
     yield
+    torch.utils.deterministic.fill_uninitialized_memory = fills
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(deterministic)
     torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = benchmark, cudnn
@@ -64,3 +65,10 @@ def test_prepare_sets_the_threads(settings_kept: None) -> None:
 
 def test_what_describes_a_machine_is_plain_text_and_numbers() -> None:
     assert {type(value) for value in describe(torch.device("cpu")).values()} == {str, int}
+
+
+def test_deterministic_kernels_come_without_the_filling_of_new_memory(settings_kept: None) -> None:
+    torch.utils.deterministic.fill_uninitialized_memory = True
+    prepare("cpu", threads=2)
+    assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.utils.deterministic.fill_uninitialized_memory
