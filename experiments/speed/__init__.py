@@ -47,7 +47,7 @@ A script has torchvision's RandomCrop, RandomHorizontalFlip, ToTensor and
 Normalize, torch's SGD, and weights masked after every step. The faster of the
 two is the usual way there.
 
-On a GPU, with device=cuda, deep networks alone are timed, beside a script there:
+With device=cuda, deep networks alone are timed, beside a script on the GPU:
 ours in float32, with recipe.memory_format=channels_last, with
 recipe.precision=bfloat16, with recipe.compile=true, and with all three.
 
