@@ -52,6 +52,7 @@ def test_a_run_imports_neither_torchs_compiler_nor_what_is_off(command, tmp_path
     assert (done.returncode, done.stderr.splitlines()[-1:]) == (1, ["0"])
 
 
+@pytest.mark.slow
 def test_what_is_made_of_tables_imports_no_torch(tmp_path):
     """Reports, claims and what experiments declare for them: torch takes most of their time and of their memory."""
     code = (
@@ -67,6 +68,7 @@ def test_what_is_made_of_tables_imports_no_torch(tmp_path):
     assert list((tmp_path / "report" / "figures").glob("*.pdf"))
 
 
+@pytest.mark.slow
 def test_declarations_of_experiments_import_no_scipy():
     """Intervals alone need it, which a run does not take."""
     names = [f"lth.experiments.{name}.experiment" for name in EXPERIMENTS]

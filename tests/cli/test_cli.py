@@ -45,6 +45,7 @@ def test_help_fits_80_columns(name):
     assert max(map(len, experiment_help(source_of(name)).splitlines())) <= 80
 
 
+@pytest.mark.slow
 def test_the_help_of_all_fits_80_columns(lth):
     shown = lth("--help").stdout.splitlines()
     assert max(map(len, shown)) <= 80 and any(line.startswith("imp ") for line in shown)

@@ -100,6 +100,7 @@ def test_a_job_s_ticket_scores_what_its_results_say(job: Path, tmp_path: Path, c
     assert list(layers) == ["fc1", "fc2", "output"] and layers["fc1"]["shape"] == "12x36"
 
 
+@pytest.mark.slow
 def test_the_tables_fit_eighty_columns(job: Path, tmp_path: Path, capsys: Any, monkeypatch: Any) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     main([str(job), "--rounds", "3", "--to", str(tmp_path)])  # with every form
@@ -189,6 +190,7 @@ def test_what_is_missing_is_said_in_a_line(job: Path, tmp_path: Path) -> None:
         main([str(tmp_path / "bare.safetensors")])
 
 
+@pytest.mark.slow
 def test_resnet18_halved_and_halved_again(tmp_path: Path, capsys: Any) -> None:
     """The parameters and multiply-adds are those that Torch-Pruning 1.6.1 gives for torchvision's, measured apart."""
     words = ["--model", "torchvision.models.resnet18", "--input", "3,32,32", "--rounds", "3", "--batches", "1"]

@@ -77,6 +77,7 @@ def test_a_shared_weight_is_once_in_every_file_and_comes_back_under_all_of_its_n
 
 
 @pytest.mark.parametrize("kind", SHARED)
+@pytest.mark.slow
 def test_onnx_holds_a_shared_weight_once(kind: str) -> None:
     model, images = SHARED[kind]().eval(), (torch.arange(60.0).reshape(5, 12) * 7) % 12
     content = onnx_content(model, images)

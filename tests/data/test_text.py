@@ -17,6 +17,7 @@ from lth.training.recipe import Recipe
 
 
 @given(text=st.text(alphabet="abc d\n\u00e4\u6f22", min_size=60, max_size=300), context=st.integers(2, 5))
+@pytest.mark.slow
 def test_the_windows_of_a_text_are_the_text(tmp_path_factory: pytest.TempPathFactory, text: str, context: int) -> None:
     path = tmp_path_factory.mktemp("text") / "some.txt"
     path.write_bytes(f"ab{text}".encode())

@@ -41,6 +41,7 @@ def test_what_it_leaves_behind_and_its_laws(grokking):
     assert {"grokking_delay.png", "grokking_accuracy.png"} <= {path.name for path in (to / "figures").iterdir()}
 
 
+@pytest.mark.slow
 def test_several_seeds_are_one_study(grokking, tmp_path):
     folders = [grokking(f"seed={seed}", "methods=[random]", figures=False)[0] for seed in (0, 1)]
     report(folders, to=tmp_path / "report")
@@ -51,6 +52,7 @@ def test_several_seeds_are_one_study(grokking, tmp_path):
     assert {row["n"] for row in compared} == {"2"}
 
 
+@pytest.mark.slow
 def test_every_mask_is_found_for_a_transformer_too(grokking):
     words = ["model=transformer", "model.depth=1", "model.heads=1", "recipe.iterations=10", "arms=[ticket]"]
     to, _ = grokking(*words, "methods=[snip,grasp,synflow,random]", figures=False)

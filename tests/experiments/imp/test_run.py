@@ -115,6 +115,7 @@ def test_the_same_command_again_trains_nothing_and_says_the_same(imp, tmp_path):
         assert (first / name).read_bytes() == (second / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_an_arm_or_a_level_more_trains_only_what_is_new(imp, tmp_path):
     imp(*TINY, "arms=[ticket,reinit]")
     for words, new in ((["arms=[ticket,reinit,shuffle]"], 2), (["arms=[ticket,reinit]", "levels=3"], 2)):

@@ -132,6 +132,7 @@ def as_sent(built) -> dict:
     return json.loads(dashboard.as_json(built))
 
 
+@pytest.mark.slow
 def test_the_workspace_has_a_section_a_chapter():
     scope = Scope("mine", "team", "imp", ["abc", "def"])
     view = as_sent(dashboard.workspace(scope, chapters(CONTENTS)))

@@ -96,6 +96,7 @@ def test_one_seed_has_means_without_bounds():
     assert [row.get("report/verdict") for row in values] == [None, NUMBERS["undecided"], NUMBERS["undecided"]]
 
 
+@pytest.mark.slow
 def test_the_same_report_again_writes_none_and_one_with_another_seed_does(outputs, runs, capsys):
     for _ in range(2):
         report([outputs / "imp"], wandb="offline")
