@@ -75,7 +75,8 @@ def choose(spec: RunSpec, before: Mapping[str, str] | None = None) -> Kernels:
     if problem and spec.plan.kernels == "sparse":
         raise SettingError("recipe.kernels", "sparse", f"{problem}; recipe.kernels=auto takes what can be had")
     if problem:
-        _say_once(problem)
+        if spec.data.train.device.type == "cpu":  # on a GPU all products are dense as a matter of course
+            _say_once(problem)
         return {}
     if spec.plan.kernels == "sparse":
         return chain or _all_layers(spec)

@@ -71,6 +71,7 @@ def measured(trained, data):
     return [measure(probes, outcomes) for outcomes in by_level]
 
 
+@pytest.mark.slow
 def test_a_row_for_every_arm_and_draw_and_58_points_of_each_line(trained, measured):
     for level, level_rows in zip(trained[1], measured, strict=True):
         assert [(row["arm"], row["draw"], row["run"]) for row in level_rows.probes] == [

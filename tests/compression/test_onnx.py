@@ -12,6 +12,7 @@ from lth.compression.onnx import OnnxNetwork, export_onnx, onnx_content
 from lth.core.errors import LotteryError
 
 
+@pytest.mark.slow
 def test_run_by_onnx_runtime_it_is_the_same(make_rich_network: Callable[[], nn.Module], tmp_path: Path) -> None:
     model, path = make_rich_network(), tmp_path / "model.onnx"
     assert export_onnx(path, model, torch.randn(1, 1, 6, 6)) < 1e-5

@@ -164,6 +164,7 @@ def reference(monkeypatch):
     return lambda name: importlib.import_module(f"reference.{name}")
 
 
+@pytest.mark.slow
 def test_every_key_has_a_meaning(reference):
     names = {key.name for _, key in reference("configuration").entries()}  # keys without one are not for users
     assert {"levels", "recipe.lr", "data.root", "store.checkpoint_seconds"} <= names
@@ -171,6 +172,7 @@ def test_every_key_has_a_meaning(reference):
     assert "| `rewind` | duration | `0` |" in page and "| `levels` | int | " in page and "(imp)" in page
 
 
+@pytest.mark.slow
 def test_every_column_has_a_meaning(reference):
     tables = reference("tables").tables()
     assert {"results", "layers", "curves"} <= {table.name for table in tables}

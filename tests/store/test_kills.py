@@ -51,7 +51,7 @@ def search(make_job: Callable[..., RunSpec]) -> Callable[..., Search]:
     return make
 
 
-EVERY = pytest.mark.parametrize("step", [9, pytest.param(1, marks=pytest.mark.slow)])
+EVERY = pytest.mark.parametrize("step", [17, pytest.param(1, marks=pytest.mark.slow)])
 """Every how many operations a process is killed."""
 
 

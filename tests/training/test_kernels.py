@@ -14,7 +14,7 @@ from lth.core.seeds import Seeds
 from lth.core.weights import Mask, clone, digest, load
 from lth.data.modular import modular
 from lth.data.preparation import prepare
-from lth.data.tensors import Data
+from lth.data.tensors import Data, Split
 from lth.lottery.pruned import prune
 from lth.models import Sequences, build
 from lth.pruning.mask import dense, prunable
@@ -224,6 +224,9 @@ def test_where_nothing_can_be_sparse_auto_is_dense_and_sparse_an_error(
     with caplog.at_level(logging.WARNING):
         assert choose(pruned(kernels="auto")) == choose(pruned(kernels="auto")) == {}
     assert caplog.messages == ["all products are dense: numba cannot be imported: no such module"]
+    kernels._say_once.cache_clear()
+    monkeypatch.setattr(Split, "device", property(lambda split: torch.device("cuda")))
+    assert choose(pruned(kernels="auto")) == {} and len(caplog.messages) == 1  # on a GPU that is nothing to warn of
     with pytest.raises(SettingError, match=r"recipe\.kernels=sparse: numba cannot be imported"):
         choose(pruned())
 

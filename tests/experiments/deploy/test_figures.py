@@ -36,6 +36,7 @@ def test_every_form_that_was_measured_is_a_point(costs, examples):
 
 
 @pytest.mark.rendered
+@pytest.mark.slow
 def test_equal_rows_give_equal_bytes_and_what_was_not_measured_has_no_figure(costs, examples):
     grid = [
         {"kind": kind, "level": level, "density": 0.5**level, "bits": bits, "test_accuracy": 0.9 - 0.1 * (bits == 2)}

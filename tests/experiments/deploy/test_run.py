@@ -40,6 +40,7 @@ def without_clock(folder: Path) -> list[dict[str, str]]:
     return [{key: x for key, x in row.items() if not key.startswith("batch_")} for row in read(folder, "cost")]
 
 
+@pytest.mark.slow
 def test_what_it_leaves_behind_and_finds_again(deploy, folder, monkeypatch):
     first, shown = deploy()
     assert all(list(read(first, name)[0]) == columns for name, columns in TABLES.items())

@@ -45,6 +45,7 @@ def test_without_the_change_the_share_of_the_others_stays(make_plan, trained):
     assert before.share(now) == after.share(now) and before.fingerprint() != after.fingerprint()
 
 
+@pytest.mark.slow
 def test_the_spectrum_is_that_of_the_exact_hessian(trained, store, monkeypatch):
     monkeypatch.setattr(module, "EXTREMES", 3)
     rows = spectra(trained, store, 40)

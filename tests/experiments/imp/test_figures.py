@@ -133,6 +133,7 @@ def test_a_whole_sweep_has_the_papers_figures(drawn_over_seeds):
 
 
 @pytest.mark.rendered
+@pytest.mark.slow
 def test_equal_rows_give_equal_bytes(seeds, tmp_path):
     for folder in (tmp_path / "once", tmp_path / "again"):
         draw([FIGURE_1], of(seeds["results"], t_interval), folder)

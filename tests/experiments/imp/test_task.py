@@ -31,6 +31,7 @@ def imp(tmp_path, here, monkeypatch):
     return lambda *words, figures=False: here(tmp_path, tmp_path, "imp", *WORDS, *words, figures=figures)
 
 
+@pytest.mark.slow
 def test_a_regression_leaves_columns_axes_and_a_report_of_its_metric(imp, tmp_path):
     folder, shown = imp("arms=[ticket,reinit]", figures=True)
     rows = read_csv(folder / "results.csv")

@@ -63,6 +63,7 @@ def test_what_it_leaves_behind_what_it_shares_and_several_seeds(stability, tmp_p
     assert (tmp_path / "report" / "figures" / "stability.png").exists()
 
 
+@pytest.mark.slow
 def test_a_network_with_batch_norm_and_augmented_data(folder, here, tmp_path):
     write_data(tmp_path, "cifar10", (3, 32, 32), train=70, test=20)
     words = ["scale=smoke", "data=cifar10", "data.augment=flip_crop", "model=resnet20", "model.width=0.25"]
