@@ -4,17 +4,15 @@ Each is one training in this process, dense, and has the GPU to itself while it 
 """
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from lth.core.keeping import copied
 from lth.core.machine import has_compiler
 from lth.training.run_spec import RunSpec
 
-from .blocks import Blocks, timed, trained
+from .blocks import Blocks
 from .networks import DEEP, Images
-from .usual import Usual, dataset_of
+from .pair import Begin, our_blocks, usual_blocks
 
 OURS_GPU, OURS_GPU_COMPILED = "ours_gpu", "ours_gpu_compiled"
 OURS_GPU_CHANNELS, OURS_GPU_BFLOAT16 = "ours_gpu_channels_last", "ours_gpu_bfloat16"
@@ -27,20 +25,10 @@ MOST_LOADERS = 8
 
 @dataclass(frozen=True)
 class GpuWay:
-    """A way of training on a GPU: what it is, and its blocks, of a spec on the GPU, images and the iterations."""
+    """A way of training on a GPU: what it is, and its blocks."""
 
     meaning: str
-    begin: Callable[[RunSpec, Images, int], Blocks]
-
-
-def _ours(**recipe: Any) -> Callable[[RunSpec, Images, int], Blocks]:
-    """The blocks of our training with these keys of its recipe."""
-
-    def begin(spec: RunSpec, images: Images, iterations: int) -> Blocks:
-        plan = replace(spec.plan, kernels="dense", **recipe)
-        return trained(replace(spec, model=copied(spec.model), plan=plan), iterations)
-
-    return begin
+    begin: Begin
 
 
 def loaders() -> int:
@@ -48,21 +36,21 @@ def loaders() -> int:
     return min(MOST_LOADERS, os.cpu_count() or 1)
 
 
-def _script(spec: RunSpec, images: Images, iterations: int) -> Blocks:
-    """The blocks of a script."""
-    dataset = dataset_of(images, "train", augment=True)
-    return timed(Usual(spec, copied(spec.model), dataset, loaders()).steps(), iterations)
-
-
 GPU_WAYS: Mapping[str, GpuWay] = {
-    OURS_GPU: GpuWay("ours", _ours()),
-    OURS_GPU_CHANNELS: GpuWay("the same with recipe.memory_format=channels_last", _ours(memory_format="channels_last")),
-    OURS_GPU_BFLOAT16: GpuWay("the same with recipe.precision=bfloat16", _ours(precision="bfloat16")),
-    OURS_GPU_COMPILED: GpuWay("the same with recipe.compile=true", _ours(compile=True)),
-    OURS_GPU_ALL: GpuWay(
-        "the same with all three", _ours(memory_format="channels_last", precision="bfloat16", compile=True)
+    OURS_GPU: GpuWay("ours", our_blocks("dense")),
+    OURS_GPU_CHANNELS: GpuWay(
+        "the same with recipe.memory_format=channels_last", our_blocks("dense", memory_format="channels_last")
     ),
-    USUAL_GPU: GpuWay(f"a script with a DataLoader with up to {MOST_LOADERS} worker processes", _script),
+    OURS_GPU_BFLOAT16: GpuWay("the same with recipe.precision=bfloat16", our_blocks("dense", precision="bfloat16")),
+    OURS_GPU_COMPILED: GpuWay("the same with recipe.compile=true", our_blocks("dense", compile=True)),
+    OURS_GPU_ALL: GpuWay(
+        "the same with all three",
+        our_blocks("dense", memory_format="channels_last", precision="bfloat16", compile=True),
+    ),
+    USUAL_GPU: GpuWay(
+        f"a script with a DataLoader with up to {MOST_LOADERS} worker processes",
+        lambda *training: usual_blocks(loaders())(*training),
+    ),
 }
 
 

@@ -17,8 +17,8 @@ from .gpu import (
     USUAL_GPU,
 )
 from .networks import DEEP
-from .pair_rows import images_a_second
-from .rows import quartiles, ratio_of
+from .pair_rows import images_a_second, quartile_text
+from .rows import ratio_of, time_row
 from .wording import spread
 
 RECIPES = {
@@ -33,10 +33,9 @@ RECIPES = {
 
 def gpu_rows(network: str, density: float, times: Mapping[str, Sequence[float]]) -> Iterator[Item]:
     """The rows of speed.csv, and those of ratios.csv: of the script's time over that of each of ours."""
-    about = {"network": network, "density": density}
     for way, values in times.items():
-        size = DEEP[network].recipe["batch_size"]
-        yield "speed", about | {"way": way, "batch_size": size, **quartiles(values), "blocks": len(values)}
+        yield "speed", time_row(DEEP[network], density, way, values)
+    about = {"network": network, "density": density}
     for way in filter(times.__contains__, RECIPES):
         yield "ratios", about | {"above": USUAL_GPU, "below": way, **ratio_of(times[USUAL_GPU], times[way])}
 
@@ -70,7 +69,7 @@ def gpu_sheet(results: Results) -> Sheet:
             images_a_second(timed[row["network"], row["above"]]),
             images_a_second(timed[row["network"], row["below"]]),
             f"{row['ratio']:.2f}",
-            "" if row["quartile_1"] is None else f"{row['quartile_1']:.2f} to {row['quartile_3']:.2f}",
+            quartile_text(row),
         ]
         for row in gpu_ratios(results)
     ]

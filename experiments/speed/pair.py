@@ -56,12 +56,12 @@ def usual_blocks(loaders: int) -> Begin:
     return begin
 
 
-def our_blocks(**recipe: Any) -> Begin:
-    """The blocks of our training with these keys of its recipe."""
+def our_blocks(kernels: str = "auto", **recipe: Any) -> Begin:
+    """The blocks of our training with `kernels` and these keys of its recipe."""
 
     def begin(spec: RunSpec, images: Images, iterations: int) -> Blocks:
         changed = replace(spec, plan=replace(spec.plan, **recipe))
-        return trained(with_kernels(changed, "auto"), iterations)
+        return trained(with_kernels(changed, kernels), iterations)
 
     return begin
 

@@ -13,7 +13,7 @@ from lth.report.statistics import percent
 from .goals import PAIR_GOALS
 from .networks import DEEP
 from .pair import OURS_BFLOAT16, OURS_COMPILED, OURS_PAIR, PAIR_WAYS, USUAL_WAYS, WITHOUT
-from .rows import quartiles, ratio_of
+from .rows import ratio_of, time_row
 from .wording import spread, three_digits
 
 RECIPES = {OURS_PAIR: "float32", OURS_COMPILED: "compiled", OURS_BFLOAT16: "bfloat16"}
@@ -28,8 +28,7 @@ def pair_rows(
     The usual way is the one of its two that has the lower median.
     """
     for name, (way, density) in places.items():
-        about = {"network": network, "density": density, "way": way, "batch_size": DEEP[network].recipe["batch_size"]}
-        yield "speed", about | quartiles(times[name]) | {"blocks": len(times[name])}
+        yield "speed", time_row(DEEP[network], density, way, times[name])
     usual = min((name for name in places if places[name][0] in USUAL_WAYS), key=lambda name: np.median(times[name]))
     for name, (way, density) in places.items():
         if way in RECIPES:
@@ -70,7 +69,7 @@ def pair_sheet(results: Results) -> Sheet:
             images_a_second(usual[row["network"], row["above"]]),
             images_a_second(timed[row["network"], row["density"], row["below"]]),
             f"{row['ratio']:.2f}",
-            "" if row["quartile_1"] is None else f"{row['quartile_1']:.2f} to {row['quartile_3']:.2f}",
+            quartile_text(row),
             str(PAIR_GOALS[row["below"]]),
             "yes" if PAIR_GOALS[row["below"]].kept(row["ratio"]) else "no",
         ]
@@ -96,3 +95,8 @@ def pair_sheet(results: Results) -> Sheet:
 def images_a_second(row: Row) -> str:
     """The images that a way of speed.csv trains on in a second."""
     return three_digits(1e3 * row["batch_size"] / row["median"])
+
+
+def quartile_text(row: Row) -> str:
+    """The quartiles of a row of ratios.csv; empty where a single turn has none."""
+    return "" if row["quartile_1"] is None else f"{row['quartile_1']:.2f} to {row['quartile_3']:.2f}"

@@ -8,6 +8,7 @@ from lth.core.tables import Row
 
 from .goals import EVALUATION, GOALS, LADDER, LADDER_USUAL
 from .ladder import Ladder
+from .networks import Network
 from .ways import COMPARED, DENSE, OURS, USUAL
 
 
@@ -22,6 +23,12 @@ def ratio_of(above: Sequence[float], below: Sequence[float]) -> Row:
     turns = quartiles([one / other for one, other in zip(above, below, strict=True)])
     ratio = round(float(np.median(above) / np.median(below)), 4)
     return {"ratio": ratio, "quartile_1": turns["quartile_1"], "quartile_3": turns["quartile_3"]}
+
+
+def time_row(network: Network, density: float, way: str, values: Sequence[float]) -> Row:
+    """A row of speed.csv: the time of an iteration of `network` in a way, of the blocks that took `values`."""
+    about = {"network": network.name, "density": density, "way": way, "batch_size": network.recipe["batch_size"]}
+    return about | quartiles(values) | {"blocks": len(values)}
 
 
 def quartiles(values: Sequence[float]) -> Row:

@@ -23,7 +23,7 @@ from .ladder import SOME, climb
 from .networks import NETWORKS, Images, Network, load_images, make_spec
 from .pair import DATA, WITHOUT, augmented_spec, missing, pair_blocks, series, trainers
 from .pair_rows import pair_rows
-from .rows import ladder_rows, measure_row, quartiles, ratio_rows
+from .rows import ladder_rows, measure_row, ratio_rows, time_row
 from .settings import SpeedSettings
 from .usual import dataset_of
 from .ways import DENSE, OURS, WAYS, Case, blocks_of
@@ -38,7 +38,7 @@ CUSTOM_TURNS = 4
 def run(session: Session) -> Iterator[Item]:
     """Yields the rows as they come, and leaves speed.json in the job's folder: every block's time."""
     measurement = Measurement(session)
-    if session.device.type == "cuda":
+    if measurement.on_gpu:
         yield from measurement.gpu()
         measurement.write()
         return
@@ -60,6 +60,7 @@ class Measurement:
         self.settings: SpeedSettings = session.settings
         self.session, self.progress = session, session.progress
         self.images = cache(lambda name: load_images(name, self.settings.data.root))
+        self.on_gpu = session.device.type == "cuda"
         self.sources: dict[str, str] = {}
         self.times: dict[str, Times] = {}
         self.progress.expect(self._parts(), "part")
@@ -67,7 +68,7 @@ class Measurement:
     def _parts(self) -> int:
         """How many blocks and trainings there will be."""
         settings = self.settings
-        if self.session.device.type == "cuda":
+        if self.on_gpu:
             return len(self._deep()) * len(gpu_ways()) * (settings.blocks + 1)
         cases = len(settings.networks) * len(set(settings.densities))
         trainings = (2 * (settings.levels + 1) + settings.levels // SOME + 1) if settings.levels else 0
@@ -99,8 +100,7 @@ class Measurement:
         times = self.turns(place, ways)
         about = {"network": network.name, "density": density}
         for name, values in times.items():
-            size = network.recipe["batch_size"]
-            yield "speed", about | {"way": name, "batch_size": size, **quartiles(values), "blocks": len(values)}
+            yield "speed", time_row(network, density, name, values)
         for row in ratio_rows(times):
             goal = RATIO_GOALS.get((network.name, density, row["above"], row["below"]))
             yield "ratios", about | row | {"goal": goal and str(goal)}

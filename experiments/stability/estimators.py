@@ -35,10 +35,8 @@ def stable_from(evidence: Evidence, *, of: Which, below: float = STABLE) -> Valu
     the test set leaves could move it. A seed that has not tried all rewind points is left out.
     """
     values: Values = {}
-    total, sure = (
-        evidence.longest(),
-        normal_quantile(0.975),
-    )  # the test set may move an instability so many of its errors
+    total = evidence.longest()
+    sure = normal_quantile(0.975)  # the test set may move an instability by so many of its errors
     for (level, place), by_rewind in _by_rewind(evidence, of).items():
         rewinds = sorted(by_rewind)
         first, latest, earliest = (
