@@ -141,6 +141,18 @@ def make_job(data: Data, make_network: Callable[[], nn.Module]) -> Callable[...,
     return make
 
 
+@pytest.fixture(scope="module")
+def rich_job(
+    make_job: Callable[..., RunSpec],
+    make_data: Callable[..., Data],
+    make_rich_network: Callable[[], nn.Module],
+    half_mask: Callable[[nn.Module], Mask],
+) -> Callable[..., RunSpec]:
+    """A spec with BatchNorm, dropout, augmentation and a mask; keywords change its recipe."""
+    model, data = make_rich_network(), replace(make_data(), augment="flip_crop")
+    return lambda **recipe: make_job(model=model, mask=half_mask(model), data=data, **recipe)
+
+
 @pytest.fixture
 def wild_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trainings diverge: settings allow no rate that is sure to break a network."""

@@ -1,32 +1,26 @@
 """The laws of training on every device of this machine, a GPU where there is one: the same bits and exact zeros."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 
 from lth.core.machine import prepare
 from lth.core.rng import global_rng
-from lth.core.weights import Mask
 from lth.data.batches import flip_crop
 from lth.data.tensors import Data
 from lth.pruning.updates import RigL
 from lth.training.checkpoint import Checkpoint
 from lth.training.loop import train
 from lth.training.run_spec import RunSpec
-from tests.training.watched import Killed, Watch, equal
+from tests.training.watched import RECIPES, Killed, Watch, equal
 
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 HERE = {"torch": "1", "threads": 1}
-RECIPES = {
-    "adam": {"lr": 0.01, "schedule": "cosine"},
-    "adamw": {"lr": 0.01, "optimizer": "adamw", "weight_decay": 0.1, "warmup": 9},
-    "momentum": {"lr": 0.05, "optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.01, "decay": "all"},
-    "bfloat16": {"lr": 0.05, "optimizer": "sgd", "precision": "bfloat16", "memory_format": "channels_last"},
-}
+BFLOAT16 = {"lr": 0.05, "optimizer": "sgd", "precision": "bfloat16", "memory_format": "channels_last"}
 
 
 @pytest.fixture(params=DEVICES)
@@ -35,20 +29,17 @@ def device(request: pytest.FixtureRequest) -> torch.device:
 
 
 @pytest.fixture
-def job(
-    device: torch.device,
-    make_job: Callable[..., RunSpec],
-    make_data: Callable[..., Data],
-    make_rich_network: Callable[[], nn.Module],
-    half_mask: Callable[[nn.Module], Mask],
-) -> Callable[..., RunSpec]:
+def job(device: torch.device, rich_job: Callable[..., RunSpec]) -> Callable[..., RunSpec]:
     """A spec on the device with BatchNorm, dropout, augmentation and a mask; keywords change its recipe."""
-    model, data = make_rich_network(), replace(make_data(), augment="flip_crop")
-    spec = make_job(model=model, mask=half_mask(model), data=data)
-    return lambda **recipe: make_job(model=model, mask=spec.mask, data=data.to(device), **recipe)
+
+    def make(**recipe: object) -> RunSpec:
+        spec = rich_job(**recipe)
+        return replace(spec, model=copy.deepcopy(spec.model), data=spec.data.to(device))
+
+    return make
 
 
-@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+@pytest.mark.parametrize("recipe", [*RECIPES.values(), BFLOAT16], ids=[*RECIPES, "bfloat16"])
 def test_a_training_gives_the_same_bits_again_also_when_it_was_killed(
     job: Callable[..., RunSpec], recipe: dict[str, object], tmp_path: Path
 ) -> None:
@@ -73,7 +64,7 @@ def test_a_mask_changes_in_training(job: Callable[..., RunSpec]) -> None:
     assert equal(train(spec, [Watch()]), result)
 
 
-def test_order_augmentation_and_first_weights_are_those_of_the_cpu(job: Callable[..., RunSpec], data: Data) -> None:
+def test_augmentation_and_first_weights_are_those_of_the_cpu(job: Callable[..., RunSpec], data: Data) -> None:
     there = job().data.train.images
     assert torch.equal(flip_crop(there, 3, 5).cpu(), flip_crop(there.cpu(), 3, 5))
     dense = train(replace(job(optimizer="sgd", momentum=0.0, lr=0.01), mask={}))

@@ -9,46 +9,17 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
 from lth.core.errors import LotteryError
-from lth.core.weights import Mask, digest
-from lth.data.tensors import Data
+from lth.core.weights import digest
 from lth.training.checkpoint import Checkpoint, Snapshot, check_snapshot
 from lth.training.loop import train
 from lth.training.optimizer import check_optimizer, make_optimizer, optimizer_tensors, restore_optimizer
 from lth.training.run_result import IMPOSSIBLE, RunResult
 from lth.training.run_spec import RunSpec
-from tests.training.watched import Killed, Watch, equal
+from tests.training.watched import RECIPES, Killed, Watch, equal
 
 HERE = {"torch": "1", "threads": 1}
-
-
-RECIPES = {
-    "adam": {"lr": 0.01, "schedule": "cosine"},
-    "adamw": {"lr": 0.01, "optimizer": "adamw", "weight_decay": 0.1, "warmup": 9},
-    "momentum": {"lr": 0.05, "optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.01, "decay": "all"},
-    "sgd": {
-        "lr": 0.05,
-        "optimizer": "sgd",
-        "momentum": 0.0,
-        "schedule": "step",
-        "milestones": [10],
-        "precision": "bfloat16",
-    },
-}
-
-
-@pytest.fixture(scope="module")
-def rich_job(
-    make_job: Callable[..., RunSpec],
-    make_data: Callable[..., Data],
-    make_rich_network: Callable[[], nn.Module],
-    half_mask: Callable[[nn.Module], Mask],
-) -> Callable[..., RunSpec]:
-    """A spec with BatchNorm, dropout, augmentation and a mask; keywords change its recipe."""
-    model, data = make_rich_network(), replace(make_data(), augment="flip_crop")
-    return lambda **recipe: make_job(model=model, mask=half_mask(model), data=data, **recipe)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from lth.core.seeds import Seeds
 from lth.core.weights import Mask, clone, digest, load
 from lth.data.modular import modular
 from lth.data.preparation import prepare
-from lth.data.tensors import Data, Split
+from lth.data.tensors import Split
 from lth.lottery.pruned import prune
 from lth.models import Sequences, build
 from lth.pruning.mask import dense, prunable
@@ -55,19 +55,13 @@ def pruned(make_job: Callable[..., RunSpec], half_mask: Callable[[nn.Module], Ma
 
 
 @pytest.fixture(scope="module")
-def rich(
-    make_job: Callable[..., RunSpec],
-    make_data: Callable[..., Data],
-    make_rich_network: Callable[[], nn.Module],
-    half_mask: Callable[[nn.Module], Mask],
-) -> Callable[..., RunSpec]:
+def rich(rich_job: Callable[..., RunSpec]) -> Callable[..., RunSpec]:
     """The same of a network that is no chain, with BatchNorm, dropout and augmentation."""
-    model, data = make_rich_network(), replace(make_data(), augment="flip_crop")
 
     def make(update: GradualPruning | Set | RigL | None = None, **recipe: object) -> RunSpec:
-        spec = make_job(model=model, data=data, **({"kernels": "sparse"} | recipe))
+        spec = rich_job(**({"kernels": "sparse"} | recipe))
         gradual = isinstance(update, GradualPruning)
-        return replace(spec, mask=dense(prunable(model)) if gradual else half_mask(model), update=update)
+        return replace(spec, mask=dense(prunable(spec.model)) if gradual else spec.mask, update=update)
 
     return make
 

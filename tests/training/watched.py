@@ -8,6 +8,21 @@ from lth.core.weights import digest
 from lth.training.run_result import RunResult
 from lth.training.run_spec import RunSpec
 
+RECIPES = {
+    "adam": {"lr": 0.01, "schedule": "cosine"},
+    "adamw": {"lr": 0.01, "optimizer": "adamw", "weight_decay": 0.1, "warmup": 9},
+    "momentum": {"lr": 0.05, "optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.01, "decay": "all"},
+    "sgd": {
+        "lr": 0.05,
+        "optimizer": "sgd",
+        "momentum": 0.0,
+        "schedule": "step",
+        "milestones": [10],
+        "precision": "bfloat16",
+    },
+}
+"""Recipes whose trainings are killed: every optimiser, schedule and precision that a checkpoint has to restore."""
+
 
 class Killed(Exception):
     pass
