@@ -189,12 +189,15 @@ def unrendered(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
         leave_unrendered(monkeypatch.setattr)
 
 
+HANGS = 600  # seconds without an end: far more than any takes on a busy machine
+
+
 class Running:
     """A process that `tests/forks.py` has forked."""
 
     def __init__(self, place: Path) -> None:
         self.place = place
-        self.pid = int(self._when("pid", 200))
+        self.pid = int(self._when("pid", HANGS))
 
     def _when(self, name: str, seconds: float) -> str:
         deadline = time.monotonic() + seconds
@@ -210,7 +213,7 @@ class Running:
         """Its exit status, None before its end."""
         return int(self._when("code", 0)) if (self.place / "code").exists() else None
 
-    def wait(self, seconds: float = 200) -> subprocess.CompletedProcess[str]:
+    def wait(self, seconds: float = HANGS) -> subprocess.CompletedProcess[str]:
         """Its exit status and what it printed, once it has ended; after `seconds` it is killed."""
         try:
             code = int(self._when("code", seconds))

@@ -87,9 +87,13 @@ def sweep(lth: Callable[..., object], folder: Path, launcher: str, *words: str) 
 
 @pytest.mark.slow  # Ray, and stand-ins for Slurm
 def test_every_launcher_gives_the_same_results_and_shares_one_store(lth, tmp_path):
-    with ThreadPoolExecutor() as pool:  # they wait for the most part
-        swept = {name: pool.submit(sweep, lth, tmp_path / name, name, *words) for name, words in LAUNCHERS.items()}
-    by_launcher = {launcher: future.result() for launcher, future in swept.items()}
+    def swept(name: str) -> list[list[dict[str, str]]]:
+        return sweep(lth, tmp_path / name, name, *LAUNCHERS[name])
+
+    light = [name for name in LAUNCHERS if name != "ray"]  # those wait for the most part
+    with ThreadPoolExecutor() as pool:
+        by_launcher = dict(zip(light, pool.map(swept, light), strict=True))
+    by_launcher["ray"] = swept("ray")  # alone: it starts seven processes of its own
     for launcher, tables in by_launcher.items():
         assert tables == by_launcher["joblib"], launcher
         runs = {row["run"] for table in tables for row in table}
