@@ -20,7 +20,7 @@ def barrier_to_previous(evidence: Evidence, *, of: Which) -> Values:
     return scaled(evidence.values(PROBES, BARRIER, of), 100)
 
 
-@estimator(unit="%", tables=(PROBES,))
+@estimator(unit="%", tables=(PROBES,), over_levels=True)
 def connected_where_matching(evidence: Evidence, *, below: float = STABLE, margin: float = Criteria().margin) -> Values:
     """Percent of the levels at which tickets are both linearly connected with the one before and matching, or neither.
 

@@ -37,7 +37,8 @@ class Estimator:
     unit: of the values. scale: one of SCALES, on which they are averaged. signed: whether a value is a difference or a
     change, which is shown with its sign. tables: the tables that it reads besides the one that its argument `table`
     names. serial: whether the values within a seed are successive measurements of one run, which depend on each other.
-    with_failed: whether trainings that failed have values too.
+    with_failed: whether trainings that failed have values too. over_levels: whether a value is about
+    all levels together; it stands at the last.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Estimator:
     tables: tuple[str, ...] = ()
     serial: bool = False
     with_failed: bool = False
+    over_levels: bool = False
 
     @property
     def parameters(self) -> dict[str, Parameter]:
@@ -69,6 +71,7 @@ def estimator(
     tables: tuple[str, ...] = (),
     serial: bool = False,
     with_failed: bool = False,
+    over_levels: bool = False,
 ) -> Callable[[Compute], Estimator]:
     """Makes an `Estimator` of a function, for the tuple `estimators` of an `Experiment` or a claim's `module:name`.
 
@@ -81,7 +84,8 @@ def estimator(
     ('nats', ['of'])
     """
     scale = scale or ("log" if unit == "times" else "linear")
-    return lambda compute: Estimator(compute.__name__, compute, unit, scale, signed, tables, serial, with_failed)
+    how = (unit, scale, signed, tables, serial, with_failed, over_levels)
+    return lambda compute: Estimator(compute.__name__, compute, *how)
 
 
 @estimator(unit="%")

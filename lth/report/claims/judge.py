@@ -95,7 +95,15 @@ def _judge(claims: Claims, claim: Claim, estimator: Estimator, evidence: Evidenc
         note = "a ratio is 0 or infinite, which has no logarithm"
         return Judged(claim, estimator.unit, estimator.signed, (), "undecided", (note,))
     measured = tuple(
-        Measured(densities[level], shown(sample.interval, scale), sample.units, verdict, sample.seeds, sample.decides)
+        Measured(
+            density=densities[level],
+            interval=shown(sample.interval, scale),
+            units=sample.units,
+            verdict=verdict,
+            seeds=sample.seeds,
+            decides=sample.decides,
+            over_levels=estimator.over_levels,
+        )
         for level, sample, verdict in zip(levels, samples, _verdicts(claim, samples, scale), strict=True)
     )
     verdict = min((level.verdict for level in measured), key=WORST.index)

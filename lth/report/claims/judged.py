@@ -5,6 +5,7 @@ from typing import Literal
 
 from lth.report.claims.files import Claim
 from lth.report.intervals import Interval
+from lth.report.statistics import percent
 
 Verdict = Literal["reproduced", "not reproduced", "undecided", "not measured"]
 WORST: tuple[Verdict, ...] = ("not reproduced", "undecided", "reproduced")
@@ -16,6 +17,7 @@ class Measured:
     """What was measured at one density (0..1): the interval, what its n values are ("seeds"), and the verdict.
 
     seeds: how many replicates were measured. decides: whether the values are independent units, which decide.
+    over_levels: whether the values are about all levels together, of which `density` is then the last one's.
     """
 
     density: float
@@ -24,6 +26,17 @@ class Measured:
     verdict: Verdict
     seeds: int = 0
     decides: bool = True
+    over_levels: bool = False
+
+    @property
+    def place(self) -> str:
+        """What it was measured at: `21.0%`, a share of the weights, or `all levels`."""
+        return "all levels" if self.over_levels else f"{percent(self.density)}%"
+
+    @property
+    def where(self) -> str:
+        """`place` with its preposition."""
+        return f"{'over' if self.over_levels else 'at'} {self.place}"
 
 
 @dataclass(frozen=True)

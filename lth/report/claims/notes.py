@@ -8,7 +8,6 @@ from lth.report.claims.files import Claim, Claims
 from lth.report.claims.judged import WORST, Judged, Measured
 from lth.report.conditions import SEEDS
 from lth.report.headline import shared
-from lth.report.statistics import percent
 
 
 def notes(
@@ -48,7 +47,7 @@ def _about_densities(measured: Sequence[Measured]) -> Iterator[str]:
     parts = [(verdict, levels) for verdict, levels in where.items() if levels]
     if len(parts) > 1:
         for verdict, levels in parts:
-            yield f"{verdict} at {', '.join(f'{percent(level.density)}%' for level in levels)}"
+            yield f"{verdict} at {', '.join(level.place for level in levels)}"
 
 
 def _about_paper(claim: Claim, measured: Sequence[Measured]) -> Iterator[str]:

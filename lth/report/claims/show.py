@@ -13,7 +13,6 @@ from lth.report.claims.judged import Judged, Verdict
 from lth.report.intervals import Interval
 from lth.report.markup import markdown_text
 from lth.report.sheet import bracketed
-from lth.report.statistics import percent
 
 COLOURS: dict[Verdict, str] = {
     "reproduced": "green",
@@ -93,7 +92,7 @@ def markdown(about: Claims, claims: Sequence[Judged]) -> str:
 def cells(judged: Judged) -> list[str]:
     """The cells of a claim's row, for HEAD: what was measured at each density, verdict and notes last."""
     claim, unit = judged.claim, judged.unit if judged.unit == "%" else f" {judged.unit}"
-    measured = [f"at {percent(x.density)}%: {_with_n(x.interval, judged, unit)}" for x in judged.measured]
+    measured = [f"{x.where}: {_with_n(x.interval, judged, unit)}" for x in judged.measured]
     paper = "" if claim.paper is None else f"{claim.paper:g}{unit}"
     notes = f" ({'; '.join(judged.notes)})" if judged.notes else ""
     text = claim.text + (f" (margin: {claim.margin:g}{unit})" if claim.margin else "")
@@ -122,18 +121,21 @@ def table(about: Claims, claims: Sequence[Judged]) -> Table:
 
     What all claims have in common, density or unit, stands in the title or in the head of the column.
     """
-    densities = {percent(level.density) for claim in claims if (level := claim.decisive)}
+    places = {level.where for claim in claims if (level := claim.decisive)}
     units = {claim.unit for claim in claims}
-    title = f"{about.title}, at {densities.pop()}% of the weights" if len(densities) == 1 else about.title
+    title = about.title
+    if len(places) == 1:
+        place = places.pop()
+        title += f", at {place}{' of the weights' if place.endswith('%') else ''}"
     mean = f"{units.pop()} [95% interval]" if len(units) == 1 else "mean [95% interval]"
     grid = Table(title=shown(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
-    for name in ("claim", "what", *(["at"] if densities else []), mean, "reproduced"):
+    for name in ("claim", "what", *(["at"] if places else []), mean, "reproduced"):
         grid.add_column(Text(name), justify="right" if name in ("at", mean) else "left", no_wrap=name != "what")
     for claim in claims:
         level, unit = claim.decisive, UNITS.get(claim.unit, f" {claim.unit}") if units else ""
         mark = " =" if claim.claim.about == "value" else ""
         cells = [claim.claim.name + mark, claim.claim.short or claim.claim.text]
-        cells += [f"{percent(level.density)}%" if level else "-"] if densities else []
+        cells += [level.place if level else "-"] if places else []
         cells += [_in_brackets(level.interval, claim, unit) if level else "-"]
         grid.add_row(*map(Text, map(shown, cells)), Text(WORDS[claim.verdict], style=COLOURS[claim.verdict]))
     return grid

@@ -8,10 +8,12 @@ from lth.experiments.imp.estimators import (
     is_connected,
     is_matching,
 )
+from rich.console import Console
 
 from lth.commands.claims import load_claims
 from lth.report.claims.evidence import Evidence
 from lth.report.claims.judge import judge
+from lth.report.claims.show import cells, table
 
 TICKET = {"arm": "ticket"}
 CONNECTED, APART = 0.019, 0.021
@@ -64,3 +66,14 @@ def test_the_claim_that_consecutive_tickets_are_connected_is_judged_in_points(ba
     seeds = evidence(*([(barrier + seed / 1e4, MATCHING)] * 7 for seed in range(3)))  # to 21.0%
     by_name = {x.claim.name: x for x in judge(load_claims("paul2023"), seeds, {x.name: x for x in ESTIMATORS})}
     assert (by_name["C1"].verdict, by_name["C1"].unit) == (verdict, "points")
+
+
+def test_a_share_of_all_levels_is_shown_at_none_of_them():
+    claims, seeds = load_claims("paul2023"), evidence(*([(0.0, MATCHING)] * 7 for _ in range(3)))
+    connected, agree = judge(claims, seeds, {x.name: x for x in ESTIMATORS})
+    assert "over all levels: 100.00%" in cells(agree)[4] and "at 80.0%: 0.00" in cells(connected)[4]
+    shown = Console(width=80)
+    with shown.capture() as capture:
+        shown.print(table(claims, [connected, agree]))
+    lines = capture.get().splitlines()
+    assert any("all levels" in line and "C2" in line for line in lines), lines
