@@ -55,13 +55,13 @@ class Evidence:
     def about(self, claim: Claim) -> "Evidence":
         """What `claim` is about: the rows that its `where` selects, by run where it names a unit within a seed.
 
-        Where it does not say what levels rewind, it is about the rewinding of weights, if there are such rows.
+        Where it does not say what levels rewind, it is about the rewinding of weights.
         A table that lacks a column of `where`, other than the results, stays as it is.
         """
         selected = {name: [*self._selected(name, claim.where)] for name in self.tables if self._has(name, claim.where)}
         if not any(ITERATE in which for which in (claim.where, *claim.sides)):
-            results = selected.get(RESULTS, ())
-            selected[RESULTS] = [row for row in results if way_of(row) == WAYS[0]] or [*results]
+            rows_by_table = {**self.tables, **selected}.items()
+            selected = {name: [row for row in rows if way_of(row) == WAYS[0]] for name, rows in rows_by_table}
         return replace(self, tables={**self.tables, **selected}, by_run=bool(claim.within))
 
     def _has(self, table: str, which: Mapping[str, Any]) -> bool:

@@ -8,7 +8,7 @@ from lth.core.errors import LotteryError
 from lth.core.registry import nearest
 from lth.core.shown import brief
 from lth.report.claims.estimators import ESTIMATORS, Estimator
-from lth.report.claims.evidence import Evidence
+from lth.report.claims.evidence import RESULTS, Evidence
 from lth.report.claims.files import Claim, Claims
 from lth.report.claims.judged import WORST, Judged, Measured, Verdict
 from lth.report.claims.kinds import fits, words
@@ -74,6 +74,8 @@ def _judge(claims: Claims, claim: Claim, estimator: Estimator, evidence: Evidenc
     def unmeasured(*notes: str) -> Judged:
         return Judged(claim, estimator.unit, estimator.signed, (), "not measured", notes)
 
+    if not evidence.tables.get(RESULTS):
+        return unmeasured("not among what was trained")
     longest = evidence.longest()
     if longest < claim.iterations:
         return unmeasured(f"needs {claim.iterations:,} iterations; the trainings have {longest:,}")

@@ -126,7 +126,7 @@ def table(about: Claims, claims: Sequence[Judged]) -> Table:
     title = about.title
     if len(places) == 1:
         place = places.pop()
-        title += f", at {place}{' of the weights' if place.endswith('%') else ''}"
+        title += f", {place}{' of the weights' if place.endswith('%') else ''}"
     mean = f"{units.pop()} [95% interval]" if len(units) == 1 else "mean [95% interval]"
     grid = Table(title=shown(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for name in ("claim", "what", *(["at"] if places else []), mean, "reproduced"):

@@ -1,6 +1,7 @@
 """The judge's rules: which unit an interval is over, what it decides, and what is to be said besides."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -262,8 +263,12 @@ def test_a_claim_that_does_not_say_what_levels_rewind_is_about_weights():
     named = Claim("A", "text", "value", asked | {"of": {"arm": "ticket", "iterate": "weights"}})
     every = evidence.about(named)
     assert len(every.tables["results"]) == 6 and len(every.rows("results", named.arguments["of"])) == 3
-    only = Evidence({"results": [row for row in rows if row["iterate"]]})
-    assert len(only.about(plain).tables["results"]) == 3  # there is nothing else that it could be about
+    probes = [{"iterate": row["iterate"], "seed": row["seed"], "level": 1} for row in rows]
+    assert len(Evidence({"results": rows, "probes": probes}).about(plain).tables["probes"]) == 3
+    known = {"title": "T", "experiment": "imp", "command": "lth imp", "data": "digits", "model": "mlp"}
+    file = Claims(**known, claims=(replace(plain, iterations=9),), path=Path("x"))
+    (judged,) = judge(file, Evidence({"results": [row for row in rows if row["iterate"]]}))
+    assert (judged.verdict, judged.notes) == ("not measured", ("not among what was trained",))
 
 
 def test_the_dense_network_and_other_densities_are_not_judged():
