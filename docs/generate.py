@@ -7,6 +7,7 @@ import base64
 import json
 import re
 import sys
+from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
@@ -105,4 +106,6 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    parser = ArgumentParser(description="Writes the generated pages of the documentation into a folder.")
+    parser.add_argument("folder", type=Path)
+    main(parser.parse_args().folder)
