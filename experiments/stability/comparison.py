@@ -95,10 +95,10 @@ def bound_of(gathered: Gathered) -> float:
 
 def unclear(rows: Sequence[Row]) -> str:
     """Why rewind points cannot be set side by side, in words; empty where they can."""
-    settings: dict[tuple[str, int], set[str]] = {}
+    settings: dict[int, set[str]] = {}
     for row in rows:
-        settings.setdefault((row["schedule"], row["rewind"]), set()).add(row["setting"])
-    for (_, rewind), names in settings.items():
+        settings.setdefault(row["rewind"], set()).add(row["setting"])
+    for rewind, names in settings.items():
         if len(names) > 1:
             return f"k={rewind:,} has the settings {', '.join(sorted(names))}; name one's folder"
     return ""
