@@ -2,6 +2,7 @@
 
 import pytest
 from lth.experiments.stability.answer import at, matching_at, paragraphs, sheet
+from lth.experiments.stability.comparison import unclear
 from lth.experiments.stability.estimators import difference_at_last, instability, stable_from
 from lth.experiments.stability.figures import sketch_instability, sketch_lines
 from lth.experiments.stability.networks import networks_of, settled
@@ -75,6 +76,18 @@ def test_the_share_of_training_is_an_upper_bound_and_a_lower_one_where_nothing_i
     values = [x for _, x in sorted(stable_from.compute(evidence(pairs, results), of=OF[DENSE])[0].items())]
     assert list(values) == [10.0, 0.0, 100.0]
     assert [(x.below, x.above) for x in values] == [(True, False), (False, False), (False, True)]
+
+
+def test_where_the_first_rewind_point_is_stable_the_share_is_an_upper_bound_unless_that_is_the_start(make_rows):
+    for first, below in ((0, False), (100, True)):
+        pairs, results, _ = make_rows({DENSE: {first: [0.1], 200: [0.1]}})
+        [value] = stable_from.compute(evidence(pairs, results), of=OF[DENSE])[0].values()
+        assert (float(value), value.below) == (first / 10, below)
+
+
+def test_iterative_and_one_shot_tickets_of_one_rewind_point_are_not_set_side_by_side():
+    rows = [{"rewind": 0, "schedule": f"{word}_k0", "setting": word} for word in ("iterative", "one_shot")]
+    assert unclear(rows).startswith("k=0 has the settings iterative, one_shot") and not unclear(rows[:1])
 
 
 def test_a_ticket_is_asked_at_its_own_rewind_points_and_not_at_further_ones_of_the_dense_network(make_rows):
