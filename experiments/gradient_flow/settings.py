@@ -34,7 +34,7 @@ class GradientFlowSettings(TrainingSettings):
         None,
         "examples of each split that lines between networks are evaluated on; null: all",
         unhashed="setting",
-        low=1,
+        low=2,
         high=10**9,
     )
     change_at: Duration | None = setting(

@@ -25,17 +25,19 @@ def connected_where_matching(evidence: Evidence, *, below: float = STABLE, margi
     """Percent of the levels at which tickets are both linearly connected with the one before and matching, or neither.
 
     Connected: a barrier of test error below `below` points; matching: at most `margin` points less accurate than the
-    dense network of the same seed. One value a seed.
+    dense network of the same seed. One value a seed, an upper bound where the search reached no ticket that does not
+    match: whether those are unconnected is not known then.
     """
-    agrees: dict[int, list[bool]] = {}
-    runs: dict[int, set[str]] = {}
+    by_seed: dict[int, list[Row]] = {}
     for row in evidence.rows(PROBES, {"arm": "ticket"}):
         if is_measured(row):
-            agrees.setdefault(row["seed"], []).append(is_connected(row, below) == is_matching(row, margin))
-            runs.setdefault(row["seed"], set()).add(row["run"])
-    values: dict[Place, float] = {
-        (seed, 0): Estimate(100 * statistics.fmean(each), frozenset(runs[seed])) for seed, each in agrees.items()
-    }
+            by_seed.setdefault(row["seed"], []).append(row)
+    values: dict[Place, float] = {}
+    for seed, rows in by_seed.items():
+        matching = [is_matching(row, margin) for row in rows]
+        agree = [is_connected(row, below) == matches for row, matches in zip(rows, matching, strict=True)]
+        runs = frozenset(row["run"] for row in rows)
+        values[seed, 0] = Estimate(100 * statistics.fmean(agree), runs, below=all(matching))
     return {evidence.trainings.last_level: values}
 
 

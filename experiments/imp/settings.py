@@ -29,7 +29,7 @@ class ImpSettings(LevelSettings):
         "examples of each split that lines are evaluated on; null: all",
         unhashed="setting",
         unhashed_without="probes",
-        low=1,
+        low=2,
         high=10**9,
     )
 

@@ -14,6 +14,7 @@ from lth.training.run_spec import RunSpec
 
 from .children import check_noise, child, children
 from .pairs import Pairs
+from .settings import MOST_CHILDREN
 
 
 def run(session: Session) -> Iterator[Item]:
@@ -88,7 +89,7 @@ def is_searched(spec: RunSpec, plan: ImpPlan) -> bool:
 def trained_children(fit: Callable[[RunSpec], RunResult], outcome: Outcome, count: int) -> Iterator[Outcome]:
     """The `count` children of the network that `outcome` is about, each trained."""
     specs = children(outcome.spec, count)
-    for number, spec in enumerate(specs, start=count * outcome.draw):
+    for number, spec in enumerate(specs, start=MOST_CHILDREN * outcome.draw):
         result = fit(spec)
         warn_if_diverged(outcome.level, f"{outcome.arm}, child {number}", result)
         yield Outcome(outcome.level, outcome.arm, number, spec, result)

@@ -9,6 +9,9 @@ from lth.core.setting import setting
 from lth.settings import LevelSettings
 from lth.training.recipe import Duration
 
+MOST_CHILDREN = 100
+"""Of one network; the children of its further draws are numbered from the multiples of this on."""
+
 
 @dataclass
 class StabilitySettings(LevelSettings):
@@ -22,11 +25,11 @@ class StabilitySettings(LevelSettings):
         [], "further rewind points, for the dense network alone", unhashed="setting", low=0
     )
     children: int = setting(
-        2, "trainings from each network; n of them are n(n-1)/2 pairs", unhashed="setting", low=2, high=100
+        2, "trainings from each network; n of them are n(n-1)/2 pairs", unhashed="setting", low=2, high=MOST_CHILDREN
     )
     points: int = setting(30, "places on the line between two children, these included", low=3, high=10_000)
     line_examples: int | None = setting(
-        None, "examples of each split that lines are evaluated on; null: all", low=1, high=10**9
+        None, "examples of each split that lines are evaluated on; null: all", low=2, high=10**9
     )
     stable_below: float = setting(
         STABLE,

@@ -68,6 +68,14 @@ def test_the_claim_that_consecutive_tickets_are_connected_is_judged_in_points(ba
     assert (by_name["C1"].verdict, by_name["C1"].unit) == (verdict, "points")
 
 
+def test_a_search_that_reached_no_ticket_that_does_not_match_cannot_show_that_those_are_unconnected():
+    claims, names = load_claims("paul2023"), {x.name: x for x in ESTIMATORS}
+    both, neither = (CONNECTED, MATCHING), (APART, WORSE)
+    for last, verdict in ((both, "undecided"), (neither, "reproduced")):
+        _, agree = judge(claims, evidence(*([both] * 6 + [last] for _ in range(3))), names)
+        assert agree.verdict == verdict
+
+
 def test_a_share_of_all_levels_is_shown_at_none_of_them():
     claims, seeds = load_claims("paul2023"), evidence(*([(0.0, MATCHING)] * 7 for _ in range(3)))
     connected, agree = judge(claims, seeds, {x.name: x for x in ESTIMATORS})
