@@ -134,11 +134,12 @@ def tables_of_jobs(gathered: Gathered, tables: Sequence[Table]) -> dict[str, lis
     """Name -> the rows of each of `tables` in the folders of the jobs that `gathered` has results of.
 
     Each row also has the `seed` of its job, and its `setting` and `schedule` if the job has one; `status` is `done`. Of
-    two jobs of one seed and setting the later counts; a job of several seeds does not say which one a row is of, and is
-    left out. Raises LotteryError naming a file that cannot be read.
+    two rows of one seed and setting with equal keys the later job's counts, and where keys do not tell a job's rows
+    apart its whole table. A job of several seeds does not say which one a row is of, and is left out. Raises
+    LotteryError naming a file that cannot be read.
     """
     chosen = {(row["experiment"], row["setting"]) for row in gathered.rows}
-    latest: dict[tuple[Any, ...], list[Row]] = {}
+    latest: dict[tuple[Any, ...], dict[Any, Row]] = {}
     for folder in gathered.folders:  # the latest last
         if not os.path.lexists(folder / "results.csv"):
             continue
@@ -153,10 +154,15 @@ def tables_of_jobs(gathered: Gathered, tables: Sequence[Table]) -> dict[str, lis
         for table in tables:
             if os.path.lexists(table.path(folder)):
                 job = (table.name, about["seed"], *sorted(values["setting"]))
-                latest[job] = [about | {"status": "done"} | row for row in table.read(table.path(folder))]
+                found = [about | {"status": "done"} | row for row in table.read(table.path(folder))]
+                by_key = {tuple(row.get(column) for column in ("setting", *table.key)): row for row in found}
+                if len(by_key) < len(found):  # the rows do not say which of the job's settings they are of
+                    latest[job] = dict(enumerate(found))
+                else:
+                    latest.setdefault(job, {}).update(by_key)
     by_name: dict[str, list[Row]] = {table.name: [] for table in tables}
-    for (name, *_), rows in latest.items():
-        by_name[name] += rows
+    for (name, *_), rows_by_key in latest.items():
+        by_name[name] += rows_by_key.values()
     return by_name
 
 

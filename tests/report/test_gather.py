@@ -1,13 +1,15 @@
 """Results from many folders become one table, each training asked for once."""
 
 import os
+from dataclasses import replace
 
 import pytest
 
 from lth.core.errors import LotteryError
 from lth.core.files import write_csv
 from lth.core.seeds import Seeds
-from lth.report.gather import gather, machines, pairs_by_schedule, unlike
+from lth.core.tables import Column, Table
+from lth.report.gather import gather, machines, pairs_by_schedule, tables_of_jobs, unlike
 from lth.report.rows import curve_rows
 from lth.report.tables import CURVES, RESULTS
 from lth.store.layout import row_files
@@ -72,6 +74,19 @@ def test_of_repeats_the_later_file_counts(tmp_path):
     found = gather([tmp_path, tmp_path / "a"])  # a folder given twice is read once
     assert [x["final_test_accuracy"] for x in found.rows] == [0.2, 0.9]
     assert (found.repeats, found.changed) == (1, 1)
+
+
+def test_of_a_measurement_that_two_jobs_have_the_later_counts_and_others_of_both_are_kept(tmp_path):
+    probes = Table("probes", (Column("level", int), Column("barrier", float)), key=("level",))
+    untold = replace(probes, name="untold", key=())
+    for name, age, levels in (("first", 50, (1, 2)), ("second", 10, (2, 3))):
+        folder = job(tmp_path / name, [row(0, level=level) for level in levels], age)
+        measured = [{"level": level, "barrier": float(age)} for level in levels]
+        for table in (probes, untold):
+            write_csv(table.path(folder), table.names, measured)
+    tables = tables_of_jobs(gather([tmp_path]), [probes, untold])
+    assert [(x["level"], x["barrier"]) for x in tables["probes"]] == [(1, 50.0), (2, 10.0), (3, 10.0)]
+    assert [x["level"] for x in tables["untold"]] == [2, 3]
 
 
 @pytest.mark.parametrize(("column", "other"), [("torch", "2.7"), ("processor", "H100"), ("threads", 2)])
