@@ -22,6 +22,7 @@ COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 CLAIMS = {
     "claims.md": "The paper's claims",
     "claims_lenet.md": "The claims about Lenet-300-100",
+    "claims_resnet20.md": "The claims about ResNet-20",
     "claims_mask0.md": "The claims over the runs of mask 0",
     "claims_mlp.md": "The claims about the MLP",
     "claims_transformer.md": "The claims about the transformer",

@@ -7,7 +7,7 @@ from lth.experiments.stability.answer import paragraphs, sheet
 from lth.experiments.stability.networks import ACCURACY, Network, networks_of
 from reference.markdown import table
 
-from findings.measured import Measured, listed, points, trained
+from findings.measured import TWO_CORES, Measured, listed, points, trained
 from findings.pages import REFERENCE, bullets, paragraph
 from lth.analysis.line import STABLE
 from lth.commands.claims import load_claims
@@ -16,10 +16,21 @@ from lth.report.statistics import percent as density_text
 
 MEASURED = {
     network: Measured(load_claims(f"frankle2020_{network}"), (REFERENCE / "frankle2020" / network,))
-    for network in ("lenet",)
+    for network in ("lenet", "resnet20")
 }
+HOW = {
+    "lenet": TWO_CORES,
+    "resnet20": f"""those of the dense network from k=0 and 100 six at a time on an NVIDIA H100 (Python 3.12.3, torch
+        2.11.0), the others {TWO_CORES}""",
+}
+"""Network -> how its trainings were run."""
 SHOWN = ("network", "k", "accuracy", "instability", "on train", "disagree", "is")
 """The columns of the table, of those that `lth report` shows."""
+MEANING = """k: the rewind point in iterations. Accuracy: the children's test accuracy at the end of training, in
+    percent. Instability: the highest test error on the line between two children less the mean of its ends, in points; on train:
+    the same of the training split. Disagree: percent of the test set that two children classify differently. Is: stable
+    or not, matching or not, where three seeds decide it. Values are means over pairs, ± half of the 95% t interval over
+    seeds."""
 
 
 def blocks() -> dict[str, str]:
@@ -40,8 +51,9 @@ def trainings() -> Iterable[str]:
         seeds, levels, rewinds = ({row[key] for row in measured.results} for key in ("seed", "level", "rewind"))
         searched = {row["rewind"] for row in measured.results if row["level"]}
         count, starts = len(seeds) * len(searched) * max(levels), len(seeds) * len(rewinds - {0})
-        yield f"""`{name}`: {len(seeds)} seeds. The children are {trained(measured.results)}; the searches are {count}
-            further trainings{f", and {starts} more lead to the rewind points" if starts else ""}."""
+        children = trained(measured.results, HOW[name])
+        yield f"""`{name}`: {len(seeds)} seeds. The children are {children}; the searches are {count} further
+            trainings{f", and {starts} more lead to the rewind points" if starts else ""}."""
 
 
 def shows(measured: Measured) -> Iterable[str]:
@@ -75,4 +87,4 @@ def networks_table(measured: Measured) -> str:
     shown = sheet("", networks(measured), STABLE, Criteria())
     places = [shown.heads.index(head) for head in SHOWN]
     rows = [[cells[place] for place in places] for cells in shown.cells]
-    return table(SHOWN, rows) + "\n\n" + paragraph(f"*{shown.note}*")
+    return table(SHOWN, rows) + "\n\n" + paragraph(f"*{MEANING}*")
