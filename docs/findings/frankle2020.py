@@ -26,11 +26,11 @@ HOW = {
 """Network -> how its trainings were run."""
 SHOWN = ("network", "k", "accuracy", "instability", "on train", "disagree", "is")
 """The columns of the table, of those that `lth report` shows."""
-MEANING = """k: the rewind point in iterations. Accuracy: the children's test accuracy at the end of training, in
-    percent. Instability: the highest test error on the line between two children less the mean of its ends, in points; on
-    train: the same of the training split. Disagree: percent of the test set that two children classify differently. Is: stable
-    or not, matching or not, where three seeds decide it. Values are means over pairs, ± half of the 95% t interval over
-    seeds."""
+MEANING = """k: the rewind point in iterations. Accuracy: the children's test accuracy at the end of training,
+    in percent. Instability: the highest test error on the line between two children less the mean of its ends,
+    in points; on train: the same of the training split. Disagree: percent of the test set that two children
+    classify differently. Is: stable or not, matching or not, where three seeds decide it. Values are means over
+    pairs, ± half of the 95% t interval over seeds."""
 
 
 def blocks() -> dict[str, str]:
