@@ -206,7 +206,7 @@ def test_the_presets_of_a_scale_can_be_overridden():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("line_examples=0", "line_examples=0: must be at least 1"),
+        ("line_examples=0", "line_examples=0: must be at least 2"),
         ("levels=-1", "levels=-1: must be at least 0"),
         ("levels=1000000", "levels=1000000: must be at least 0 and at most 1000"),
         ("levels=1.5", "levels=1.5: must be int"),
