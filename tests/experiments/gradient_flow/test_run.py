@@ -159,7 +159,7 @@ def test_two_workers_train_each_run_once(command, tmp_path, noise):
         (["repeats=0"], "repeats=0: must be at least 1"),
         (["change_at=15"], "change_at=15: the mask does not change there: it does after each 10 iterations, up to 39"),
         (["change_at=0"], "change_at=0: the mask does not change there"),
-        (["line_examples=0"], "line_examples=0: must be at least 1"),
+        (["line_examples=0"], "line_examples=0: must be at least 2"),
         (["worker=-1"], "worker=-1: must be at least 0"),
         (["gradual.density=1"], "gradual.density=1.0: must lie above 0 and below 1"),
         (["gradual.density=0.001"], "would prune conv1.weight away (layer collapse)"),
