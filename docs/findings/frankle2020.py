@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lth.experiments.stability.answer import paragraphs, sheet
+from lth.experiments.stability.answer import note_on, paragraphs, sheet
 from lth.experiments.stability.networks import ACCURACY, Network, networks_of
 from reference.markdown import table
 
@@ -26,11 +26,6 @@ HOW = {
 """Network -> how its trainings were run."""
 SHOWN = ("network", "k", "accuracy", "instability", "on train", "disagree", "is")
 """The columns of the table, of those that `lth report` shows."""
-MEANING = """k: the rewind point in iterations. Accuracy: the children's test accuracy at the end of training,
-    in percent. Instability: the highest test error on the line between two children less the mean of its ends,
-    in points; on train: the same of the training split. Disagree: percent of the test set that two children
-    classify differently. Is: stable or not, matching or not, where three seeds decide it. Values are means over
-    pairs, ± half of the 95% t interval over seeds."""
 
 
 def blocks() -> dict[str, str]:
@@ -87,4 +82,4 @@ def networks_table(measured: Measured) -> str:
     shown = sheet("", networks(measured), STABLE, Criteria())
     places = [shown.heads.index(head) for head in SHOWN]
     rows = [[cells[place] for place in places] for cells in shown.cells]
-    return table(SHOWN, rows) + "\n\n" + paragraph(f"*{MEANING}*")
+    return table(SHOWN, rows) + "\n\n" + paragraph(f"*{note_on(SHOWN)}*")

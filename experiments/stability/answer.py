@@ -1,6 +1,6 @@
 """What `lth stability` shows, in words and as a table: from where on each network is stable, and whether it matches."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from lth.core.tables import Row
 from lth.lottery.names import meaning
@@ -15,8 +15,19 @@ from lth.report.verdict import verdicts
 
 from .networks import INSTABILITY, ByRewind, Network, judged, networks_of, settled
 
-HEADS = ("network", "k", "of training", "accuracy", "instability", "on train", "BN kept", "disagree", "distance", "is")
-"""The columns of the table for people."""
+HEADS = {
+    "network": "",
+    "k": "the rewind point in iterations",
+    "of training": "",
+    "accuracy": "of the children on the test split at the end of training, in percent",
+    "instability": "the highest test error on the line between two children less the mean of its ends, in points",
+    "on train": "the same of the training split",
+    "BN kept": "of the test split with BatchNorm's statistics interpolated instead of recalculated",
+    "disagree": "percent of the test set that two children classify differently",
+    "distance": "between two children, of what they have moved",
+    "is": "stable or not, matching or not, where three seeds decide it",
+}
+"""The columns of the table for people -> what they hold, where the name does not say it."""
 NARROW = tuple(head for head in HEADS if head not in ("on train", "BN kept", "distance"))
 
 
@@ -95,16 +106,15 @@ def sheet(title: str, networks: Sequence[Network], below: float, criteria: Crite
     """A row for each network and rewind point."""
     matching = matching_at(networks, criteria)
     cells = [cells_of(network, k, below, matching) for network in networks for k in network.rewinds]
-    note = (
-        "k: the rewind point in iterations. Accuracy: of the children on the test split, at the end. Instability: the"
-        " highest error on the line between two children less the mean of its ends; on the training split; on the test"
-        " split with BatchNorm's statistics interpolated instead of recalculated. Disagree: percent of the test set"
-        " that two children classify differently. Distance: between them, of what they have moved. Is: stable or not,"
-        " matching or not, where three seeds decide it. Values are means over pairs, ± half of the 95% t interval over"
-        " seeds."
-    )
     arms = dict.fromkeys(network.arm for network in networks if network.level)
-    return Sheet(title, HEADS, cells, note=note, narrow=NARROW, legend={x: meaning(x) for x in arms}, keys=2)
+    legend = {x: meaning(x) for x in arms}
+    return Sheet(title, tuple(HEADS), cells, note=note_on(HEADS), narrow=NARROW, legend=legend, keys=2)
+
+
+def note_on(heads: Iterable[str]) -> str:
+    """What columns of the sheet hold, in sentences."""
+    parts = [f"{head}: {HEADS[head]}" for head in heads if HEADS[head]]
+    return f"{'; '.join(parts)}. Values are means over pairs, ± half of the 95% t interval over seeds."
 
 
 def cells_of(network: Network, k: int, below: float, matching: Mapping[tuple[int, int], bool | None]) -> list[str]:

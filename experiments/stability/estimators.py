@@ -31,9 +31,9 @@ def stable_from(evidence: Evidence, *, of: Which, below: float = STABLE) -> Valu
     """Percent of training from which on a network is stable at every rewind point at which it was tried.
 
     The true point lies between this one and the one before, or before the first that was tried, so that the value is an
-    upper bound. Of a seed that is
-    stable at none, all of the training is a lower bound. The value is open, too, on the side to which the error that
-    the test set leaves could move it. A seed that has not tried all rewind points is left out.
+    upper bound. Of a seed that is stable at none, all of the training is a lower bound. The value is open, too, on the
+    side to which the error that the test set leaves could move it. A seed that has not tried all rewind points is left
+    out.
     """
     values: Values = {}
     total = evidence.longest()
@@ -46,7 +46,7 @@ def stable_from(evidence: Evidence, *, of: Which, below: float = STABLE) -> Valu
         )
         runs = frozenset[str]().union(*(x.runs for x in by_rewind.values() if x is not None))
         later = first is None or latest != first
-        earlier = earliest != first or (first is not None and first > 0)
+        earlier = earliest != first or bool(first)
         share = 100 * (total if first is None else first) / total
         values.setdefault(level, {})[place] = Estimate(share, runs, above=later, below=earlier)
     return values

@@ -37,8 +37,8 @@ class Estimator:
     unit: of the values. scale: one of SCALES, on which they are averaged. signed: whether a value is a difference or a
     change, which is shown with its sign. tables: the tables that it reads besides the one that its argument `table`
     names. serial: whether the values within a seed are successive measurements of one run, which depend on each other.
-    with_failed: whether trainings that failed have values too. over_levels: whether a value is about
-    all levels together; it stands at the last.
+    with_failed: whether trainings that failed have values too. over_levels: whether a value is about all levels
+    together; it stands at the last.
     """
 
     name: str

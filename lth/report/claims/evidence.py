@@ -58,11 +58,13 @@ class Evidence:
         Where it does not say what levels rewind, it is about the rewinding of weights.
         A table that lacks a column of `where`, other than the results, stays as it is.
         """
-        selected = {name: [*self._selected(name, claim.where)] for name in self.tables if self._has(name, claim.where)}
+        tables = {
+            name: [*self._selected(name, claim.where)] if self._has(name, claim.where) else rows
+            for name, rows in self.tables.items()
+        }
         if not any(ITERATE in which for which in (claim.where, *claim.sides)):
-            rows_by_table = {**self.tables, **selected}.items()
-            selected = {name: [row for row in rows if way_of(row) == WAYS[0]] for name, rows in rows_by_table}
-        return replace(self, tables={**self.tables, **selected}, by_run=bool(claim.within))
+            tables = {name: [row for row in rows if way_of(row) == WAYS[0]] for name, rows in tables.items()}
+        return replace(self, tables=tables, by_run=bool(claim.within))
 
     def _has(self, table: str, which: Mapping[str, Any]) -> bool:
         rows = self.tables[table]
